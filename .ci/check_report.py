@@ -1,0 +1,25 @@
+"""Fail unless every test of a JUnit report ran, those in the browser included."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from xml.etree import ElementTree
+
+
+def main(report: str) -> str | None:
+    """Print the counts; return what is wrong, if anything is."""
+    cases = list(ElementTree.parse(Path(report)).iter("testcase"))
+    skipped = [case for case in cases if case.find("skipped") is not None]
+    browser = [case for case in cases if "browser" in case.get("classname", "").split(".")]
+    print(f"{len(cases)} tests, {len(browser)} of them in tests/browser, {len(skipped)} skipped")
+    if skipped:
+        names = ", ".join(f"{case.get('classname')}.{case.get('name')}" for case in skipped)
+        return f"Nothing may be skipped here: {names}"
+    if not browser:
+        return "The tests in the browser did not run."
+    return None
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1]))

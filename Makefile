@@ -1,0 +1,89 @@
+# `make lab` to try it, `make test` to test it. Each sets up what it needs, once.
+#
+# People and tests have environments of their own: what somebody installs to try it in JupyterLab
+# must not change what the tests find.
+
+LAB := .venv
+TEST := .venv-test
+OLDEST := .venv-oldest
+REQUIREMENTS := pyproject.toml examples/acme_personas/pyproject.toml $(wildcard jupyter-config/*/*)
+
+# The first Python that is new enough; `make lab PYTHON=/path/to/python` takes another.
+PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
+	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
+	&& echo $$python && break; done)
+
+# JupyterLab refuses to run as root, which is who one is in most containers, unless it is told to.
+AS_ROOT := $(if $(filter 0,$(shell id -u)),--allow-root)
+
+.PHONY: help lab test test-oldest lint docs bench chaos clean
+.DELETE_ON_ERROR:
+
+help:  ## list what can be made
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 22
+
+lab: $(LAB)/ready .workspace  ## open JupyterLab on a copy of examples/workspace; ARGS="--no-browser"
+	cd .workspace && "$(CURDIR)/$(LAB)/bin/jupyter" lab $(AS_ROOT) \
+		--LabApp.default_url=/lab/tree/welcome.chat $(ARGS)
+
+test: $(TEST)/ready $(TEST)/chromium  ## run the whole test suite; ARGS="-k name"
+	$(TEST)/bin/pytest $(ARGS)
+
+test-oldest: $(OLDEST)/ready  ## test the oldest LangChain, with the providers of Jupyter AI v2
+	$(OLDEST)/bin/pytest tests/providers $(ARGS)
+
+lint: $(TEST)/ready  ## check format, style and types
+	$(TEST)/bin/ruff format --check .
+	$(TEST)/bin/ruff check .
+	$(TEST)/bin/mypy
+
+docs: $(TEST)/ready  ## build the documentation; a warning is an error
+	$(TEST)/bin/sphinx-build -W --keep-going -E -b html docs docs/_build/html
+	@echo "Open docs/_build/html/index.html"
+
+bench: $(TEST)/bench  ## measure, side by side with the alternative; ARGS="--quick"
+	cd tests && ../$(TEST)/bin/python -m benchmarks $(ARGS)
+
+chaos: ROUNDS ?= 30
+chaos: $(TEST)/ready  ## kill the server again and again while people chat; ROUNDS=30
+	cd tests && ../$(TEST)/bin/python -m chaos --rounds $(ROUNDS) $(ARGS)
+
+clean:  ## remove the environments and whatever was built; .workspace/ stays
+	rm -rf $(LAB) $(TEST) $(OLDEST) docs/_build build dist
+
+# What people write in the chat changes its file: they work in a copy, which git ignores.
+.workspace:
+	cp -R examples/workspace .workspace
+
+$(LAB)/ready: $(REQUIREMENTS)
+	$(call make_environment,$(LAB))
+	$(LAB)/bin/python -m pip install -e '.[lab]' -e ./examples/acme_personas
+	@# The question about news would lie over the button that sends.
+	$(LAB)/bin/jupyter labextension disable --level=sys_prefix \
+		@jupyterlab/apputils-extension:announcements
+	@touch $@
+
+$(TEST)/ready: $(REQUIREMENTS)
+	$(call make_environment,$(TEST))
+	$(TEST)/bin/python -m pip install -e '.[lab,test,lint,docs]'
+	@touch $@
+
+$(TEST)/bench: $(TEST)/ready
+	$(TEST)/bin/python -m pip install -e '.[bench]'
+	@touch $@
+
+$(OLDEST)/ready: $(REQUIREMENTS) tests/providers/oldest/requirements.txt
+	$(call make_environment,$(OLDEST))
+	$(OLDEST)/bin/python -m pip install -e '.[lab]' -r tests/providers/oldest/requirements.txt
+	@touch $@
+
+# The browser tests take Debian's Chromium, or else Playwright's own.
+$(TEST)/chromium: $(TEST)/ready
+	@test -n "$$CHROMIUM" || command -v chromium || $(TEST)/bin/playwright install chromium
+	@touch $@
+
+define make_environment
+@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed, and none was found."; exit 1; }
+@test -x $(1)/bin/pip || $(PYTHON) -m venv --clear $(1) || { \
+	echo "On Debian and Ubuntu: apt-get install python3-venv"; exit 1; }
+endef
