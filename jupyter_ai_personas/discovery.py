@@ -1,0 +1,133 @@
+"""Entry points of a group, each found or broken, none hindering another.
+
+Reading is blocking (it imports foreign packages): call it in a worker thread, never on an event
+loop. The source of the format is the entry-points specification of the Python Packaging User
+Guide, read by ``importlib_metadata``.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import importlib_metadata
+
+__all__ = [
+    "MODEL_PROVIDERS_GROUP",
+    "PERSONAS_GROUP",
+    "Broken",
+    "Found",
+    "Stage",
+    "discover",
+]
+
+PERSONAS_GROUP = "jupyter_ai.personas"
+MODEL_PROVIDERS_GROUP = "jupyter_ai.model_providers"
+
+Stage = Literal["import", "class", "duplicate", "instantiate"]
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """An entry point that loaded: its name, its distribution's name, and the object."""
+
+    name: str
+    distribution: str
+    value: str
+    obj: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """An entry point that cannot be used.
+
+    ``stage`` says where it failed: at ``import``, because what it names is not the ``class`` that
+    the group wants, because its id is a ``duplicate``, or when it was first ``instantiate``\\ d.
+    ``error`` is one line; ``fix`` is what to do about it.
+    """
+
+    name: str
+    distribution: str
+    value: str
+    stage: Stage
+    error: str
+    fix: str
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.value}, from {self.distribution}): {self.error}. {self.fix}"
+
+
+def _one_line(error: BaseException) -> str:
+    text = " ".join(str(error).split())
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def _import_fix(error: BaseException, distribution: str) -> str:
+    if isinstance(error, ModuleNotFoundError) and error.name:
+        return f"Install the package that provides `{error.name}`, or uninstall `{distribution}`"
+    return f"Fix, upgrade or uninstall `{distribution}`"
+
+
+def _no_class(obj: Any) -> str:
+    return f"it names a `{type(obj).__name__}`, not a class"
+
+
+def _load(
+    entry_point: Any, distribution: str, group: str, check: Callable[[Any], str | None]
+) -> Found | Broken:
+    """Import what an entry point names; see :func:`discover`."""
+
+    def broken(stage: Stage, error: str, fix: str) -> Broken:
+        return Broken(entry_point.name, distribution, entry_point.value, stage, error, fix)
+
+    try:
+        obj = entry_point.load()
+        problem = check(obj) if inspect.isclass(obj) else _no_class(obj)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
+        # An import runs foreign code, which may well raise SystemExit.
+        return broken("import", _one_line(error), _import_fix(error, distribution))
+    if problem:
+        fix = f"Fix the entry point in group `{group}` of `{distribution}`"
+        return broken("class", problem, fix)
+    return Found(entry_point.name, distribution, entry_point.value, obj)
+
+
+def discover(
+    group: str,
+    *,
+    check: Callable[[Any], str | None] = lambda obj: None,
+    entry_points: Iterable[Any] | None = None,
+) -> tuple[list[Found], list[Broken]]:
+    """Load every entry point of ``group``.
+
+    ``check`` gets each loaded object and returns what is wrong with it, or ``None``.
+    ``entry_points`` stands in for the installed ones (tests). Entry points are taken in the order
+    of distribution and name, so that the outcome does not depend on the file system. An error of
+    any kind while one is loaded, ``SystemExit`` included, makes that one :class:`Broken`; only
+    ``KeyboardInterrupt`` passes.
+    """
+    if entry_points is None:
+        entry_points = importlib_metadata.entry_points(group=group)
+    found: list[Found] = []
+    broken: list[Broken] = []
+
+    def key(entry_point: Any) -> tuple[str, str]:
+        return (getattr(entry_point.dist, "name", None) or "", entry_point.name)
+
+    seen: set[tuple[str, str, str]] = set()
+    for entry_point in sorted(entry_points, key=key):
+        distribution = key(entry_point)[0] or "unknown distribution"
+        identity = (distribution, entry_point.name, entry_point.value)
+        if identity in seen:  # the same distribution twice on sys.path (editable installs)
+            continue
+        seen.add(identity)
+        loaded = _load(entry_point, distribution, group, check)
+        if isinstance(loaded, Found):
+            found.append(loaded)
+        else:
+            broken.append(loaded)
+    return found, broken

@@ -1,0 +1,116 @@
+"""Secrets taken out of texts, and what only the operator may read taken out of what people see.
+
+Who reads secrets tells :func:`remember`; :func:`redact` takes them, and the environment's, out of
+whatever is logged. :func:`for_people` goes further, for texts of others that are shown in a chat or
+by REST: they may quote paths, headers and tracebacks.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import threading
+from collections.abc import Iterable
+
+__all__ = ["RedactingFilter", "for_people", "names_a_secret", "redact", "remember"]
+
+_REDACTED = "[secret]"
+_SHORTEST = 6  # characters; anything shorter is part of ordinary words
+
+_SECRET_NAME = re.compile(r"(KEY|TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIALS?)(_|$)", re.IGNORECASE)
+# What no variable's name tells: the shapes of the vendors' keys, of headers and parameters that
+# carry one, and of the user's part of a URL. Bounded, since a text may be nothing but such
+# characters.
+_SHAPES = (
+    (
+        r"\b(?:sk|gsk|hf|pplx|nvapi|xai|AIza|AKIA|ghp|r8)[-_]?[A-Za-z0-9*_-]{12,}"
+        r"|(?<=Bearer )[^\s'\",]{6,}",
+        _REDACTED,
+    ),
+    (
+        r"(?i)([?&](?:api[-_]?)?(?:key|token|secret|password)=|\bapi[-_]?key['\"]?\s*=\s*['\"]?)"
+        r"[^\s&'\"<>,)]{6,}",
+        rf"\1{_REDACTED}",
+    ),
+    (
+        r"(?i)(\b(?:proxy-authorization|authorization|(?:x-)?(?:goog-)?api-key|x-api-token|set-cookie"
+        r"|cookie)\b['\"]?\s{0,9}[:=]\s{0,9}b?['\"]?(?:(?:basic|bearer|token)\s{1,9})?+)"
+        r"[^\s'\",;}\[\])]{6,}",
+        rf"\1{_REDACTED}",
+    ),
+    (r"(?i)(\b[a-z][a-z0-9+.-]{0,20}://)[^\s/@'\"<>]{1,300}@", rf"\1{_REDACTED}@"),
+)
+_SECRETS = [(re.compile(shape), clean) for shape, clean in _SHAPES]
+_USERINFO = re.compile(r"\b[A-Za-z][A-Za-z0-9+.-]{0,20}://[^\s/@]*?([^\s/@:]{3,})@")
+_TOKEN = re.compile(r"(?=\S*\d)(?=\S*[A-Za-z])[^\s/:;,=]{16,}")
+_PATH = re.compile(
+    r"(?<![\w:/.\\])(?:~(?:/[\w.@+%~-]+)+|(?:\.\.?)?(?:/[\w.@+%~-]+){2,})/?"
+    r"|\bfile:/[^\s'\"]+|(?<!\w)[A-Za-z]:(?:\\{1,2}[\w.@+%~-]+)+"
+)
+_TRACEBACK = re.compile(r"\s*Traceback \(most recent call last\).*", re.DOTALL)
+
+_lock = threading.Lock()
+_remembered: set[str] = set()
+
+
+def remember(secrets: Iterable[str]) -> None:
+    """Take these values out of all texts from now on, as long as the process lives."""
+    with _lock:
+        _remembered.update(secret for secret in secrets if len(secret) >= _SHORTEST)
+
+
+def names_a_secret(variable: str) -> bool:
+    """Return whether a variable of that name is likely to hold a secret."""
+    return _SECRET_NAME.search(variable) is not None
+
+
+def redact(text: str, *secrets: str) -> str:
+    """Return ``text`` without ``secrets``, known ones, the environment's, and what looks like one.
+
+    Known are those of :func:`remember`; of the environment, the values of variables whose names
+    say so, and the passwords in those that hold a URL.
+    """
+    found = {*secrets, *_remembered}
+    for name, value in os.environ.items():
+        if names_a_secret(name):
+            found.add(value)
+        elif "@" in value:
+            found.update(_USERINFO.findall(value))
+    for secret in sorted(found, key=len, reverse=True):
+        if len(secret) >= _SHORTEST:
+            text = text.replace(secret, _REDACTED)
+    for shape, clean in _SECRETS:
+        text = shape.sub(clean, text)
+    return text
+
+
+def for_people(text: str, *secrets: str) -> str:
+    """Return a text of others fit to be shown: without secrets, paths, headers and tracebacks.
+
+    Of the environment, no value stays that looks like a token, whatever its variable is called.
+    """
+    text = _TRACEBACK.sub("", redact(text, *secrets))
+    for value in os.environ.values():
+        if value in text and _TOKEN.fullmatch(value):
+            text = text.replace(value, _REDACTED)
+    return _PATH.sub("[path]", text)
+
+
+class RedactingFilter(logging.Filter):
+    """Takes secrets out of what a handler writes."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Rewrite ``record``; it is always let through."""
+        try:
+            message = record.getMessage()
+        except Exception:
+            return True  # logging itself tells who wrote it
+        clean = redact(message)
+        if clean != message:
+            record.msg, record.args = clean, ()
+        if record.exc_info and not record.exc_text:
+            record.exc_text = logging.Formatter().formatException(record.exc_info)
+        if record.exc_text:
+            record.exc_text = redact(record.exc_text)
+        return True

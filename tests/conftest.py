@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import AsyncIterator, Callable, Coroutine
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+if TYPE_CHECKING:
+    from playwright.async_api import Browser
+    from support.server import JupyterServer
+
+StartServer = Callable[..., Coroutine[Any, Any, "JupyterServer"]]
+
+# The same examples each time, however slow the machine: a run says the same of the same commit.
+# `--hypothesis-profile=explore` looks for new ones.
+_ANY_MACHINE: dict[str, Any] = {
+    "deadline": None,
+    "suppress_health_check": [HealthCheck.too_slow],
+}
+settings.register_profile("tests", derandomize=True, **_ANY_MACHINE)
+settings.register_profile("explore", **_ANY_MACHINE)
+settings.load_profile("tests")
+
+# Whoever starts the tests in the background of a shell ignores SIGINT, and so would the servers,
+# kernels and terminals that they start: those would never hear that they are interrupted.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# A package index that hesitates fails no test; whoever runs them may have set these already.
+os.environ.setdefault("PIP_RETRIES", "10")
+os.environ.setdefault("PIP_DEFAULT_TIMEOUT", "60")
+
+
+@pytest.fixture
+async def start_server(tmp_path: Path) -> AsyncIterator[StartServer]:
+    """Starts servers, each in a directory of its own; arguments as `JupyterServer` takes them."""
+    from support.server import JupyterServer
+
+    servers: list[JupyterServer] = []
+
+    async def start(**options: Any) -> JupyterServer:
+        server = JupyterServer(tmp_path / f"server-{len(servers)}", **options)
+        servers.append(server)
+        await server.start()
+        return server
+
+    yield start
+    for server in servers:
+        await server.close()
+
+
+@pytest.fixture
+async def server(start_server: StartServer) -> JupyterServer:
+    """A server with chat and personas."""
+    return await start_server()
+
+
+@pytest.fixture
+async def chromium() -> AsyncIterator[Browser]:
+    """A browser; open a `ChatPage` in it for each person."""
+    from support import browser
+
+    async with browser.chromium() as running:
+        yield running

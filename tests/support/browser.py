@@ -1,0 +1,237 @@
+"""The stock chat front end in a real Chromium, driven by Playwright."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+from collections.abc import AsyncIterator
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import quote
+from uuid import uuid4
+
+from playwright.async_api import (
+    Browser,
+    BrowserContext,
+    CDPSession,
+    Error,
+    Locator,
+    Page,
+    async_playwright,
+    expect,
+)
+
+from .server import JupyterServer
+
+ARTEFACTS = Path(__file__).parents[1] / "artefacts"
+CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or "/usr/bin/chromium"
+WAIT = 120.0
+"""Seconds an action or a wait lasts at most: only what never comes takes longer."""
+
+# Playwright's own are 5 and 30 seconds, which a busy machine may take.
+expect.set_options(timeout=WAIT * 1000)
+
+_FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--disable-background-networking",
+    "--disable-component-update",
+]
+_INPUT = ".jp-chat-input-container"
+_SEND = ".jp-chat-input-container .jp-chat-send-button"
+_MESSAGE = ".jp-chat-messages-container .jp-chat-message"
+_BODY = ".jp-chat-messages-container .jp-chat-rendered-message"
+_COMPLETION = ".jp-chat-command-name"
+_WRITERS = ".jp-chat-writers"
+
+
+@contextlib.asynccontextmanager
+async def chromium() -> AsyncIterator[Browser]:
+    """A headless Chromium; each `ChatPage` in it is a person of its own."""
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(
+            executable_path=CHROMIUM, args=_FLAGS, timeout=WAIT * 1000
+        )
+        try:
+            yield browser
+        finally:
+            await browser.close()
+
+
+class ChatPage:
+    """One person's tab: ``async with ChatPage(browser, server, "a.chat", "Ada") as ada``.
+
+    Args:
+        browser: From `chromium`.
+        server: A running server with ``lab=True``.
+        path: The chat, relative to the server's root; its file is created when missing.
+        user: The name to be known by; without it, the server makes up an anonymous one.
+    """
+
+    page: Page
+
+    def __init__(
+        self, browser: Browser, server: JupyterServer, path: str, user: str | None = None
+    ) -> None:
+        self.browser = browser
+        self.server = server
+        self.path = path
+        self.user = user
+        self.errors: list[str] = []
+        """Exceptions that nothing in the page caught."""
+        self._context: BrowserContext | None = None
+        self._devtools: CDPSession | None = None
+
+    async def __aenter__(self) -> Self:
+        self.server.create_chat(self.path)
+        self._context = await self.browser.new_context()
+        try:
+            self._context.set_default_timeout(WAIT * 1000)
+            self.page = await self._context.new_page()
+            self.page.on("pageerror", lambda error: self.errors.append(str(error)))
+            # After a lost connection a modal dialog covers the page until it is dismissed.
+            await self.page.add_locator_handler(
+                self.page.locator(".jp-Dialog"), self._dismiss, no_wait_after=True
+            )
+            if self.user is not None:
+                await self._take_name(self.user)
+            await self.open()
+        except BaseException:
+            await self._context.close()
+            raise
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        assert self._context is not None
+        if error is not None:
+            with contextlib.suppress(Error):
+                await self.screenshot(f"failed-{self.user or 'anonymous'}-{uuid4().hex[:8]}")
+        await self._context.close()
+
+    async def open(self) -> None:
+        """Load the chat, or load it anew, in a workspace of its own; returns once it is usable."""
+        # Without a workspace of its own a tab would open what another one has open.
+        workspace = uuid4().hex
+        await self.page.goto(
+            f"{self.server.url}/lab/workspaces/{workspace}/tree/{quote(self.path)}"
+            f"?token={self.server.token}&reset"
+        )
+        await self.page.locator(_INPUT).last.wait_for()
+
+    async def identity(self) -> dict[str, Any]:
+        """Who the server takes this tab's person for: ``username``, ``name``, …"""
+        answer = await self.page.request.get(f"{self.server.url}/api/me")
+        identity: dict[str, Any] = (await answer.json())["identity"]
+        return identity
+
+    # -- writing ---------------------------------------------------------------------------------
+
+    @property
+    def input(self) -> Locator:
+        """The text area for a new message."""
+        return self.page.locator(_INPUT).last.get_by_role("combobox")
+
+    async def type(self, text: str) -> None:
+        """Press the keys of ``text`` in the input; what brings up the completion."""
+        await self.input.press_sequentially(text)
+
+    async def completions(self) -> list[str]:
+        """What the completion offers, waiting for it to offer something."""
+        items = self.page.locator(_COMPLETION)
+        await items.first.wait_for()
+        return [text.strip() for text in await items.all_inner_texts()]
+
+    async def complete(self, typed: str, choice: str) -> None:
+        """Type ``typed``, such as ``@Gu``, and choose ``choice``, such as ``@Guide``."""
+        await self.type(typed)
+        await self.page.locator(_COMPLETION).get_by_text(choice, exact=True).click()
+
+    async def send(self, text: str | None = None) -> None:
+        """Send what the input holds, or ``text`` in its place."""
+        if text is not None:
+            await self.input.fill(text)
+        await self.page.locator(_SEND).last.click()
+
+    async def edit(self, message: int, text: str) -> None:
+        """Change the person's own message with this index to ``text``."""
+        container = await self._press(message, "Edit")
+        box = container.get_by_role("combobox")
+        await box.fill(text)
+        await box.press("Enter")
+
+    async def delete(self, message: int) -> None:
+        """Delete the person's own message with this index."""
+        await self._press(message, "Delete")
+
+    # -- reading ---------------------------------------------------------------------------------
+
+    async def messages(self) -> list[str]:
+        """The text of each message with its header; deleted ones stay in the list."""
+        texts = await self.page.locator(_MESSAGE).all_inner_texts()
+        return [text.strip() for text in texts]
+
+    async def bodies(self) -> list[str]:
+        """The rendered text of each message that has one, top to bottom."""
+        return [text.strip() for text in await self.page.locator(_BODY).all_inner_texts()]
+
+    async def expect_bodies(self, *bodies: str) -> None:
+        """Return once the rendered texts of all messages that have one are exactly these."""
+        await expect(self.page.locator(_BODY)).to_have_text(bodies)
+
+    async def writers(self) -> str:
+        """What the line about who is writing says, or ``""``."""
+        line = self.page.locator(_WRITERS)
+        return (await line.first.inner_text()).strip() if await line.count() else ""
+
+    async def wait_for_body(self, text: str, timeout: float = WAIT) -> Locator:
+        """Return the first message body that contains ``text`` once it is visible."""
+        body = self.page.locator(_BODY).filter(has_text=text).first
+        await body.wait_for(timeout=timeout * 1000)
+        return body
+
+    async def wait_for_writers(self, text: str, timeout: float = WAIT) -> None:
+        """Return once the line about who is writing contains ``text``."""
+        line = self.page.locator(_WRITERS).filter(has_text=text).first
+        await line.wait_for(timeout=timeout * 1000)
+
+    async def screenshot(self, name: str) -> Path:
+        """Save what the tab shows as ``artefacts/<name>.png`` and return the file."""
+        file = ARTEFACTS / f"{name}.png"
+        await self.page.screenshot(path=file)
+        return file
+
+    async def main_thread_seconds(self) -> float:
+        """Seconds the page's main thread has been busy since the first call."""
+        assert self._context is not None
+        if self._devtools is None:
+            self._devtools = await self._context.new_cdp_session(self.page)
+            await self._devtools.send("Performance.enable")
+        answer = await self._devtools.send("Performance.getMetrics")
+        return float(next(m["value"] for m in answer["metrics"] if m["name"] == "TaskDuration"))
+
+    # -- inside ----------------------------------------------------------------------------------
+
+    async def _take_name(self, name: str) -> None:
+        answer = await self.page.request.patch(
+            f"{self.server.url}/api/me",
+            headers={"Authorization": f"token {self.server.token}"},
+            data={"name": name, "display_name": name, "initials": name[:1]},
+        )
+        assert answer.ok, await answer.text()
+
+    async def _press(self, message: int, label: str) -> Locator:
+        container = self.page.locator(".jp-chat-message-container").nth(message)
+        await container.hover()
+        await container.locator(f'button[aria-label="{label}"]').click()
+        return container
+
+    async def _dismiss(self, dialog: Locator) -> None:
+        await dialog.locator(".jp-Dialog-footer button").last.click()

@@ -1,0 +1,78 @@
+"""What is taken out of texts, and that it costs little whatever the text is."""
+
+from __future__ import annotations
+
+import logging
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from jupyter_ai_personas.redaction import RedactingFilter, for_people, redact, remember
+
+
+@pytest.mark.parametrize(
+    ("text", "clean"),
+    [
+        ("GET https://ada:wonder@host/x", "GET https://[secret]@host/x"),
+        ("postgres://app:pw@db/x?key=abcdef12&y=1", "postgres://[secret]@db/x?key=[secret]&y=1"),
+        ("Authorization: Basic dXNlcjpwYXNz", "Authorization: Basic [secret]"),
+        ("{'authorization': 'Bearer abcdefgh'}", "{'authorization': 'Bearer [secret]'}"),
+        ("x-api-key=abcdefgh, Cookie: a=bcdefgh", "x-api-key=[secret], Cookie: [secret]"),
+        ("ChatX(api_key='abcdefgh')", "ChatX(api_key='[secret]')"),
+        ("the value remembered", "the value [secret]"),
+        ("in the DSN: hunter2pass", "in the DSN: [secret]"),
+    ],
+)
+def test_secrets_are_taken_out(text: str, clean: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SOMETHING", "postgres://u:hunter2pass@db/x")
+    remember(["remembered"])
+    assert redact(text) == clean
+    assert redact(clean) == clean
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("No such file: '/home/ada/x.txt'", "No such file: '[path]'"),
+        ("at ~/.aws, C:\\Users\\ada\\x and file:///etc/passwd", "at [path], [path] and [path]"),
+        ("it failed\nTraceback (most recent call last):\n  File x", "it failed"),
+        ("said abc123def456ghi789", "said [secret]"),
+        ("https://api.example.org/v1/chat and/or /model", "https://api.example.org/v1/chat and/or"),
+    ],
+)
+def test_people_are_shown_less(text: str, shown: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ODD", "abc123def456ghi789")
+    assert for_people(text).removesuffix(" /model") == shown
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "The model `gpt-5` failed: maximum context length is 8192 tokens; ask-for-less.",
+        "set `OPENAI_API_KEY`; api_key: Field required",
+        "write to ada@example.org about `https://example.org/a/b`",
+    ],
+)
+def test_plain_text_stays(text: str) -> None:
+    assert for_people(text) == text
+
+
+@given(st.text(alphabet=st.sampled_from("a1/@:.~=&? '\\-Bearkycoi")))
+def test_what_is_clean_stays_so(text: str) -> None:
+    once = for_people(text)
+    assert for_people(once) == once
+
+
+def test_a_log_has_no_secret(caplog: pytest.LogCaptureFixture) -> None:
+    remember(["remembered"])
+    log = logging.getLogger("tests.redaction")
+    caplog.handler.addFilter(RedactingFilter())
+    log.error("It said %s", "remembered")
+    try:
+        raise ValueError("remembered")
+    except ValueError:
+        log.exception("%d", 5)
+    assert "remembered" not in caplog.text
+    assert "It said [secret]" in caplog.text
+    assert "ValueError: [secret]" in caplog.text
