@@ -1,0 +1,48 @@
+"""What a message needs beside itself to be put back: its sender's entry, its attachments."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pycrdt import Array, Map
+from pycrdt import Text as YText
+
+__all__ = ["COMPANY", "foreign_metadata", "plain", "put_back", "with_company"]
+
+COMPANY = "jupyter_ai_personas_company"
+"""The key under which a raw message carries it; no message in a document has it."""
+
+
+def plain(value: Any) -> Any:
+    """Return a shared type as plain data, and plain data as it is."""
+    return value.to_py() if isinstance(value, Map | Array | YText) else value
+
+
+def foreign_metadata(map_: Map[Any]) -> dict[str, Any]:
+    """Return a message's metadata, ours and others'."""
+    metadata = plain(map_.get("metadata"))
+    return dict(metadata) if isinstance(metadata, Mapping) else {}
+
+
+def with_company(ychat: Any, raw: Mapping[str, Any]) -> dict[str, Any]:
+    """Return ``raw`` and what ``ychat`` holds of its sender and its attachments."""
+    ids = raw.get("attachments")
+    wanted = {
+        "users": (ychat.yusers, [raw.get("sender")]),
+        "attachments": (ychat.yattachments, ids if isinstance(ids, list) else []),
+    }
+    company = {
+        name: {key: plain(map_[key]) for key in keys if isinstance(key, str) and key in map_}
+        for name, (map_, keys) in wanted.items()
+    }
+    return {**raw, COMPANY: {name: entries for name, entries in company.items() if entries}}
+
+
+def put_back(ychat: Any, company: Any) -> None:
+    """Write the entries of ``company`` that ``ychat`` lacks."""
+    for name, map_ in (("users", ychat.yusers), ("attachments", ychat.yattachments)):
+        entries = company.get(name) if isinstance(company, Mapping) else None
+        for key, entry in entries.items() if isinstance(entries, Mapping) else ():
+            if key not in map_:
+                map_[key] = entry

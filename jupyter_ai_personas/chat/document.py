@@ -1,0 +1,594 @@
+"""A chat that is a collaborative document (``jupyterlab_chat.ychat.YChat``).
+
+The document's own accessors convert every message on each call and find a message by walking to
+its index. So this room keeps a mirror: the ids in the document's order, kept up to date from the
+deltas of the array, and the last few hundred messages, decoded. A turn reads the mirror and writes
+through the map that it inserted; neither costs more in a longer chat. What this room writes it
+does not observe: an event computes the place of what changed, and that does cost more.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from pycrdt import Array, Map
+
+from jupyter_ai_personas.chat.company import COMPANY, foreign_metadata, put_back, with_company
+from jupyter_ai_personas.chat.company import plain as _plain
+from jupyter_ai_personas.chat.copies import content, finality, same
+from jupyter_ai_personas.chat.messages import (
+    METADATA_KEY,
+    PERSONA_PREFIX,
+    Attachment,
+    Message,
+    User,
+    decode_attachment,
+    decode_message,
+    decode_user,
+    encode_message,
+    encode_user,
+)
+from jupyter_ai_personas.chat.room import (
+    ChatEvent,
+    Insert,
+    Listener,
+    MessageDeleted,
+    MessageEdited,
+    MessagePosted,
+    Restore,
+    Update,
+    Write,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["DocumentChat"]
+
+KEPT = 256
+"""How many messages from the end the mirror holds decoded; twice as many before it is pruned."""
+
+RESTAMP_SECONDS = 2.0
+"""How long after its arrival a message that vanishes was dropped by the library's re-stamping."""
+
+
+class DocumentChat:
+    """The seam :class:`~jupyter_ai_personas.chat.room.Chat` over a ``YChat``."""
+
+    def __init__(self, ychat: Any, *, log: logging.Logger, clock: Callable[[], float]) -> None:
+        """Mirror ``ychat``; ``clock`` gives monotonic seconds."""
+        self._ychat = ychat
+        self._doc = ychat.ydoc
+        self._array: Array[Any] = ychat.ymessages
+        self._log = log
+        self._clock = clock
+        self._listener: Listener | None = None
+        self._subscription: Any = None
+        self._newcomers: str | None = None
+        self._order: list[str] = []
+        self._known: set[str] = set()
+        self._recent: dict[str, Message] = {}
+        self._maps: dict[str, Map[Any]] = {}
+        self._arrived: dict[str, tuple[float, dict[str, Any]]] = {}
+        self._inserted_at = -math.inf
+        self._status: dict[str, str] = {}
+
+    @property
+    def id(self) -> str:
+        """The id that the chat's metadata holds."""
+        return str(self._ychat.get_id())
+
+    @property
+    def path(self) -> str:
+        """The path of its file as the server's file-id service knows it."""
+        return str(self._ychat.get_path())
+
+    @property
+    def document(self) -> Any:
+        """The ``YChat``, to tell one document from another."""
+        return self._ychat
+
+    # -- observing --------------------------------------------------------------------------
+
+    def subscribe(self, listener: Listener) -> None:
+        """See :meth:`Chat.subscribe`."""
+        self._listener = listener
+        raws = self._read_all()
+        self._order = [_id_of(raw) for raw in raws]
+        self._known = set(self._order)
+        self._recent = {m.id: m for raw in raws[-KEPT:] if (m := decode_message(raw)) is not None}
+        self._subscription = self._array.observe_deep(self._on_change)
+        if self._ychat.awareness is not None:
+            self._newcomers = self._ychat.awareness.observe(self._on_presence)
+        self._ychat._schedule_callback = self._schedule
+        # Loading them may have asked for their re-stamping, as if they had just arrived.
+        for raw in raws[-KEPT:]:
+            self._remember(_id_of(raw), raw)
+
+    def mend(self, raws: Iterable[Any]) -> None:
+        """Put back what re-stamping dropped while ``raws``, the file's messages, were loaded."""
+        there = set(self._order)
+        lost = [raw for raw in raws if decode_message(raw) and _id_of(raw) not in there]
+        if lost:
+            self._log.warning(
+                "%d messages were dropped while they were loaded; put back", len(lost)
+            )
+            self.apply(Restore(raw) for raw in lost)
+
+    def _schedule(self, callback: Callable[..., Any], *args: Any) -> None:
+        """Let the library call ``callback`` after the change that it observes now.
+
+        It re-stamps a message at the place where it is now; by then another one may be there, be
+        it that many were put back before it. So the place is looked up again.
+        """
+        schedule = type(self._ychat)._schedule_callback
+        id_ = ""
+        if getattr(callback, "__name__", "") == "_set_timestamp" and args:
+            id_ = _id_of(_plain(self._array[args[0]]))
+        if id_:
+            schedule(self._restamp, callback, id_, *args[1:])
+        else:
+            schedule(callback, *args)
+
+    def _restamp(self, callback: Callable[..., Any], id_: str, *args: Any) -> None:
+        if (index := self._index(id_)) is not None:
+            callback(index, *args)
+
+    def close(self) -> None:
+        """See :meth:`Chat.close`."""
+        if self._subscription is not None:
+            self._array.unobserve(self._subscription)
+            # The library's own again.
+            self._ychat.__dict__.pop("_schedule_callback", None)
+        if self._newcomers is not None:
+            self._ychat.awareness.unobserve(self._newcomers)
+        self._subscription = self._newcomers = None
+        self._listener = None
+        self._maps.clear()
+
+    def _read_all(self) -> list[Any]:
+        # The whole array as JSON takes microseconds a message; item by item it is quadratic.
+        try:
+            raws = json.loads(str(self._array))
+        except ValueError:
+            raws = self._array.to_py()
+        return list(raws or [])
+
+    def _on_change(self, events: list[Any]) -> None:
+        # Runs inside the transaction of whoever wrote; an exception would surface there.
+        try:
+            out: list[ChatEvent] = []
+            for event in events:
+                path: list[Any] = event.path
+                if path:
+                    self._on_nested(path[0], out)
+                else:
+                    self._on_array(event, out)
+            if self._listener is not None:
+                for change in out:
+                    self._listener(change)
+        except Exception:
+            self._log.exception("A change of chat %s could not be read", self._ychat.path)
+
+    def _on_array(self, event: Any, out: list[ChatEvent]) -> None:
+        index = 0
+        again: list[str] = []
+        removed: list[str] = []
+        inserted: set[str] = set()
+        endangered: list[range] = []
+        for step in event.delta:
+            if "retain" in step:
+                index += step["retain"]
+            elif "delete" in step:
+                count = int(step["delete"])
+                removed += self._order[index : index + count]
+                del self._order[index : index + count]
+            elif "insert" in step:
+                ids = []
+                for item in step["insert"]:
+                    raw = _plain(item)
+                    id_ = _id_of(raw)
+                    ids.append(id_)
+                    if id_ in self._known and id_ not in removed:
+                        again.append(id_)
+                    self._on_inserted(raw, out)
+                self._order[index:index] = ids
+                inserted.update(ids)
+                endangered.append(range(index, index + 2 * len(ids)))
+                index += len(ids)
+        if inserted:
+            self._inserted_at = self._clock()
+        for id_ in removed:
+            self._maps.pop(id_, None)
+            if id_ and id_ not in inserted and self._index(id_) is None:
+                self._on_removed(id_, out, alone=len(removed) == 1 and not inserted)
+        again = [id_ for id_ in again if self._order.count(id_) > 1]
+        if again:
+            self._ychat._schedule_callback(self._drop_duplicates, again)
+        for places in endangered:
+            # Re-stamping goes by places, which are others' as soon as one message has moved.
+            for place in places[: max(0, len(self._order) - places.start)]:
+                if self._order[place] not in self._arrived:
+                    self._remember(self._order[place], _plain(self._array[place]))
+        self._prune()
+
+    def _prune(self) -> None:
+        if len(self._recent) > 2 * KEPT:
+            for id_ in list(self._recent)[:-KEPT]:
+                del self._recent[id_]
+
+    def _on_inserted(self, raw: Any, out: list[ChatEvent]) -> None:
+        message = decode_message(raw)
+        if message is None:
+            return
+        before = self._recent.get(message.id)
+        self._recent[message.id] = message
+        if message.id not in self._known:
+            self._known.add(message.id)
+            self._remember(message.id, raw)
+            out.append(MessagePosted(message))
+        elif before is not None:
+            # Moved, re-stamped, or brought back by a reload: no new message.
+            self._compare(before, message, out)
+
+    def _remember(self, id_: str, raw: Any) -> None:
+        """Keep a message as it is, until the library has done with it."""
+        now = self._clock()
+        # Oldest first. Not bounded by number: what is left out may be what is dropped next.
+        while self._arrived:
+            oldest = next(iter(self._arrived))
+            if now - self._arrived[oldest][0] <= RESTAMP_SECONDS:
+                break
+            del self._arrived[oldest]
+        if isinstance(raw, Mapping) and id_:
+            self._arrived.pop(id_, None)
+            self._arrived[id_] = (now, dict(raw))
+
+    def _on_removed(self, id_: str, out: list[ChatEvent], *, alone: bool) -> None:
+        now, arrived = self._clock(), self._arrived.get(id_)
+        message = self._recent.get(id_)
+        if arrived is None and alone and message is not None:
+            # By then the place may be anybody's: many messages may have been put back before it.
+            raw = {**encode_message(message), "raw_time": False, "deleted": message.deleted}
+            arrived = self._inserted_at, raw
+        if arrived is not None and now - arrived[0] <= RESTAMP_SECONDS:
+            # `YChat._set_timestamp` pops whatever is at the index of a message by then, and inserts
+            # it at one that may be out of range. Nobody writes inside an observer, so it is put
+            # back afterwards.
+            self._ychat._schedule_callback(self._put_back, id_, arrived[1])
+        else:
+            self._arrived.pop(id_, None)
+            self._forget(id_, out)
+
+    def _forget(self, id_: str, out: list[ChatEvent]) -> None:
+        message = self._recent.pop(id_, None)
+        if message is not None and not message.deleted:
+            out.append(MessageDeleted(message))
+
+    def _put_back(self, id_: str, raw: dict[str, Any]) -> None:
+        if id_ in self._order or self._subscription is None:
+            return
+        self._log.warning("Message %s was dropped while it was re-stamped; put back", id_)
+        if raw.get("raw_time", True):
+            raw = {**raw, "time": time.time()}
+        self.apply([Restore(raw)])
+        self._remember(id_, raw)  # the next re-stamping may hit it as well
+
+    def _drop_duplicates(self, ids: list[str]) -> None:
+        """Keep one of the copies of a message that came back while it had been put back.
+
+        A browser that stayed open brings back what the server lost. Different messages that a
+        clumsy client gave one id are left alone.
+        """
+        if self._subscription is None:
+            return
+        for id_ in ids:
+            places = [i for i, other in enumerate(self._order) if other == id_]
+            copies = [self._decode_at(i) for i in places]
+            first = copies[0] if copies else None
+            if first is None or any(c is None or not same(first, c) for c in copies):
+                continue
+            best = max(range(len(copies)), key=lambda i: finality(copies[i]))
+            with self._transaction():
+                for i in reversed([p for k, p in enumerate(places) if k != best]):
+                    del self._array[i], self._order[i]
+            self._maps.pop(id_, None)
+            kept = copies[best]
+            if kept is not None:
+                self._recent[id_] = kept
+
+    def _on_nested(self, index: int, out: list[ChatEvent]) -> None:
+        raw = _plain(self._array[index])
+        id_, message = _id_of(raw), decode_message(raw)
+        if id_ != self._order[index]:
+            self._rename(index, id_, out)
+        if id_ in self._arrived and isinstance(raw, Mapping):
+            self._arrived[id_] = (self._arrived[id_][0], dict(raw))
+        if message is None:
+            self._forget(id_, out)
+        elif id_ not in self._known:
+            self._on_inserted(raw, out)  # it has become readable
+        else:
+            before = self._recent.get(id_)
+            # One from before the mirror stays out of it, unless it was unreadable until now.
+            if before is not None or index >= len(self._order) - KEPT:
+                self._recent[id_] = message
+            self._compare(before, message, out)
+
+    def _rename(self, index: int, id_: str, out: list[ChatEvent]) -> None:
+        old, self._order[index] = self._order[index], id_
+        self._maps.pop(old, None)
+        self._arrived.pop(old, None)
+        if self._index(old) is None:
+            self._forget(old, out)
+
+    def _compare(self, before: Message | None, now: Message, out: list[ChatEvent]) -> None:
+        if now.deleted:
+            if before is None or not before.deleted:
+                out.append(MessageDeleted(before or now))
+        elif before is None or content(before) != content(now):
+            out.append(MessageEdited(now))
+
+    def _on_presence(self, topic: str, change: tuple[Mapping[str, Any], Any]) -> None:
+        what, origin = change
+        if topic == "change" and origin != "local" and what["added"] and self._status:
+            # Who comes hears nothing of what the room announced before, but for a renewal every
+            # fifteen seconds: it is announced again.
+            awareness = self._ychat.awareness
+            awareness.set_local_state(awareness.get_local_state())
+
+    # -- reading ----------------------------------------------------------------------------
+
+    def get(self, message_id: str) -> Message | None:
+        """See :meth:`Chat.get`."""
+        message = self._recent.get(message_id)
+        if message is None and message_id in self._known:
+            index = self._index(message_id)
+            message = None if index is None else self._decode_at(index)
+        return message
+
+    def raw(self, message_id: str) -> dict[str, Any] | None:
+        """See :meth:`Chat.raw`."""
+        _, raw = self._arrived.get(message_id, (0.0, None))
+        if raw is None and (index := self._index(message_id)) is not None:
+            raw = _plain(self._array[index])
+        return with_company(self._ychat, raw) if isinstance(raw, Mapping) else None
+
+    def before(self, message_id: str | None, limit: int) -> list[Message]:
+        """See :meth:`Chat.before`."""
+        end = len(self._order) if message_id is None else self._index(message_id)
+        found: list[Message] = []
+        for index in range((end or 0) - 1, -1, -1):
+            if len(found) >= limit:
+                break
+            message = self._recent.get(self._order[index])
+            message = message or self._decode_at(index)
+            if message is not None:
+                found.append(message)
+        return found[::-1]
+
+    def _decode_at(self, index: int) -> Message | None:
+        item = self._array[index]
+        return decode_message(item.to_py() if isinstance(item, Map) else item)
+
+    def _index(self, message_id: str) -> int | None:
+        # From the end: what is asked for is nearly always near it.
+        order = self._order
+        for index in range(len(order) - 1, -1, -1):
+            if order[index] == message_id:
+                return index
+        return None
+
+    def user(self, username: str) -> User | None:
+        """See :meth:`Chat.user`."""
+        raw = self._ychat.yusers.get(username)
+        return None if raw is None else decode_user(username, _plain(raw))
+
+    def people(self) -> set[str]:
+        """See :meth:`Chat.people`."""
+        yusers = self._ychat.yusers
+        names = {name for name in list(yusers.keys()) if not name.startswith(PERSONA_PREFIX)}
+        # Other extensions' bots.
+        names = {name for name in names if decode_user(name, _plain(yusers.get(name))).offered}
+        awareness = self._ychat.awareness
+        for state in list(awareness.states.values()) if awareness is not None else ():
+            user = state.get("user") if isinstance(state, Mapping) else None
+            username = user.get("username") if isinstance(user, Mapping) else None
+            if isinstance(username, str):
+                names.add(username)
+        return {name for name in names if not name.startswith(PERSONA_PREFIX)}
+
+    def attachments(self, ids: Iterable[str]) -> list[Attachment]:
+        """See :meth:`Chat.attachments`."""
+        found = []
+        for id_ in ids:
+            attachment = decode_attachment(id_, _plain(self._ychat.yattachments.get(id_)))
+            if attachment is not None:
+                found.append(attachment)
+        return found
+
+    def setting(self, name: str) -> Any:
+        """See :meth:`Chat.setting`."""
+        ours = _plain(self._ychat.ymetadata.get(METADATA_KEY))
+        return ours.get(name) if isinstance(ours, Mapping) else None
+
+    # -- writing ----------------------------------------------------------------------------
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        observed = self._subscription is not None
+        if observed:
+            self._array.unobserve(self._subscription)
+        try:
+            with self._doc.transaction():
+                yield
+        finally:
+            if observed:
+                self._subscription = self._array.observe_deep(self._on_change)
+
+    def apply(self, writes: Iterable[Write]) -> list[str]:
+        """See :meth:`Chat.apply`."""
+        gone = []
+        writes = list(writes)
+        with self._transaction():
+            for write in writes:
+                if isinstance(write, Update):
+                    if not self._update(write):
+                        gone.append(write.id)
+                elif isinstance(write, Restore):
+                    self._restore(write)
+                else:
+                    self._insert(write)
+        for write in writes:
+            message = self._recent.get(write.id)
+            if message is None or message.state != "streaming":
+                self._maps.pop(write.id, None)
+        self._prune()
+        return gone
+
+    def _insert(self, write: Insert) -> None:
+        fields: dict[str, Any] = {
+            "id": write.id,
+            "type": "msg",
+            "sender": write.sender,
+            "body": write.body,
+            "time": time.time(),
+            # Already the server's time: with this the library does not re-stamp the message,
+            # which would move it and cost the conversion of all messages.
+            "raw_time": False,
+            "metadata": {METADATA_KEY: dict(write.metadata)},
+        }
+        if write.mentions:
+            fields["mentions"] = list(write.mentions)
+        self._append(write.id, fields)
+
+    def _append(self, id_: str, fields: dict[str, Any], index: int | None = None) -> None:
+        map_: Map[Any] = Map(fields)
+        if index is None or index >= len(self._order):
+            self._array.append(map_)
+            self._order.append(id_)
+        else:
+            self._array.insert(index, map_)
+            self._order.insert(index, id_)
+        self._known.add(id_)
+        self._maps[id_] = map_
+        if (message := decode_message(fields)) is not None:
+            self._recent[id_] = message
+
+    def _restore(self, write: Restore) -> None:
+        fields = {key: value for key, value in write.raw.items() if key != COMPANY}
+        put_back(self._ychat, write.raw.get(COMPANY))
+        index = self._index(write.id)
+        if index is None:
+            self._append(write.id, {**fields, "raw_time": False}, self._place(fields))
+            self._remember(write.id, {**fields, "raw_time": False})
+            return
+        map_ = self._map_at(index)
+        for key in fields.keys() - {"time", "raw_time"}:
+            if _plain(map_.get(key)) != fields[key]:
+                map_[key] = fields[key]
+        if (message := decode_message(map_.to_py())) is not None:
+            self._recent[write.id] = message
+            self._arrived.pop(write.id, None)
+
+    def _place(self, raw: Mapping[str, Any]) -> int:
+        """Return where a message belongs by its time, near the end of the chat."""
+        message = decode_message(raw)
+        index = len(self._order)
+        while message is not None and index > max(0, len(self._order) - KEPT):
+            before = self._recent.get(self._order[index - 1])
+            if before is None or before.time <= message.time:
+                break
+            index -= 1
+        return index
+
+    def _update(self, write: Update) -> bool:
+        message = self.get(write.id)
+        map_ = self._maps.get(write.id)
+        if map_ is None and message is not None and (index := self._index(write.id)) is not None:
+            map_ = self._map_at(index)
+        if map_ is None or message is None or message.deleted:
+            return False
+        if write.body is not None:
+            map_["body"] = write.body
+        if write.metadata is not None:
+            map_["metadata"] = {**foreign_metadata(map_), METADATA_KEY: dict(write.metadata)}
+        self._maps[write.id] = map_
+        self._recent[write.id] = write.applied_to(message)
+        if write.id in self._arrived:
+            self._arrived[write.id] = (self._arrived[write.id][0], dict(map_.to_py() or {}))
+        return True
+
+    def _map_at(self, index: int) -> Map[Any]:
+        item = self._array[index]
+        if isinstance(item, Map):
+            return item
+        # The library's re-stamping leaves a plain dict, in which no key can be set.
+        map_: Map[Any] = Map(dict(item))
+        del self._array[index]
+        self._array.insert(index, map_)
+        return map_
+
+    def register(self, users: Sequence[User], *, owned_prefix: str) -> None:
+        """See :meth:`Chat.register`."""
+        yusers = self._ychat.yusers
+        wanted = {user.username: encode_user(user) for user in users}
+        there = set(yusers.keys())
+        for username in there:
+            if username.startswith(owned_prefix) and username not in wanted:
+                entry = _plain(yusers.get(username))
+                if isinstance(entry, Mapping) and entry.get("bot") is not True:
+                    # The front end keeps the name beside old messages, and offers no bots.
+                    wanted[username] = {**entry, "bot": True}
+        changed = {
+            username: entry
+            for username, entry in wanted.items()
+            if username not in there or _plain(yusers.get(username)) != entry
+        }
+        if changed:
+            with self._doc.transaction():
+                yusers.update(changed)
+
+    def set_setting(self, name: str, value: Any) -> None:
+        """See :meth:`Chat.set_setting`."""
+        ours = _plain(self._ychat.ymetadata.get(METADATA_KEY))
+        settings = dict(ours) if isinstance(ours, Mapping) else {}
+        settings.pop(name, None)
+        if value is not None:
+            settings[name] = value
+        self._ychat.ymetadata[METADATA_KEY] = settings
+
+    def set_status(self, user: User, text: str | None) -> None:
+        """See :meth:`Chat.set_status`."""
+        if self._status.get(user.username) == text:
+            return
+        if text is None:
+            self._status.pop(user.username)
+        else:
+            self._status[user.username] = text
+        from jupyterlab_chat import models
+
+        chat_user: Any = models.User
+
+        self._ychat.broadcast_writing_status(
+            chat_user(
+                username=user.username,
+                name=user.name,
+                display_name=user.display_name,
+                initials=user.initials,
+                avatar_url=user.avatar_url,
+                color=user.color,
+            ),
+            None if text is None else {"typingIndicator": text},
+        )
+
+
+def _id_of(raw: Any) -> str:
+    id_ = raw.get("id") if isinstance(raw, Mapping) else None
+    return id_ if isinstance(id_, str) else ""

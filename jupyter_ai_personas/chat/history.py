@@ -1,0 +1,119 @@
+"""What a model is shown of a chat: the last messages, each with who said it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING
+
+from jupyter_ai_personas.chat.messages import SYSTEM_ID, Message
+
+if TYPE_CHECKING:
+    from langchain_core.messages import BaseMessage as BaseMessage
+
+    from jupyter_ai_personas.chat.room import Chat
+
+__all__ = ["HistoryEntry", "read_history", "to_langchain"]
+
+_LATER = 100
+"""How many messages from the chat's end are looked through for replies to earlier ones."""
+
+_FINISHED = frozenset({"done", "stopped"})
+_SHOWN_STATES = _FINISHED | {None, "streaming"}
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryEntry:
+    """One message as plain data: by whom (``own``: by the persona that reads it), and what."""
+
+    speaker: str
+    own: bool
+    body: str
+    id: str = ""
+
+
+def read_history(
+    chat: Chat,
+    *,
+    reader: str,
+    until: Message,
+    max_messages: int,
+    max_chars: int,
+    is_command: frozenset[str] = frozenset(),
+) -> tuple[HistoryEntry, ...]:
+    """Return the history that the persona ``reader`` sees, ending with the message ``until``.
+
+    It holds at most ``max_messages`` messages and ``max_chars`` characters, read from the end;
+    ``until`` is always whole. System lines, commands (first words in ``is_command``), deleted
+    messages and replies that failed are left out. A reply follows what it answers, also where
+    that was followed by ``until``, as of somebody who asks twice in a row.
+    """
+    speaker = cache(lambda sender: _speaker(chat, sender))
+    entries = [_entry(until, reader, speaker)]
+    room = max_chars - len(until.body)
+    for message in reversed(_in_order(chat, until, max_messages)):
+        if not _is_shown(message, is_command):
+            continue
+        room -= len(message.body)
+        if room < 0 or len(entries) >= max_messages:
+            break
+        entries.append(_entry(message, reader, speaker))
+    return tuple(reversed(entries))
+
+
+def _in_order(chat: Chat, until: Message, limit: int) -> list[Message]:
+    """Return the messages before ``until``, each with the replies to it that stand after."""
+    later = chat.before(None, _LATER)
+    here = next((i for i, message in enumerate(later) if message.id == until.id), -1)
+    replies: dict[str, list[Message]] = {}
+    for message in later[here + 1 :]:
+        if message.by_persona and message.state in _FINISHED and message.reply_to:
+            replies.setdefault(message.reply_to, []).append(message)
+    found: list[Message] = []
+    for message in chat.before(until.id, limit - 1):
+        found += [message, *replies.pop(message.id, ())]
+    return found
+
+
+def _is_shown(message: Message, commands: frozenset[str]) -> bool:
+    if message.deleted or not message.body.strip() or message.sender == SYSTEM_ID:
+        return False
+    if message.by_persona and message.state not in _SHOWN_STATES:
+        return False
+    return not (message.body.startswith("/") and message.body.split(None, 1)[0] in commands)
+
+
+def _speaker(chat: Chat, sender: str) -> str:
+    user = chat.user(sender)
+    return user.shown_name if user is not None else sender
+
+
+def _entry(message: Message, reader: str, speaker: Callable[[str], str]) -> HistoryEntry:
+    return HistoryEntry(speaker(message.sender), message.sender == reader, message.body, message.id)
+
+
+def to_langchain(history: Sequence[HistoryEntry], *, system_prompt: str = "") -> list[BaseMessage]:
+    """Return ``history`` as LangChain messages.
+
+    The reading persona's own replies are the assistant's. If anybody else but one person speaks,
+    each message begins with its speaker's display name, since many vendors ignore or refuse the
+    ``name`` field; the system prompt then says so.
+    """
+    from langchain_core.messages import AIMessage, HumanMessage, SystemMessage
+
+    named = len({entry.speaker for entry in history if not entry.own}) > 1
+    messages: list[BaseMessage] = []
+    if named:
+        system_prompt = (
+            f"{system_prompt}\n\n" if system_prompt else ""
+        ) + "Several people and assistants take part. Each message begins with its speaker's name."
+    if system_prompt:
+        messages.append(SystemMessage(content=system_prompt))
+    for entry in history:
+        if entry.own:
+            messages.append(AIMessage(content=entry.body))
+        else:
+            body = f"{entry.speaker}: {entry.body}" if named else entry.body
+            messages.append(HumanMessage(content=body))
+    return messages

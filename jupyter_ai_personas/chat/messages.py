@@ -1,0 +1,222 @@
+"""Frozen values of a chat, decoded from whatever clients wrote into it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, cast, get_args
+
+__all__ = [
+    "FINAL_STATES",
+    "METADATA_KEY",
+    "PERSONA_PREFIX",
+    "SYSTEM_ID",
+    "Attachment",
+    "Message",
+    "ReplyState",
+    "User",
+    "decode_message",
+    "encode_message",
+]
+
+PERSONA_PREFIX = "jupyter-ai-personas::"
+"""What every persona's id begins with; the front end hides users marked as bots."""
+
+SYSTEM_ID = "jupyter-ai-personas::system"
+"""The sender of command answers and notices. It is no persona."""
+
+METADATA_KEY = "jupyter_ai_personas"
+"""The key of our part in a message's metadata and in the chat's."""
+
+ReplyState = Literal["streaming", "done", "stopped", "failed", "interrupted", "rejected"]
+FINAL_STATES = frozenset(get_args(ReplyState)) - {"streaming"}
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """A user of a chat: a person, a persona, or the system; ``offered`` for mentioning or not."""
+
+    username: str
+    name: str
+    display_name: str = ""
+    mention_name: str = ""
+    initials: str = ""
+    color: str | None = None
+    avatar_url: str | None = None
+    offered: bool = True
+
+    @property
+    def shown_name(self) -> str:
+        """The name that people see."""
+        return self.display_name or self.name or self.username
+
+
+@dataclass(frozen=True, slots=True)
+class Attachment:
+    """What a person attached: a path relative to the server's root, and its kind."""
+
+    id: str
+    path: str
+    type: str = "file"
+    mimetype: str | None = None
+    cells: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """An entry of the chat as it stood when it was read.
+
+    ``time`` is in seconds since the epoch, by whatever clock; it never identifies a message.
+    ``attachments`` are ids within the chat. ``metadata`` is our part of the message's metadata
+    (:data:`METADATA_KEY`): ``reply_to``, ``turn`` and ``state`` on a reply, else empty.
+    """
+
+    id: str
+    sender: str
+    body: str
+    time: float = 0.0
+    mentions: tuple[str, ...] = ()
+    attachments: tuple[str, ...] = ()
+    deleted: bool = False
+    edited: bool = False
+    metadata: Mapping[str, Any] = field(default_factory=dict, hash=False)
+
+    @property
+    def by_persona(self) -> bool:
+        """Whether a persona wrote it."""
+        return self.sender.startswith(PERSONA_PREFIX) and self.sender != SYSTEM_ID
+
+    @property
+    def by_person(self) -> bool:
+        """Whether a person wrote it."""
+        return not self.sender.startswith(PERSONA_PREFIX)
+
+    @property
+    def state(self) -> ReplyState | None:
+        """The reply's state, or ``None`` if it is no reply."""
+        state = self.metadata.get("state")
+        return cast(ReplyState, state) if state in get_args(ReplyState) else None
+
+    @property
+    def reply_to(self) -> str | None:
+        """The id of the message that it answers."""
+        reply_to = self.metadata.get("reply_to")
+        return reply_to if isinstance(reply_to, str) else None
+
+
+def well_formed(text: str) -> str:
+    """Return ``text`` with a replacement character for each half of a surrogate pair.
+
+    A document holds UTF-8, which has no such halves: its library does not survive being given one.
+    Vendors cut pairs where they cut an answer into chunks.
+    """
+    if text.isascii():
+        return text
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+
+
+def _strings(value: Any) -> tuple[str, ...]:
+    if not isinstance(value, list | tuple):
+        return ()
+    return tuple(item for item in value if isinstance(item, str))
+
+
+def decode_message(raw: Any) -> Message | None:
+    """Return the message that ``raw`` holds, or ``None`` if it holds none.
+
+    Total: clients may write anything. What has no usable id, sender or body is no message; any
+    other field of a wrong type counts as absent.
+    """
+    if not isinstance(raw, Mapping):
+        return None
+    id_, sender, body = raw.get("id"), raw.get("sender"), raw.get("body")
+    if not isinstance(id_, str) or not id_ or not isinstance(sender, str) or not sender:
+        return None
+    if not isinstance(body, str):
+        return None
+    time = raw.get("time")
+    if isinstance(time, bool) or not isinstance(time, int | float) or not math.isfinite(time):
+        time = 0.0
+    metadata = raw.get("metadata")
+    ours = metadata.get(METADATA_KEY) if isinstance(metadata, Mapping) else None
+    return Message(
+        id=id_,
+        sender=sender,
+        body=body,
+        time=float(time),
+        mentions=_strings(raw.get("mentions")),
+        attachments=_strings(raw.get("attachments")),
+        deleted=raw.get("deleted") is True,
+        edited=raw.get("edited") is True,
+        metadata=dict(ours) if isinstance(ours, Mapping) else {},
+    )
+
+
+def encode_message(message: Message) -> dict[str, Any]:
+    """Return ``message`` as the document holds it; what :func:`decode_message` reads."""
+    raw: dict[str, Any] = {
+        "id": message.id,
+        "type": "msg",
+        "sender": message.sender,
+        "body": message.body,
+        "time": message.time,
+    }
+    if message.mentions:
+        raw["mentions"] = list(message.mentions)
+    if message.attachments:
+        raw["attachments"] = list(message.attachments)
+    if message.metadata:
+        raw["metadata"] = {METADATA_KEY: dict(message.metadata)}
+    return raw
+
+
+def decode_user(username: str, raw: Any) -> User:
+    """Return the user that the chat's users map holds under ``username``; total."""
+    fields = raw if isinstance(raw, Mapping) else {}
+
+    def text(key: str) -> str:
+        value = fields.get(key)
+        return value if isinstance(value, str) else ""
+
+    return User(
+        username=username,
+        name=text("name") or username,
+        display_name=text("display_name"),
+        mention_name=text("mention_name"),
+        initials=text("initials"),
+        color=text("color") or None,
+        avatar_url=text("avatar_url") or None,
+        offered=fields.get("bot") is not True,
+    )
+
+
+def decode_attachment(id_: str, raw: Any) -> Attachment | None:
+    """Return the attachment that the chat holds under ``id_``, or ``None``; total."""
+    if not isinstance(raw, Mapping) or not isinstance(raw.get("value"), str):
+        return None
+    cells = raw.get("cells")
+    ids = [c.get("id") for c in cells if isinstance(c, Mapping)] if isinstance(cells, list) else []
+    mimetype = raw.get("mimetype")
+    return Attachment(
+        id=id_,
+        path=raw["value"],
+        type="notebook" if raw.get("type") == "notebook" else "file",
+        mimetype=mimetype if isinstance(mimetype, str) else None,
+        cells=_strings(ids),
+    )
+
+
+def encode_user(user: User) -> dict[str, Any]:
+    """Return ``user`` as an entry of the chat's users."""
+    return {
+        "username": user.username,
+        "name": user.name,
+        "display_name": user.display_name,
+        "initials": user.initials,
+        "avatar_url": user.avatar_url,
+        "color": user.color,
+        # The front end offers no bots for mentioning; personas are known by their id.
+        "bot": not user.offered,
+        "mention_name": user.mention_name,
+    }

@@ -1,0 +1,56 @@
+"""A chat in memory that tells how the replies in it grow."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from jupyter_ai_personas.chat.memory import MemoryChat
+from jupyter_ai_personas.chat.messages import Message
+from jupyter_ai_personas.chat.room import Write
+
+__all__ = ["WatchedChat"]
+
+_GOOD = ("streaming", "done", "stopped")
+
+
+class WatchedChat(MemoryChat):
+    """Calls ``grew`` with each piece of what personas write, one message after the other.
+
+    A message that begins while an earlier one still grows waits for its turn.
+    """
+
+    def __init__(self, grew: Callable[[str], None]) -> None:
+        super().__init__("")
+        self._grew = grew
+        self._shown = ""
+
+    def apply(self, writes: Iterable[Write]) -> list[str]:
+        """See :meth:`Chat.apply`."""
+        gone = super().apply(writes)
+        texts: list[str] = []
+        for message in self._replies():
+            texts += filter(None, [_parts(message)[0]])
+            if message.state == "streaming":
+                break
+        text = "\n\n".join(texts)
+        if len(text) > len(self._shown) and text.startswith(self._shown):
+            self._grew(text[len(self._shown) :])
+            self._shown = text
+        return gone
+
+    @property
+    def failure(self) -> str:
+        """Why the turn failed; empty if it did not."""
+        return "\n\n".join(filter(None, (_parts(message)[1] for message in self._replies())))
+
+    def _replies(self) -> list[Message]:
+        return [message for message in self.messages if message.by_persona]
+
+
+def _parts(message: Message) -> tuple[str, str]:
+    """Return what a persona wrote, and why it could not go on."""
+    if message.state in _GOOD:
+        return message.body, ""
+    # A reply that fails while it grows keeps its text; the reason is its last paragraph.
+    text, _, reason = message.body.rpartition("\n\n")
+    return text, reason

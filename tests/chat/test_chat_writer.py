@@ -1,0 +1,370 @@
+"""How replies are written: what is written at once, what is gathered, and what it costs."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from support.clock import FakeScheduler
+
+from jupyter_ai_personas.chat import (
+    PERSONA_PREFIX,
+    GrowingReply,
+    Insert,
+    MemoryChat,
+    Pacer,
+    ReplyWriter,
+    Update,
+)
+from jupyter_ai_personas.chat.markdown import closing_fence
+from jupyter_ai_personas.chat.pacing import Pacing
+from jupyter_ai_personas.chat.room import Write
+
+ECHO = PERSONA_PREFIX + "acme::Echo"
+META = {"reply_to": "q", "turn": "t"}
+
+
+class WatchedChat(MemoryChat):
+    """Notes when it was written, and what it was asked."""
+
+    def __init__(self, scheduler: FakeScheduler) -> None:
+        super().__init__()
+        self.scheduler = scheduler
+        self.written: list[tuple[float, list[Write]]] = []
+        self.reads = 0
+        self.refuse = 0
+
+    def apply(self, writes: Iterable[Write]) -> list[str]:
+        if self.refuse:
+            self.refuse -= 1
+            raise RuntimeError("Read-only transaction")
+        writes = list(writes)
+        self.written.append((self.scheduler.now, writes))
+        return super().apply(writes)
+
+    def get(self, message_id: str) -> Any:
+        self.reads += 1
+        return super().get(message_id)
+
+    @property
+    def times(self) -> list[float]:
+        return [time for time, _ in self.written]
+
+    @property
+    def chars(self) -> int:
+        return sum(
+            len(write.body or "")
+            for _, writes in self.written
+            for write in writes
+            if isinstance(write, Insert | Update)
+        )
+
+
+class Desk:
+    """A writer, its chat, and the clock."""
+
+    def __init__(self, *, chats: int = 1) -> None:
+        self.scheduler = FakeScheduler()
+        self.busy = 0.0
+        self.pacer = Pacer(self.scheduler, processor_time=lambda: self.busy * self.scheduler.now)
+        self.gone: list[GrowingReply] = []
+        self.chats = [WatchedChat(self.scheduler) for _ in range(chats)]
+        self.writers = [
+            ReplyWriter(chat, self.pacer, log=logging.getLogger("tests"), on_gone=self.gone.append)
+            for chat in self.chats
+        ]
+        self.chat, self.writer = self.chats[0], self.writers[0]
+
+    def open(self, message_id: str = "r", *, rewrite: bool = False) -> GrowingReply:
+        return self.writer.open(ECHO, META, message_id=message_id, rewrite=rewrite)
+
+    def body(self, message_id: str = "r") -> str:
+        message = MemoryChat.get(self.chat, message_id)
+        assert message is not None
+        return message.body
+
+
+@pytest.fixture
+def desk() -> Desk:
+    return Desk()
+
+
+def test_the_first_text_is_written_at_once(desk: Desk) -> None:
+    reply = desk.open()
+    assert desk.chat.written == []
+    reply.append("Hel")
+    [(time, [write])] = desk.chat.written
+    assert time == desk.scheduler.now
+    assert write == Insert("r", ECHO, "Hel", {**META, "state": "streaming"})
+
+
+def test_what_follows_is_gathered_into_one_write(desk: Desk) -> None:
+    reply = desk.open()
+    for chunk in ("a", "b", "c", "d"):
+        reply.append(chunk)
+    assert desk.body() == "a"
+    desk.scheduler.advance(0.25)
+    assert desk.body() == "abcd"
+    assert len(desk.chat.written) == 2
+
+
+def test_the_end_is_written_at_once_and_leaves_no_timer(desk: Desk) -> None:
+    reply = desk.open()
+    reply.append("a")
+    reply.append("b")
+    reply.finish("done", usage={"n": 1})
+    [message] = desk.chat.messages
+    assert (message.body, message.state) == ("ab", "done")
+    assert message.metadata == {**META, "state": "done", "usage": {"n": 1}}
+    assert desk.scheduler.pending == 0
+    assert desk.writer.growing == []
+
+
+def test_a_complete_message_is_one_write(desk: Desk) -> None:
+    reply = desk.open()
+    reply.append("all of it", more=True)
+    reply.finish("done")
+    assert [len(writes) for _, writes in desk.chat.written] == [1]
+    assert desk.body() == "all of it"
+
+
+def test_nothing_is_written_after_the_end(desk: Desk) -> None:
+    reply = desk.open()
+    reply.finish("stopped", note="*Stopped.*")
+    reply.append("late")
+    reply.finish("done")
+    desk.scheduler.advance(5)
+    assert [(m.body, m.state) for m in desk.chat.messages] == [("*Stopped.*", "stopped")]
+
+
+def test_a_silent_reply_costs_nothing(desk: Desk) -> None:
+    reply = desk.open()
+    reply.append("a")
+    desk.scheduler.advance(60)
+    reply.append("")
+    desk.scheduler.advance(60)
+    assert len(desk.chat.written) == 1
+    reply.append("b")
+    desk.scheduler.advance(0.01)
+    assert desk.body() == "ab"
+
+
+def test_all_replies_of_a_chat_grow_in_one_transaction(desk: Desk) -> None:
+    replies = [desk.open(f"r{n}") for n in range(5)]
+    for reply in replies:
+        reply.append("a")
+    for reply in replies:
+        reply.append("b")
+    desk.scheduler.advance(0.3)
+    assert [len(writes) for _, writes in desk.chat.written] == [1, 1, 1, 1, 1, 5]
+
+
+def test_a_chunk_reads_nothing_of_the_chat(desk: Desk) -> None:
+    reply = desk.open()
+    for n in range(1000):
+        reply.append("x")
+        desk.scheduler.advance(0.01)
+        if n == 1:
+            desk.chat.reads = 0
+    reply.finish("done")
+    assert desk.chat.reads == 0
+
+
+def test_a_deleted_reply_is_noticed_and_the_others_go_on(desk: Desk) -> None:
+    one, two = desk.open("one"), desk.open("two")
+    one.append("a")
+    two.append("a")
+    desk.chat.delete("one")
+    one.append("b")
+    two.append("b")
+    desk.scheduler.advance(0.3)
+    assert desk.gone == [one]
+    one.finish("stopped", note="*Stopped.*")
+    two.finish("done")
+    assert (desk.body("one"), desk.body("two")) == ("", "ab")
+    assert len(desk.gone) == 1
+
+
+def test_a_retry_empties_the_reply_at_once_and_writes_into_it(desk: Desk) -> None:
+    desk.writer.post(ECHO, "failed", {**META, "state": "failed"}, message_id="r")
+    reply = desk.open(rewrite=True)
+    assert desk.body() == ""
+    reply.append("bet")
+    reply.append("ter")
+    desk.scheduler.advance(0.3)
+    assert desk.body() == "better"
+    reply.finish("done")
+    assert [(m.id, m.state) for m in desk.chat.messages] == [("r", "done")]
+
+
+def test_a_restart_forgets_what_was_written(desk: Desk) -> None:
+    reply = desk.open()
+    reply.append("old text")
+    reply.restart()
+    reply.append("new")
+    desk.scheduler.advance(0.3)
+    assert desk.body() == "new"
+    reply.finish("done")
+    assert desk.body() == "new"
+
+
+def test_a_note_is_a_paragraph_of_its_own(desk: Desk) -> None:
+    reply = desk.open()
+    reply.append("half a sen")
+    reply.finish("stopped", note="*Stopped by Ada.*")
+    assert desk.body() == "half a sen\n\n*Stopped by Ada.*"
+
+
+@pytest.mark.parametrize(
+    ("body", "closing"),
+    [
+        ("text", ""),
+        ("```python\nprint(", "```"),
+        ("```python\nprint()\n```\nmore", ""),
+        ("~~~~\n```\n", "~~~~"),
+        ("- item\n  ```\n  code", "  ```"),
+        ("1. ```\n   code", "   ```"),
+        ("```\na\n```\n\n````md\n```\n", "````"),
+        ("inline ``` code", ""),
+    ],
+)
+def test_a_note_does_not_end_up_in_a_code_block(desk: Desk, body: str, closing: str) -> None:
+    assert closing_fence(body) == closing
+    reply = desk.open()
+    reply.append(body)
+    reply.finish("stopped", note="*Stopped.*")
+    assert desk.body() == "\n".join([body, *([closing] if closing else []), "", "*Stopped.*"])
+
+
+def test_a_document_that_refuses_a_write_is_written_again(desk: Desk) -> None:
+    reply = desk.open()
+    desk.chat.refuse = 1
+    reply.append("a")
+    assert desk.chat.messages == []
+    reply.append("b")
+    desk.scheduler.advance(0.3)
+    reply.finish("done")
+    assert [(m.body, m.state) for m in desk.chat.messages] == [("ab", "done")]
+    assert desk.gone == []
+
+
+def test_a_chat_that_was_opened_anew_gets_what_it_lacks(desk: Desk) -> None:
+    one, two = desk.open("one"), desk.open("two")
+    one.append("1")
+    two.append("2")
+    other = WatchedChat(desk.scheduler)
+    other.apply([Insert("one", ECHO, "1", META)])
+    desk.writer.move_to(other)
+    one.append("1")
+    one.finish("done")
+    two.finish("done")
+    assert {m.id: m.body for m in other.messages} == {"one": "11", "two": "2"}
+
+
+# -- pacing -----------------------------------------------------------------------------------
+
+
+def stream(desk: Desk, *, chars: int, chunk: int, every: float) -> list[float]:
+    """Let a reply grow; return the pauses between its writes, in seconds."""
+    reply = desk.open()
+    for _ in range(chars // chunk):
+        reply.append("x" * chunk)
+        desk.scheduler.advance(every)
+    reply.finish("done")
+    assert desk.body() == "x" * (chars // chunk * chunk)
+    return [b - a for a, b in zip(desk.chat.times, desk.chat.times[1:], strict=False)]
+
+
+@pytest.mark.parametrize(
+    ("chars", "chunk", "every"),
+    [(12_000, 6, 0.01), (90_000, 50, 0.01), (2_000, 40, 0.2), (95_000, 5_000, 0.05)],
+)
+def test_text_flows_to_the_eye(desk: Desk, chars: int, chunk: int, every: float) -> None:
+    pauses = stream(desk, chars=chars, chunk=chunk, every=every)
+    assert max(pauses) <= max(0.25, every) + 0.02
+
+
+def test_a_short_answer_does_not_hesitate(desk: Desk) -> None:
+    pauses = stream(desk, chars=150, chunk=3, every=0.02)
+    assert max(pauses) <= 0.12
+
+
+@given(st.integers(1_000, 30_000), st.integers(1, 400), st.sampled_from([0.001, 0.01, 0.05]))
+@settings(max_examples=30, deadline=None)
+def test_what_is_written_is_bounded_by_time_and_by_bytes(
+    chars: int, chunk: int, every: float
+) -> None:
+    desk = Desk()
+    began = desk.scheduler.now
+    stream(desk, chars=chars, chunk=chunk, every=every)
+    seconds = desk.scheduler.now - began
+    # Four flushes a second, ten while the body is short, each at most the whole body.
+    eager = min(seconds, 200 / chunk * every)
+    flushes = (seconds - eager) / 0.25 + eager / 0.1 + 3
+    assert len(desk.chat.written) <= flushes
+    assert desk.chat.chars <= chars * (flushes / 2 + 3)
+
+
+def test_a_quick_reply_is_written_a_few_times_over(desk: Desk) -> None:
+    stream(desk, chars=20_000, chunk=100, every=0.01)  # two seconds
+    assert desk.chat.chars < 8 * 20_000
+
+
+def test_bytes_are_bounded_however_long_a_body_grows(desk: Desk) -> None:
+    began = desk.scheduler.now
+    stream(desk, chars=500_000, chunk=500, every=0.02)
+    seconds = desk.scheduler.now - began
+    assert desk.chat.chars / seconds < 420_000
+
+
+def test_a_busy_server_writes_less_often(desk: Desk) -> None:
+    desk.busy = 0.2
+    calm = len(stream(desk, chars=12_000, chunk=6, every=0.01))
+    desk = Desk()
+    desk.busy = 0.95
+    loaded = stream(desk, chars=12_000, chunk=6, every=0.01)
+    assert len(loaded) < calm / 3
+    assert max(loaded) <= 2.1
+
+
+def test_a_late_event_loop_is_given_time(desk: Desk) -> None:
+    reply = desk.open()
+    for _ in range(40):
+        reply.append("x" * 200)
+        desk.scheduler.advance(0.5, late=0.4)
+    desk.chat.written.clear()
+    for _ in range(100):
+        reply.append("x")
+        desk.scheduler.advance(0.05)
+    pauses = [b - a for a, b in zip(desk.chat.times, desk.chat.times[1:], strict=False)]
+    assert pauses[0] > 0.4
+
+
+def test_chats_take_turns_and_slow_down_together() -> None:
+    desk = Desk(chats=20)
+    replies = [writer.open(ECHO, META) for writer in desk.writers]
+    for _ in range(200):
+        for reply in replies:
+            reply.append("xxxxx")
+        desk.scheduler.advance(0.01)
+    for reply in replies:
+        reply.finish("done")
+    counts = [len(chat.written) for chat in desk.chats]
+    assert max(counts) - min(counts) <= 2
+    times = sorted(t for chat in desk.chats for t in chat.times[2:-1])
+    crowded = max(sum(t <= other < t + 0.1 for other in times) for t in times)
+    assert crowded <= 20
+
+
+@given(st.integers(0, 10**7), st.floats(1, 8), st.floats(0, 10), st.floats(0, 1), st.floats(1, 8))
+def test_a_pause_is_never_too_short_nor_too_long(
+    chars: int, stretch: float, lag: float, busy: float, before: float
+) -> None:
+    policy = Pacing()
+    pause = policy.pause(chars=chars, stretch=stretch, lag=lag)
+    assert policy.eager_interval <= pause <= policy.longest
+    assert 1.0 <= policy.adapt(before, busy) <= policy.longest / policy.interval
