@@ -1,0 +1,227 @@
+"""The commands that may be typed in a chat, without any front-end plug-in."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Awaitable, Callable
+from functools import partial
+
+import anyio.to_thread
+
+from jupyter_ai_personas.chat import Message
+from jupyter_ai_personas.chat.markdown import code, inert, sentence
+from jupyter_ai_personas.errors import ModelError, PersonasError
+from jupyter_ai_personas.redaction import for_people
+from jupyter_ai_personas.routing import Chain
+from jupyter_ai_personas.runtime import ActiveTurn, ChatRuntime, Command, Commands
+from jupyter_ai_personas.runtime.chat_runtime import MODELS_SETTING
+
+__all__ = ["ChatCommands"]
+
+Handler = Callable[[ChatRuntime, Message, str], Awaitable[str]]
+
+RETRIABLE = ("failed", "stopped", "interrupted", "rejected")
+MODELS_SHOWN = 6
+"""How many models of a provider ``/models`` names."""
+
+SEARCHED = 200
+"""How many messages from the end ``/retry`` looks through."""
+
+
+class ChatCommands(Commands):
+    """``/help``, ``/personas``, ``/models``, ``/model``, ``/stop``, ``/retry``, ``/status``.
+
+    A message is one of these if its first line begins with it and is its only line. What begins
+    with a command of a persona asks that persona, as a mention does. Anything else that begins
+    with a slash is an ordinary message.
+    """
+
+    def __init__(self) -> None:
+        self._handlers: dict[str, tuple[str, Handler]] = {
+            "/help": ("lists the commands", self._help),
+            "/personas": ("who is here, for what, and with which model", _personas),
+            "/models": ("which models can be chosen, and what others lack", _models),
+            "/model": ("`/model @Name provider:model` chooses a model in this chat", _model),
+            "/stop": (
+                "ends your turns; `/stop @Name` one persona's, `/stop all` everybody's",
+                _stop,
+            ),
+            "/retry": (
+                "asks again for the latest reply that failed or was stopped, or `/retry @Name`",
+                _retry,
+            ),
+            "/status": ("what runs, what waits, and what models have used", _status),
+        }
+        self.names = frozenset(self._handlers)
+
+    def find(self, chat: ChatRuntime, message: Message) -> Command | None:
+        """Return what to do for ``message``, or ``None`` if it is no command."""
+        body = message.body.strip()
+        if not body.startswith("/") or "\n" in body:
+            return None
+        name, *others = body.split(None, 1)
+        name, rest = name.casefold(), "".join(others)
+        if name in self._handlers:
+            return partial(self._answer, self._handlers[name][1], chat, message, rest)
+        return None
+
+    def asked(self, chat: ChatRuntime, message: Message) -> str | None:
+        """Return the id of the persona whose own command ``message`` begins with, or ``None``."""
+        word = message.body.split(None, 1)[:1]
+        if not word or not word[0].startswith("/"):
+            return None
+        name = word[0].casefold()
+        for persona in chat.runtime.personas.personas.values():
+            if name in persona.commands and name not in self.names:
+                return persona.id
+        return None
+
+    async def _answer(
+        self, handler: Handler, chat: ChatRuntime, message: Message, rest: str
+    ) -> str:
+        try:
+            return await handler(chat, message, rest)
+        except PersonasError as error:
+            return _told(error)
+
+    async def _help(self, chat: ChatRuntime, message: Message, rest: str) -> str:
+        lines = [f"- `{name}`: {text}" for name, (text, _) in self._handlers.items()]
+        for persona in chat.runtime.personas.personas.values():
+            for name, text in persona.commands.items():
+                if name not in self.names:
+                    lines.append(f"- {code(name)} ({inert(persona.name)}): {inert(text)}")
+        first = "Mention a persona with `@` to ask it something, or type a command:"
+        return "\n".join([first, "", *lines])
+
+
+async def _personas(chat: ChatRuntime, message: Message, rest: str) -> str:
+    lines = []
+    for persona in chat.runtime.personas.personas.values():
+        model, problem = chat.model_of(persona)
+        about = inert(persona.description) or "no description"
+        with_ = code(model) if model else f"no model: {_told(problem)}"
+        lines.append(f"- **{inert(persona.name)}** (`@{persona.mention_name}`): {about} ({with_})")
+    for entry in chat.runtime.personas.broken:
+        lines.append(f"- {inert(entry.name)} cannot be used: see `jupyter ai-personas doctor`")
+    return "\n".join(lines) or "No personas are installed."
+
+
+async def _models(chat: ChatRuntime, message: Message, rest: str) -> str:
+    infos = await anyio.to_thread.run_sync(chat.runtime.models.infos)
+    lines, unready = [], []
+    for info in sorted((i for i in infos if i.chat), key=lambda i: i.id):
+        if info.available:
+            listed = [model for model in info.models if model != "*"]
+            shown = [code(f"{info.id}:{model}") for model in listed[:MODELS_SHOWN]]
+            more = len(listed) - len(shown)
+            shown += [f"{more} more"] if more > 0 else []
+            shown += [code(f"{info.id}:<any model>")] if info.registry else []
+            lines.append(f"- {inert(info.name)}: {', '.join(shown)}")
+        else:
+            problem = for_people(info.problem or "not ready")
+            unready.append(f"- {inert(info.name)}: {_with_names(problem)}")
+    if lines:
+        lines = ["Ready:", "", *lines, ""]
+    if unready:
+        lines += ["Not ready:", "", *unready]
+    try:
+        default, why = chat.runtime.models.default(chat=True)
+        lines.append(f"\nThe default is {code(str(default))} ({inert(why)}).")
+    except ModelError as error:
+        lines.append(f"\nThere is no default: {_told(error)}")
+    return "\n".join(lines)
+
+
+def _told(problem: str | PersonasError) -> str:
+    """Return what is wrong as people may see it: it may quote what packages say."""
+    return sentence(for_people(str(problem)))
+
+
+def _with_names(text: str) -> str:
+    """Return ``text`` with the names of variables and packages as code."""
+    return " ".join(
+        code(word) if re.fullmatch(r"[A-Z][A-Z0-9_]{3,}", word) else inert(word)
+        for word in text.split()
+    )
+
+
+async def _model(chat: ChatRuntime, message: Message, rest: str) -> str:
+    words = rest.split()
+    if not words or len(words) > 2 or not words[0].startswith("@"):
+        return "Write `/model @Name provider:model`; `/models` lists what there is."
+    persona = chat.runtime.personas.find(words[0])
+    if len(words) == 1:
+        model, problem = chat.model_of(persona)
+        return f"{inert(persona.name)} uses {code(model)}." if model else _told(problem)
+    models = chat.runtime.models
+    reference = models.resolve(words[1], chat=True)
+    await anyio.to_thread.run_sync(models.check, reference)
+    chosen = chat.chat.setting(MODELS_SETTING)
+    chosen = dict(chosen) if isinstance(chosen, dict) else {}
+    chat.chat.set_setting(MODELS_SETTING, {**chosen, persona.id: str(reference)})
+    return f"{inert(persona.name)} uses {code(str(reference))} in this chat from now on."
+
+
+async def _stop(chat: ChatRuntime, message: Message, rest: str) -> str:
+    turns = list(chat.turns.values())
+    what, whose = "Nothing", "everybody's"
+    if rest.casefold() != "all":
+        what, whose = "Nothing of yours", "your"
+        turns = [turn for turn in turns if turn.person == message.sender]
+        if rest:
+            persona = chat.runtime.personas.find(rest)
+            what = f"Nothing of yours with {inert(persona.name)}"
+            turns = [turn for turn in turns if turn.persona.id == persona.id]
+    if not turns:
+        others = " `/stop all` ends everybody's." if chat.turns else ""
+        return f"{what} is running.{others}"
+    await chat.stop(turns, by=message.sender)
+    return f"Stopped {whose} turns: {_names(turns)}."
+
+
+def _names(turns: list[ActiveTurn]) -> str:
+    return ", ".join(dict.fromkeys(inert(turn.persona.name) for turn in turns))
+
+
+async def _retry(chat: ChatRuntime, message: Message, rest: str) -> str:
+    persona = chat.runtime.personas.find(rest) if rest else None
+    for reply in reversed(chat.chat.before(message.id, SEARCHED)):
+        if not reply.by_persona or reply.deleted or reply.state not in RETRIABLE:
+            continue
+        if persona is not None and reply.sender != persona.id:
+            continue
+        request = chat.chat.get(reply.reply_to or "")
+        if request is None or request.deleted:
+            return "The message that it answers is gone. Send it again."
+        if any(
+            (t.message.id, t.persona.id) == (request.id, reply.sender) for t in chat.turns.values()
+        ):
+            return "That is being answered already."
+        chain = Chain(request.id)
+        chat.runtime.quarantine.lift(reply.sender)
+        turns = await chat.accept(
+            request, [reply.sender], chain, person=message.sender, rewrite=reply.id, anew=True
+        )
+        return "" if turns else "That persona is not installed any more."
+    return "There is no reply here that failed or was stopped."
+
+
+async def _status(chat: ChatRuntime, message: Message, rest: str) -> str:
+    now = time.time()
+    lines = []
+    for turn in chat.turns.values():
+        user = chat.chat.user(turn.person)
+        who = inert(user.shown_name if user is not None else turn.person)
+        if turn.began_at is not None:
+            does, since = f"answers a message of {who}", turn.began_at
+        else:
+            does, since = f"has a message of {who} waiting", turn.accepted_at
+        lines.append(f"- {inert(turn.persona.name)} {does}, for {max(0, round(now - since))} s")
+    for name, what in chat.runtime.hosts.blocked.items():
+        lines.append(f"- {inert(name)} {inert(what)}")
+    lines = lines or ["Nothing is running."]
+    for model, (turns, tokens) in chat.usage.items():
+        counted = f", {tokens:,} tokens" if tokens else ""
+        lines.append(f"- {code(model)}: {turns} {'reply' if turns == 1 else 'replies'}{counted}")
+    return "\n".join(lines)

@@ -1,0 +1,92 @@
+"""Who is addressed by a message, and how far personas may address each other."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, replace
+
+from jupyter_ai_personas.routing.mentions import MAX_SCANNED, NameIndex, find_mentions
+
+__all__ = ["Chain", "Limits", "address"]
+
+
+def address(
+    body: str,
+    mentions: Iterable[str],
+    names: NameIndex,
+    *,
+    alone: bool = False,
+    default: str | None = None,
+) -> list[str]:
+    """Return the ids of the personas that a person's message addresses, in order of mention.
+
+    ``mentions`` are the usernames that the client put into the message. One of them counts even
+    if the body does not name it (a client may leave the name out), unless the body has the name
+    only where it is no mention: clients fill the field by a pattern that takes e-mail addresses
+    and code for mentions. ``alone`` says that only one person takes part in the chat: then a
+    message that mentions nobody, no person either, goes to ``default``.
+    """
+    addressed = dict.fromkeys(find_mentions(body, names))
+    mentions = list(dict.fromkeys(mentions))
+    unnamed = [id_ for id_ in mentions if id_ in names and id_ not in addressed]
+    if unnamed:
+        named = _named_anywhere(body[:MAX_SCANNED], names)
+        addressed.update(dict.fromkeys(id_ for id_ in unnamed if id_ not in named))
+    if addressed:
+        return list(addressed)
+    people = [id_ for id_ in mentions if id_ not in names]
+    if alone and default is not None and default in names and not people and body.strip():
+        return [default]
+    return []
+
+
+def _named_anywhere(text: str, names: NameIndex) -> set[str]:
+    ats = (at for at, char in enumerate(text) if char == "@")
+    return {id_ for at in ats for id_, _ in names.begun_at(text, at + 1)}
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How far one message of a person may carry among personas.
+
+    ``max_hops`` bounds the length of a chain (0: personas never address each other);
+    ``max_turns`` bounds the turns of all chains that one message started, its own included.
+    """
+
+    max_hops: int = 4
+    max_turns: int = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """Where a turn stands in what one message of a person started.
+
+    ``root`` is that message's id, ``hops`` how many personas lie between it and this turn.
+    """
+
+    root: str
+    hops: int = 0
+
+    def next(
+        self,
+        speaker: str,
+        addressed: Iterable[str],
+        limits: Limits,
+        *,
+        turns_so_far: int,
+        also: Collection[str] = (),
+    ) -> tuple[list[str], Chain, str | None]:
+        """Return whom a finished reply may address, their chain, and which bound cut it.
+
+        ``speaker`` is the persona that replied; it never addresses itself. ``turns_so_far`` counts
+        the turns of all chains from :attr:`root`. ``also`` are ids never to address. The third
+        value is ``None``, ``"hops"`` or ``"turns"``.
+        """
+        wanted = [id_ for id_ in dict.fromkeys(addressed) if id_ != speaker and id_ not in also]
+        if not wanted:
+            return [], self, None
+        if self.hops >= limits.max_hops:
+            return [], self, "hops"
+        room = max(0, limits.max_turns - turns_so_far)
+        chain = replace(self, hops=self.hops + 1)
+        return wanted[:room], chain, "turns" if len(wanted) > room else None

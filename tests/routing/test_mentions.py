@@ -1,0 +1,285 @@
+"""The mention grammar: what is found, what is not, and that any text is read in linear time."""
+
+from __future__ import annotations
+
+import unicodedata
+
+import pytest
+from hypothesis import assume, example, given
+from hypothesis import strategies as st
+from support.clock import is_linear
+
+from jupyter_ai_personas.routing import MAX_SCANNED, NameIndex, find_mentions, mention_name
+
+NAMES = NameIndex(
+    {
+        "echo": "Echo",
+        "data": "Data",
+        "analyst": "Data-Analyst",
+        "cxx": "C++-Guru",
+        "cn": "数据助手",
+        "fr": "Données",
+        "hi": "सहायक",
+        "de": "Straße",
+        "gr": "ΐδα",
+        "th": "ผู้ช่วย",
+        "ar": "مساعد",
+        "ko": "도우미",
+        "dot": "v1.5",
+        "emoji": "🤖bot",
+    }
+)
+
+
+@pytest.mark.parametrize(
+    ("body", "found"),
+    [
+        ("@Echo", ["echo"]),
+        ("@echo and @ECHO", ["echo"]),
+        ("hello @Echo, what now?", ["echo"]),
+        ("ask (@Echo) or '@Echo' or \"@Echo\" or **@Echo**", ["echo"]),
+        ("@Echo: look; @Data!", ["echo", "data"]),
+        ("@Data then @Echo then @Data", ["data", "echo"]),
+        ("@Echo's answer", ["echo"]),
+        ("@Echo.", ["echo"]),
+        ("Thanks @Echo…", ["echo"]),
+        ("line\n@Echo\nline", ["echo"]),
+        ("@Echo-", ["echo"]),
+        ("👋@Echo", ["echo"]),
+        ("[@Echo](https://example.org)", ["echo"]),
+        ("@C++-Guru why?", ["cxx"]),
+        ("@v1.5 is out", ["dot"]),
+        ("@🤖bot hi", ["emoji"]),
+        # the longest known name wins; a longer word is no mention of a shorter name
+        ("@Data-Analyst", ["analyst"]),
+        ("@Data-Analysts", []),
+        ("@Data-Scientist", []),
+        ("@Database", []),
+        ("@Data_", []),
+        ("@Data2", []),
+        # any language's letters, in either composition, in either case
+        ("@Données", ["fr"]),
+        (unicodedata.normalize("NFD", "@Données"), ["fr"]),
+        ("@DONNÉES ?", ["fr"]),
+        ("@Straße, @STRASSE", ["de"]),
+        ("@strasse", ["de"]),
+        ("@" + "ΐδα".upper(), ["gr"]),
+        ("@सहायक नमस्ते", ["hi"]),
+        ("@सहायकों", []),
+        ("@مساعد، مرحبا", ["ar"]),
+        ("@도우미 안녕", ["ko"]),
+        # scripts without spaces: letters beside a mention are not part of its word
+        ("请@数据助手看看", ["cn"]),
+        ("@数据助手Python怎么用", ["cn"]),
+        ("请@Echo帮我", ["echo"]),
+        ("ถาม@ผู้ช่วยหน่อย", ["th"]),
+        # no mentions
+        ("Echo", []),
+        ("@ Echo", []),
+        ("@", []),
+        ("@@", []),
+        ("@@Echo", []),
+        (r"\@Echo", []),
+        ("me@Echo.com and x@echo", []),
+        ("@Echo.com", []),
+        ("@echo@example.org", []),
+        ("@echo/package", []),
+        ("see https://example.org/@Echo and www.example.org/?q=@Echo", []),
+        ("mailto:@Echo", []),
+        ("<https://example.org/,@Echo>", []),
+        ("`@Echo`", []),
+        ("``a ` @Echo``", []),
+        ("`unclosed @Echo", ["echo"]),
+        ("``unclosed ` @Echo", ["echo"]),
+        (r"\`@Echo\`", ["echo"]),
+        ("`code` @Echo `code`", ["echo"]),
+        ("`ends with\n\nits paragraph` @Echo", ["echo"]),
+        ("`spans a\nline @Echo`", []),
+        ("```\n@Echo\n```", []),
+        ("```python\n@Echo\n```\n@Data", ["data"]),
+        ("~~~\n```\n@Echo\n~~~\n@Data", ["data"]),
+        ("````\n```\n@Echo\n````", []),
+        ("```\n@Echo", []),
+        ("``` not a fence ` @Echo", ["echo"]),
+        ("- ```\n  @Echo\n  ```\n\n@Data", ["data"]),
+        ("1. ```\n   @Echo\n   ```\n2. @Data", ["data"]),
+        ("text\n\n    @Echo\n\n@Data", ["data"]),
+        ("    @Echo", []),
+        ("text\n    @Echo", ["echo"]),
+        ("- item\n\n    @Echo", ["echo"]),
+        ("> @Echo said", []),
+        ("   >@Echo said\n\nI disagree, @Data", ["data"]),
+        ("- > @Echo\n- @Data", ["data"]),
+        ("> @Echo\n> more\n@Data what do you think?", ["data"]),
+        ("> ```\n> open fence in a quote\n\n@Echo", ["echo"]),
+    ],
+)
+def test_a_mention_is_found_where_a_reader_sees_one(body: str, found: list[str]) -> None:
+    assert find_mentions(body, NAMES) == found
+
+
+@pytest.mark.parametrize("newline", ["\r\n", "\r", "\n"])
+def test_lines_end_as_in_markdown(newline: str) -> None:
+    assert find_mentions(newline.join(["```", "@Echo", "```", "@Data"]), NAMES) == ["data"]
+
+
+@pytest.mark.parametrize("separator", ["\u2028", "\x0b", "\x0c", "\x85"])
+def test_other_separators_end_no_line(separator: str) -> None:
+    assert find_mentions(f"`code{separator}{separator}@Echo`", NAMES) == []
+    assert find_mentions(f"a{separator}> @Echo", NAMES) == ["echo"]
+
+
+def test_a_full_width_mark_ends_a_url() -> None:
+    assert find_mentions("看https://a.b/c，@Echo 看看", NAMES) == ["echo"]
+    assert find_mentions("（https://a.b/c）@Echo", NAMES) == ["echo"]
+
+
+def test_names_with_spaces_are_mentioned_with_hyphens() -> None:
+    assert mention_name("  Data  Analyst\t2 ") == "Data-Analyst-2"
+    index = NameIndex({"a": mention_name("Data Analyst")})
+    assert find_mentions("@data-analyst please", index) == ["a"]
+
+
+def test_of_two_ids_with_one_name_the_first_keeps_it() -> None:
+    index = NameIndex([("a", "Straße"), ("b", "STRASSE")])
+    assert find_mentions("@strasse", index) == ["a"]
+    assert index.id_of("@Straße") == "a"
+    assert index.name_of("b") == "STRASSE"
+
+
+def test_an_empty_index_finds_nothing() -> None:
+    assert find_mentions("@Echo", NameIndex()) == []
+    assert find_mentions("@", NameIndex({"a": ""})) == []
+
+
+def test_what_comes_after_a_hundred_pages_is_not_read() -> None:
+    body = "x " * (MAX_SCANNED // 2) + "@Echo"
+    assert find_mentions(body, NAMES) == []
+    assert find_mentions("@Echo " + body, NAMES) == ["echo"]
+
+
+# -- properties -------------------------------------------------------------------------------
+
+markdown = st.text(alphabet=st.sampled_from([*"@`~>\\ \t\r\n-.1)_:/w#<[](Eé數\u0301\u2028"]))
+pieces = st.lists(
+    st.sampled_from(
+        [
+            "@Echo",
+            "@Data",
+            "@Data-Analyst",
+            "@数据助手",
+            "`",
+            "```",
+            "~~~",
+            "\n",
+            "\n\n",
+            "    ",
+            "> ",
+            "- ",
+            "1. ",
+            " ",
+            "\\",
+            "https://a.b/",
+            "www.",
+            "x@",
+            ".",
+            "/",
+            "word",
+        ]
+    ),
+    max_size=40,
+).map("".join)
+letters = st.characters(categories=["L", "M", "N"], exclude_characters="İı")
+names = (
+    st.text(alphabet=letters, min_size=1, max_size=12)
+    .map(lambda name: unicodedata.normalize("NFC", name))
+    .filter(lambda name: not unicodedata.category(name[0]).startswith("M"))
+)
+
+
+@given(st.one_of(st.text(), markdown, pieces))
+def test_any_text_is_read(body: str) -> None:
+    found = find_mentions(body, NAMES)
+    assert len(found) == len(set(found))
+    assert all(id_ in NAMES for id_ in found)
+
+
+@given(names, st.sampled_from(["", "Hello ", "Hello, (", "line\n", "**", '"']))
+def test_a_name_outside_of_code_is_found(name: str, before: str) -> None:
+    index = NameIndex({"it": name})
+    for after in ("", " ", ", please", "?", "\nmore", "**"):
+        assert find_mentions(f"{before}@{name}{after}", index) == ["it"]
+
+
+@given(names)
+@example("ŉ")
+@example("ǰ")
+@example("ΰ")
+@example("ᾳ")
+def test_case_and_composition_do_not_matter(name: str) -> None:
+    def caseless(text: str) -> str:  # Unicode 16, definition D145
+        folded = unicodedata.normalize("NFD", text).casefold()
+        return unicodedata.normalize("NFD", folded)
+
+    index = NameIndex({"it": name})
+    for form in ("NFC", "NFD"):
+        for change in (str.upper, str.lower, str.title, str.swapcase, str.casefold):
+            written = unicodedata.normalize(form, change(name))
+            assume(caseless(written) == caseless(name))
+            assert find_mentions(f"so @{written}?", index) == ["it"]
+
+
+@given(names, st.text(alphabet=st.characters(exclude_characters="`\r\n"), max_size=20))
+def test_a_name_inside_of_code_quotes_and_urls_is_not_found(name: str, text: str) -> None:
+    index = NameIndex({"it": name})
+    quiet = text.replace("@", "")
+    for body in (
+        f"`{quiet} @{name} `",
+        f"```\n{quiet}\n @{name}\n```",
+        f"~~~ {quiet.replace('~', '')}\n@{name}",
+        f"> {quiet} @{name}",
+        f"    {quiet} @{name}",
+        f"https://example.org/@{name}",
+        f"somebody@{name}.org",
+        f"\\@{name}",
+    ):
+        assert find_mentions(body, index) == [], body
+
+
+@given(names, names)
+def test_the_longest_name_wins(short: str, more: str) -> None:
+    index = NameIndex({"short": short, "long": f"{short}-{more}"})
+    assume(len(index) == 2)
+    assert find_mentions(f"@{short}-{more}", index) == ["long"]
+    assert find_mentions(f"@{short} - {more}", index) == ["short"]
+
+
+@given(
+    st.sampled_from(
+        [
+            "@",
+            "@ ",
+            "@E ",
+            "@Data-Analys ",
+            "`",
+            "` `` ",
+            "`\n\n",
+            "\\",
+            "\\`",
+            "- ",
+            "1. ",
+            "> @",
+            "a:",
+            "a://",
+            "www.",
+            "mailto:@ ",
+            "@\u0301\u0316",
+            "\u0301\u0316",
+            "\n```\n~~~",
+            "ß@ß",
+        ]
+    )
+)
+def test_the_time_grows_with_the_length_only(piece: str) -> None:
+    body = ("@" + piece * MAX_SCANNED)[:MAX_SCANNED]
+    assert is_linear(lambda size: find_mentions(body[:size], NAMES), MAX_SCANNED)
