@@ -1,0 +1,115 @@
+"""One LangChain model from a provider class and its arguments, with HTTP clients of its own.
+
+Vendors' LangChain classes share one asynchronous ``httpx`` client for each base URL in a process,
+and such a client belongs to the event loop that used it first. Personas run in several event
+loops, so every model built here gets its own, and :func:`close_model` closes it.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from typing import Any
+
+import anyio
+
+from ..errors import ConfigurationError, ModelFailedError, PersonasError
+from ..redaction import for_people
+from .references import ModelReference
+from .vendor import concrete_class
+
+__all__ = ["build_model", "close_model"]
+
+_MODEL_KEYS = frozenset({"model", "model_id", "model_name"})
+_CLOSE_TIMEOUT = 2.0  # seconds
+_MOST_REASON = 300  # characters
+
+
+def build_model(
+    provider: Any,
+    reference: ModelReference,
+    arguments: Mapping[str, Any],
+    *,
+    redact: Callable[[str], str],
+) -> Any:
+    """Instantiate ``provider`` for ``reference``.
+
+    Raises :class:`ConfigurationError` when ``arguments`` name another model,
+    :class:`MissingPackageError`, and :class:`ModelFailedError` for anything that the class raises.
+    """
+    another = _MODEL_KEYS.union({provider.model_id_key or "model_id"}).intersection(arguments)
+    if another:
+        # Or else a parameter would get round the operator's lists.
+        raise ConfigurationError(
+            f"The parameters of `{reference}` name another model in `{min(another)}`. "
+            "Use that model's own reference instead."
+        )
+    try:
+        provider = concrete_class(provider)
+        own = _own_client(provider, arguments)
+        model = provider(model_id=reference.model_id, **arguments, **own)
+        _replace_shared_client(model)
+    except PersonasError:
+        raise
+    except Exception as error:
+        reason = for_people(redact(_first_line(error)))[:_MOST_REASON]
+        raise ModelFailedError(str(reference), f"it cannot be set up: {reason}") from None
+    return model
+
+
+def _first_line(error: Exception) -> str:
+    """Name a field and what is wrong with it, without the value that pydantic would show."""
+    problems = getattr(error, "errors", None)
+    if callable(problems):
+        try:
+            return "; ".join(
+                f"{'.'.join(map(str, p['loc'])) or 'arguments'}: {p['msg']}" for p in problems()
+            )
+        except (TypeError, KeyError):
+            pass
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def _own_client(provider: Any, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    fields = getattr(provider, "model_fields", {})
+    if "http_async_client" not in fields or {"http_async_client", "openai_proxy"} & set(arguments):
+        return {}
+    import httpx
+
+    return {"http_async_client": httpx.AsyncClient(follow_redirects=True)}
+
+
+def _replace_shared_client(model: Any) -> None:
+    """Give ``ChatAnthropic``, which has no argument for it, a client of its own."""
+    parameters = getattr(model, "_client_params", None)
+    if not isinstance(parameters, dict) or not hasattr(type(model), "_async_client"):
+        return
+    import anthropic
+
+    proxy = getattr(model, "anthropic_proxy", None)
+    client = anthropic.DefaultAsyncHttpxClient(proxy=proxy) if proxy else None
+    model.__dict__["_async_client"] = anthropic.AsyncAnthropic(**parameters, http_client=client)
+
+
+async def close_model(model: Any) -> None:
+    """Close the asynchronous clients of a model; call it in the event loop that used them.
+
+    Never raises for what a vendor's client does: a client that cannot be closed is dropped.
+    """
+    for client in _clients(model):
+        close = getattr(client, "aclose", None) or getattr(client, "close", None)
+        if inspect.iscoroutinefunction(close):
+            with anyio.move_on_after(_CLOSE_TIMEOUT, shield=True), suppress(Exception):
+                await close()
+
+
+def _clients(model: Any) -> Iterator[Any]:
+    """Yield what may be an asynchronous client where the vendors' LangChain classes keep one."""
+    for holder in (model, getattr(model, "llm", None)):
+        for attribute in ("http_async_client", "async_client", "_async_client", "client"):
+            client = getattr(holder, attribute, None)
+            yield client
+            yield getattr(client, "_client", None)  # an older Ollama's
+            yield getattr(client, "aio", None)  # Google's
+            yield getattr(getattr(client, "sdk_configuration", None), "async_client", None)

@@ -1,0 +1,176 @@
+"""Models that are built already: kept for one event loop, bounded, closed when they go."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections import OrderedDict
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import anyio
+import anyio.to_thread
+from langchain_core.messages import BaseMessage
+
+from ..errors import ModelError
+from .building import close_model
+from .calling import stream_model
+from .chunks import ModelChunk
+from .references import ModelReference
+from .registry import ModelRegistry
+
+__all__ = ["ModelCache"]
+
+
+@dataclass(eq=False, slots=True)
+class _Entry:
+    model: Any
+    users: int = 0
+    alone: anyio.Lock = field(default_factory=anyio.Lock)
+
+
+class ModelCache:
+    """The models of one event loop, at most ``size``, by reference and parameters.
+
+    Asynchronous HTTP clients belong to the loop that used them first: every host has a cache of
+    its own, and calls :meth:`stream` and :meth:`aclose` in its loop only. The model that was used
+    longest ago makes room, and is closed as soon as no :meth:`stream` uses it.
+    """
+
+    def __init__(self, registry: ModelRegistry, *, size: int = 32) -> None:
+        self.registry = registry
+        self._size = size
+        self._entries: OrderedDict[tuple[ModelReference, str], _Entry] = OrderedDict()
+        self._evicted: list[_Entry] = []
+        self._lock = threading.Lock()
+        self._building = threading.Lock()
+
+    def get(
+        self, reference: ModelReference | str, parameters: Mapping[str, Any] | None = None
+    ) -> Any:
+        """Return the model, built if need be. Blocking, safe in any thread.
+
+        Raises what :meth:`ModelRegistry.resolve` and :meth:`ModelRegistry.build` raise.
+        """
+        return self._entry(reference, parameters).model
+
+    def _entry(
+        self,
+        reference: ModelReference | str,
+        parameters: Mapping[str, Any] | None,
+        *,
+        users: int = 0,
+    ) -> _Entry:
+        if isinstance(reference, str):
+            reference = self.registry.resolve(reference)
+        key = (reference, json.dumps(parameters or {}, sort_keys=True, default=repr))
+        if entry := self._take(key, users):
+            return entry
+        # One at a time, and without the lock that the event loop takes: building takes seconds.
+        with self._building:
+            if entry := self._take(key, users):
+                return entry
+            entry = _Entry(self.registry.build(reference, parameters=parameters), users)
+            with self._lock:
+                self._entries[key] = entry
+                while len(self._entries) > self._size:
+                    self._evicted.append(self._entries.popitem(last=False)[1])
+            return entry
+
+    def _take(self, key: tuple[ModelReference, str], users: int) -> _Entry | None:
+        with self._lock:
+            entry = self._entries.get(key)
+            if entry is not None:
+                self._entries.move_to_end(key)
+                entry.users += users
+            return entry
+
+    async def stream(
+        self,
+        reference: ModelReference | str,
+        messages: Sequence[BaseMessage],
+        *,
+        parameters: Mapping[str, Any] | None = None,
+    ) -> AsyncGenerator[ModelChunk, None]:
+        """Stream an answer within the settings' time-outs, by a fallback model if need be.
+
+        The operator's fallbacks are tried in order when a model fails before its first chunk with
+        anything in it; ``ModelChunk.model`` tells who answers. Raises the first model's
+        :class:`ModelError` when all fail, and at once when it is unknown or not allowed.
+        """
+        if isinstance(reference, str):
+            reference = self.registry.resolve(reference)
+        first_error: ModelError | None = None
+        candidates: list[ModelReference | str] = [reference, *self.registry.settings.fallbacks]
+        for place, candidate in enumerate(candidates, start=1):
+            begun = False
+            try:
+                chunks = self._stream_one(candidate, messages, parameters)
+                async with aclosing(chunks):
+                    async for chunk in chunks:
+                        begun = True
+                        yield chunk
+                return
+            except ModelError as error:
+                if begun:
+                    raise
+                first_error = first_error or error
+                if place < len(candidates):
+                    self.registry.log.warning("Trying `%s` now. %s", candidates[place], error)
+            parameters = None  # They are the first model's.
+        if first_error is not None:
+            raise first_error
+
+    async def _stream_one(
+        self,
+        candidate: ModelReference | str,
+        messages: Sequence[BaseMessage],
+        parameters: Mapping[str, Any] | None,
+    ) -> AsyncGenerator[ModelChunk, None]:
+        settings = self.registry.settings
+        if isinstance(candidate, str):
+            candidate = self.registry.resolve(candidate)
+        # Building imports the vendor's package: seconds that other turns must not wait.
+        entry = await anyio.to_thread.run_sync(partial(self._entry, candidate, parameters, users=1))
+        try:
+            async with self._alone_if_need_be(entry):
+                chunks = stream_model(
+                    entry.model,
+                    messages,
+                    reference=candidate,
+                    first_chunk_timeout=settings.first_chunk_timeout,
+                    total_timeout=settings.total_timeout,
+                    redact=self.registry.credentials.redact,
+                )
+                async with aclosing(chunks):
+                    async for chunk in chunks:
+                        yield chunk
+        finally:
+            entry.users -= 1
+            await self._close_evicted()
+
+    @staticmethod
+    @asynccontextmanager
+    async def _alone_if_need_be(entry: _Entry) -> AsyncIterator[None]:
+        if getattr(entry.model, "allows_concurrency", True):
+            yield
+        else:
+            async with entry.alone:
+                yield
+
+    async def _close_evicted(self) -> None:
+        with self._lock:
+            unused = [entry for entry in self._evicted if not entry.users]
+            self._evicted = [entry for entry in self._evicted if entry.users]
+        for entry in unused:
+            await close_model(entry.model)
+
+    async def aclose(self) -> None:
+        """Close every model that is not in use; call it in the loop that used them."""
+        with self._lock:
+            self._evicted += self._entries.values()
+            self._entries.clear()
+        await self._close_evicted()

@@ -1,0 +1,94 @@
+"""Endpoints that speak the OpenAI protocol, named by the operator: vLLM, a gateway, and so on."""
+
+from __future__ import annotations
+
+import json
+import urllib.error
+import urllib.request
+from typing import Any, ClassVar
+
+from ..errors import ModelFailedError, RefusedCredentialsError
+from .auth import EnvAuthStrategy
+from .settings import Endpoint
+from .vendor import VendorProvider
+
+__all__ = ["EndpointProvider", "endpoint_class", "list_endpoint_models"]
+
+_NO_KEY = "none"
+_MOST_BYTES = 4_000_000
+
+
+class EndpointProvider(VendorProvider):
+    """The common part of all endpoints; :func:`endpoint_class` makes one of them a provider."""
+
+    model_id_key = "model"
+    pypi_package_deps: ClassVar[list[str]] = ["langchain-openai"]
+    registry = True
+    langchain_class = "langchain_openai:ChatOpenAI"
+    base_url: ClassVar[str]
+
+    def __init__(self, **kwargs: Any) -> None:
+        # Always a key of its own: without one, the OpenAI client sends OPENAI_API_KEY anywhere.
+        kwargs.setdefault("api_key", _NO_KEY)
+        kwargs.setdefault("stream_usage", True)
+        super().__init__(**{"base_url": self.base_url, **kwargs})
+
+    def _convert_chunk_to_generation_chunk(self, chunk: dict[str, Any], *more: Any) -> Any:
+        """Keep the reasoning that such servers send beside the text; ``ChatOpenAI`` drops it.
+
+        An older ``langchain-openai`` does not call this method: the reasoning is left out then.
+        """
+        vendor: Any = super()
+        generation = vendor._convert_chunk_to_generation_chunk(chunk, *more)
+        for choice in chunk.get("choices") or ():
+            delta = choice.get("delta") or {}
+            reasoning = delta.get("reasoning_content") or delta.get("reasoning")
+            if reasoning and generation is not None:
+                generation.message.additional_kwargs["reasoning_content"] = reasoning
+        return generation
+
+
+def endpoint_class(provider_id: str, endpoint: Endpoint) -> type[EndpointProvider]:
+    """Return a provider class for ``endpoint``."""
+    variable = endpoint.key_variable
+    return type(
+        "EndpointProvider",
+        (EndpointProvider,),
+        {
+            "__module__": __name__,
+            "id": provider_id,
+            "name": endpoint.name or provider_id,
+            "models": list(endpoint.models) or ["*"],
+            "auth_strategy": EnvAuthStrategy(variable, "api_key") if variable else None,
+            "base_url": endpoint.base_url,
+        },
+    )
+
+
+def list_endpoint_models(
+    provider_id: str, base_url: str, *, key: str | None = None, timeout: float = 10
+) -> list[str]:
+    """Ask ``GET <base_url>/models`` for the ids of the models there are, sorted.
+
+    Blocking, at most ``timeout`` seconds a read. Raises :class:`RefusedCredentialsError` on 401
+    and 403, :class:`ModelFailedError` on anything else that is not the list that OpenAI's API
+    reference describes.
+    """
+    request = urllib.request.Request(f"{base_url}/models", headers={"Accept": "application/json"})
+    if key:
+        # Unredirected: a redirect must not carry the key to another host.
+        request.add_unredirected_header("Authorization", f"Bearer {key}")
+    try:
+        with urllib.request.urlopen(request, timeout=timeout) as response:
+            answer = json.loads(response.read(_MOST_BYTES))
+        return sorted({str(model["id"]) for model in answer["data"]})
+    except urllib.error.HTTPError as error:
+        error.close()
+        if error.code in (401, 403):
+            raise RefusedCredentialsError(provider_id) from None
+        reason = f"its list of models answers with HTTP status {error.code}"
+    except OSError:
+        reason = "its list of models cannot be reached"
+    except (ValueError, TypeError, KeyError):
+        reason = "its list of models is not in OpenAI's format"
+    raise ModelFailedError(f"{provider_id}:*", reason)

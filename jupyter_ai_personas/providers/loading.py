@@ -1,0 +1,105 @@
+"""The provider classes of this installation: those of the entry points, and the endpoints'."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from langchain_core.language_models import BaseLanguageModel
+
+from ..discovery import MODEL_PROVIDERS_GROUP, Broken, Found, discover
+from .auth import variables_of
+from .endpoints import endpoint_class
+from .legacy import legacy_import_name
+from .settings import Endpoint
+from .vendor import VendorProvider, is_chat_class
+
+__all__ = ["Description", "describe", "discover_providers", "endpoint_classes", "what_is_wrong"]
+
+_OWN_DISTRIBUTION = "jupyter_ai_personas"
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """What a provider class says of itself, read once: its code is not run again for it."""
+
+    provider: type
+    name: str
+    models: tuple[str, ...]
+    chat_models: tuple[str, ...]
+    chat: bool
+    registry: bool
+    packages: tuple[str, ...]
+    strategy: Any
+    allows_concurrency: bool
+
+
+def describe(provider: Any) -> Description:
+    """Describe a class in which :func:`what_is_wrong` finds nothing."""
+    chat = is_chat_class(provider)
+    return Description(
+        provider=provider,
+        name=provider.name,
+        models=tuple(provider.models),
+        chat_models=tuple(provider.chat_models()) if chat else (),
+        chat=chat,
+        registry=bool(provider.registry),
+        packages=tuple(provider.pypi_package_deps or ()),
+        strategy=provider.auth_strategy,
+        allows_concurrency=_allows_concurrency(provider),
+    )
+
+
+def _allows_concurrency(provider: Any) -> bool:
+    allowed = inspect.getattr_static(provider, "allows_concurrency", True)
+    if isinstance(allowed, property) and allowed.fget is not None:
+        # A property in Jupyter AI v2, of objects that would have to be built: each says a
+        # constant, so it is asked without one.
+        try:
+            allowed = allowed.fget(provider.__new__(provider))
+        except Exception:
+            return True
+    return bool(allowed)
+
+
+def discover_providers() -> tuple[list[Found], list[Broken]]:
+    """Load the entry points of the group, our own first. Blocking: imports foreign packages."""
+    with legacy_import_name():
+        found, broken = discover(MODEL_PROVIDERS_GROUP, check=what_is_wrong)
+    # A package that takes the id of a built-in must not change what that id means.
+    found.sort(key=lambda one: one.distribution != _OWN_DISTRIBUTION)
+    return found, broken
+
+
+def endpoint_classes(endpoints: Mapping[str, Endpoint]) -> dict[str, type]:
+    """Return a provider class for each of the operator's endpoints, by id."""
+    return {name: endpoint_class(name, endpoint) for name, endpoint in endpoints.items()}
+
+
+def what_is_wrong(provider: Any) -> str | None:
+    """Say why a class is no provider; any class with the right attributes is one."""
+    for attribute in ("id", "name"):
+        value = getattr(provider, attribute, None)
+        if not isinstance(value, str) or not value:
+            return f"its class attribute `{attribute}` is {value!r:.60}, not a name"
+    if ":" in provider.id or any(map(str.isspace, provider.id)):
+        return f"its id `{provider.id}` contains a colon or white space"
+    if not issubclass(provider, BaseLanguageModel | VendorProvider):
+        return "it inherits no LangChain model (an `LLM` or a `BaseChatModel`)"
+    if not hasattr(provider, "auth_strategy"):
+        return "it does not inherit `BaseProvider`"
+    for attribute in ("models", "pypi_package_deps"):
+        if not _is_list_of_names(getattr(provider, attribute, None)):
+            return f"its class attribute `{attribute}` is not a list of names"
+    try:
+        variables_of(provider.auth_strategy)
+        chat_models = provider.chat_models()
+    except Exception as error:
+        return f"it cannot be asked for its models: {type(error).__name__}: {error}"
+    return None if _is_list_of_names(chat_models) else "`chat_models()` returns no list of names"
+
+
+def _is_list_of_names(value: Any) -> bool:
+    return isinstance(value, list | tuple) and all(isinstance(name, str) for name in value)

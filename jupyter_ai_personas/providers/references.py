@@ -1,0 +1,57 @@
+"""How people name a model: ``provider_id:model_id``, an alias, or a bare model id; all pure."""
+
+from __future__ import annotations
+
+from collections.abc import Container, Mapping, Sequence
+from dataclasses import dataclass
+
+from ..errors import UnknownModelError, UnknownProviderError, near_matches
+
+__all__ = ["ModelReference", "find_reference"]
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class ModelReference:
+    """One model of one provider; ``str()`` gives ``provider_id:model_id``."""
+
+    provider_id: str
+    model_id: str
+
+    def __str__(self) -> str:
+        return f"{self.provider_id}:{self.model_id}"
+
+
+def find_reference(
+    text: str,
+    *,
+    models: Mapping[str, Sequence[str]],
+    registries: Container[str] = (),
+    aliases: Mapping[str, str] | None = None,
+) -> ModelReference:
+    """Return the model that ``text`` names.
+
+    ``models`` maps each provider's id to its models' ids; providers in ``registries`` take any.
+    An alias names a reference or a bare model id, not another alias. A model id may contain
+    colons. Raises :class:`UnknownProviderError` and :class:`UnknownModelError`, both with near
+    matches; a bare model id that several providers have is unknown, and they are the near matches.
+    """
+    text = text.strip()
+    text = (aliases or {}).get(text, text).strip()
+    provider_id, colon, model_id = text.partition(":")
+    if colon and provider_id in models:
+        known_here = model_id in models[provider_id] or provider_id in registries
+        if known_here and model_id not in ("", "*"):
+            return ModelReference(provider_id, model_id)
+        raise UnknownModelError(model_id, provider_id=provider_id, known=models[provider_id])
+    having = [ModelReference(p, text) for p, ids in models.items() if text in ids and text != "*"]
+    if len(having) == 1:
+        return having[0]
+    if having:
+        raise UnknownModelError(text, known=map(str, having))
+    if colon and near_matches(provider_id, models):
+        raise UnknownProviderError(provider_id, models)
+    listed = [ModelReference(p, m) for p, ids in models.items() for m in ids if m != "*"]
+    known = [*(aliases or {}), *map(str, listed), *(reference.model_id for reference in listed)]
+    if colon and not near_matches(text, known):
+        raise UnknownProviderError(provider_id, models)
+    raise UnknownModelError(text, known=known)

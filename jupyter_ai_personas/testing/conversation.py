@@ -1,0 +1,110 @@
+"""A conversation of people with personas, for authors' tests."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+
+import anyio.lowlevel
+
+from jupyter_ai_personas.chat import Attachment, Message
+from jupyter_ai_personas.personas import Persona, persona_id
+from jupyter_ai_personas.routing import find_mentions
+from jupyter_ai_personas.runtime import ChatRuntime, Runtime, RuntimeSettings
+from jupyter_ai_personas.testing.fakes import FakeChat, make_runtime
+from jupyter_ai_personas.testing.models import FakeModel, FakeModels
+
+__all__ = ["Conversation", "ask", "converse"]
+
+
+@dataclass(frozen=True)
+class Conversation:
+    """A chat with personas in it; get one from :func:`converse`.
+
+    ``chat`` is the document, ``model`` what the personas' models are, ``runtime`` what runs them.
+    """
+
+    chat: FakeChat
+    model: Any
+    runtime: Runtime
+    served: ChatRuntime
+
+    @property
+    def persona(self) -> Persona:
+        """The first persona."""
+        return next(iter(self.runtime.personas.personas.values()))
+
+    async def ask(
+        self, body: str, *, by: str = "Ada", attachments: Iterable[Attachment] = ()
+    ) -> list[Message]:
+        """Post ``body`` as the person ``by`` and return everything that personas answer to it.
+
+        A message that mentions no persona, and is no command, goes to the first one. What personas
+        say to each other in turn is in ``chat.messages``.
+        """
+        named = find_mentions(body, self.runtime.personas.names) or body.startswith("/")
+        message_id = self.chat.post(
+            body,
+            sender=self.chat.person(by),
+            mentions=() if named else (self.persona.id,),
+            attachments=attachments,
+        )
+        await self.quiet()
+        return [m for m in self.chat.messages if m.reply_to == message_id]
+
+    async def quiet(self) -> None:
+        """Wait until no turn runs or waits, and all that was posted has been read."""
+        while self.served.turns or not self._has_read():
+            turn = next(iter(self.served.turns.values()), None)
+            if turn is not None:
+                await turn.ended.wait()
+            await anyio.lowlevel.checkpoint()
+
+    def _has_read(self) -> bool:
+        mailbox = self.served._receive.statistics()
+        return mailbox.current_buffer_used == 0 and mailbox.tasks_waiting_receive > 0
+
+
+@asynccontextmanager
+async def converse(
+    *personas: type,
+    model_replies: Sequence[Any] = (),
+    model: Any = None,
+    config: Mapping[str, Any] | None = None,
+    settings: RuntimeSettings | None = None,
+) -> AsyncIterator[Conversation]:
+    """Open a chat with ``personas`` in it, all on the current event loop.
+
+    ``model_replies`` are what the model says, one a call (see :class:`FakeModel`); ``model`` is a
+    model of your own instead; ``config`` is what the personas get as ``self.config``.
+    """
+    model = model or FakeModel(model_replies)
+    models = FakeModels(model)
+    ids = [persona_id(cls) for cls in personas]
+    settings = replace(
+        settings or RuntimeSettings(),
+        # Whatever model a persona wants: here it gets the fake one.
+        models=dict.fromkeys(ids, f"{model.id}:{model.model_id}"),
+        persona_config=dict.fromkeys(ids, config or {}),
+    )
+    async with make_runtime(personas, models=models, settings=settings) as runtime:
+        chat = FakeChat()
+        served = runtime.open_chat(chat)
+        await served.ready.wait()
+        yield Conversation(chat, model, runtime, served)
+
+
+async def ask(
+    persona: type, body: str, *, model_replies: Sequence[Any] = (), **options: Any
+) -> list[Message]:
+    """Let a persona answer one message and return what it wrote.
+
+    ``options`` are those of :func:`converse` and, ``by`` and ``attachments``, of
+    :meth:`Conversation.ask`. An error in the persona's code is a reply with the state ``failed``,
+    as in a server; the traceback is in the log.
+    """
+    said = {key: options.pop(key) for key in ("by", "attachments") if key in options}
+    async with converse(persona, model_replies=model_replies, **options) as conversation:
+        return await conversation.ask(body, **said)

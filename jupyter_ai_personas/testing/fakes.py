@@ -1,0 +1,169 @@
+"""A runtime without a server: entry points, a chat and a host that live in memory."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import anyio
+
+from jupyter_ai_personas.chat import ChatEvent, MemoryChat, Message, User
+from jupyter_ai_personas.chat.room import Write
+from jupyter_ai_personas.commands import ChatCommands
+from jupyter_ai_personas.hosts import InlineHost
+from jupyter_ai_personas.personas import PersonaRegistry
+from jupyter_ai_personas.runtime import Runtime, RuntimeSettings
+
+__all__ = ["FakeChat", "FakeEntryPoint", "make_runtime"]
+
+T = TypeVar("T")
+
+WAIT = 60.0
+"""Seconds after which a wait gives up and says what the chat looks like."""
+
+
+@dataclass(frozen=True)
+class _Distribution:
+    name: str
+
+
+class FakeEntryPoint:
+    """An entry point whose object is at hand, or whose loading raises ``error``."""
+
+    def __init__(
+        self, obj: Any = None, *, name: str = "", dist: str = "fake", error: Any = None
+    ) -> None:
+        self.name = name or getattr(obj, "__name__", "broken").lower()
+        self.value = f"{getattr(obj, '__module__', 'nowhere')}:{getattr(obj, '__qualname__', '?')}"
+        self.dist = _Distribution(dist)
+        self._obj = obj
+        self._error = error
+
+    def load(self) -> Any:
+        """Return the object, or raise the error."""
+        if self._error is not None:
+            raise self._error
+        return self._obj
+
+
+class FakeChat(MemoryChat):
+    """A chat in memory that can be waited for, and that remembers how it was written.
+
+    ``writes`` holds the writes of each transaction, ``status_log`` each change of a writing status
+    as ``(username, text or None)``.
+    """
+
+    def __init__(self, path: str = "fake.chat", *, id: str | None = None) -> None:
+        super().__init__(path, id=id)
+        self.writes: list[list[Write]] = []
+        self.status_log: list[tuple[str, str | None]] = []
+        self._changed = anyio.Event()
+
+    def _notify(self) -> None:
+        self._changed.set()
+        self._changed = anyio.Event()
+
+    def _emit(self, event: ChatEvent) -> None:
+        super()._emit(event)
+        self._notify()
+
+    def apply(self, writes: Iterable[Write]) -> list[str]:
+        """See :meth:`Chat.apply`."""
+        written = list(writes)
+        self.writes.append(written)
+        gone = super().apply(written)
+        self._notify()
+        return gone
+
+    def set_status(self, user: User, text: str | None) -> None:
+        """See :meth:`Chat.set_status`."""
+        super().set_status(user, text)
+        self.status_log.append((user.username, text))
+        self._notify()
+
+    def person(self, name: str) -> str:
+        """Return the username of the person called ``name``, who joins if need be."""
+        username = name.lower().replace(" ", "-")
+        self.users.setdefault(username, User(username, name, name))
+        return username
+
+    def say(self, body: str, *, by: str = "Ada", mentions: Iterable[str] = ()) -> str:
+        """Post a message as the person called ``by``; return its id."""
+        return self.post(body, sender=self.person(by), mentions=mentions)
+
+    def replies(self, message_id: str) -> list[Message]:
+        """Return the personas' replies to a message."""
+        return [m for m in self.messages if m.by_persona and m.reply_to == message_id]
+
+    def notices(self) -> list[str]:
+        """Return the bodies of the system's lines."""
+        return [m.body for m in self.messages if m.metadata.get("notice")]
+
+    async def until(self, condition: Callable[[], T]) -> T:
+        """Wait until ``condition()`` is true, looking after each change; return its value.
+
+        Raises:
+            AssertionError: it did not come true in time; the message shows the chat.
+        """
+        with anyio.move_on_after(WAIT):
+            while True:
+                changed = self._changed
+                if value := condition():
+                    return value
+                await changed.wait()
+        raise AssertionError(f"Waited {WAIT:g} s in vain.\n{self}")
+
+    async def replied(self, message_id: str, count: int = 1) -> list[Message]:
+        """Wait for ``count`` replies to a message, all in their final state; return them."""
+
+        def final() -> list[Message]:
+            replies = self.replies(message_id)
+            done = len(replies) >= count and all(r.state != "streaming" for r in replies)
+            return replies if done else []
+
+        return await self.until(final)
+
+    def __str__(self) -> str:
+        lines = [f"{m.sender} [{m.state or 'message'}]: {m.body!r}" for m in self.messages]
+        return "\n".join([*lines, f"writing: {self.statuses}"])
+
+
+@asynccontextmanager
+async def make_runtime(
+    personas: Sequence[type] = (),
+    *,
+    models: Any = None,
+    settings: RuntimeSettings | None = None,
+    entry_points: Iterable[Any] = (),
+    log: logging.Logger | None = None,
+    **options: Any,
+) -> AsyncIterator[Runtime]:
+    """Run a runtime with these persona classes, on the current event loop.
+
+    ``models`` is a model registry (default: :class:`FakeModels`); ``options`` are those of
+    :class:`Runtime`; the default is hosts on this loop and the usual commands. Leaving the block
+    ends the runtime.
+    """
+    if models is None:
+        from jupyter_ai_personas.testing.models import FakeModels
+
+        models = FakeModels()
+    log = log or logging.getLogger("jupyter_ai_personas.testing")
+    points = [*map(FakeEntryPoint, personas), *entry_points]
+    registry = PersonaRegistry(log=log, entry_points=points)
+    # Loaded here rather than in the runtime's thread: nothing waits for a thread then.
+    registry.load()
+    models.load()
+    options = {"make_host": InlineHost, "commands": ChatCommands(), **options}
+    runtime = Runtime(
+        settings or RuntimeSettings(), personas=registry, models=models, log=log, **options
+    )
+    async with anyio.create_task_group() as group:
+        await group.start(runtime.run)
+        try:
+            yield runtime
+        finally:
+            group.cancel_scope.cancel()

@@ -1,0 +1,127 @@
+"""The kit for authors: used here the way an author uses it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import anyio
+import pytest
+from langchain_core.messages import AIMessageChunk
+
+from jupyter_ai_personas import BasePersona, PersonaDefaults
+from jupyter_ai_personas.chat import Attachment, Message
+from jupyter_ai_personas.testing import FakeChat, FakeModel, ask, converse
+
+
+class Acme(BasePersona):
+    defaults = PersonaDefaults(name="Acme", system_prompt="You are Acme.", model="openai:gpt-4o")
+
+
+class Counter(BasePersona):
+    defaults = PersonaDefaults(name="Counter")
+
+    async def process_message(self, message: Message) -> None:
+        names = [attachment.path for attachment in self.attachments()]
+        self.set_status("is counting")
+        self.send_message(f"{self.config.get('greeting', 'hi')} {len(message.body)} {names}")
+
+
+async def test_one_turn_with_what_the_model_says() -> None:
+    [reply] = await ask(Acme, "hello", model_replies=["Hi there!"])
+    assert (reply.body, reply.state) == ("Hi there!", "done")
+
+
+async def test_without_replies_the_model_repeats_the_question() -> None:
+    [reply] = await ask(Acme, "hello")
+    assert reply.body == "You said: hello"
+
+
+async def test_configuration_attachments_and_people_reach_the_persona() -> None:
+    [reply] = await ask(
+        Counter,
+        "four",
+        by="Bob",
+        config={"greeting": "moin"},
+        attachments=[Attachment("a", "plot.png")],
+    )
+    assert reply.body == "moin 4 ['plot.png']"
+
+
+async def test_a_failure_is_a_reply_as_in_a_server(caplog: pytest.LogCaptureFixture) -> None:
+    class Broken(BasePersona):
+        defaults = PersonaDefaults(name="Broken")
+
+        async def process_message(self, message: Message) -> None:
+            raise ValueError("look at me")
+
+    [reply] = await ask(Broken, "hello")
+    assert reply.state == "failed"
+    assert "look at me" in caplog.text
+
+
+async def test_a_conversation_has_people_history_and_prompts() -> None:
+    async with converse(Acme, model_replies=["Noted.", "Blue."]) as chat:
+        await chat.ask("my colour is blue", by="Ada")
+        [reply] = await chat.ask("@Acme which colour?", by="Bob")
+        assert reply.body == "Blue."
+        shown = [m.text for m in chat.model.prompts[1]]
+        assert shown[0].startswith("You are Acme.")
+        assert shown[1:] == ["Ada: my colour is blue", "Noted.", "Bob: @Acme which colour?"]
+        assert chat.chat.statuses == {}
+
+
+async def test_commands_and_several_personas_answer_in_a_conversation() -> None:
+    async with converse(Acme, Counter) as chat:
+        [listing] = await chat.ask("/personas")
+        assert "@Counter" in listing.body
+        replies = await chat.ask("@Acme @Counter go")
+        assert len(replies) == 2
+
+
+async def test_what_personas_say_to_each_other_is_waited_for() -> None:
+    async with converse(Acme, Counter, model_replies=["ask @Counter"]) as chat:
+        await chat.ask("hello")
+        assert [m.body for m in chat.chat.messages][-1].startswith("hi ")
+
+
+async def test_a_model_speaks_in_chunks_fails_and_waits() -> None:
+    gate = anyio.Event()
+    model = FakeModel(
+        [["a", AIMessageChunk(content="b"), gate, "c"], ValueError("no"), "word by word"]
+    )
+    async with converse(Acme, model=model) as chat:
+        message_id = chat.chat.say("@Acme 1")
+        await chat.chat.until(lambda: chat.chat.replies(message_id))
+        gate.set()
+        [reply] = await chat.chat.replied(message_id)
+        assert reply.body == "abc"
+        [failed] = await chat.ask("2")
+        assert failed.state == "failed"
+        [last] = await chat.ask("3")
+        assert last.body == "word by word"
+    chunks = [chunk.text async for chunk in FakeModel(["one two"]).astream("x")]
+    assert [c for c in chunks if c] == ["one ", "two"]
+    assert FakeModel(["one two"]).invoke("x").text == "one two"
+
+
+async def test_a_wait_in_vain_shows_the_chat(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("jupyter_ai_personas.testing.fakes.WAIT", 0.01)
+    chat = FakeChat()
+    chat.say("hello", by="Ada")
+    with pytest.raises(AssertionError, match=r"ada .*'hello'"):
+        await chat.until(lambda: False)
+
+
+async def test_a_chat_remembers_how_it_was_written() -> None:
+    async with converse(Acme, model_replies=["Hi."]) as chat:
+        await chat.ask("hello")
+        assert [len(writes) for writes in chat.chat.writes] == [1] * len(chat.chat.writes)
+        texts = [text for _, text in chat.chat.status_log]
+        assert texts[0] == "is thinking"
+        assert texts[-1] is None
+
+
+async def test_the_plug_in_has_both_as_fixtures(request: pytest.FixtureRequest) -> None:
+    ask_persona: Any = request.getfixturevalue("ask_persona")
+    assert ask_persona is ask
+    assert request.getfixturevalue("persona_conversation") is converse
