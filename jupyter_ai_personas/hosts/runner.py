@@ -1,0 +1,166 @@
+"""Runs turns of one persona on the current event loop: the part that hosts of a process share."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import logging
+from collections.abc import Callable, Collection
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from jupyter_ai_personas.hosts.seam import (
+    HostEvent,
+    HostServices,
+    describe_failure,
+    log_text,
+    traceback_of,
+)
+from jupyter_ai_personas.personas import BasePersona, PersonaContext, Turn, TurnSpec
+from jupyter_ai_personas.personas.base import current_turn
+
+if TYPE_CHECKING:
+    from jupyter_ai_personas.providers import ModelCache
+
+__all__ = ["TurnRunner"]
+
+SHUTDOWN_SECONDS = 1.5
+"""How long a persona's ``shutdown`` may take, and turns to notice that they are cancelled."""
+
+
+class TurnRunner:
+    """Persona objects, one a chat, and their turns, one task each.
+
+    This is where foreign code is called, so this is where it is guarded: whatever it raises,
+    ``SystemExit`` included, costs its own turn.
+    """
+
+    def __init__(self, services: HostServices, emit: Callable[[HostEvent], None]) -> None:
+        self._services = services
+        self._log = services.log
+        self._emit = emit
+        self._models: ModelCache | None = None
+        self._objects: dict[str, asyncio.Task[BasePersona | BaseException]] = {}
+        self._turns: dict[str, tuple[asyncio.Task[HostEvent], Turn]] = {}
+        self._cancelled: set[str] = set()
+        self._closing: set[asyncio.Task[None]] = set()
+
+    def start(self, spec: TurnSpec) -> None:
+        """Begin a turn."""
+        turn = Turn(spec, lambda kind, data: self._emit(HostEvent(spec.turn_id, kind, data)))
+        task = asyncio.get_running_loop().create_task(self._run(spec, turn), name=spec.turn_id)
+        self._turns[spec.turn_id] = task, turn
+        task.add_done_callback(lambda task: self._ended(task, spec.turn_id))
+
+    def _ended(self, task: asyncio.Task[HostEvent], turn_id: str) -> None:
+        self._turns.pop(turn_id, None)
+        self._cancelled.discard(turn_id)
+        # A task that was cancelled before its first step has run nothing, and has no outcome.
+        self._emit(HostEvent(turn_id, "end") if task.cancelled() else task.result())
+
+    def cancel(self, turn_id: str) -> None:
+        """Cancel a turn, again if it did not listen."""
+        if turn_id in self._turns:
+            task, turn = self._turns[turn_id]
+            turn.end()
+            self._cancelled.add(turn_id)
+            task.cancel()
+
+    def release(self, chat_id: str) -> None:
+        """Shut down the persona's object for a chat."""
+        making = self._objects.pop(chat_id, None)
+        if making is not None:
+            task = asyncio.get_running_loop().create_task(self._shut_down(making))
+            self._closing.add(task)
+            task.add_done_callback(self._closing.discard)
+
+    @property
+    def turns(self) -> Collection[str]:
+        """The turns that run."""
+        return self._turns.keys()
+
+    async def close(self) -> None:
+        """Cancel all turns and shut all objects down; bounded by ``SHUTDOWN_SECONDS``, twice."""
+        for turn_id in list(self._turns):
+            self.cancel(turn_id)
+        if self._turns:
+            await asyncio.wait([task for task, _ in self._turns.values()], timeout=SHUTDOWN_SECONDS)
+        for chat_id in list(self._objects):
+            self.release(chat_id)
+        if self._closing:
+            await asyncio.wait(self._closing, timeout=SHUTDOWN_SECONDS)
+        if self._models is not None:
+            await self._models.aclose()
+
+    async def _run(self, spec: TurnSpec, turn: Turn) -> HostEvent:
+        current_turn.set(turn)
+        outcome = HostEvent(spec.turn_id, "end")
+        try:
+            persona = await self._object(spec)
+            persona._turns.add(turn)
+            try:
+                # An author may have written a plain function.
+                answer = persona.process_message(spec.message)
+                if inspect.isawaitable(answer):
+                    await answer
+            finally:
+                persona._turns.discard(turn)
+        except BaseException as error:
+            if spec.turn_id not in self._cancelled:
+                failure = describe_failure(error, spec)
+                outcome = HostEvent(spec.turn_id, "failed", failure)
+                self._log.log(
+                    logging.WARNING if failure.expected else logging.ERROR,
+                    "Persona %s failed in chat %s (error %s): %s",
+                    spec.persona_name,
+                    spec.chat_path or "of its own",
+                    failure.error_id,
+                    log_text(error, failure),
+                )
+        turn.end()
+        return outcome
+
+    async def _object(self, spec: TurnSpec) -> BasePersona:
+        making = self._objects.get(spec.chat_id)
+        if making is None:
+            # A task of its own: whoever comes first may be cancelled, the object is everybody's.
+            making = asyncio.get_running_loop().create_task(self._make_guarded(spec))
+            self._objects[spec.chat_id] = making
+        made = await asyncio.shield(making)
+        if isinstance(made, BaseException):
+            if self._objects.get(spec.chat_id) is making:
+                del self._objects[spec.chat_id]
+            raise made
+        return made
+
+    async def _make_guarded(self, spec: TurnSpec) -> BasePersona | BaseException:
+        try:
+            return await self._make(spec)
+        except BaseException as error:
+            # Returned, since SystemExit would come out of the loop: each turn that waits fails.
+            return error
+
+    async def _make(self, spec: TurnSpec) -> BasePersona:
+        if self._models is None:
+            self._models = self._services.new_models()
+        cls = self._services.resolve(spec.persona_class)
+        context = PersonaContext(
+            id=spec.persona_id,
+            log=self._log.getChild(spec.persona_name),
+            models=self._models,
+            config=dict(spec.config),
+            chat_path=lambda: turn.chat_path if (turn := current_turn.get()) else spec.chat_path,
+            workspace_dir=Path(spec.root_dir) if spec.root_dir is not None else None,
+        )
+        persona: BasePersona = cls(context)
+        await persona.prepare()
+        return persona
+
+    async def _shut_down(self, making: asyncio.Task[BasePersona | BaseException]) -> None:
+        try:
+            async with asyncio.timeout(SHUTDOWN_SECONDS):
+                made = await making
+                if isinstance(made, BasePersona):
+                    await made.shutdown()
+        except BaseException as error:
+            self._log.error("A persona failed to shut down\n%s", traceback_of(error))

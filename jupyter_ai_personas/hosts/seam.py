@@ -1,0 +1,142 @@
+"""The seam that every host keeps; one suite of tests runs over all of them."""
+
+from __future__ import annotations
+
+import logging
+import traceback
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+from jupyter_ai_personas.chat.markdown import code, sentence
+from jupyter_ai_personas.errors import PersonasError
+from jupyter_ai_personas.personas import TurnSpec
+from jupyter_ai_personas.personas.turn import EventKind
+from jupyter_ai_personas.redaction import for_people, redact
+
+if TYPE_CHECKING:
+    from jupyter_ai_personas.providers import ModelCache
+
+__all__ = [
+    "Failure",
+    "Host",
+    "HostEvent",
+    "HostServices",
+    "describe_failure",
+    "log_text",
+    "traceback_of",
+]
+
+
+MOST_KIND = 80
+"""Characters of the name of an exception's class that people are shown."""
+
+
+class HostEvent(NamedTuple):
+    """Something that a turn did; see :data:`~jupyter_ai_personas.personas.turn.EventKind`."""
+
+    turn_id: str
+    kind: EventKind
+    data: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why a turn failed: a class name, a paragraph for people, an id that the log repeats.
+
+    ``expected`` failures are of the model or of a bound, not of the persona's code.
+    """
+
+    kind: str
+    text: str
+    error_id: str
+    expected: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class HostServices:
+    """What a host in this process is given.
+
+    ``resolve`` turns ``module:Class`` into the persona's class; ``new_models`` makes a cache of
+    models: one for each host, since asynchronous clients belong to one event loop.
+    """
+
+    resolve: Callable[[str], type]
+    new_models: Callable[[], ModelCache]
+    log: logging.Logger
+
+
+def traceback_of(error: BaseException) -> str:
+    """Return the traceback of a foreign error for the log, without secrets: it may quote them."""
+    try:
+        return redact("".join(traceback.format_exception(error))).rstrip()
+    except BaseException:
+        # An exception's own attributes may be code that raises.
+        return f"{type(error).__name__}, which has no traceback that can be shown"
+
+
+def describe_failure(error: BaseException, spec: TurnSpec) -> Failure:
+    """Return what people are told of ``error``: our own errors in full, of others the class.
+
+    The text of a foreign error may hold paths, keys or headers; it goes to the log only. One of
+    ours may quote others, or be raised by them. Total: the class may be anybody's.
+    """
+    error_id = spec.turn_id[:8]
+    kind = for_people(type(error).__name__)[:MOST_KIND]
+    if issubclass(type(error), PersonasError) and (text := _text_of(error)):
+        return Failure(kind, text, error_id, expected=True)
+    text = (
+        f"`{spec.persona_name}` could not answer: its code failed with {code(kind)}. If it "
+        f"fails again, tell the operator (error `{error_id}` in the server's log)."
+    )
+    return Failure(kind, text, error_id)
+
+
+def log_text(error: BaseException, failure: Failure) -> str:
+    """Return what the log says of a failure: one of ours without a cause has it all in its text."""
+    try:
+        told = failure.expected and error.__cause__ is None
+    except BaseException:
+        told = False
+    return failure.text if told else f"\n{traceback_of(error)}"
+
+
+def _text_of(error: BaseException) -> str:
+    try:
+        return sentence(for_people(str(error)))
+    except BaseException:
+        return ""
+
+
+class Host(Protocol):
+    """Runs the turns of one persona. All calls are made on the server's event loop."""
+
+    async def open(self) -> None:
+        """Get ready to run turns."""
+
+    def start(self, spec: TurnSpec) -> None:
+        """Begin a turn. Its end is an event: ``end``, ``failed`` or ``lost``."""
+
+    def cancel(self, turn_id: str) -> None:
+        """Ask a turn to end; idempotent. A turn that is gone is no error."""
+
+    def release(self, chat_id: str) -> None:
+        """Let go of the persona's object for a chat: nobody addressed it for a while."""
+
+    def events(self) -> AsyncIterator[list[HostEvent]]:
+        """Yield what the turns do, in batches, in order for each turn, until :meth:`close`."""
+
+    async def close(self) -> None:
+        """Cancel all turns, let the persona shut down, and end within a bound."""
+
+    def abandon(self) -> None:
+        """Give the host up: it does not come back. Its running turns are ``lost``."""
+
+    def ping(self, now: float) -> None:
+        """Ask for a sign of life; ``now`` is in monotonic seconds."""
+
+    def stuck_for(self, now: float) -> float:
+        """Return for how many seconds a sign of life has been missing."""
+
+    def where(self) -> str:
+        """Return the line of code that runs at present, ``file:line (function)``."""

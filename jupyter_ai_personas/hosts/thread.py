@@ -1,0 +1,267 @@
+"""A host that is a thread with an event loop of its own: the default.
+
+A persona that blocks, spins or hangs holds this thread. The server's loop never waits for it: it
+stops a turn by forgetting it, and gives up a host that does not come back.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+import sys
+import threading
+import time
+import traceback
+from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import anyio
+
+from jupyter_ai_personas.hosts.executor import DaemonExecutor
+from jupyter_ai_personas.hosts.handover import hand_over
+from jupyter_ai_personas.hosts.outbox import Outbox
+from jupyter_ai_personas.hosts.runner import SHUTDOWN_SECONDS, TurnRunner
+from jupyter_ai_personas.hosts.seam import HostEvent, HostServices, traceback_of
+from jupyter_ai_personas.personas import TurnSpec
+
+__all__ = ["ThreadHost"]
+
+INTERRUPT_SECONDS = 0.2
+"""How long a thread that is given up may take to end by itself, before its code is interrupted."""
+
+
+class HostAbandoned(BaseException):
+    """Raised in a thread that is given up, so that it lets go of the processor."""
+
+
+def _raise_in(thread: int, error: type[BaseException]) -> None:
+    """Let ``error`` be raised in a thread, soon.
+
+    ``PyThreadState_SetAsyncExc``: Python/C API, "Thread State and the Global Interpreter Lock".
+    """
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), ctypes.py_object(error))
+
+
+def _keep_for_ever(task: asyncio.Task[Any]) -> None:
+    """Keep a task that did not end from the garbage collector, also at the interpreter's end.
+
+    Collecting it would run its code in whichever thread collects, the server's too; and what had
+    swallowed its cancellation, in a loop around a bare ``except``, would never return from there.
+    """
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(task))
+
+
+class ThreadHost:
+    """The seam :class:`~jupyter_ai_personas.hosts.Host` over a daemon thread."""
+
+    def __init__(self, name: str, services: HostServices) -> None:
+        self.name = name
+        self._services = services
+        self._log = services.log
+        self._running: set[str] = set()
+        self._pinged_at: float | None = None
+        self._closing = False
+        self._abandoned = False
+        self._interrupting = threading.RLock()
+        self._ending = False
+
+    async def open(self) -> None:
+        """See :meth:`Host.open`."""
+        self._server_loop = asyncio.get_running_loop()
+        self._outbox = Outbox()
+        self._opened = asyncio.Event()
+        self._closed = asyncio.Event()
+        # A daemon: a persona that never returns must not keep the server from ending.
+        self._thread = threading.Thread(target=self._main, name=f"persona {self.name}", daemon=True)
+        self._thread.start()
+        await self._opened.wait()
+
+    # -- below the wall ---------------------------------------------------------------------
+
+    def _main(self) -> None:
+        self._loop = loop = asyncio.new_event_loop()
+        asyncio.set_event_loop(loop)
+        loop.set_default_executor(DaemonExecutor())
+        loop.set_exception_handler(self._on_stray_error)
+        try:
+            self._run(loop)
+            if self._abandoned:
+                self._end_what_is_left(loop)
+            self._begin_to_end()
+        except HostAbandoned:
+            # Wherever it arrived, also in the last line: it is sent once.
+            self._begin_to_end()
+        finally:
+            for task in asyncio.all_tasks(loop):
+                _keep_for_ever(task)
+            self._to_server(self._closed.set)
+            loop.close()
+
+    def _run(self, loop: asyncio.AbstractEventLoop) -> None:
+        life = loop.create_task(self._live())
+        while not life.done() and not self._abandoned:
+            try:
+                loop.run_until_complete(life)
+            except BaseException as error:
+                # A task that foreign code left behind may raise SystemExit out of the loop.
+                if not self._abandoned:
+                    self._log.error(
+                        "Host of %s: a stray task failed\n%s", self.name, traceback_of(error)
+                    )
+
+    def _end_what_is_left(self, loop: asyncio.AbstractEventLoop) -> None:
+        # Here and now, or else the garbage collector would run foreign code in any thread.
+        for turn_id in list(self._runner.turns):
+            self._runner.cancel(turn_id)
+        left = asyncio.all_tasks(loop)
+        for task in left:
+            task.cancel()
+        if left:
+            with suppress(Exception, SystemExit, KeyboardInterrupt):
+                loop.run_until_complete(asyncio.wait(left, timeout=SHUTDOWN_SECONDS))
+
+    def _begin_to_end(self) -> None:
+        """From here on the thread is not interrupted: its loop is closed, whatever happened."""
+        with self._interrupting:
+            self._ending = True
+        # What was sent before arrives here at the latest. It must arrive: where it is taken back,
+        # CPython 3.11 waits for it, for ever, at the next function that is called under trace.
+        for _ in range(3):
+            time.sleep(0)
+
+    def _on_stray_error(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        # asyncio's own handler would not say whose it is, and would quote secrets.
+        error = context.get("exception")
+        told = traceback_of(error) if isinstance(error, BaseException) else ""
+        self._log.error("Host of %s: %s\n%s", self.name, context.get("message"), told)
+
+    async def _live(self) -> None:
+        self._stop = asyncio.Event()
+        self._runner = TurnRunner(self._services, self._put)
+        self._to_server(self._opened.set)
+        await self._stop.wait()
+        await self._runner.close()
+        me = asyncio.current_task()
+        stray = [task for task in asyncio.all_tasks() if task is not me]
+        for task in stray:
+            task.cancel()
+        if stray:
+            await asyncio.wait(stray, timeout=SHUTDOWN_SECONDS)
+
+    def _put(self, event: HostEvent) -> None:
+        if not self._abandoned:
+            self._outbox.put(event)
+
+    def _to_server(self, callback: Callable[[], None]) -> None:
+        try:
+            self._server_loop.call_soon_threadsafe(callback)
+        except RuntimeError:  # the server's loop is closed: nobody waits
+            return
+
+    def _to_host(self, callback: Callable[..., Any], *args: Any) -> None:
+        try:
+            self._loop.call_soon_threadsafe(callback, *args)
+        except RuntimeError:  # the host's loop is closed: nothing runs there
+            return
+
+    # -- above the wall ---------------------------------------------------------------------
+
+    def start(self, spec: TurnSpec) -> None:
+        """See :meth:`Host.start`."""
+        self._running.add(spec.turn_id)
+        self._to_host(self._start, spec)
+        hand_over()
+
+    def _start(self, spec: TurnSpec) -> None:
+        # Cancelled before it began, as while the host was blocked: it never begins.
+        if spec.turn_id in self._running:
+            self._runner.start(spec)
+        else:
+            self._put(HostEvent(spec.turn_id, "end"))
+
+    def cancel(self, turn_id: str) -> None:
+        """See :meth:`Host.cancel`."""
+        self._running.discard(turn_id)
+        self._to_host(self._cancel, turn_id)
+
+    def _cancel(self, turn_id: str) -> None:
+        self._runner.cancel(turn_id)
+
+    def release(self, chat_id: str) -> None:
+        """See :meth:`Host.release`."""
+        self._to_host(lambda: self._runner.release(chat_id))
+
+    async def events(self) -> AsyncIterator[list[HostEvent]]:
+        """See :meth:`Host.events`."""
+        async for batch in self._outbox.batches():
+            for event in batch:
+                if event.kind in ("end", "failed"):
+                    self._running.discard(event.turn_id)
+            yield batch
+
+    async def close(self) -> None:
+        """See :meth:`Host.close`."""
+        if not self._closing and not self._abandoned:
+            self._closing = True
+            self._to_host(lambda: self._stop.set())
+            with anyio.move_on_after(3 * SHUTDOWN_SECONDS):
+                await self._closed.wait()
+            if not self._closed.is_set():
+                self._log.warning("Persona %s did not end; it runs %s", self.name, self.where())
+                self.abandon()
+        self._outbox.close()
+
+    def abandon(self) -> None:
+        """See :meth:`Host.abandon`."""
+        if self._abandoned:
+            return
+        for turn_id in self._running:
+            self._outbox.put(HostEvent(turn_id, "lost"))
+        self._running.clear()
+        self._abandoned = True
+        self._outbox.close()
+        self._to_host(self._loop.stop)
+        self._server_loop.call_later(INTERRUPT_SECONDS, self._interrupt)
+
+    def _interrupt(self) -> None:
+        # Ends a pure Python loop; a thread that waits in C stays until it returns.
+        with self._interrupting:
+            if not self._ending and self._thread.ident is not None:
+                _raise_in(self._thread.ident, HostAbandoned)
+
+    def ping(self, now: float) -> None:
+        """See :meth:`Host.ping`."""
+        if self._pinged_at is None:
+            self._pinged_at = now
+            self._to_host(self._pong)
+
+    def _pong(self) -> None:
+        self._pinged_at = None
+
+    def stuck_for(self, now: float) -> float:
+        """See :meth:`Host.stuck_for`."""
+        pinged_at = self._pinged_at
+        return 0.0 if pinged_at is None else now - pinged_at
+
+    def where(self) -> str:
+        """See :meth:`Host.where`."""
+        frame = sys._current_frames().get(self._thread.ident or 0)
+        if frame is None:
+            return "nothing"
+        stack = traceback.extract_stack(frame)
+        # Ours, the loop's and the library's frames say nothing: the innermost foreign line does.
+        library = Path(asyncio.__file__).parent.parent
+        ours = Path(__file__).parent.parent
+        foreign = [
+            entry
+            for entry in stack
+            if not Path(entry.filename).is_relative_to(ours)
+            and (
+                not Path(entry.filename).is_relative_to(library)
+                or "site-packages" in entry.filename
+            )
+        ]
+        entry = foreign[-1] if foreign else stack[-1]
+        return f"{Path(entry.filename).name}:{entry.lineno} ({entry.name})"

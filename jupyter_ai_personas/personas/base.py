@@ -1,0 +1,182 @@
+"""The class that persona authors inherit."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable, Mapping
+from contextlib import aclosing
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from jupyter_ai_personas.chat.messages import Attachment, Message
+from jupyter_ai_personas.errors import NoModelError, NoTurnError
+from jupyter_ai_personas.personas.turn import Turn
+
+if TYPE_CHECKING:
+    from jupyter_ai_personas.chat.history import BaseMessage
+    from jupyter_ai_personas.providers import ModelCache, ModelChunk
+
+__all__ = ["BasePersona", "PersonaContext", "PersonaDefaults", "current_turn"]
+
+current_turn: ContextVar[Turn | None] = ContextVar("current_turn", default=None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PersonaDefaults:
+    """What a persona is unless the operator says otherwise.
+
+    ``name`` is what people mention (spaces become hyphens); ``description`` is one line for
+    ``/personas``; ``avatar_path`` is an image file inside the persona's package, relative to the
+    module or absolute; ``model`` is a reference ``provider_id:model_id``.
+    """
+
+    name: str
+    description: str = ""
+    avatar_path: str | None = None
+    system_prompt: str = ""
+    model: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PersonaContext:
+    """What a persona object is made with: one object for each chat that it speaks in.
+
+    ``models`` are the models of the event loop that the persona runs on.
+    """
+
+    id: str
+    log: logging.Logger
+    models: ModelCache | None = None
+    config: Mapping[str, Any] = field(default_factory=dict)
+    chat_path: Callable[[], str] = lambda: ""
+    workspace_dir: Path | None = None
+
+
+class BasePersona:
+    """A named participant of a chat.
+
+    Subclasses give :attr:`defaults`, as a class attribute or a property, and may override
+    :meth:`process_message`; without it, the persona answers with its model, its system prompt and
+    the chat's history. Its code runs on an event loop and in a thread of its own, never on the
+    server's: it may block, and delays only itself.
+    """
+
+    defaults: PersonaDefaults | Any
+
+    allows_concurrency: ClassVar[bool] = True
+    """Whether turns of different people may run at the same time."""
+
+    commands: ClassVar[Mapping[str, str]] = {}
+    """Commands of its own: ``{"/name": "one line for /help"}``; such a message addresses it."""
+
+    def __init__(self, context: PersonaContext) -> None:
+        self.id = context.id
+        self.log = context.log
+        self.config = context.config
+        self._context = context
+        self._turns: set[Turn] = set()
+
+    @property
+    def name(self) -> str:
+        """The persona's name."""
+        return str(self.defaults.name)
+
+    @property
+    def turn(self) -> Turn:
+        """The turn that is running here.
+
+        Raises:
+            NoTurnError: none is, or it cannot be told which: a thread started by hand must be
+                given the turn.
+        """
+        turn = current_turn.get()
+        if turn is not None:
+            return turn
+        if len(self._turns) == 1:
+            return next(iter(self._turns))
+        raise NoTurnError
+
+    @property
+    def model(self) -> Any:
+        """The LangChain model of this turn. It is built when first asked for, and kept.
+
+        Raises:
+            ModelError: there is none, or it cannot be built; the message says why.
+        """
+        return self._models.get(self.turn.model)
+
+    @property
+    def _models(self) -> ModelCache:
+        if self._context.models is None:
+            raise NoModelError(self.name)
+        return self._context.models
+
+    # -- what subclasses override -----------------------------------------------------------
+
+    async def prepare(self) -> None:
+        """Get ready, once, before the first turn in a chat."""
+
+    async def process_message(self, message: Message) -> None:
+        """Answer ``message``. By default: stream what the model says."""
+        await self.stream_message(self.ask_model(self.history()))
+
+    async def shutdown(self) -> None:
+        """Let go of everything: the persona has been idle, or the server stops."""
+
+    # -- what they use ----------------------------------------------------------------------
+
+    def send_message(self, body: str) -> str:
+        """Post a complete message; see :meth:`Turn.send`."""
+        return self.turn.send(body)
+
+    async def stream_message(self, chunks: AsyncIterable[Any] | Iterable[Any]) -> str | None:
+        """Post a message that grows with each chunk; see :meth:`Turn.stream`."""
+        return await self.turn.stream(chunks)
+
+    def set_status(self, text: str | None) -> None:
+        """Show ``text`` beside the persona's name while it works."""
+        self.turn.set_status(text)
+
+    def history(self) -> list[BaseMessage]:
+        """Return the system prompt and the chat so far as LangChain messages."""
+        return self.turn.history()
+
+    def attachments(self) -> list[Attachment]:
+        """Return what is attached to the message; see :meth:`Turn.attachments`."""
+        return self.turn.attachments()
+
+    def get_chat_path(self) -> str:
+        """Return the chat's path, relative to the server's root."""
+        return self._context.chat_path()
+
+    def get_workspace_dir(self) -> Path | None:
+        """Return the server's root directory, or ``None`` if it is no directory."""
+        return self._context.workspace_dir
+
+    async def ask_model(self, messages: list[BaseMessage]) -> AsyncGenerator[str, None]:
+        """Stream the model's answer to ``messages`` as text; the model and its usage are recorded.
+
+        Raises:
+            ModelError: the model cannot be built, or failed; the message says what to do.
+        """
+        from jupyter_ai_personas.providers import reply_text
+
+        turn = self.turn
+
+        async def noted() -> AsyncGenerator[ModelChunk, None]:
+            model = ""
+            async with aclosing(self._models.stream(turn.model, messages)) as chunks:
+                async for chunk in chunks:
+                    # Not every vendor tells the usage, and a reply may be stopped before it comes:
+                    # who answers is known from the first chunk on.
+                    if chunk.usage or chunk.model != model:
+                        model = chunk.model
+                        turn.record_usage({"model": model, **(chunk.usage or {})})
+                    yield chunk
+
+        shown = self._models.registry.settings.show_reasoning
+        async with aclosing(reply_text(noted(), show_reasoning=shown)) as texts:
+            async for text in texts:
+                yield text

@@ -1,0 +1,272 @@
+"""The personas that are installed: found, described, or broken with the way to mend them."""
+
+from __future__ import annotations
+
+import inspect
+import logging
+import re
+import threading
+import unicodedata
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from jupyter_ai_personas.chat.messages import PERSONA_PREFIX, User, well_formed
+from jupyter_ai_personas.discovery import PERSONAS_GROUP, Broken, Found, Stage, discover
+from jupyter_ai_personas.errors import UnknownPersonaError
+from jupyter_ai_personas.personas.base import BasePersona, PersonaContext, PersonaDefaults
+from jupyter_ai_personas.routing import NameIndex, mention_name
+
+__all__ = ["Persona", "PersonaRegistry", "persona_id"]
+
+MAX_NAME = 64
+_DIRECTIONS = frozenset("\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+
+
+def persona_id(cls: type) -> str:
+    """Return the id ``jupyter-ai-personas::<top package>::<Class>``."""
+    return f"{PERSONA_PREFIX}{cls.__module__.partition('.')[0]}::{cls.__name__}"
+
+
+@dataclass(frozen=True, slots=True)
+class Persona:
+    """A persona that can be addressed; plain data but for its class."""
+
+    id: str
+    name: str
+    mention_name: str
+    description: str
+    system_prompt: str
+    model: str | None
+    avatar: Path | None
+    source: str
+    cls: type[BasePersona]
+    allows_concurrency: bool = True
+    commands: Mapping[str, str] = field(default_factory=dict, hash=False)
+
+    @property
+    def class_path(self) -> str:
+        """Its class as ``module:Class``."""
+        return f"{self.cls.__module__}:{self.cls.__qualname__}"
+
+    def user(self, avatar_url: str | None = None) -> User:
+        """Return the user that it is in a chat."""
+        words = [word for word in self.name.replace("-", " ").split() if word[0].isalnum()]
+        return User(
+            username=self.id,
+            name=self.name,
+            display_name=self.name,
+            mention_name=self.mention_name,
+            initials="".join(word[0] for word in words[:2]).upper(),
+            avatar_url=avatar_url,
+        )
+
+
+def _defaults_of(cls: type[BasePersona]) -> Any:
+    defaults = inspect.getattr_static(cls, "defaults", None)
+    if isinstance(defaults, property) and defaults.fget is not None:
+        # Authors of Jupyter AI write it as a property. It describes the class, so it needs no
+        # finished object.
+        return defaults.fget(object.__new__(cls))
+    return getattr(cls, "defaults", None)
+
+
+@dataclass(frozen=True, slots=True)
+class _Facts:
+    """What a class says of itself, read once: reading may run the author's code."""
+
+    defaults: PersonaDefaults
+    allows_concurrency: bool
+    commands: Mapping[str, str]
+
+
+def _facts_of(cls: type[BasePersona]) -> _Facts | str:
+    """Return the class's facts, or what is wrong with them."""
+    try:
+        theirs = _defaults_of(cls)
+        if theirs is None:
+            return f"`{cls.__qualname__}` has no `defaults`; give it a `PersonaDefaults`"
+        defaults = PersonaDefaults(
+            name=getattr(theirs, "name", None) or "",
+            description=getattr(theirs, "description", ""),
+            avatar_path=getattr(theirs, "avatar_path", None),
+            system_prompt=getattr(theirs, "system_prompt", ""),
+            # `model_uid` is what Jupyter AI's own PersonaDefaults call it.
+            model=getattr(theirs, "model", None) or getattr(theirs, "model_uid", None),
+        )
+        commands = {str(k).casefold(): str(v) for k, v in dict(cls.commands).items()}
+        facts = _Facts(defaults, bool(cls.allows_concurrency), commands)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
+        return f"reading its attributes raised {type(error).__name__}: {error}"
+    if persona_id(cls) != well_formed(persona_id(cls)):
+        return "the name of its class or package is not valid Unicode"
+    for command in commands:
+        if not re.fullmatch(r"/\w[\w-]*", command):
+            return f"its command `{command}` is not a slash and a word"
+    return _wrong_with(defaults) or facts
+
+
+def _check(obj: Any) -> str | None:
+    if not issubclass(obj, BasePersona):
+        return f"`{obj.__qualname__}` does not inherit `jupyter_ai_personas.BasePersona`"
+    return None
+
+
+def _wrong_with(defaults: PersonaDefaults) -> str | None:
+    name = defaults.name
+    if not isinstance(name, str) or not name.strip():
+        return "the name in its `defaults` is empty"
+    # A document that is given half of a surrogate pair takes the whole server with it.
+    texts = (name, defaults.description, defaults.system_prompt, defaults.model)
+    if any(isinstance(text, str) and text != well_formed(text) for text in texts):
+        return "a text in its `defaults` is not valid Unicode"
+    # Control and direction characters make one name look like another. Joiners stay: emoji and
+    # several scripts need them.
+    unseen = any(unicodedata.category(c) == "Cc" or c in _DIRECTIONS for c in name)
+    if len(name) > MAX_NAME or unseen or any(c in name for c in "@`<>[]()\\"):
+        return (
+            f"the name in its `defaults` is longer than {MAX_NAME}, or has one of @`<>[]()\\ or a "
+            "character that cannot be seen"
+        )
+    for key in ("description", "system_prompt"):
+        if not isinstance(getattr(defaults, key), str):
+            return f"the {key} in its `defaults` is no string"
+    if not isinstance(defaults.model, str | None):
+        return "the model in its `defaults` is no reference `provider_id:model_id`"
+    return None
+
+
+def _avatar(cls: type, avatar_path: Any) -> tuple[Path | None, str | None]:
+    """Return the avatar's file, or what is wrong with it; it must lie in the class's package."""
+    if not avatar_path:
+        return None, None
+    try:
+        module_file = Path(inspect.getfile(cls)).resolve()
+        depth = cls.__module__.count(".")
+        top = module_file.parent
+        for _ in range(depth if module_file.name == "__init__.py" else max(0, depth - 1)):
+            top = top.parent
+        file = (module_file.parent / str(avatar_path)).resolve(strict=True)
+    except (OSError, RuntimeError, TypeError, ValueError):
+        return None, f"its avatar `{Path(str(avatar_path)).name}` does not exist"
+    if not file.is_relative_to(top) or not file.is_file():
+        return None, f"its avatar `{file.name}` lies outside of its package"
+    return file, None
+
+
+def _broken(entry: Found, stage: Stage, problem: str, fix: str) -> Broken:
+    return Broken(entry.name, entry.distribution, entry.value, stage, problem, fix)
+
+
+class PersonaRegistry:
+    """The personas of this environment. :meth:`load` blocks; the rest only reads."""
+
+    def __init__(self, *, log: logging.Logger, entry_points: Iterable[Any] | None = None) -> None:
+        """``entry_points`` stand in for the installed ones (tests)."""
+        self._log = log
+        self._entry_points = entry_points
+        self._lock = threading.Lock()
+        self._loaded = False
+        self._personas: dict[str, Persona] = {}
+        self._broken: list[Broken] = []
+        self.names = NameIndex()
+
+    def load(self) -> None:
+        """Import what is installed, once. Blocking: call it in a worker thread."""
+        with self._lock:
+            if self._loaded:
+                return
+            found, broken = discover(PERSONAS_GROUP, check=_check, entry_points=self._entry_points)
+            for entry in found:
+                self._add(entry, broken)
+            for problem in broken:
+                self._log.warning("Persona %s", problem)
+            self._broken = broken
+            self.names = NameIndex({p.id: p.mention_name for p in self._personas.values()})
+            self._loaded = True
+
+    def _add(self, entry: Found, broken: list[Broken]) -> None:
+        cls = entry.obj
+        id_ = persona_id(cls)
+        facts = _facts_of(cls)
+        if isinstance(facts, str):
+            fix = f"Fix, upgrade or uninstall `{entry.distribution}`"
+            broken.append(_broken(entry, "class", facts, fix))
+            return
+        if id_ in self._personas:
+            other = self._personas[id_].source
+            problem = f"a persona with the id `{id_}` comes from {other} already"
+            fix = f"Rename the class, or uninstall `{entry.distribution}` or `{other}`"
+            broken.append(_broken(entry, "duplicate", problem, fix))
+            return
+        defaults = facts.defaults
+        avatar, wrong = _avatar(cls, defaults.avatar_path)
+        if wrong:
+            self._log.warning("Persona %s (from %s): %s", defaults.name, entry.distribution, wrong)
+        self._personas[id_] = Persona(
+            id=id_,
+            name=defaults.name.strip(),
+            mention_name=self._free_mention_name(defaults.name),
+            description=" ".join(defaults.description.split()),
+            system_prompt=defaults.system_prompt,
+            model=defaults.model,
+            avatar=avatar,
+            source=entry.distribution,
+            cls=cls,
+            allows_concurrency=facts.allows_concurrency,
+            commands=facts.commands,
+        )
+        self._log.info("Registered persona `%s`.", defaults.name)
+
+    def _free_mention_name(self, name: str) -> str:
+        # Two packages may choose one name; both must stay reachable, and the same one must keep
+        # the plain name at every start (discovery is in a fixed order).
+        taken = NameIndex({p.id: p.mention_name for p in self._personas.values()})
+        plain = mention_name(name)
+        free, number = plain, 1
+        while taken.id_of(free) is not None:
+            number += 1
+            free = f"{plain}-{number}"
+        return free
+
+    @property
+    def personas(self) -> Mapping[str, Persona]:
+        """The personas by id."""
+        return self._personas
+
+    @property
+    def broken(self) -> list[Broken]:
+        """The entry points that cannot be used."""
+        return list(self._broken)
+
+    def find(self, name: str) -> Persona:
+        """Return the persona of that name, mention name or id.
+
+        Raises:
+            UnknownPersonaError: there is none; the message offers near matches.
+        """
+        id_ = name if name in self._personas else self.names.id_of(mention_name(name))
+        if id_ is None:
+            raise UnknownPersonaError(name.removeprefix("@"), self.names.names)
+        return self._personas[id_]
+
+    def try_out(self, persona: Persona) -> Broken | None:
+        """Make an object of the persona's class; return what is wrong if that fails."""
+        context = PersonaContext(persona.id, self._log)
+        try:
+            persona.cls(context)
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
+            return Broken(
+                persona.name,
+                persona.source,
+                persona.class_path,
+                "instantiate",
+                f"{type(error).__name__}: {error}",
+                f"Fix, upgrade or uninstall `{persona.source}`",
+            )
+        return None

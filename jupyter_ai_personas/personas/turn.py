@@ -1,0 +1,336 @@
+"""A turn as its persona sees it: the message, the chat around it, and the way to answer.
+
+What a turn knows is plain data (:class:`TurnSpec`), and what it says is plain data handed to an
+``emit`` function, so that the persona may as well run in another process.
+"""
+
+from __future__ import annotations
+
+import inspect
+import time
+from collections.abc import AsyncIterable, Callable, Iterable, Mapping
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import anyio.lowlevel
+
+from jupyter_ai_personas.chat.history import HistoryEntry, to_langchain
+from jupyter_ai_personas.chat.messages import Attachment, Message, well_formed
+from jupyter_ai_personas.errors import (
+    AttachmentError,
+    ModelError,
+    NoModelError,
+    ReplyTooLongError,
+    TurnEndedError,
+)
+
+if TYPE_CHECKING:
+    from jupyter_ai_personas.chat.history import BaseMessage
+
+__all__ = ["EventKind", "Turn", "TurnSpec", "chunk_text", "reply_id"]
+
+EventKind = Literal[
+    "message", "opened", "chunk", "closed", "status", "usage", "end", "failed", "lost"
+]
+"""What crosses the wall upwards, with its data:
+
+``message`` (reply id, body): a complete message; ``opened`` and ``chunk`` (reply id, text) and
+``closed`` (reply id): a growing one, its first text, more of it, its end; ``status`` (text or
+None); ``usage`` (a mapping of token counts and the model); ``end`` (None), ``failed`` (a
+:class:`~jupyter_ai_personas.hosts.Failure`) and ``lost`` (whether the turn never began) end it.
+"""
+
+_SLICE = 0.01
+"""Seconds that a stream may run without letting other turns of its host run."""
+
+_MOST_TOKENS = 2**53
+"""JavaScript counts no further."""
+
+MAX_NOTES = 1000
+"""How often one turn may change its status or report usage; further ones are not shown."""
+
+MAX_MESSAGES = 50
+"""How many messages one turn may write."""
+
+
+@dataclass(frozen=True, slots=True)
+class TurnSpec:
+    """All that a host needs to run a turn, as plain data.
+
+    ``persona_class`` is ``module:Class``. ``speaker`` is the display name of who asked.
+    ``model`` is a reference ``provider_id:model_id``, or ``None`` and ``model_problem`` says why.
+    ``root_dir`` is the server's root directory, if it has one in the file system; ``has_files``
+    says whether what people attach are files at all.
+    ``max_reply_chars`` bounds all that the turn writes.
+    """
+
+    turn_id: str
+    persona_id: str
+    persona_class: str
+    persona_name: str
+    chat_id: str
+    chat_path: str
+    message: Message
+    speaker: str
+    history: tuple[HistoryEntry, ...] = ()
+    attachments: tuple[Attachment, ...] = ()
+    model: str | None = None
+    model_problem: str = ""
+    system_prompt: str = ""
+    root_dir: str | None = None
+    has_files: bool = True
+    max_reply_chars: int = 500_000
+    config: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Turn:
+    """One message addressed to one persona, seen from the persona.
+
+    All methods may be called from the persona's event loop and from threads of its own.
+    """
+
+    def __init__(self, spec: TurnSpec, emit: Callable[[EventKind, Any], None]) -> None:
+        self._spec = spec
+        self._emit = emit
+        self._chars = 0
+        self._messages = 0
+        self._notes = 0
+        self._status: str | None = None
+        self._ended = False
+
+    @property
+    def id(self) -> str:
+        """The turn's id."""
+        return self._spec.turn_id
+
+    @property
+    def message(self) -> Message:
+        """The message to answer."""
+        return self._spec.message
+
+    @property
+    def speaker(self) -> str:
+        """The display name of who wrote the message."""
+        return self._spec.speaker
+
+    @property
+    def chat_path(self) -> str:
+        """The path of the chat, relative to the server's root."""
+        return self._spec.chat_path
+
+    @property
+    def spec(self) -> TurnSpec:
+        """The turn's inputs."""
+        return self._spec
+
+    @property
+    def model(self) -> str:
+        """The reference of the turn's model.
+
+        Raises:
+            ModelError: it has none, and the message says why.
+        """
+        if self._spec.model is None:
+            if self._spec.model_problem:
+                raise ModelError(self._spec.model_problem)
+            raise NoModelError(self._spec.persona_name)
+        return self._spec.model
+
+    @property
+    def ended(self) -> bool:
+        """Whether the turn was stopped or is over: nothing can be written any more."""
+        return self._ended
+
+    def end(self) -> None:
+        """Close the turn: from now on writing raises :class:`TurnEndedError`."""
+        self._ended = True
+
+    # -- answering --------------------------------------------------------------------------
+
+    def _count(self, text: Any, *, what: str) -> None:
+        if not isinstance(text, str):
+            raise TypeError(f"{what} must be a string, not {type(text).__name__}")
+        if self._ended:
+            raise TurnEndedError
+        self._chars += len(text)
+        if self._chars > self._spec.max_reply_chars:
+            raise ReplyTooLongError(self._spec.persona_name, self._spec.max_reply_chars)
+
+    def _new_message(self) -> str:
+        self._messages += 1
+        if self._messages > MAX_MESSAGES:
+            raise ReplyTooLongError(self._spec.persona_name, MAX_MESSAGES, messages=True)
+        # Told by the turn and the place in it: after a crash the same message is found again.
+        return reply_id(self._spec.turn_id, self._messages)
+
+    def send(self, body: str) -> str:
+        """Post a complete message and return its id; an empty one is not posted.
+
+        Raises:
+            TypeError: ``body`` is no string.
+            TurnEndedError: the turn was stopped or is over.
+            ReplyTooLongError: the turn has written too much.
+        """
+        self._count(body, what="The body of a message")
+        message_id = self._new_message()
+        if body:
+            self._emit("message", (message_id, body))
+        return message_id
+
+    async def stream(self, chunks: AsyncIterable[Any] | Iterable[Any]) -> str | None:
+        """Post a message that grows with each chunk; return its id, ``None`` if nothing came.
+
+        A chunk is a string, or what a LangChain model streams. An iterator that never suspends is
+        interrupted in slices, so that other turns of this persona go on.
+
+        Raises:
+            TypeError: a chunk is none of these.
+            TurnEndedError: the turn was stopped or is over.
+            ReplyTooLongError: the turn has written too much.
+        """
+        message_id: str | None = None
+        async with aclosing(_suspending(chunks)) as items:
+            async for item in items:
+                text = chunk_text(item)
+                self._count(text, what="A chunk")
+                if text and message_id is None:
+                    message_id = self._new_message()
+                    self._emit("opened", (message_id, text))
+                elif text:
+                    self._emit("chunk", (message_id, text))
+        if message_id is not None:
+            self._emit("closed", message_id)
+        return message_id
+
+    def set_status(self, text: str | None) -> None:
+        """Show ``text`` beside the persona's name while it works; ``None``: the usual text."""
+        if text is not None and not isinstance(text, str):
+            raise TypeError(f"A status must be a string, not {type(text).__name__}")
+        text = well_formed(" ".join(text.split())[:200]) if text else None
+        if not self._ended and text != self._status and self._notes < MAX_NOTES:
+            self._notes += 1
+            self._status = text
+            self._emit("status", text)
+
+    def record_usage(self, usage: Mapping[str, Any]) -> None:
+        """Note token counts for the reply's metadata.
+
+        ``usage`` has whole numbers by name, and the ``model`` that they are of; anything else in
+        it is left out.
+        """
+        noted: dict[str, Any] = {
+            key: value
+            for key, value in usage.items()
+            if isinstance(key, str) and type(value) is int and 0 <= value < _MOST_TOKENS
+        }
+        if isinstance(usage.get("model"), str):
+            noted["model"] = well_formed(usage["model"])[:200]
+        if not self._ended and self._notes < MAX_NOTES:
+            self._notes += 1
+            self._emit("usage", noted)
+
+    # -- the chat around it -----------------------------------------------------------------
+
+    def history(self) -> list[BaseMessage]:
+        """Return the chat so far, ending with the message to answer, as LangChain messages.
+
+        The persona's system prompt comes first.
+        """
+        return to_langchain(self._spec.history, system_prompt=self._spec.system_prompt)
+
+    def attachments(self) -> list[Attachment]:
+        """Return what is attached to the message. Each lies below the server's root directory.
+
+        Looks at the file system, so it may block.
+
+        Raises:
+            AttachmentError: one lies elsewhere, or there are no files; the message says so.
+        """
+        if self._spec.attachments and not self._spec.has_files:
+            raise AttachmentError(
+                "What is attached cannot be read: this server does not keep its contents as "
+                "files. Paste into the message what it needs of them."
+            )
+        for attachment in self._spec.attachments:
+            if not self._is_inside(attachment.path):
+                name = attachment.path.replace("\\", "/").rpartition("/")[2]
+                raise AttachmentError(
+                    f"The attachment `{name[:80]}` cannot be read: it does not lie below the "
+                    "server's root directory. Attach a file that does."
+                )
+        return list(self._spec.attachments)
+
+    def _is_inside(self, path: str) -> bool:
+        # Whoever writes to the chat may write any path, and a link leads anywhere.
+        parts = path.replace("\\", "/").split("/")
+        if not path or parts[0] == "" or ".." in parts or "\0" in path:
+            return False
+        if self._spec.root_dir is None:
+            return True
+        root = Path(self._spec.root_dir).resolve()
+        try:
+            return (root / path).resolve().is_relative_to(root)
+        except (OSError, RuntimeError, ValueError):
+            return False
+
+    def workspace_dir(self) -> Path | None:
+        """Return the server's root directory, or ``None`` if it is no directory."""
+        return Path(self._spec.root_dir) if self._spec.root_dir is not None else None
+
+
+async def _suspending(chunks: AsyncIterable[Any] | Iterable[Any]) -> Any:
+    if inspect.isawaitable(chunks):
+        chunks = await chunks
+    if not hasattr(chunks, "__aiter__") and not hasattr(chunks, "__iter__"):
+        raise TypeError(
+            f"stream_message takes an (async) iterator of strings, not {type(chunks).__name__}"
+        )
+    began = time.perf_counter()
+    if isinstance(chunks, AsyncIterable):
+        iterator = aiter(chunks)
+        try:
+            async for chunk in iterator:
+                yield chunk
+                if time.perf_counter() - began > _SLICE:
+                    await anyio.lowlevel.checkpoint()
+                    began = time.perf_counter()
+        finally:
+            close = getattr(iterator, "aclose", None)
+            if close is not None:
+                with anyio.CancelScope(shield=True):
+                    await close()
+    else:
+        for chunk in [chunks] if isinstance(chunks, str) else chunks:
+            yield chunk
+            if time.perf_counter() - began > _SLICE:
+                await anyio.lowlevel.checkpoint()
+                began = time.perf_counter()
+
+
+def reply_id(turn_id: str, number: int) -> str:
+    """Return the message id of the ``number``-th reply (from 1) of a turn."""
+    return f"{turn_id}-{number}"
+
+
+def chunk_text(chunk: Any) -> str:
+    """Return the text of a chunk: a string, or anything with LangChain's ``content``.
+
+    Raises:
+        TypeError: it is neither.
+    """
+    if isinstance(chunk, str):
+        return chunk
+    content = getattr(chunk, "content", None)
+    if content is None:
+        content = getattr(chunk, "text", None)
+    if isinstance(content, str):
+        return content
+    if isinstance(content, list):
+        return "".join(
+            part if isinstance(part, str) else str(part.get("text") or "")
+            for part in content
+            if isinstance(part, str) or (isinstance(part, Mapping) and part.get("type") == "text")
+        )
+    raise TypeError(f"A chunk must be a string or a model's chunk, not {type(chunk).__name__}")

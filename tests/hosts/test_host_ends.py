@@ -1,0 +1,35 @@
+"""What is left of a host that has ended: foreign code runs nowhere else, and never again."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import threading
+
+from support.bench import WAIT, bench_with
+
+from jupyter_ai_personas import BasePersona
+from jupyter_ai_personas.chat import Message
+from jupyter_ai_personas.hosts import ThreadHost
+
+
+async def test_a_turn_that_swallows_its_end_never_runs_in_the_thread_of_the_server() -> None:
+    here = threading.get_ident()
+    ran_here: list[BaseException] = []
+
+    async def swallow(persona: BasePersona, message: Message) -> None:
+        persona.send_message("begun")
+        while len(ran_here) < 100:
+            try:
+                await asyncio.sleep(WAIT)
+            except BaseException as error:
+                # Once it is collected, `sleep` fails at once: a loop without a way out.
+                if threading.get_ident() == here:
+                    ran_here.append(error)
+
+    async with bench_with(ThreadHost) as bench:
+        await bench.until(bench.start(swallow), "message")
+        await bench.host.close()
+    del bench
+    gc.collect()
+    assert ran_here == []

@@ -1,0 +1,349 @@
+"""What is installed: found, described, or broken with the way to mend it."""
+
+from __future__ import annotations
+
+import logging
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from importlib_metadata import entry_points
+from support.plugin import make_plugin
+
+from jupyter_ai_personas import BasePersona, PersonaDefaults
+from jupyter_ai_personas.discovery import PERSONAS_GROUP, discover
+from jupyter_ai_personas.errors import UnknownPersonaError
+from jupyter_ai_personas.personas import PersonaRegistry
+from jupyter_ai_personas.testing import FakeEntryPoint
+
+LOG = logging.getLogger("tests.registry")
+
+
+def registry(*points: Any) -> PersonaRegistry:
+    loaded = PersonaRegistry(log=LOG, entry_points=points)
+    loaded.load()
+    return loaded
+
+
+def persona(
+    name: str = "Echo", *, cls: str = "Echo", module: str = "acme.bots", **more: Any
+) -> type:
+    defaults = more.pop("defaults", PersonaDefaults(name=name))
+    return type(cls, (BasePersona,), {"__module__": module, "defaults": defaults, **more})
+
+
+def test_a_persona_is_described_by_its_defaults() -> None:
+    defaults = PersonaDefaults(
+        name="Data Analyst",
+        description="  reads\n  tables ",
+        system_prompt="You are.",
+        model="openai:gpt",
+    )
+    [found] = registry(FakeEntryPoint(persona(defaults=defaults), dist="acme")).personas.values()
+    assert found.id == "jupyter-ai-personas::acme::Echo"
+    assert (found.name, found.mention_name) == ("Data Analyst", "Data-Analyst")
+    assert found.description == "reads tables"
+    assert (found.system_prompt, found.model, found.source) == ("You are.", "openai:gpt", "acme")
+    assert found.class_path == "acme.bots:Echo"
+    user = found.user("/avatar")
+    assert (user.username, user.initials, user.avatar_url) == (found.id, "DA", "/avatar")
+    assert user.offered
+
+
+def test_defaults_may_be_a_property() -> None:
+    class Echo(BasePersona):
+        @property
+        def defaults(self) -> PersonaDefaults:  # type: ignore[override]
+            return PersonaDefaults(name="Property")
+
+    [found] = registry(FakeEntryPoint(Echo)).personas.values()
+    assert found.name == "Property"
+
+
+def test_defaults_of_jupyter_ai_are_understood() -> None:
+    class TheirDefaults:
+        name = "Theirs"
+        description = "d"
+        avatar_path = None
+        system_prompt = "s"
+        model_uid = "openai:gpt"
+
+    [found] = registry(FakeEntryPoint(persona(defaults=TheirDefaults()))).personas.values()
+    assert (found.name, found.model) == ("Theirs", "openai:gpt")
+
+
+class Awkward:
+    """Raises whatever is looked at."""
+
+    def __init__(self, error: BaseException) -> None:
+        self.__dict__["error"] = error
+
+    def __getattr__(self, name: str) -> Any:
+        raise self.__dict__["error"]
+
+
+@pytest.mark.parametrize(
+    ("attributes", "problem"),
+    [
+        ({"defaults": None}, "no `defaults`"),
+        ({"defaults": PersonaDefaults(name="")}, "empty"),
+        ({"defaults": PersonaDefaults(name="  ")}, "empty"),
+        ({"defaults": PersonaDefaults(name=5)}, "empty"),  # type: ignore[arg-type]
+        ({"defaults": "Echo"}, "empty"),
+        ({"defaults": PersonaDefaults(name="x" * 65)}, "longer"),
+        ({"defaults": PersonaDefaults(name="a@b")}, "one of"),
+        ({"defaults": PersonaDefaults(name="<b>")}, "one of"),
+        ({"defaults": PersonaDefaults(name="E\u202echo")}, "longer|one of"),
+        ({"defaults": PersonaDefaults(name="E\x00cho")}, "longer|one of"),
+        ({"defaults": PersonaDefaults(name="E", description=5)}, "description"),  # type: ignore[arg-type]
+        ({"defaults": PersonaDefaults(name="E", system_prompt=None)}, "system_prompt"),  # type: ignore[arg-type]
+        ({"defaults": PersonaDefaults(name="E", model=5)}, "model"),  # type: ignore[arg-type]
+        ({"defaults": property(lambda self: 1 / 0)}, "ZeroDivisionError"),
+        ({"defaults": property(lambda self: sys.exit(1))}, "SystemExit"),
+        ({"defaults": Awkward(ValueError("looked at"))}, "looked at"),
+        ({"defaults": Awkward(SystemExit("looked at"))}, "looked at"),
+        ({"commands": ["/plot"]}, "attributes"),
+        ({"commands": None}, "attributes"),
+        ({"commands": {"plot": "draws"}}, "plot"),
+        ({"commands": {"/two words": "draws"}}, "two words"),
+    ],
+)
+def test_a_class_that_cannot_be_described_is_broken_and_hinders_nobody(
+    attributes: dict[str, Any], problem: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    bad = persona(cls="Bad", **attributes)
+    loaded = registry(FakeEntryPoint(bad, dist="a-bad"), FakeEntryPoint(persona("Good")))
+    assert [p.name for p in loaded.personas.values()] == ["Good"]
+    [broken] = loaded.broken
+    assert broken.stage == "class"
+    assert broken.distribution == "a-bad"
+    assert "a-bad" in broken.fix
+    assert re.search(problem, broken.error)
+    assert caplog.text.count("a-bad") >= 1
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ImportError("no"),
+        ModuleNotFoundError("no", name="matplotlib"),
+        SyntaxError("no"),
+        SystemExit(1),
+        ValueError("line\nline"),
+        RecursionError(),
+        AttributeError("module has no attribute"),
+    ],
+)
+def test_an_entry_point_that_cannot_be_imported_is_broken_with_a_fix(error: BaseException) -> None:
+    loaded = registry(
+        FakeEntryPoint(name="bad", dist="a-bad", error=error), FakeEntryPoint(persona("Good"))
+    )
+    assert [p.name for p in loaded.personas.values()] == ["Good"]
+    [broken] = loaded.broken
+    assert broken.stage == "import"
+    assert type(error).__name__ in broken.error
+    assert "\n" not in str(broken)
+    missing = "matplotlib" if isinstance(error, ModuleNotFoundError) else "a-bad"
+    assert missing in broken.fix
+
+
+def test_an_interrupt_while_importing_passes() -> None:
+    with pytest.raises(KeyboardInterrupt):
+        registry(FakeEntryPoint(name="bad", error=KeyboardInterrupt()))
+
+
+class UnprintableMeta(type):
+    def __repr__(cls) -> str:
+        raise ValueError("no repr")
+
+
+@pytest.mark.parametrize(
+    "obj", [None, 5, "text", print, PersonaDefaults(name="x"), int, UnprintableMeta("X", (), {})]
+)
+def test_what_is_no_persona_class_is_broken(obj: Any) -> None:
+    loaded = registry(FakeEntryPoint(obj, name="bad", dist="bad"))
+    [broken] = loaded.broken
+    assert broken.stage == "class"
+
+
+def test_two_personas_of_one_id_are_one_persona_and_one_problem() -> None:
+    loaded = registry(
+        FakeEntryPoint(persona("One"), dist="a"), FakeEntryPoint(persona("Two"), dist="b")
+    )
+    assert [p.name for p in loaded.personas.values()] == ["One"]
+    [broken] = loaded.broken
+    assert (broken.stage, broken.distribution) == ("duplicate", "b")
+    assert "`a`" in broken.fix
+
+
+def test_a_distribution_that_is_on_the_path_twice_counts_once() -> None:
+    cls = persona()
+    loaded = registry(FakeEntryPoint(cls, dist="a"), FakeEntryPoint(cls, dist="a"))
+    assert len(loaded.personas) == 1
+    assert loaded.broken == []
+
+
+@pytest.mark.parametrize("other", ["Echo", "ECHO", "e\u0301cho"])
+def test_two_personas_of_one_name_are_both_reachable(other: str) -> None:
+    first = "\u00c9cho" if "\u0301" in other else "Echo"
+    loaded = registry(
+        FakeEntryPoint(persona(other, cls="B"), dist="b"),
+        FakeEntryPoint(persona(first, cls="A"), dist="a"),
+    )
+    by_source = {p.source: p for p in loaded.personas.values()}
+    assert by_source["a"].mention_name == first
+    assert by_source["b"].mention_name == f"{other}-2"
+    for found in loaded.personas.values():
+        assert loaded.find(f"@{found.mention_name}") is found
+
+
+def test_a_persona_is_found_by_name_mention_and_id() -> None:
+    loaded = registry(FakeEntryPoint(persona("Data Analyst")))
+    [found] = loaded.personas.values()
+    for name in ("Data Analyst", "@Data-Analyst", "data-analyst", "@data analyst", found.id):
+        assert loaded.find(name) is found
+
+
+def test_an_unknown_persona_is_refused_with_near_matches() -> None:
+    loaded = registry(FakeEntryPoint(persona("Analyst")))
+    with pytest.raises(UnknownPersonaError, match="Did you mean `Analyst`"):
+        loaded.find("@Analist")
+    with pytest.raises(UnknownPersonaError, match="Here are: `Analyst`"):
+        loaded.find("xyz")
+
+
+def test_personas_are_loaded_once() -> None:
+    class Counting(FakeEntryPoint):
+        loads = 0
+
+        def load(self) -> Any:
+            Counting.loads += 1
+            return super().load()
+
+    loaded = registry(Counting(persona()))
+    loaded.load()
+    assert Counting.loads == 1
+
+
+@pytest.mark.parametrize("error", [ValueError("no"), SystemExit("no")])
+def test_an_object_that_cannot_be_made_is_found_by_trying(error: BaseException) -> None:
+    def fail(self: object, context: object) -> None:
+        raise error
+
+    loaded = registry(FakeEntryPoint(persona(__init__=fail), dist="acme"))
+    [found] = loaded.personas.values()
+    broken = loaded.try_out(found)
+    assert broken is not None
+    assert broken.stage == "instantiate"
+    assert type(error).__name__ in broken.error
+    assert "acme" in broken.fix
+    assert loaded.try_out(next(iter(registry(FakeEntryPoint(persona())).personas.values()))) is None
+
+
+# -- real packages ----------------------------------------------------------------------------
+
+SOURCE = """
+from jupyter_ai_personas import BasePersona, PersonaDefaults
+class {name}(BasePersona):
+    defaults = PersonaDefaults(name="{name}", avatar_path={avatar!r})
+"""
+
+
+def install(
+    directory: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    package: str,
+    files: dict[str, str],
+    points: dict[str, str],
+) -> list[Any]:
+    make_plugin(directory, package, files, {PERSONAS_GROUP: points})
+    monkeypatch.syspath_prepend(directory)
+    return [p for p in entry_points(group=PERSONAS_GROUP) if p.dist and p.dist.name == package]
+
+
+def test_installed_packages_are_found_and_broken_ones_hinder_nobody(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    points = install(
+        tmp_path,
+        monkeypatch,
+        "acme_found",
+        {
+            "good.py": SOURCE.format(name="Good", avatar=None),
+            "exits.py": "import sys; sys.exit(3)",
+            "missing.py": "import no_such_package",
+            "syntax.py": "def (",
+        },
+        {
+            "good": "acme_found.good:Good",
+            "exits": "acme_found.exits:X",
+            "missing": "acme_found.missing:X",
+            "syntax": "acme_found.syntax:X",
+            "absent": "acme_found.good:Nobody",
+            "nowhere": "acme_found.nowhere:X",
+        },
+    )
+    loaded = registry(*points)
+    assert [p.id for p in loaded.personas.values()] == ["jupyter-ai-personas::acme_found::Good"]
+    errors = {broken.name: broken.error for broken in loaded.broken}
+    assert set(errors) == {"exits", "missing", "syntax", "absent", "nowhere"}
+    assert "SystemExit" in errors["exits"]
+    assert "no_such_package" in errors["missing"]
+    assert "SyntaxError" in errors["syntax"]
+    found, broken = discover(PERSONAS_GROUP, entry_points=points)
+    assert len(found) == 1
+    assert len(broken) == 5
+
+
+@pytest.mark.parametrize(
+    ("avatar", "shown"),
+    [
+        ("face.svg", True),
+        ("images/face.svg", True),
+        ("../face.svg", True),  # beside the module, in the same package
+        ("../../outside.svg", False),
+        ("no-such.svg", False),
+        ("link-outside.svg", False),
+        ("link-inside.svg", True),
+        ("loop.svg", False),
+        ("images", False),
+        ("\0", False),
+        ("x" * 5000, False),
+        ("ABSOLUTE-INSIDE", True),
+        ("/etc/passwd", False),
+        (5, False),
+    ],
+)
+def test_an_avatar_lies_in_its_package(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, avatar: Any, shown: bool
+) -> None:
+    package = f"acme_avatar_{abs(hash(str(avatar)))}"
+    inner = tmp_path / package / "inner"
+    if avatar == "ABSOLUTE-INSIDE":
+        avatar = str(inner / "face.svg")
+    points = install(
+        tmp_path,
+        monkeypatch,
+        package,
+        {"inner/__init__.py": "", "inner/bots.py": SOURCE.format(name="Echo", avatar=avatar)},
+        {"echo": f"{package}.inner.bots:Echo"},
+    )
+    (inner / "images").mkdir()
+    for place in (inner, inner / "images", inner.parent):
+        (place / "face.svg").write_text("<svg/>")
+    (tmp_path / "outside.svg").write_text("<svg/>")
+    (inner / "link-outside.svg").symlink_to(tmp_path / "outside.svg")
+    (inner / "link-inside.svg").symlink_to(inner / "face.svg")
+    (inner / "loop.svg").symlink_to(inner / "loop.svg")
+    [found] = registry(*points).personas.values()
+    assert (found.avatar is not None) == shown
+
+
+def test_the_persona_of_the_package_has_its_avatar() -> None:
+    from jupyter_ai_personas.personas.builtin.guide import Guide
+
+    [found] = registry(FakeEntryPoint(Guide)).personas.values()
+    assert found.avatar is not None
+    assert found.avatar.is_file()
