@@ -1,0 +1,110 @@
+"""The running persona in one chat: a mailbox, a lane for each person, its turns."""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Awaitable, Callable
+
+import anyio
+from anyio.abc import TaskGroup
+
+from jupyter_ai_personas.personas import Persona
+from jupyter_ai_personas.runtime.turn import ActiveTurn
+
+__all__ = ["Actor"]
+
+
+class Actor:
+    """Runs the turns addressed to one persona in one chat.
+
+    One person's turns run one after the other, in the order in which they came; turns of different
+    people run side by side, up to ``max_concurrent()``. After ``idle`` seconds with nothing to do
+    the actor retires: :meth:`run` returns and :attr:`retired` is true.
+    """
+
+    def __init__(
+        self,
+        persona: Persona,
+        run_turn: Callable[[ActiveTurn], Awaitable[None]],
+        *,
+        max_concurrent: Callable[[], int],
+        idle: float,
+    ) -> None:
+        self.persona = persona
+        self.turns: dict[str, ActiveTurn] = {}
+        self.retired = False
+        self._run_turn = run_turn
+        self._max_concurrent = max_concurrent
+        self._idle = idle
+        self._lanes: dict[str, deque[ActiveTurn]] = {}
+        self._running: set[str] = set()
+        self._group: TaskGroup | None = None
+        # Turns that have ended. Unbounded: who may enter is bounded by person before it is put in.
+        self._send, self._receive = anyio.create_memory_object_stream[ActiveTurn](math.inf)
+
+    def put(self, turn: ActiveTurn) -> None:
+        """Queue a turn at the end of its person's lane, and begin it if that is free."""
+        self.turns[turn.id] = turn
+        self._lanes.setdefault(turn.person, deque()).append(turn)
+        self._pump()
+
+    def is_busy(self, person: str) -> bool:
+        """Return whether a turn of ``person`` runs or waits, so that another would wait."""
+        return any(t.person == person and t.phase != "ended" for t in self.turns.values())
+
+    def waiting(self, person: str) -> int:
+        """Return how many turns of ``person`` have not begun."""
+        return sum(t.person == person and t.phase == "queued" for t in self.turns.values())
+
+    async def run(self) -> None:
+        """Work until idle, or cancelled."""
+        try:
+            async with anyio.create_task_group() as self._group:
+                self._pump()
+                while not self.retired:
+                    await self._step()
+        finally:
+            self.retired = True
+            self._group = None
+            self._send.close()
+            self._receive.close()
+
+    async def _step(self) -> None:
+        turn: ActiveTurn | None = None
+        with anyio.move_on_after(math.inf if self.turns else self._idle):
+            turn = await self._receive.receive()
+        if turn is None:
+            # No await between this look and the flag: nothing can slip in.
+            self.retired = not self.turns
+            return
+        self.turns.pop(turn.id, None)
+        # Last among the people: whoever asks much does not come first each time.
+        if (lane := self._lanes.pop(turn.person, None)) is not None:
+            self._lanes[turn.person] = lane
+        self._pump()
+
+    def _pump(self) -> None:
+        if self._group is None:
+            return  # not running yet: `run` begins with what waits
+        for person in list(self._lanes):
+            # One may always run, so the bound is not looked up then.
+            if self._running and len(self._running) >= self._max_concurrent():
+                return
+            if person in self._running:
+                continue
+            lane = self._lanes[person]
+            if lane:
+                self._running.add(person)
+                self._group.start_soon(self._work, lane.popleft())
+            else:
+                del self._lanes[person]
+
+    async def _work(self, turn: ActiveTurn) -> None:
+        try:
+            await self._run_turn(turn)
+        finally:
+            turn.phase = "ended"
+            turn.ended.set()
+            self._running.discard(turn.person)
+            self._send.send_nowait(turn)

@@ -1,0 +1,429 @@
+"""One open chat: what is posted becomes turns, what turns say becomes replies."""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+from collections.abc import Awaitable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+import anyio
+from anyio.abc import TaskGroup
+
+from jupyter_ai_personas.chat import (
+    PERSONA_PREFIX,
+    SYSTEM_ID,
+    Chat,
+    ChatEvent,
+    GrowingReply,
+    Message,
+    ReplyWriter,
+    User,
+    encode_message,
+)
+from jupyter_ai_personas.chat.markdown import inert
+from jupyter_ai_personas.errors import HostLostError
+from jupyter_ai_personas.personas import Persona
+from jupyter_ai_personas.personas.turn import reply_id
+from jupyter_ai_personas.routing import (
+    Chain,
+)
+from jupyter_ai_personas.runtime.actor import Actor
+from jupyter_ai_personas.runtime.intake import Intake
+from jupyter_ai_personas.runtime.kept import KeptMessages
+from jupyter_ai_personas.runtime.ledger import Ledger, LedgerRow, MemoryLedger, ReplySoFar
+from jupyter_ai_personas.runtime.presence import WAITING, Presence
+from jupyter_ai_personas.runtime.recovery import INTERRUPTED, adopt, recover
+from jupyter_ai_personas.runtime.replies import Replies
+from jupyter_ai_personas.runtime.turn import ActiveTurn, Outcome
+from jupyter_ai_personas.runtime.turn_driver import TurnDriver
+
+if TYPE_CHECKING:
+    from jupyter_ai_personas.runtime.runtime import Runtime
+
+__all__ = ["ChatRuntime"]
+
+SYSTEM_USER = User(
+    SYSTEM_ID, "Personas", "Personas", mention_name="Personas", initials="i", offered=False
+)
+
+MAX_ROOTS = 1000
+"""How many messages are remembered whose turns are counted."""
+
+MODELS_SETTING = "models"
+"""The chat's setting that holds what ``/model`` chose: persona id → reference."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Reopened:
+    chat: Chat
+
+
+class ChatRuntime:
+    """The personas of one chat: routing, actors, replies.
+
+    Events come in through a mailbox, since an observer of the document must not write; they are
+    handled in order by :meth:`run`.
+    """
+
+    def __init__(
+        self, chat: Chat, runtime: Runtime, ledger: Ledger | MemoryLedger | None = None
+    ) -> None:
+        """``ledger`` stands in for the runtime's, for a chat that leaves nothing."""
+        self.chat = chat
+        self.ledger = ledger or runtime.ledger
+        self.lasts = ledger is None
+        """Whether people can come back to it and type commands: not if it leaves nothing."""
+        self.runtime = runtime
+        self.settings = runtime.settings
+        self.log: logging.Logger = runtime.log
+        self.turns: dict[str, ActiveTurn] = {}
+        self.usage: dict[str, tuple[int, int]] = {}
+        """Model → replies and tokens since the chat was opened."""
+        self.scope = anyio.CancelScope()
+        self.attached = True
+        self.ready = anyio.Event()
+        self.closed = anyio.Event()
+        self._writer = ReplyWriter(chat, runtime.pacer, log=self.log, on_gone=self._reply_is_gone)
+        self._actors: dict[str, Actor] = {}
+        self._group: TaskGroup | None = None
+        self._unsaved: dict[str, float] = {}
+        self.presence = Presence(chat)
+        self.turns_of_root: dict[str, int] = {}
+        self.kept = KeptMessages(self)
+        self.intake = Intake(self)
+        self.driver = TurnDriver(self)
+        self._send, self._receive = anyio.create_memory_object_stream[ChatEvent | _Reopened](
+            math.inf
+        )
+        # A chat gets its id when it is first asked for, and an observer must not write.
+        assert chat.id
+        chat.subscribe(self._observe)
+
+    # -- life -------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Handle the chat's events until it is closed or the server stops."""
+        try:
+            with self.scope:
+                async with anyio.create_task_group() as self._group:
+                    await self._recovered(adopt(self))
+                    await self.runtime.personas_loaded.wait()
+                    self.register()
+                    await self.runtime.loaded.wait()
+                    await self._recovered(recover(self))
+                    self.ready.set()
+                    async for event in self._receive:
+                        await self._guarded(event)
+        finally:
+            self.chat.close()
+            self._send.close()
+            self._receive.close()
+            self.closed.set()
+
+    async def _recovered(self, step: Awaitable[None]) -> None:
+        try:
+            await step
+        except Exception:
+            # What a crash left must not keep people from what they do now.
+            self.log.exception("Chat %s could not be recovered whole", self.chat.path)
+
+    def _observe(self, event: ChatEvent) -> None:
+        # In this order: whoever handles it comes first, and may need no row that keeps it.
+        self._send.send_nowait(event)
+        self.kept.note(event)
+
+    def register(self) -> None:
+        """Make the personas known to the chat, so that they are offered for mentioning."""
+        users = [
+            persona.user(self.runtime.avatar_url(persona))
+            for persona in self.runtime.personas.personas.values()
+        ]
+        self.chat.register([SYSTEM_USER, *users], owned_prefix=PERSONA_PREFIX)
+
+    def detach(self) -> None:
+        """The document was closed: end, when the turns that run have ended."""
+        self.chat.close()
+        self.attached = False
+        self.end_if_left()
+
+    def attach(self, chat: Chat) -> None:
+        """Go on in the same chat, which was opened anew while turns ran."""
+        self.attached = True
+        self.kept.begin()
+        chat.subscribe(self._observe)
+        self._send.send_nowait(_Reopened(chat))
+
+    async def _reopened(self, chat: Chat) -> None:
+        self.chat = chat
+        self.presence.move_to(chat)
+        self.register()
+        await recover(self)
+        self._writer.move_to(chat)
+
+    def end_if_left(self) -> None:
+        """End with the last turn, if the document is closed."""
+        if not self.attached and not self.turns:
+            self.scope.cancel()
+
+    async def _guarded(self, event: ChatEvent | _Reopened) -> None:
+        try:
+            if isinstance(event, _Reopened):
+                await self._reopened(event.chat)
+            else:
+                self.kept.handled(event, recorded=await self.intake.handle(event))
+        except Exception:
+            # One event that cannot be handled must not end the chat.
+            self.log.exception("An event of chat %s could not be handled", self.chat.path)
+            if not isinstance(event, _Reopened):
+                self.kept.seen(event.message.id)
+
+    def _reply_is_gone(self, reply: GrowingReply) -> None:
+        for turn in list(self.turns.values()):
+            if reply in turn.replies.growing:
+                self.begin_stop(turn, by=None, how="by deleting the reply")
+
+    # -- accepting --------------------------------------------------------------------------
+
+    async def accept(
+        self,
+        message: Message,
+        persona_ids: Iterable[str],
+        chain: Chain,
+        *,
+        person: str,
+        rewrite: str | None = None,
+        anew: bool = False,
+        turn_id: str | None = None,
+    ) -> list[ActiveTurn]:
+        """Enter turns into the ledger and start them; return those that were not known before.
+
+        ``anew`` runs turns that are known, as a retry does; ``rewrite`` is the id of the reply
+        that is replaced then, and ``turn_id`` the one that a single turn has already.
+        """
+        personas = self.runtime.personas.personas
+        turns = [
+            self._new_turn(personas[id_], message, person, chain, rewrite=rewrite, turn_id=turn_id)
+            for id_ in persona_ids
+            if id_ in personas
+        ]
+        rows = [
+            self.row(message, turn.persona.id, turn_id=turn.id, person=person, chain=chain)
+            for turn in turns
+        ]
+        if rewrite is not None:
+            # A crash before the first checkpoint must not leave a second message about this turn.
+            rows = [replace(row, replies=(_emptied(rewrite, row),)) for row in rows]
+        if anew:
+            fresh = [await self.ledger.reopen(row) for row in rows]
+        else:
+            fresh = await self.ledger.accept(rows)
+        accepted = [turn for turn, new in zip(turns, fresh, strict=True) if new]
+        for turn in accepted:
+            self.turns[turn.id] = turn
+            if turn.chain.hops == 0:
+                root = turn.chain.root
+                self.turns_of_root[root] = self.turns_of_root.pop(root, 0) + 1
+            self._enqueue(turn)
+        while len(self.turns_of_root) > MAX_ROOTS:
+            del self.turns_of_root[next(iter(self.turns_of_root))]
+        return accepted
+
+    def _new_turn(
+        self,
+        persona: Persona,
+        message: Message,
+        person: str,
+        chain: Chain,
+        *,
+        rewrite: str | None = None,
+        turn_id: str | None = None,
+    ) -> ActiveTurn:
+        turn_id = turn_id or str(uuid4())
+        replies = Replies(
+            self._writer,
+            sender=persona.id,
+            metadata={"reply_to": message.id, "turn": turn_id},
+            rewrite=rewrite,
+        )
+        return ActiveTurn(persona, message, person, chain, replies, id=turn_id)
+
+    def row(
+        self, message: Message, persona_id: str, *, turn_id: str, person: str, chain: Chain
+    ) -> LedgerRow:
+        """Return the row of the ledger for a turn, with the message whole."""
+        return LedgerRow(
+            turn_id=turn_id,
+            chat_id=self.chat.id,
+            path=self.chat.path,
+            message=self.chat.raw(message.id) or encode_message(message),
+            persona_id=persona_id,
+            person=person,
+            accepted_at=time.time(),
+            root=chain.root,
+            hops=chain.hops,
+        )
+
+    def _enqueue(self, turn: ActiveTurn) -> None:
+        actor = self._actors.get(turn.persona.id)
+        if actor is None or actor.retired:
+            actor = self._activate(turn.persona)
+        paused = self.runtime.quarantine.remaining(turn.persona.id)
+        if paused:
+            note = (
+                f"`{turn.persona.name}` failed again and again and is paused. Try again in "
+                f"{math.ceil(paused / 60)} min{', or `/retry` now' if self.lasts else ''}."
+            )
+            self.end(turn, Outcome("rejected", note))
+            return
+        waits = actor.is_busy(turn.person)
+        if waits and actor.waiting(turn.person) >= self.settings.max_queued_turns:
+            self.end(turn, Outcome("rejected", self._too_many(turn.persona)))
+            return
+        if waits:
+            self.presence.show(turn.persona, turn.id, WAITING)
+        actor.put(turn)
+
+    def _too_many(self, persona: Persona) -> str:
+        count = self.settings.max_queued_turns + 1
+        messages = "a message" if count == 1 else f"{count} messages"
+        return (
+            f"`{persona.name}` has {messages} of yours to answer already. Send this again when "
+            f"`{persona.name}` has answered one, or `/stop @{persona.mention_name}` first."
+        )
+
+    def _activate(self, persona: Persona) -> Actor:
+        actor = self._actors[persona.id] = Actor(
+            persona,
+            self.driver.run,
+            max_concurrent=lambda: self._concurrency(persona),
+            idle=self.settings.actor_idle,
+        )
+        assert self._group is not None
+        self._group.start_soon(self._live, actor)
+        return actor
+
+    async def _live(self, actor: Actor) -> None:
+        try:
+            await actor.run()
+        except Exception:
+            # A fault of ours in one actor must not end the chat.
+            self.log.exception("The actor of %s failed", actor.persona.name)
+            for turn in actor.turns.values():
+                if turn.phase != "ended":
+                    self.end(turn, Outcome("failed", str(HostLostError(turn.persona.name))))
+        finally:
+            if self._actors.get(actor.persona.id) is actor:
+                del self._actors[actor.persona.id]
+                self.runtime.hosts.release(actor.persona, self.chat.id)
+
+    def _concurrency(self, persona: Persona) -> int:
+        if not persona.allows_concurrency:
+            return 1
+        reference, _ = self.model_of(persona)
+        if reference is not None and not self.runtime.models.allows_concurrency(reference):
+            return 1
+        return self.settings.max_concurrent_turns
+
+    def model_of(self, persona: Persona) -> tuple[str | None, str]:
+        """Return the reference of the persona's model in this chat, or ``None`` and why not."""
+        chosen = self.chat.setting(MODELS_SETTING)
+        chosen = chosen.get(persona.id) if isinstance(chosen, dict) else None
+        return self.runtime.model_of(persona, chosen if isinstance(chosen, str) else None)
+
+    # -- ending -----------------------------------------------------------------------------
+
+    def end(self, turn: ActiveTurn, outcome: Outcome) -> None:
+        """Bring everything of the turn to its final state, once. Does not wait."""
+        if turn.phase == "ended":
+            return
+        turn.phase = "ended"
+        turn.outcome = outcome
+        note_id = reply_id(turn.host_id, len(turn.replies.written) + 1)
+        turn.replies.finish(outcome, fallback_id=note_id)
+        self.presence.clear(turn.persona, turn.id)
+        self.turns.pop(turn.id, None)
+        turn.ended.set()
+        self._count(turn)
+        self.ledger.finish(turn.id, outcome.state, turn.replies.so_far())
+        self.finished_unsaved(turn.id)
+        self.runtime.metrics.ended(turn, outcome)
+
+    def _count(self, turn: ActiveTurn) -> None:
+        usage = turn.replies.usage
+        if "model" in usage:
+            turns, tokens = self.usage.get(usage["model"], (0, 0))
+            self.usage[usage["model"]] = turns + 1, tokens + usage.get("total_tokens", 0)
+
+    def cancel_in_host(self, turn: ActiveTurn) -> None:
+        """Tell the turn's host to end it; from now on nothing of it is heard."""
+        self.runtime.hosts.cancel(turn.persona, turn.host_id)
+
+    def interrupt(self) -> None:
+        """End all turns at once, since the server stops; the ledger and the document say so."""
+        for turn in list(self.turns.values()):
+            self.cancel_in_host(turn)
+            self.end(turn, Outcome("interrupted", INTERRUPTED))
+
+    async def stop(
+        self, turns: Sequence[ActiveTurn], *, by: str | None, name: str = "", how: str = ""
+    ) -> None:
+        """Stop ``turns`` and wait until they have ended; see :meth:`begin_stop`."""
+        for turn in turns:
+            self.begin_stop(turn, by=by, name=name, how=how)
+        for turn in turns:
+            await turn.ended.wait()
+
+    def begin_stop(
+        self, turn: ActiveTurn, *, by: str | None, name: str = "", how: str = ""
+    ) -> None:
+        """Stop a turn on behalf of the user ``by``; ``how`` says what the user did.
+
+        ``name`` is the display name of a user who is not in the chat.
+        """
+        user = self.chat.user(by) if by is not None else None
+        shown = inert(user.shown_name if user is not None else name or by or "")
+        who = f" by {shown}" if by is not None else ""
+        note = f"*Stopped{who}{f', {how}' if who and how else f' {how}' if how else ''}.*"
+        outcome = Outcome("stopped", note, {"stopped_by": by} if by is not None else {})
+        self.cancel_in_host(turn)
+        if turn.phase == "queued":
+            self.end(turn, outcome)
+        else:
+            turn.settle(outcome)
+
+    @property
+    def unsaved(self) -> bool:
+        """Whether turns have ended, or people have written, since the document was saved."""
+        return bool(self._unsaved) or self.kept.any
+
+    def finished_unsaved(self, turn_id: str) -> None:
+        """Note that the document holds the turn's end now, and is to be saved."""
+        self._unsaved[turn_id] = time.monotonic()
+
+    def document_saved(self, *, delay: float) -> None:
+        """Note that the document has been saved.
+
+        What was saved was read up to ``delay`` seconds ago, the time that a save waits for more
+        changes; only what had happened by then is known to be in it.
+        """
+        until = time.monotonic() - delay
+        self.kept.saved(until)
+        saved = [turn_id for turn_id, ended in self._unsaved.items() if ended <= until]
+        for turn_id in saved:
+            del self._unsaved[turn_id]
+        if saved:
+            self.ledger.saved(self.chat.id, saved)
+
+    def notify(self, body: str, *, reply_to: str) -> tuple[str, dict[str, Any]]:
+        """Post a line of the system, which addresses nobody; return its id and metadata."""
+        metadata = {"reply_to": reply_to, "notice": True}
+        return self._writer.post(SYSTEM_ID, body, metadata), metadata
+
+
+def _emptied(message_id: str, row: LedgerRow) -> ReplySoFar:
+    metadata = {"reply_to": row.message_id, "turn": row.turn_id, "state": "streaming"}
+    return ReplySoFar(message_id, "", "streaming", metadata)

@@ -1,0 +1,42 @@
+"""A bound on how often one person may address personas in one chat."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from typing import Literal
+
+__all__ = ["FloodGate"]
+
+WINDOW = 60.0
+
+
+class FloodGate:
+    """Lets ``most`` messages of each sender pass in any :data:`WINDOW` seconds.
+
+    ``clock`` gives monotonic seconds.
+    """
+
+    def __init__(self, most: int, *, clock: Callable[[], float]) -> None:
+        self.most = most
+        self._clock = clock
+        self._passed: dict[str, deque[float]] = {}
+        self._told: set[str] = set()
+
+    def check(self, sender: str) -> Literal["pass", "tell", "hold"]:
+        """Say whether a message may pass, or is held back, and whether to tell its sender.
+
+        A sender is told once, until a message passes again.
+        """
+        now = self._clock()
+        passed = self._passed.setdefault(sender, deque())
+        while passed and now - passed[0] > WINDOW:
+            passed.popleft()
+        if len(passed) < self.most:
+            passed.append(now)
+            self._told.discard(sender)
+            return "pass"
+        if sender in self._told:
+            return "hold"
+        self._told.add(sender)
+        return "tell"

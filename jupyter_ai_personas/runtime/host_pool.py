@@ -1,0 +1,220 @@
+"""The hosts of a server: opened when a persona is first addressed, watched, replaced, closed."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import anyio
+from anyio.abc import TaskGroup
+
+from jupyter_ai_personas.hosts import Host, HostEvent, HostServices, ThreadHost
+from jupyter_ai_personas.personas import Persona, TurnSpec
+from jupyter_ai_personas.runtime.settings import RuntimeSettings
+
+__all__ = ["HostPool"]
+
+WATCH_SECONDS = 0.5
+_SLICE = 0.01
+
+SWITCH_SECONDS = 0.0005
+"""How long one thread may keep the interpreter from another that waits for it.
+
+Python's default is ten times as long. The server's loop lets go of the interpreter with each read
+and write, a dozen times a request, and waits that long each time while a persona computes.
+"""
+
+Sink = Callable[[HostEvent], None]
+MakeHost = Callable[[str, HostServices], Host]
+
+
+@dataclass(slots=True)
+class _Entry:
+    host: Host
+    persona: Persona
+    sinks: dict[str, Sink] = field(default_factory=dict)
+    began: dict[str, float] = field(default_factory=dict)
+    # Cancelled turns that the host has not ended yet.
+    leaving: set[str] = field(default_factory=set)
+    chats: set[str] = field(default_factory=set)
+    opened: anyio.Event = field(default_factory=anyio.Event)
+    warned: bool = False
+    # Why it could not be opened.
+    problem: Exception | None = None
+
+
+class HostPool:
+    """One host a persona class; :meth:`run` is the task that all of them live in."""
+
+    def __init__(
+        self,
+        services: HostServices,
+        settings: RuntimeSettings,
+        *,
+        log: logging.Logger,
+        make_host: MakeHost = ThreadHost,
+    ) -> None:
+        self._services = services
+        self._settings = settings
+        self._log = log
+        self._make_host = make_host
+        self._entries: dict[str, _Entry] = {}
+        self._group: TaskGroup | None = None
+        self._busy = anyio.Event()
+        self.blocks = 0
+        self.blocked: dict[str, str] = {}
+
+    async def run(self, *, task_status: anyio.abc.TaskStatus[None]) -> None:
+        """Serve until cancelled, then close all hosts, each within its bound."""
+        async with anyio.create_task_group() as group:
+            before = sys.getswitchinterval()
+            sys.setswitchinterval(min(before, SWITCH_SECONDS))
+            self._group = group
+            group.start_soon(self._watch)
+            task_status.started()
+            try:
+                await anyio.sleep_forever()
+            finally:
+                with anyio.CancelScope(shield=True):
+                    async with anyio.create_task_group() as closing:
+                        for entry in self._entries.values():
+                            if entry.opened.is_set():
+                                closing.start_soon(entry.host.close)
+                    self._entries.clear()
+                sys.setswitchinterval(before)
+
+    async def start(self, persona: Persona, spec: TurnSpec, sink: Sink) -> None:
+        """Begin a turn in the persona's host; ``sink`` gets its events until it ends."""
+        entry = await self._entry(persona)
+        entry.sinks[spec.turn_id] = sink
+        entry.began[spec.turn_id] = anyio.current_time()
+        entry.chats.add(spec.chat_id)
+        entry.host.start(spec)
+        self._busy.set()
+
+    def is_open(self, persona: Persona) -> bool:
+        """Return whether the persona has a host, so that :meth:`start` need not wait for one."""
+        entry = self._entries.get(persona.id)
+        return entry is not None and entry.opened.is_set()
+
+    def cancel(self, persona: Persona, turn_id: str) -> None:
+        """End a turn: from now on its sink hears nothing; the host is told."""
+        entry = self._entries.get(persona.id)
+        if entry is not None and entry.sinks.pop(turn_id, None) is not None:
+            del entry.began[turn_id]
+            entry.leaving.add(turn_id)
+            entry.host.cancel(turn_id)
+
+    def release(self, persona: Persona, chat_id: str) -> None:
+        """Let go of a persona in a chat; with the last chat its host goes."""
+        entry = self._entries.get(persona.id)
+        if entry is None or not entry.opened.is_set():
+            return
+        entry.chats.discard(chat_id)
+        entry.host.release(chat_id)
+        if not entry.chats and not entry.sinks and self._group is not None:
+            del self._entries[persona.id]
+            self._group.start_soon(entry.host.close)
+
+    async def _entry(self, persona: Persona) -> _Entry:
+        entry = self._entries.get(persona.id)
+        if entry is None:
+            assert self._group is not None, "the pool is not running"
+            host = self._make_host(persona.name, self._services)
+            entry = self._entries[persona.id] = _Entry(host, persona)
+            # In a task of the pool: the turn that came first may be stopped, the host is for all.
+            self._group.start_soon(self._live, entry)
+        if not entry.opened.is_set():
+            await entry.opened.wait()
+        if entry.problem is not None:
+            raise entry.problem
+        return entry
+
+    async def _live(self, entry: _Entry) -> None:
+        try:
+            await entry.host.open()
+        except Exception as error:
+            entry.problem = error
+            del self._entries[entry.persona.id]
+        entry.opened.set()
+        if entry.problem is None:
+            await self._pump(entry)
+
+    async def _pump(self, entry: _Entry) -> None:
+        async for batch in entry.host.events():
+            until = anyio.current_time() + _SLICE
+            for event in batch:
+                ends = event.kind in ("end", "failed", "lost")
+                sink = entry.sinks.pop(event.turn_id, None) if ends else None
+                sink = sink or entry.sinks.get(event.turn_id)
+                if ends:
+                    entry.leaving.discard(event.turn_id)
+                    entry.began.pop(event.turn_id, None)
+                if sink is not None:
+                    try:
+                        sink(event)
+                    except Exception:
+                        self._log.exception("Event of turn %s was lost", event.turn_id)
+                if anyio.current_time() > until:
+                    await anyio.lowlevel.checkpoint()
+                    until = anyio.current_time() + _SLICE
+
+    # -- the watchdog -----------------------------------------------------------------------
+
+    async def _watch(self) -> None:
+        while True:
+            await self._busy.wait()
+            await anyio.sleep(WATCH_SECONDS)
+            busy = False
+            for entry in list(self._entries.values()):
+                if entry.sinks or entry.leaving:
+                    busy = True
+                    self._look_at(entry, anyio.current_time())
+                else:
+                    self.blocked.pop(entry.persona.name, None)
+            if not busy:
+                self._busy = anyio.Event()
+
+    def _look_at(self, entry: _Entry, now: float) -> None:
+        host, name = entry.host, entry.persona.name
+        stuck = host.stuck_for(now)
+        host.ping(now)
+        if stuck < self._settings.block_warning:
+            entry.warned = False
+            self.blocked.pop(name, None)
+            # A turn that swallows its cancellation is reminded.
+            for turn_id in entry.leaving:
+                host.cancel(turn_id)
+            return
+        where = host.where()
+        self.blocked[name] = f"blocked for {stuck:.0f} s at {where}"
+        if not entry.warned:
+            entry.warned = True
+            self.blocks += 1
+            self._log.warning(
+                "Persona %s has blocked its event loop for %.1f s at %s; only its own turns wait",
+                name,
+                stuck,
+                where,
+            )
+        wanted = any(began < now - stuck for began in entry.began.values())
+        bound = self._settings.block_timeout if wanted else self._settings.stop_grace
+        if stuck > bound:
+            self._replace(entry, where, since=now - stuck)
+
+    def _replace(self, entry: _Entry, where: str, *, since: float) -> None:
+        self._log.error(
+            "Persona %s did not come back (%s); its host is replaced", entry.persona.name, where
+        )
+        self.blocked.pop(entry.persona.name, None)
+        if self._entries.get(entry.persona.id) is entry:
+            del self._entries[entry.persona.id]
+        entry.leaving.clear()
+        entry.host.abandon()
+        for turn_id, sink in list(entry.sinks.items()):
+            # A turn that came while the host was stuck has not begun, and may begin elsewhere.
+            sink(HostEvent(turn_id, "lost", entry.began[turn_id] >= since))
+        entry.sinks.clear()
+        entry.began.clear()

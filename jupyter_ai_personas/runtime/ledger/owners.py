@@ -1,0 +1,174 @@
+"""Which owners of a ledger are alive.
+
+An owner holds a lock on one byte, its own, of a lock file beside the ledger; the kernel drops it
+when the process ends, however it ends. That needs neither clocks nor heartbeats, is not fooled by
+a process id that was given out again, by a container that restarts under another host name, or by
+process-id namespaces, and asks of the file system only what SQLite asks of it anyway. A child made
+by ``fork`` does not inherit such a lock, so a worker left behind does not keep its owner alive.
+
+POSIX drops *all* of a process's locks on a file when the process closes *any* descriptor of it:
+hence one descriptor a file and process, shared by the ledgers of the process.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+__all__ = ["Inode", "Presence", "inode"]
+
+Inode = tuple[int, int]
+
+_OPENING = 0
+_POLL_S = 0.02
+
+if sys.platform == "win32":
+    import msvcrt
+
+    def _lock(fd: int, place: int) -> bool:
+        os.lseek(fd, place, os.SEEK_SET)
+        try:
+            msvcrt.locking(fd, msvcrt.LK_NBLCK, 1)
+        except PermissionError:
+            return False
+        return True
+
+    def _unlock(fd: int, place: int) -> None:
+        os.lseek(fd, place, os.SEEK_SET)
+        msvcrt.locking(fd, msvcrt.LK_UNLCK, 1)
+else:
+    import fcntl
+
+    def _lock(fd: int, place: int) -> bool:
+        try:
+            fcntl.lockf(fd, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, place)
+        except (BlockingIOError, PermissionError):
+            return False
+        return True
+
+    def _unlock(fd: int, place: int) -> None:
+        fcntl.lockf(fd, fcntl.LOCK_UN, 1, place)
+
+
+class _LockFile:
+    """A lock file as this process has it open; ``mutex`` stands in for the locks inside of it."""
+
+    def __init__(self, path: Path) -> None:
+        self.fd = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        stat = os.fstat(self.fd)
+        self.inode = (stat.st_dev, stat.st_ino)
+        self.mutex = threading.RLock()
+        self.held: set[int] = set()
+
+    def take(self, place: int, seconds: float) -> bool:
+        """Lock ``place``, waiting up to ``seconds``."""
+        until = time.monotonic() + seconds
+        while True:
+            with self.mutex:
+                if place not in self.held and _lock(self.fd, place):
+                    self.held.add(place)
+                    return True
+            if time.monotonic() >= until:
+                return False
+            time.sleep(_POLL_S)
+
+    def give(self, place: int) -> None:
+        with self.mutex:
+            self.held.discard(place)
+            _unlock(self.fd, place)
+
+
+_files: dict[Inode, _LockFile] = {}
+_files_mutex = threading.Lock()
+
+
+def inode(path: Path) -> Inode | None:
+    """Return what tells the file at ``path`` from any other, or ``None`` where there is none."""
+    try:
+        stat = path.stat()
+    except OSError:
+        return None
+    return (stat.st_dev, stat.st_ino)
+
+
+def _shared(path: Path) -> _LockFile:
+    there = inode(path)
+    file = _files.get(there) if there else None
+    if file is None:
+        file = _LockFile(path)
+        _files[file.inode] = file
+    return file
+
+
+def _place(owner: str) -> int:
+    digest = hashlib.blake2b(owner.encode("utf-8", "surrogatepass"), digest_size=6).digest()
+    return 1 + int.from_bytes(digest)
+
+
+class Presence:
+    """The mark that ``owner`` is alive, from construction until :meth:`close`.
+
+    Raises :class:`OSError` when the lock file cannot be opened or locked, and
+    :class:`FileExistsError` when a live owner of that name is there already.
+    """
+
+    def __init__(self, path: Path, owner: str) -> None:
+        self._path = path
+        self._place = _place(owner)
+        with _files_mutex:
+            self._file = _shared(path)
+            try:
+                # A server that looks whether this owner is dead holds its byte for microseconds.
+                taken = self._file.take(self._place, 0.5)
+                if not taken:
+                    raise FileExistsError(f"A ledger of owner {owner} is open already")
+            except OSError:
+                self._let_go()
+                raise
+
+    def alive(self, owner: str) -> bool:
+        """Tell whether ``owner`` is alive, in this process or another.
+
+        Call it inside a write transaction of the ledger: two that look at once would take each
+        other for the owner.
+        """
+        place = _place(owner)
+        with self._file.mutex:
+            if place in self._file.held or not _lock(self._file.fd, place):
+                return True
+            _unlock(self._file.fd, place)
+            return False
+
+    @contextmanager
+    def alone(self, seconds: float) -> Iterator[None]:
+        """Keep other processes, and threads, from opening or replacing the ledger meanwhile.
+
+        Raises :class:`TimeoutError` after ``seconds``.
+        """
+        if not self._file.take(_OPENING, seconds):
+            raise TimeoutError("Another server has been opening the ledger for too long")
+        try:
+            yield
+        finally:
+            self._file.give(_OPENING)
+
+    def is_in_place(self) -> bool:
+        """Tell whether the lock file is still where others look for it."""
+        return inode(self._path) == self._file.inode
+
+    def close(self) -> None:
+        """Stop being alive."""
+        with _files_mutex:
+            self._file.give(self._place)
+            self._let_go()
+
+    def _let_go(self) -> None:
+        if not self._file.held:
+            del _files[self._file.inode]
+            os.close(self._file.fd)

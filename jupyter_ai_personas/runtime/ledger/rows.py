@@ -1,0 +1,208 @@
+"""What a ledger holds of a turn, and its form in bytes."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, cast, get_args
+
+__all__ = [
+    "FinalState",
+    "Key",
+    "LedgerRow",
+    "ReplySoFar",
+    "RowState",
+    "as_bytes",
+    "as_text",
+    "decode_replies",
+    "decode_row",
+    "encode_replies",
+    "encode_request",
+]
+
+RowState = Literal["accepted", "running", "finished"]
+FinalState = Literal["done", "stopped", "failed", "interrupted", "rejected"]
+Key = tuple[str, str, str]
+"""Chat id, message id, persona id: what must never be answered twice."""
+
+_DEEPEST = 100
+
+
+@dataclass(frozen=True, slots=True)
+class ReplySoFar:
+    """A reply as far as it is known: its message id, body, state and metadata (plain JSON)."""
+
+    message_id: str
+    body: str
+    state: str
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LedgerRow:
+    """A turn that was accepted.
+
+    ``message`` is the asking message as plain JSON, whole, so that it can be put back; it has an
+    ``id``. ``person`` is its sender. ``accepted_at`` is in seconds since the epoch and tells age,
+    never identity. ``root`` is the id of the message that began the chain of personas asking
+    personas, ``hops`` how many steps this turn is away from it. ``final_state`` is set exactly
+    when ``state`` is ``finished``: the reply is final, the document not yet saved.
+
+    Raises :class:`ValueError` for a message without an id, a time that is not finite, and states
+    that do not fit.
+    """
+
+    turn_id: str
+    chat_id: str
+    path: str
+    message: Mapping[str, Any]
+    persona_id: str
+    person: str
+    accepted_at: float
+    root: str
+    hops: int = 0
+    state: RowState = "accepted"
+    final_state: FinalState | None = None
+    replies: tuple[ReplySoFar, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.message.get("id"), str):
+            raise ValueError("The asking message has no id")
+        if not math.isfinite(self.accepted_at):
+            raise ValueError("The time of acceptance cannot be told")
+        if self.state not in get_args(RowState):
+            raise ValueError(f"A turn cannot be {self.state!r}")
+        finals = get_args(FinalState) if self.state == "finished" else (None,)
+        if self.final_state not in finals:
+            raise ValueError(f"A turn that is {self.state} cannot end as {self.final_state!r}")
+
+    @property
+    def message_id(self) -> str:
+        """The id of the asking message."""
+        return cast(str, self.message["id"])
+
+    @property
+    def key(self) -> Key:
+        """What must never be answered twice."""
+        return (self.chat_id, self.message_id, self.persona_id)
+
+
+def as_bytes(text: str) -> bytes:
+    """Encode any ``str``: paths may hold lone surrogates, which SQLite's own text refuses."""
+    return text.encode("utf-8", "surrogatepass")
+
+
+def as_text(data: object) -> str:
+    """Undo :func:`as_bytes`; raises :class:`ValueError` for anything else."""
+    if not isinstance(data, bytes):
+        raise ValueError(f"Expected bytes, found {type(data).__name__}")
+    return data.decode("utf-8", "surrogatepass")
+
+
+def _plain(value: Any, depth: int = 0) -> Any:
+    if value is None or isinstance(value, bool | float | str):
+        return value
+    if isinstance(value, int) and abs(value) < 2**63:
+        return value
+    if depth < _DEEPEST and isinstance(value, Mapping):
+        return {str(k): _plain(v, depth + 1) for k, v in value.items()}
+    if depth < _DEEPEST and isinstance(value, list | tuple):
+        return [_plain(v, depth + 1) for v in value]
+    return None
+
+
+def _dump(value: Any) -> bytes:
+    """Encode as JSON, and always: what JSON cannot say, or is nested beyond reason, becomes null.
+
+    Part of ``value`` is what a client wrote into the document.
+    """
+    try:
+        return as_bytes(json.dumps(value, ensure_ascii=False))
+    except (TypeError, ValueError, RecursionError):
+        return as_bytes(json.dumps(_plain(value), ensure_ascii=False))
+
+
+def _load(data: object) -> Any:
+    try:
+        return json.loads(as_text(data))
+    except RecursionError as error:
+        raise ValueError("Nested too deeply") from error
+
+
+def encode_request(row: LedgerRow) -> bytes:
+    """Encode what never changes in a row and is not a column of its own."""
+    return _dump(
+        {
+            "path": row.path,
+            "message": dict(row.message),
+            "person": row.person,
+            "root": row.root,
+            "hops": row.hops,
+        }
+    )
+
+
+def encode_replies(replies: Sequence[ReplySoFar]) -> bytes:
+    """Encode the replies of a turn."""
+    return _dump([[r.message_id, r.body, r.state, dict(r.metadata)] for r in replies])
+
+
+def decode_replies(data: object) -> tuple[ReplySoFar, ...]:
+    """Undo :func:`encode_replies`; raises :class:`ValueError` for anything else."""
+    if data is None:
+        return ()
+    replies = _load(data)
+    if not isinstance(replies, list):
+        raise ValueError("The replies are not a list")
+    return tuple(_reply(reply) for reply in replies)
+
+
+def _reply(value: object) -> ReplySoFar:
+    match value:
+        case [str(message_id), str(body), str(state), dict(metadata)]:
+            return ReplySoFar(message_id, body, state, metadata)
+    raise ValueError("A reply does not have its four parts")
+
+
+def decode_row(
+    turn_id: object,
+    chat_id: object,
+    message_id: object,
+    persona_id: object,
+    state: object,
+    final_state: object,
+    accepted_at: object,
+    request: object,
+    *,
+    replies: tuple[ReplySoFar, ...],
+) -> LedgerRow:
+    """Make a row of its columns; raises :class:`ValueError` when they are not what was written."""
+    match _load(request):
+        case {
+            "path": str(path),
+            "message": {"id": str(asked)} as message,
+            "person": str(person),
+            "root": str(root),
+            "hops": int(hops),
+        } if asked == as_text(message_id):
+            pass
+        case _:
+            raise ValueError("The request lacks a part, or belongs to another message")
+    if not isinstance(accepted_at, float):
+        raise ValueError("The time of acceptance is not a number")
+    return LedgerRow(
+        turn_id=as_text(turn_id),
+        chat_id=as_text(chat_id),
+        path=path,
+        message=message,
+        persona_id=as_text(persona_id),
+        person=person,
+        accepted_at=accepted_at,
+        root=root,
+        hops=hops,
+        state=cast(RowState, as_text(state)),
+        final_state=None if final_state is None else cast(FinalState, as_text(final_state)),
+        replies=replies,
+    )

@@ -1,0 +1,161 @@
+"""The tables, and the opening of a database that has them."""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from collections.abc import Iterator
+from typing import Any
+
+__all__ = [
+    "COLUMNS",
+    "DATABASE_ERRORS",
+    "KEY",
+    "TOMBSTONES",
+    "TURNS",
+    "VERSION",
+    "NotOursError",
+    "Rows",
+    "connect",
+    "in_memory",
+    "is_unreadable",
+    "read_all",
+    "transaction",
+]
+
+# "JAIP": tells our file from any other application's SQLite file.
+_APPLICATION_ID = 0x4A414950
+VERSION = 1
+_BUSY_S = 3.0
+
+# The replies are apart from the turn so that a checkpoint does not write the request again.
+_SCHEMA = (
+    """CREATE TABLE IF NOT EXISTS turns (
+        seq INTEGER PRIMARY KEY,
+        turn_id BLOB NOT NULL UNIQUE,
+        chat_id BLOB NOT NULL, message_id BLOB NOT NULL, persona_id BLOB NOT NULL,
+        owner BLOB NOT NULL, state BLOB NOT NULL, final_state BLOB, accepted_at REAL NOT NULL,
+        request BLOB NOT NULL,
+        UNIQUE (chat_id, message_id, persona_id))""",
+    """CREATE TABLE IF NOT EXISTS replies (
+        turn_id BLOB PRIMARY KEY REFERENCES turns (turn_id) ON DELETE CASCADE,
+        replies BLOB NOT NULL)""",
+    """CREATE TABLE IF NOT EXISTS tombstones (
+        chat_id BLOB NOT NULL, message_id BLOB NOT NULL, persona_id BLOB NOT NULL,
+        finished_at REAL NOT NULL,
+        PRIMARY KEY (chat_id, message_id, persona_id)) WITHOUT ROWID""",
+)
+COLUMNS = (
+    "turn_id, chat_id, message_id, persona_id, state, final_state, accepted_at, request, owner"
+)
+KEY = "chat_id = ? AND message_id = ? AND persona_id = ?"
+TURNS = f"SELECT {COLUMNS} FROM turns ORDER BY seq"
+_REPLIES = "SELECT turn_id, replies FROM replies"
+TOMBSTONES = "SELECT chat_id, message_id, persona_id, finished_at FROM tombstones"
+
+_UNREADABLE = {
+    sqlite3.SQLITE_ERROR,  # a table or column is missing: no statement of ours is wrong by itself
+    sqlite3.SQLITE_CORRUPT,
+    sqlite3.SQLITE_NOTADB,
+    sqlite3.SQLITE_CONSTRAINT,  # an index does not fit its table: steps look before they insert
+    sqlite3.SQLITE_FORMAT,
+}
+
+# Where the damage is in the schema, Python fails to decode SQLite's message about it.
+DATABASE_ERRORS = (sqlite3.Error, UnicodeDecodeError)
+
+Rows = list[tuple[Any, ...]]
+
+
+class NotOursError(Exception):
+    """An SQLite file that another application, or a newer version of this one, has made."""
+
+
+class _DamagedError(sqlite3.DatabaseError):
+    """The file's pages do not fit together."""
+
+
+def is_unreadable(error: Exception) -> bool:
+    """Tell whether the fault is in the file itself, and not in the disk, its rights or its use."""
+    if isinstance(error, _DamagedError | UnicodeDecodeError):
+        return True
+    code = getattr(error, "sqlite_errorcode", None)
+    return code is not None and code & 0xFF in _UNREADABLE
+
+
+def in_memory() -> sqlite3.Connection:
+    """Open an empty database in memory."""
+    return _prepare(sqlite3.connect(":memory:", isolation_level=None))
+
+
+def connect(path: str) -> sqlite3.Connection:
+    """Open the file at ``path``, making what is missing.
+
+    Raises one of :data:`DATABASE_ERRORS` when it cannot be read or written, and
+    :class:`NotOursError`, having changed nothing, when it is somebody else's.
+    """
+    return _prepare(sqlite3.connect(path, timeout=_BUSY_S, isolation_level=None))
+
+
+def _prepare(db: sqlite3.Connection) -> sqlite3.Connection:
+    try:
+        # Text that is not UTF-8 would raise while rows are fetched; bytes are decoded later.
+        db.text_factory = bytes
+        is_new = _is_new(db)
+        db.execute("PRAGMA foreign_keys = ON")
+        (mode,) = db.execute("PRAGMA journal_mode = WAL").fetchone()
+        # Without WAL (a file system without shared memory) NORMAL could cost the file's integrity.
+        db.execute(f"PRAGMA synchronous = {'NORMAL' if mode == b'wal' else 'FULL'}")
+        (verdict,) = db.execute("PRAGMA integrity_check(1)").fetchone()
+        if verdict != b"ok":
+            raise _DamagedError(verdict.decode("utf-8", "replace"))
+        with transaction(db):
+            for statement in _SCHEMA:
+                db.execute(statement)
+            if is_new:
+                db.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
+                db.execute(f"PRAGMA user_version = {VERSION}")
+        for statement in (TURNS, _REPLIES, TOMBSTONES):
+            db.execute(f"{statement} LIMIT 1").fetchall()
+    except BaseException:
+        db.close()
+        raise
+    return db
+
+
+def _is_new(db: sqlite3.Connection) -> bool:
+    (application,) = db.execute("PRAGMA application_id").fetchone()
+    (version,) = db.execute("PRAGMA user_version").fetchone()
+    (tables,) = db.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    if (application, version, tables) == (0, 0, 0):
+        return True
+    if application != _APPLICATION_ID:
+        raise NotOursError("it is the SQLite file of another application")
+    if version > VERSION:
+        raise NotOursError(f"it has schema {version}, and this version knows {VERSION}")
+    return False
+
+
+@contextlib.contextmanager
+def transaction(db: sqlite3.Connection) -> Iterator[None]:
+    """Keep what is done meanwhile together, and undo it when it raises."""
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        db.execute("COMMIT")
+    except BaseException:
+        with contextlib.suppress(sqlite3.Error):  # SQLite may have rolled back by itself
+            db.execute("ROLLBACK")
+        raise
+
+
+def read_all(source: sqlite3.Connection) -> tuple[Rows, Rows, Rows, str | None]:
+    """Return turns, replies and tombstones as far as they can be read, and what hindered it."""
+    problem: str | None = None
+    tables: list[Rows] = [[], [], []]
+    for statement, rows in zip((TURNS, _REPLIES, TOMBSTONES), tables, strict=True):
+        try:
+            rows.extend(source.execute(statement))
+        except DATABASE_ERRORS as error:
+            problem = str(error)
+    return tables[0], tables[1], tables[2], problem

@@ -1,0 +1,343 @@
+"""The rows as SQL, on one connection, for the thread that made it."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import sqlite3
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+from jupyter_ai_personas.runtime.ledger.rows import (
+    FinalState,
+    LedgerRow,
+    ReplySoFar,
+    as_bytes,
+    as_text,
+    decode_replies,
+    decode_row,
+    encode_replies,
+    encode_request,
+)
+from jupyter_ai_personas.runtime.ledger.schema import (
+    COLUMNS,
+    DATABASE_ERRORS,
+    KEY,
+    TOMBSTONES,
+    TURNS,
+    Rows,
+    read_all,
+    transaction,
+)
+
+__all__ = ["OneStatement", "Step", "Store"]
+
+_AT_ONCE = 500
+_PRUNE_EVERY = 1000
+_INSERT_TURN = f"INTO turns ({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_IS_KNOWN = (
+    f"(EXISTS (SELECT 1 FROM turns WHERE {KEY}) OR EXISTS (SELECT 1 FROM tombstones WHERE {KEY}))"
+)
+_IS_TAKEN = "EXISTS (SELECT 1 FROM turns WHERE turn_id = ?)"
+_LOOK = f"SELECT {_IS_KNOWN}, {_IS_TAKEN}"
+_INSERT_NEW = (
+    f"INSERT INTO turns ({COLUMNS}) SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?"
+    f" WHERE NOT {_IS_KNOWN} AND NOT {_IS_TAKEN}"
+)
+
+Step = Callable[["Store"], Any]
+
+
+class OneStatement(partial[Any]):
+    """A step that is one statement of SQL, and so a transaction by itself."""
+
+
+class _UndoneError(Exception):
+    """Ends a transaction that is not to be kept."""
+
+
+class Store:
+    """The operations of a ledger for ``owner`` on an open database; ``alive`` tells of others.
+
+    All but :meth:`transact`, :meth:`fill_from` and :meth:`update_from` are steps of a transaction.
+    """
+
+    def __init__(
+        self,
+        db: sqlite3.Connection,
+        owner: str,
+        *,
+        alive: Callable[[str], bool],
+        remember_s: float,
+        remember_most: int,
+        log: logging.Logger,
+    ) -> None:
+        self.db = db
+        self._me = as_bytes(owner)
+        self._alive = alive
+        self._remember_s = remember_s
+        self._remember_most = remember_most
+        self._log = log
+        self._since_prune = 0
+
+    def transact(self, steps: Sequence[Step]) -> list[Any]:
+        """Take ``steps`` in one transaction; return the result of each, or what it raised.
+
+        Raises one of :data:`DATABASE_ERRORS` when the database failed: then none was taken.
+        """
+        if len(steps) == 1 and isinstance(steps[0], OneStatement):
+            # Each statement lets go of the interpreter's lock and has to get it again, which takes
+            # longer than the statement while the event loop works; somebody waits for this one.
+            return [self._take(steps[0])]
+        outcomes: list[Any] = []
+        with contextlib.suppress(_UndoneError), transaction(self.db):
+            if len(steps) > 1:
+                outcomes = [self._take_one_of_many(step) for step in steps]
+            else:
+                outcomes = [self._take(step) for step in steps]
+                if any(isinstance(outcome, Exception) for outcome in outcomes):
+                    raise _UndoneError
+        return outcomes
+
+    def _take(self, step: Step) -> Any:
+        try:
+            return step(self)
+        except (sqlite3.DataError, sqlite3.InterfaceError, sqlite3.ProgrammingError) as error:
+            return error  # of what the caller gave
+        except DATABASE_ERRORS:
+            raise
+        except Exception as error:
+            return error
+
+    def _take_one_of_many(self, step: Step) -> Any:
+        self.db.execute("SAVEPOINT step")
+        outcome = self._take(step)
+        if isinstance(outcome, Exception):
+            self.db.execute("ROLLBACK TO step")
+        self.db.execute("RELEASE step")
+        return outcome
+
+    def accept(self, rows: Sequence[LedgerRow]) -> list[bool]:
+        """Write the rows whose keys are not known; tell which."""
+        return [self._insert(row) for row in rows]
+
+    def _insert(self, row: LedgerRow) -> bool:
+        """Write ``row``, unless its key is known; tell whether it was written."""
+        turn_id, key = as_bytes(row.turn_id), [as_bytes(part) for part in row.key]
+        columns = (
+            turn_id,
+            *key,
+            as_bytes(row.state),
+            None if row.final_state is None else as_bytes(row.final_state),
+            float(row.accepted_at),
+            encode_request(row),
+            self._me,
+        )
+        looked_at = (*key, *key, turn_id)
+        if self.db.execute(_INSERT_NEW, (*columns, *looked_at)).rowcount == 1:
+            if row.replies:
+                self._set_replies(turn_id, row.replies)
+            return True
+        is_known, is_taken = self.db.execute(_LOOK, looked_at).fetchone()
+        if is_taken and not is_known:
+            raise ValueError(f"Turn {row.turn_id} is of another message or persona")
+        return False
+
+    def _set_replies(self, turn_id: bytes, replies: Sequence[ReplySoFar]) -> None:
+        self.db.execute(
+            "INSERT OR REPLACE INTO replies VALUES (?, ?)", (turn_id, encode_replies(replies))
+        )
+
+    def started(self, turn_id: str) -> bool:
+        """Note that an accepted turn runs; return whether it is ours and unfinished."""
+        mine = (as_bytes(turn_id), self._me)
+        self.db.execute(
+            "UPDATE turns SET state = ? WHERE turn_id = ? AND owner = ? AND state = ?",
+            (b"running", *mine, b"accepted"),
+        )
+        return bool(
+            self.db.execute(
+                "SELECT 1 FROM turns WHERE turn_id = ? AND owner = ? AND state = ?",
+                (*mine, b"running"),
+            ).fetchone()
+        )
+
+    def checkpoint(self, turn_id: str, replies: Sequence[ReplySoFar]) -> None:
+        """Keep the replies so far of a turn that is not finished."""
+        if self.started(turn_id):
+            self._set_replies(as_bytes(turn_id), replies)
+
+    def finish(self, turn_id: str, state: FinalState, replies: Sequence[ReplySoFar]) -> None:
+        """Keep the final replies; the first end of a turn counts."""
+        if self.started(turn_id):
+            self.db.execute(
+                "UPDATE turns SET state = ?, final_state = ? WHERE turn_id = ?",
+                (b"finished", as_bytes(state), as_bytes(turn_id)),
+            )
+            self._set_replies(as_bytes(turn_id), replies)
+
+    def saved(self, chat_id: str, turn_ids: Sequence[str]) -> None:
+        """Replace finished turns by their tombstones."""
+        for turn_id in turn_ids:
+            bury = self.db.execute(
+                "INSERT OR REPLACE INTO tombstones SELECT chat_id, message_id, persona_id, ?"
+                " FROM turns WHERE turn_id = ? AND chat_id = ? AND owner = ? AND state = ?",
+                (time.time(), as_bytes(turn_id), as_bytes(chat_id), self._me, b"finished"),
+            )
+            if bury.rowcount:
+                self.forget(turn_id)
+                self._since_prune += 1
+        if self._since_prune >= _PRUNE_EVERY:
+            self.prune()
+
+    def forget(self, turn_id: str) -> None:
+        """Remove a turn of ours and leave nothing."""
+        self.db.execute(
+            "DELETE FROM turns WHERE turn_id = ? AND owner = ?", (as_bytes(turn_id), self._me)
+        )
+
+    def reopen(self, row: LedgerRow) -> bool:
+        """Write ``row`` in place of what has its key, unless a live server has that."""
+        key = [as_bytes(part) for part in row.key]
+        there = self.db.execute(f"SELECT owner FROM turns WHERE {KEY}", key).fetchone()
+        if there and self._is_anothers(there[0]):
+            return False
+        for table in ("turns", "tombstones"):
+            self.db.execute(f"DELETE FROM {table} WHERE {KEY}", key)
+        return self._insert(row)
+
+    def _is_anothers(self, owner: object) -> bool:
+        if owner == self._me:
+            return False
+        try:
+            return self._alive(as_text(owner))
+        except ValueError:
+            return False
+
+    def open_turns(self, chat_id: str) -> list[LedgerRow]:
+        """Claim the turns of dead owners; return those and ours, in the order of acceptance."""
+        chat = as_bytes(chat_id)
+        owners = self.db.execute("SELECT DISTINCT owner FROM turns WHERE chat_id = ?", (chat,))
+        for (owner,) in owners.fetchall():
+            if not self._is_anothers(owner):
+                self.db.execute(
+                    "UPDATE turns SET owner = ? WHERE chat_id = ? AND owner = ?",
+                    (self._me, chat, owner),
+                )
+        found = self.db.execute(
+            f"SELECT {COLUMNS}, replies FROM turns LEFT JOIN replies USING (turn_id)"
+            " WHERE chat_id = ? AND owner = ? ORDER BY seq",
+            (chat, self._me),
+        )
+        rows = [self._decode(columns) for columns in found.fetchall()]
+        return [row for row in rows if row is not None]
+
+    def adopt(self, chat_id: str, path: str, since: float) -> None:
+        """Give the chat the turns that dead owners accepted at ``path`` after ``since``."""
+        younger = self.db.execute(
+            f"SELECT {COLUMNS} FROM turns WHERE accepted_at >= ? AND chat_id != ? AND owner != ?",
+            (since, as_bytes(chat_id), self._me),
+        ).fetchall()
+        for *columns, owner in younger:
+            row = None if self._is_anothers(owner) else self._decode((*columns, owner, None))
+            if row is not None and row.path == path:
+                # What the chat has of that message and persona already is newer.
+                self.db.execute(
+                    "UPDATE OR IGNORE turns SET chat_id = ? WHERE turn_id = ?",
+                    (as_bytes(chat_id), as_bytes(row.turn_id)),
+                )
+
+    def _decode(self, columns: tuple[Any, ...]) -> LedgerRow | None:
+        *columns_of_turn, _owner, replies = columns
+        try:
+            decoded = decode_replies(replies)
+        except ValueError as error:
+            self._log.warning("The replies of turn %r cannot be read: %s.", columns[0], error)
+            decoded = ()
+        try:
+            return decode_row(*columns_of_turn, replies=decoded)
+        except ValueError as error:
+            # Without its row the message counts as accepted by nobody, and is found and answered.
+            self._log.warning("Turn %r cannot be read and is dropped: %s.", columns[0], error)
+            self.db.execute("DELETE FROM turns WHERE turn_id = ?", (columns[0],))
+            return None
+
+    def known(self, chat_id: str, message_ids: Sequence[str]) -> set[tuple[str, str]]:
+        """Return which of the messages are known, each with the persona."""
+        found: set[tuple[str, str]] = set()
+        for start in range(0, len(message_ids), _AT_ONCE):
+            some = [as_bytes(message_id) for message_id in message_ids[start : start + _AT_ONCE]]
+            places = ", ".join("?" * len(some))
+            for table in ("turns", "tombstones"):
+                pairs = self.db.execute(
+                    f"SELECT message_id, persona_id FROM {table}"
+                    f" WHERE chat_id = ? AND message_id IN ({places})",
+                    (as_bytes(chat_id), *some),
+                )
+                for message, persona in pairs:
+                    with contextlib.suppress(ValueError):  # a damaged row knows nothing
+                        found.add((as_text(message), as_text(persona)))
+        return found
+
+    def prune(self) -> None:
+        """Drop the tombstones past the bounds, and what dead owners left as long ago."""
+        self._since_prune = 0
+        before = time.time() - self._remember_s
+        self.db.execute("DELETE FROM tombstones WHERE finished_at < ?", (before,))
+        past = self.db.execute(
+            "SELECT chat_id, message_id, persona_id FROM tombstones"
+            " ORDER BY finished_at DESC LIMIT -1 OFFSET ?",
+            (self._remember_most,),
+        ).fetchall()
+        self.db.executemany(f"DELETE FROM tombstones WHERE {KEY}", past)
+        old = self.db.execute("SELECT DISTINCT owner FROM turns WHERE accepted_at < ?", (before,))
+        for (owner,) in old.fetchall():
+            if owner != self._me and not self._is_anothers(owner):
+                self.db.execute(
+                    "DELETE FROM turns WHERE accepted_at < ? AND owner = ?", (before, owner)
+                )
+
+    def fill_from(self, source: sqlite3.Connection) -> str | None:
+        """Copy what is missing here, as far as ``source`` can be read; return what hindered it."""
+        turns, replies, tombstones, problem = read_all(source)
+        with transaction(self.db):
+            self._fill(turns, replies, tombstones)
+        return problem
+
+    def update_from(self, source: sqlite3.Connection, *, whole: bool) -> None:
+        """Bring our turns here to the state of ``source``, where they went on for a while.
+
+        ``whole`` tells that ``source`` knows all our turns: others than those have gone. Turns of
+        other owners are as old there as the copy is, and copied only to a file that is new.
+        """
+        turns, replies, tombstones, _ = read_all(source)
+        ours = [turn for turn in turns if turn[-1] == self._me]
+        with transaction(self.db):
+            is_new = not self.db.execute(TURNS).fetchone() and not (
+                self.db.execute(TOMBSTONES).fetchone()
+            )
+            if whole:
+                self.db.execute("DELETE FROM turns WHERE owner = ?", (self._me,))
+            for table in ("turns", "tombstones"):
+                self.db.executemany(
+                    f"DELETE FROM {table} WHERE {KEY}", [turn[1:4] for turn in ours]
+                )
+            held = {turn[1:4] for turn in self.db.execute(TURNS) if self._is_anothers(turn[-1])}
+            finished = [tombstone for tombstone in tombstones if tombstone[:3] not in held]
+            self._fill(turns if is_new else ours, replies, finished)
+
+    def _fill(self, turns: Rows, replies: Rows, tombstones: Rows) -> None:
+        self.db.executemany(f"INSERT OR IGNORE {_INSERT_TURN}", turns)
+        self.db.executemany(
+            "INSERT OR IGNORE INTO replies SELECT ?1, ?2"
+            " WHERE EXISTS (SELECT 1 FROM turns WHERE turn_id = ?1)",
+            replies,
+        )
+        self.db.executemany("INSERT OR IGNORE INTO tombstones VALUES (?, ?, ?, ?)", tombstones)
+        self.db.execute(  # a key has a turn or a tombstone, not both
+            "DELETE FROM turns WHERE EXISTS (SELECT 1 FROM tombstones t WHERE"
+            " t.chat_id = turns.chat_id AND t.message_id = turns.message_id"
+            " AND t.persona_id = turns.persona_id)"
+        )

@@ -1,0 +1,153 @@
+"""What one turn writes: the events of its host become messages of the chat."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from jupyter_ai_personas.chat import GrowingReply, ReplyWriter
+from jupyter_ai_personas.hosts import HostEvent
+from jupyter_ai_personas.runtime.ledger import ReplySoFar
+from jupyter_ai_personas.runtime.turn import Outcome
+
+__all__ = ["Replies"]
+
+SAID_NOTHING = "*Nothing to add.*"
+
+
+class Replies:
+    """The replies of one turn, in the order in which it began them.
+
+    ``rewrite`` is the id of an existing message that the first one replaces, as for a retry.
+    """
+
+    def __init__(
+        self,
+        writer: ReplyWriter,
+        *,
+        sender: str,
+        metadata: dict[str, Any],
+        rewrite: str | None = None,
+    ) -> None:
+        self.usage: dict[str, Any] = {}
+        self._began = time.monotonic()
+        self.any = False
+        self._writer = writer
+        self._sender = sender
+        self._metadata = metadata
+        self._rewrite = rewrite
+        self._replies: dict[str, GrowingReply] = {}
+        # Emptied by a restart; what is written next goes into them, in order.
+        self._spares: list[GrowingReply] = []
+        self._stale = False
+
+    def begin(self) -> None:
+        """Note that the turn's work begins now, for its duration."""
+        self._began = time.monotonic()
+
+    def on_event(self, event: HostEvent) -> None:
+        """Write what the host says; other kinds of events are none of our business."""
+        kind, data = event.kind, event.data
+        if kind in ("opened", "chunk", "message"):
+            self._get(data[0]).append(data[1], more=kind == "message")
+            self._stale = self.any = True
+        if kind == "message":
+            self._get(data[0]).finish("done", **self._extra())
+        elif kind == "closed":
+            self._get(data).finish("done", **self._extra())
+        elif kind == "usage":
+            self.usage = _added(self.usage, data)
+
+    def _get(self, reply_id: str) -> GrowingReply:
+        reply = self._replies.get(reply_id)
+        if reply is None:
+            reply = self._spares.pop(0) if self._spares else self._open(reply_id)
+            self._replies[reply_id] = reply
+        return reply
+
+    def _open(self, reply_id: str) -> GrowingReply:
+        rewrite, self._rewrite = self._rewrite, None
+        return self._writer.open(
+            self._sender,
+            self._metadata,
+            message_id=rewrite or reply_id,
+            rewrite=rewrite is not None,
+        )
+
+    @property
+    def seconds(self) -> float:
+        """Seconds since the turn's work began."""
+        return time.monotonic() - self._began
+
+    def _extra(self) -> dict[str, Any]:
+        return {"usage": {**self.usage, "seconds": round(self.seconds, 2)}} if self.usage else {}
+
+    @property
+    def growing(self) -> list[GrowingReply]:
+        """Those that are not final."""
+        growing = [reply for reply in self._replies.values() if reply.state == "streaming"]
+        return [*growing, *self._spares]
+
+    @property
+    def written(self) -> list[tuple[str, str]]:
+        """The message id and the body of each."""
+        return [(reply.id, reply.body) for reply in self._replies.values()]
+
+    def restart(self) -> None:
+        """Begin anew, in the messages written so far: what they say answers nothing any more.
+
+        The complete ones too, or there would be two answers. One that a person deleted stays so.
+        """
+        written = [*self._replies.values(), *self._spares]
+        self._replies, self._spares = {}, []
+        for reply in written:
+            if reply.state == "streaming":
+                reply.restart()
+                self._spares.append(reply)
+            elif self._writer.holds(reply.id):
+                anew = self._writer.open(
+                    self._sender, self._metadata, message_id=reply.id, rewrite=True
+                )
+                self._spares.append(anew)
+        self._stale = self._stale or bool(written)
+
+    def finish(self, outcome: Outcome, *, fallback_id: str) -> None:
+        """Bring every reply to its final state; the note, if any, is shown in one of them.
+
+        A reply that is complete stays as it is: then the note gets a message of its own, with the
+        id ``fallback_id``.
+        """
+        spares, self._spares = self._spares, []
+        growing = self.growing
+        # A retry that says nothing must not leave the failure standing that it was to replace, nor
+        # a restart an empty message.
+        emptied = self._rewrite is not None or (bool(spares) and not self._replies)
+        first_note = outcome.note or (SAID_NOTHING if emptied else "")
+        if not growing and first_note:
+            reply = spares.pop(0) if spares else self._open(fallback_id)
+            growing = [self._replies.setdefault(reply.id, reply)]
+        for i, reply in enumerate(growing):
+            note = first_note if i == 0 else ""
+            reply.finish(outcome.state, note=note, **self._extra(), **outcome.metadata)
+        for reply in spares:
+            self._writer.withdraw(reply)
+
+    def so_far(self) -> tuple[ReplySoFar, ...]:
+        """Return all of it as the ledger keeps it."""
+        self._stale = False
+        return tuple(
+            ReplySoFar(reply.id, reply.body, reply.state, reply.metadata)
+            for reply in [*self._replies.values(), *self._spares]
+        )
+
+    def checkpoint(self) -> tuple[ReplySoFar, ...] | None:
+        """Return :meth:`so_far` if there is more than the last time."""
+        return self.so_far() if self._stale else None
+
+
+def _added(before: dict[str, Any], more: dict[str, Any]) -> dict[str, Any]:
+    total = dict(before)
+    for key, value in more.items():
+        known = total.get(key)
+        total[key] = known + value if isinstance(known, int) and isinstance(value, int) else value
+    return total

@@ -1,0 +1,134 @@
+"""Documents that somebody writes nonsense into, in memory: nobody else's turn is touched."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from contextlib import suppress
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pycrdt import Map
+from support.room import persona, room
+from support.stages import DocumentStage, settle
+
+from jupyter_ai_personas.chat import SYSTEM_ID
+
+Good = persona("Good", lambda me, message: me.send_message("Good day"))
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.floats() | st.text(max_size=9),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner),
+    max_leaves=6,
+)
+FIELDS = st.fixed_dictionaries(
+    {},
+    optional={
+        "id": JSON | st.sampled_from(["one", "two"]),
+        "sender": JSON | st.sampled_from(["eve", SYSTEM_ID, "jupyter-ai-personas::tests::Good"]),
+        "body": JSON | st.sampled_from(["@Good hi", "/status", "/stop all", "/retry"]),
+        "mentions": JSON | st.just(["jupyter-ai-personas::tests::Good", "nobody"]),
+        "metadata": JSON
+        | st.builds(
+            lambda state, to: {
+                "jupyter_ai_personas": {"state": state, "reply_to": to, "turn": "x"}
+            },
+            JSON | st.sampled_from(["streaming", "done", "failed"]),
+            JSON | st.sampled_from(["one", "two"]),
+        ),
+        **dict.fromkeys(("time", "raw_time", "deleted", "edited", "attachments", "type"), JSON),
+    },
+)
+STEP = st.one_of(
+    st.tuples(st.just("append"), FIELDS, st.just(0)),
+    st.tuples(st.just("insert"), FIELDS, st.integers(0, 20)),
+    st.tuples(st.just("set"), FIELDS, st.integers(0, 20)),
+    st.tuples(st.just("remove"), st.just({}), st.integers(0, 20)),
+    st.tuples(st.just("move"), st.just({}), st.integers(0, 20)),
+    st.tuples(st.just("users"), st.just({}), st.just(0)),
+)
+
+
+class Errors(logging.Handler):
+    """Collects errors of ours."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.ERROR)
+        self.found: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.found.append(self.format(record))
+
+
+def do(stage: DocumentStage, what: str, fields: dict[str, Any], place: int) -> None:
+    messages = stage.other.messages
+    place = min(place, len(messages) - 1)
+    with stage.other.writing():
+        if what in ("append", "insert"):
+            messages.insert(len(messages) if what == "append" else max(0, place), Map(fields))
+        elif what == "users":
+            stage.other.users.clear()
+        elif place >= 0 and what == "set" and isinstance(messages[place], Map):
+            for key, value in fields.items():
+                messages[place][key] = value
+        elif place >= 0 and what in ("remove", "move"):
+            item = messages[place]
+            raw = item.to_py() if isinstance(item, Map) else item
+            del messages[place]
+            if what == "move" and isinstance(raw, dict):
+                messages.insert(0, Map(raw))
+
+
+async def play(steps: list[tuple[str, dict[str, Any], int]]) -> None:
+    errors, log = Errors(), logging.getLogger("tests.hostile")
+    log.addHandler(errors)
+    stage = DocumentStage()
+    try:
+        async with room(Good, stage=stage, log=log) as here:
+            for step in steps:
+                # What the chat library makes of it raises in whoever wrote.
+                with suppress(ExceptionGroup):
+                    do(stage, *step)
+                await settle()
+            with suppress(ExceptionGroup):
+                here.say("@Good are you there?", by="Ada")
+            asked = next(m.id for m in reversed(here.messages) if m.sender == "ada")
+            reply = await here.reply(asked)
+            assert (reply.body, reply.state) == ("Good day", "done")
+            await here.quiet()
+            assert len(here.replies(asked)) == 1
+            assert stage.writing == {}
+    finally:
+        log.removeHandler(errors)
+    # The chat library's own observer raises in whoever writes beside a message without an id.
+    assert [error for error in errors.found if "could not be written" not in error] == []
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(STEP, max_size=12))
+def test_nonsense_in_any_field_hurts_nobody_else(
+    steps: list[tuple[str, dict[str, Any], int]],
+) -> None:
+    asyncio.run(play(steps))
+
+
+async def test_ten_thousand_messages_in_one_update_are_bounded_and_told() -> None:
+    stage = DocumentStage()
+    async with room(Good, stage=stage, max_queued_turns=100) as here:
+        with stage.other.writing():
+            entries = [
+                stage.other.entry(f"@Good {number}", sender="eve", raw_time=False)
+                for number in range(10_000)
+            ]
+            stage.other.messages.extend([Map(entry) for entry in entries])
+        with suppress(TimeoutError):
+            await here.quiet()
+        await here.quiet()  # on a slow machine it takes a second look
+        answered = [m for m in here.messages if m.by_persona]
+        assert len(answered) == here.served.settings.max_messages_per_minute
+        assert [notice for notice in here.notices() if "in a minute" in notice] == here.notices()
+        assert len(here.notices()) == 1
+        asked = here.say("@Good are you there?")
+        await here.quiet()
+        assert [m.body for m in here.replies(asked)] == ["Good day"]

@@ -1,0 +1,357 @@
+"""What a server left in the ledger when it died, and what becomes of it when the chat opens."""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.room import Room, Script, id_of, persona, room
+from support.stages import DocumentStage, Stage, settle
+
+from jupyter_ai_personas.chat import Insert, MessagePosted
+from jupyter_ai_personas.runtime import Ledger
+from jupyter_ai_personas.runtime.kept import NOBODY
+from jupyter_ai_personas.runtime.ledger import LedgerRow, ReplySoFar
+from jupyter_ai_personas.runtime.recovery import INTERRUPTED, SCANNED
+
+LOG = logging.getLogger("tests.recovery")
+
+
+def answers(body: str) -> Callable[[Any, Any], None]:
+    return lambda self, message: self.send_message(body)
+
+
+Echo = persona("Echo", answers("answered"))
+Other = persona("Other", answers("so did I"))
+PASSES = "over to @Other"
+
+
+def raw(body: str, **fields: Any) -> dict[str, Any]:
+    return {"id": "q", "type": "msg", "sender": "ada", "body": body, "time": time.time(), **fields}
+
+
+def row(stage: Stage, message: dict[str, Any], **fields: Any) -> LedgerRow:
+    defaults: dict[str, Any] = {
+        "turn_id": "t",
+        "chat_id": stage.chat.id,
+        "path": stage.chat.path,
+        "persona_id": id_of(Echo),
+        "person": "ada",
+        "accepted_at": time.time(),
+        "root": message["id"],
+    }
+    return LedgerRow(message=message, **{**defaults, **fields})
+
+
+async def left(path: Path, *rows: LedgerRow) -> Ledger:
+    """Return the ledger of a new server, after the one that accepted ``rows`` has died."""
+    dead = Ledger(path, log=LOG)
+    await dead.open()
+    assert all(await dead.accept(rows))
+    await dead.aclose()
+    return Ledger(path, log=LOG)
+
+
+def reply(body: str, state: str) -> ReplySoFar:
+    about = {"reply_to": "q", "turn": "t", "state": state}
+    return ReplySoFar("t-1", body, state, about)
+
+
+async def only_reply(here: Room) -> tuple[str, str | None]:
+    await here.quiet()
+    [message] = await here.replied("q")
+    return message.body, message.state
+
+
+async def test_a_turn_that_had_not_begun_runs_now(stage: Stage, tmp_path: Path) -> None:
+    ledger = await left(tmp_path / "l", row(stage, raw("@Echo hi")))
+    async with room(Echo, stage=stage, ledger=ledger) as here:
+        assert await only_reply(here) == ("answered", "done")
+        assert here.message("q").body == "@Echo hi"
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+async def test_what_a_browser_brings_back_is_a_reply_of_the_turn_that_runs_again(
+    tmp_path: Path, when: str
+) -> None:
+    # It had begun just before the crash: the ledger was not told, a browser had the first words.
+    stage = DocumentStage()
+    await settle()  # the chat gets its id
+
+    def bring_back() -> None:
+        about = {"jupyter_ai_personas": {"reply_to": "q", "turn": "t", "state": "streaming"}}
+        stage.other.post("So far", sender=id_of(Echo), id="t-1", raw_time=False, metadata=about)
+
+    if when == "before":
+        bring_back()
+    ledger = await left(tmp_path / "l", row(stage, raw("@Echo hi")))
+    async with room(Echo, stage=stage, ledger=ledger) as here:
+        await only_reply(here)
+        if when == "after":
+            bring_back()
+            await settle()
+        assert await only_reply(here) == ("answered", "done")
+
+
+async def test_an_old_one_is_marked_instead(stage: Stage, tmp_path: Path) -> None:
+    old = row(stage, raw("@Echo hi"), accepted_at=time.time() - 1000)
+    async with room(Echo, stage=stage, ledger=await left(tmp_path / "l", old)) as here:
+        body, state = await only_reply(here)
+        assert state == "interrupted"
+        assert "/retry" in body
+
+
+async def test_a_reply_that_was_cut_off_keeps_its_text(stage: Stage, tmp_path: Path) -> None:
+    cut = row(stage, raw("@Echo hi"), state="running", replies=(reply("So far", "streaming"),))
+    async with room(Echo, stage=stage, ledger=await left(tmp_path / "l", cut)) as here:
+        body, state = await only_reply(here)
+        assert body.startswith("So far\n\n")
+        assert state == "interrupted"
+
+
+async def test_it_is_written_anew_if_the_operator_wants(stage: Stage, tmp_path: Path) -> None:
+    cut = row(stage, raw("@Echo hi"), state="running", replies=(reply("So far", "streaming"),))
+    ledger = await left(tmp_path / "l", cut)
+    async with room(Echo, stage=stage, ledger=ledger, resume_interrupted=True) as here:
+        assert await only_reply(here) == ("answered", "done")
+
+
+async def test_a_final_reply_is_put_back_and_passed_on(stage: Stage, tmp_path: Path) -> None:
+    done = row(
+        stage,
+        raw("@Echo hi"),
+        state="finished",
+        final_state="done",
+        replies=(reply(PASSES, "done"),),
+    )
+    async with room(Echo, Other, stage=stage, ledger=await left(tmp_path / "l", done)) as here:
+        assert await only_reply(here) == (PASSES, "done")
+        assert (await here.reply("t-1")).body == "so did I"
+
+
+async def test_what_was_passed_on_is_not_passed_on_again(stage: Stage, tmp_path: Path) -> None:
+    done = row(
+        stage,
+        raw("@Echo hi"),
+        state="finished",
+        final_state="done",
+        replies=(reply(PASSES, "done"),),
+    )
+    passed = row(
+        stage,
+        {**raw(PASSES), "id": "t-1", "sender": id_of(Echo)},
+        turn_id="u",
+        persona_id=id_of(Other),
+        state="finished",
+        final_state="done",
+    )
+    ledger = await left(tmp_path / "l", done, passed)
+    async with room(Echo, Other, stage=stage, ledger=ledger) as here:
+        await here.quiet()
+        assert here.replies("t-1") == []
+
+
+async def test_what_people_wrote_is_put_back(stage: Stage, tmp_path: Path) -> None:
+    kept = row(stage, raw("To Bob"), persona_id=NOBODY, state="running")
+    async with room(Echo, stage=stage, ledger=await left(tmp_path / "l", kept)) as here:
+        assert [m.body for m in here.messages] == ["To Bob"]
+
+
+async def test_what_nobody_had_looked_at_is_answered(stage: Stage, tmp_path: Path) -> None:
+    kept = row(stage, raw("@Echo hi"), persona_id=NOBODY)
+    async with room(Echo, stage=stage, ledger=await left(tmp_path / "l", kept)) as here:
+        assert await only_reply(here) == ("answered", "done")
+
+
+async def test_if_that_is_long_ago_it_gets_a_reason(stage: Stage, tmp_path: Path) -> None:
+    kept = row(stage, raw("@Echo hi"), persona_id=NOBODY, accepted_at=time.time() - 1000)
+    async with room(Echo, stage=stage, ledger=await left(tmp_path / "l", kept)) as here:
+        assert (await only_reply(here))[1] == "interrupted"
+
+
+async def test_a_lost_deletion_is_done_again(stage: Stage, tmp_path: Path) -> None:
+    question = stage.post("@Nobody hi")
+    deleted = {**raw("", deleted=True), "id": question}
+    kept = row(stage, deleted, persona_id=NOBODY, state="running")
+    turn = row(stage, {**raw("@Echo hi"), "id": question}, turn_id="u")
+    async with room(Echo, stage=stage, ledger=await left(tmp_path / "l", kept, turn)) as here:
+        await here.quiet()
+        assert [(m.body, m.deleted) for m in here.messages] == [("", True)]
+
+
+async def test_what_a_person_deleted_is_not_put_back(stage: Stage, tmp_path: Path) -> None:
+    kept = row(stage, raw("", deleted=True), persona_id=NOBODY, state="running")
+    turn = row(stage, raw("@Echo hi"), turn_id="u")
+    async with room(Echo, stage=stage, ledger=await left(tmp_path / "l", kept, turn)) as here:
+        await here.quiet()
+        assert here.messages == []
+
+
+async def test_a_lost_edit_is_done_again(stage: Stage, tmp_path: Path) -> None:
+    question = stage.post("To Bob")
+    edited = {**raw("To Cleo", edited=True), "id": question}
+    kept = row(stage, edited, persona_id=NOBODY, state="running")
+    async with room(Echo, stage=stage, ledger=await left(tmp_path / "l", kept)) as here:
+        assert [m.body for m in here.messages] == ["To Cleo"]
+
+
+async def test_what_nobody_accepted_is_found_however_much_is_put_back_after_it(
+    stage: Stage, tmp_path: Path
+) -> None:
+    question = stage.post("@Echo hi")
+    later = time.time() + 5
+    lost = [
+        row(
+            stage,
+            {**raw(f"To Bob {number}"), "id": f"lost {number}", "time": later + number},
+            turn_id=f"lost {number}",
+            persona_id=NOBODY,
+            state="running",
+        )
+        for number in range(SCANNED + 10)
+    ]
+    async with room(Echo, stage=stage, ledger=await left(tmp_path / "l", *lost)) as here:
+        assert (await here.reply(question)).body == "answered"
+        assert len(here.messages) == len(lost) + 2
+
+
+async def test_what_nobody_has_looked_at_stays_in_the_ledger_though_it_is_saved(
+    stage: Stage, tmp_path: Path
+) -> None:
+    question = stage.post("To Bob")
+    ledger = Ledger(tmp_path / "l", log=LOG)
+    async with room(Echo, stage=stage, ledger=ledger) as here:
+        message = stage.chat.get(question)
+        assert message is not None
+        event = MessagePosted(message)
+        here.served.kept.note(event)
+        await settle()
+        here.served.kept.saved(math.inf)
+        [kept] = await ledger.open_turns(stage.chat.id)
+        assert (kept.message_id, kept.state) == (question, "accepted")
+        here.served.kept.handled(event, recorded=False)
+        here.served.kept.saved(math.inf)
+        assert await ledger.open_turns(stage.chat.id) == []
+        assert not here.served.kept.any
+
+
+async def test_a_retry_that_was_cut_off_at_once_leaves_one_reply(
+    stage: Stage, tmp_path: Path
+) -> None:
+    question = stage.post("@Echo hi")
+    failed = {"reply_to": question, "turn": "old", "state": "failed"}
+    stage.chat.apply([Insert("old-1", id_of(Echo), "It failed.", failed)])
+    emptied = {"reply_to": question, "turn": "t", "state": "streaming"}
+    retry = row(
+        stage,
+        {**raw("@Echo hi"), "id": question},
+        state="running",
+        replies=(ReplySoFar("old-1", "", "streaming", emptied),),
+    )
+    async with room(Echo, stage=stage, ledger=await left(tmp_path / "l", retry)) as here:
+        await here.quiet()
+        [message] = here.replies(question)
+        assert (message.id, message.state, message.body) == ("old-1", "interrupted", INTERRUPTED)
+
+
+async def test_a_retry_is_recorded_with_the_reply_that_it_replaces(
+    stage: Stage, tmp_path: Path
+) -> None:
+    script = Script()
+    ledger = Ledger(tmp_path / "l", log=LOG)
+    async with room(persona("Echo", script), stage=stage, ledger=ledger) as here:
+        question = here.say("@Echo hi")
+        script.fail("@Echo hi", ValueError("no"))
+        failed = await here.reply(question)
+        here.say("/retry")
+        await here.until(lambda: script.begun == ["@Echo hi"] * 2)
+        [again] = [t for t in await ledger.open_turns(stage.chat.id) if t.state != "finished"]
+        assert [(r.message_id, r.state) for r in again.replies] == [(failed.id, "streaming")]
+        script.end("@Echo hi", "now")
+        await here.quiet()
+
+
+async def test_what_came_before_the_chat_was_observed_is_kept(stage: Stage, tmp_path: Path) -> None:
+    saved, brought = stage.post("saved"), stage.post("brought back")
+    ledger = Ledger(tmp_path / "l", log=LOG)
+    async with room(Echo, stage=stage, ledger=ledger) as here:
+        here.served.kept.note_unsaved({saved})
+        rows = await ledger.open_turns(stage.chat.id)
+        assert [(r.message_id, r.persona_id) for r in rows] == [(brought, NOBODY)]
+
+
+async def test_the_ledger_is_told_of_a_message_once(stage: Stage, tmp_path: Path) -> None:
+    kept: list[str] = []
+
+    class Counting(Ledger):
+        def keep(self, row: LedgerRow) -> None:
+            kept.append(row.message_id)
+            super().keep(row)
+
+    ledger = Counting(tmp_path / "l", log=LOG)
+    async with room(Echo, stage=stage, ledger=ledger) as here:
+        asked, plain = here.say("@Echo hi"), here.say("to whom it may concern")
+        await here.reply(asked)
+        await here.quiet()
+        rows = await ledger.open_turns(stage.chat.id)
+        assert {(r.message_id, r.persona_id, r.state) for r in rows} == {
+            (asked, id_of(Echo), "finished"),
+            (plain, NOBODY, "running"),
+        }
+    assert kept == [plain]
+
+
+async def test_an_edit_that_asks_is_kept_as_it_is_now(stage: Stage, tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path / "l", log=LOG)
+    async with room(Echo, stage=stage, ledger=ledger) as here:
+        question = here.say("hi")
+        await here.quiet()
+        stage.edit(question, "@Echo hi")
+        await here.reply(question)
+        await here.quiet()
+        # A row of the text before the edit would put that back after a crash.
+        rows = await ledger.open_turns(stage.chat.id)
+        kept = {(r.persona_id, r.message["body"], r.state) for r in rows}
+        assert kept == {(NOBODY, "@Echo hi", "running"), (id_of(Echo), "@Echo hi", "finished")}
+
+
+async def test_a_chat_that_lost_its_id_twice_is_answered_once(stage: Stage, tmp_path: Path) -> None:
+    (tmp_path / stage.chat.path).write_text("{}")
+    later = time.time() + 1
+    lost = [
+        row(stage, raw("@Echo hi"), turn_id=f"{n}{kind}", chat_id=f"id {n}", accepted_at=later, **f)
+        for n in (1, 2)
+        for kind, f in (("turn", {}), ("kept", {"persona_id": NOBODY}))
+    ]
+    ledger = await left(tmp_path / "l", *lost)
+    async with room(Echo, stage=stage, ledger=ledger, root_dir=str(tmp_path)) as here:
+        assert await only_reply(here) == ("answered", "done")
+        assert ledger.durable
+
+
+async def test_a_command_is_not_run_later(stage: Stage, tmp_path: Path) -> None:
+    kept = row(stage, raw("/help"), persona_id=NOBODY)
+    async with room(Echo, stage=stage, ledger=await left(tmp_path / "l", kept)) as here:
+        await here.quiet()
+        assert here.notices() == []
+
+
+@pytest.mark.parametrize(("content", "adopted"), [("{}", True), ('{"metadata":{"id":"x"}}', False)])
+async def test_a_chat_that_was_never_saved_keeps_its_turns(
+    stage: Stage, tmp_path: Path, content: str, adopted: bool
+) -> None:
+    file = tmp_path / stage.chat.path
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(content)
+    lost = row(stage, raw("@Echo hi"), chat_id="another id", accepted_at=time.time() + 1)
+    ledger = await left(tmp_path / "l", lost)
+    async with room(Echo, stage=stage, ledger=ledger, root_dir=str(tmp_path)) as here:
+        if adopted:
+            assert await only_reply(here) == ("answered", "done")
+        await here.quiet()
+        assert len(here.replies("q")) == adopted

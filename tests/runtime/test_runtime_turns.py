@@ -1,0 +1,543 @@
+"""From a message to its reply: who is addressed, what is written, what is shown meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import anyio
+import pytest
+from support.clock import ahead
+from support.room import WAIT, FakeStage, Room, Script, id_of, persona, room
+from support.stages import DocumentStage, Stage, settle
+
+from jupyter_ai_personas.chat import Message
+from jupyter_ai_personas.hosts import ThreadHost
+from jupyter_ai_personas.testing import FakeModel, FakeModels
+
+
+def say(*bodies: str) -> Any:
+    async def act(self: Any, message: Message) -> None:
+        for body in bodies:
+            self.send_message(body)
+
+    return act
+
+
+Echo = persona("Echo", lambda self, message: self.send_message(f"echo: {message.body}"))
+Data = persona("Data Analyst", lambda self, message: self.send_message("data"))
+
+
+async def test_who_is_mentioned_answers_in_the_document(stage: Stage) -> None:
+    async with room(Echo, Data, stage=stage) as here:
+        asked = here.say("hello @Echo")
+        reply = await here.reply(asked)
+        assert (reply.sender, reply.body, reply.state) == (id_of(Echo), "echo: hello @Echo", "done")
+        assert reply.metadata["turn"]
+        assert reply.reply_to == asked
+
+
+async def test_everybody_who_is_mentioned_answers_once(stage: Stage) -> None:
+    async with room(Echo, Data, stage=stage) as here:
+        asked = here.say("@Echo @data-analyst @echo", mentions=[id_of(Echo)])
+        replies = await here.replied(asked, 2)
+        await here.quiet()
+        assert sorted(r.sender for r in replies) == sorted([id_of(Echo), id_of(Data)])
+        assert len(here.replies(asked)) == 2
+
+
+async def test_a_picked_mention_counts_and_a_person_is_no_persona(stage: Stage) -> None:
+    async with room(Echo, stage=stage) as here:
+        assert await here.reply(here.say("hi", mentions=[id_of(Echo)]))
+        quiet = here.say("@ada hi", by="Bob", mentions=["ada"])
+        await settle()
+        await here.quiet()
+        assert here.replies(quiet) == []
+
+
+@pytest.mark.parametrize("body", ["hello", "> @Echo said", "`@Echo`", "me@echo.com"])
+async def test_who_is_not_mentioned_stays_silent(stage: Stage, body: str) -> None:
+    async with room(Echo, stage=stage) as here:
+        here.say(body)
+        await settle()
+        await here.quiet()
+        assert len(here.messages) == 1
+
+
+async def test_history_is_not_answered_and_the_first_moment_is(stage: Stage) -> None:
+    if isinstance(stage, DocumentStage):
+        stage.other.post("@Echo old", time=1.0, raw_time=False)
+    async with room(Echo, stage=stage, ready=False) as here:
+        # Posted before the personas are even loaded.
+        first = here.say("@Echo first")
+        assert (await here.reply(first)).body == "echo: @Echo first"
+        await here.quiet()
+        assert len([m for m in here.messages if m.by_persona]) == 1
+
+
+async def test_what_a_persona_writes_addresses_no_default(stage: Stage) -> None:
+    async with room(Echo, stage=stage, default_persona="Echo") as here:
+        asked = here.say("hello")
+        assert (await here.reply(asked)).body == "echo: hello"
+        await here.quiet()
+        assert len(here.messages) == 2
+
+
+async def test_the_default_persona_is_for_who_is_alone(stage: Stage) -> None:
+    async with room(Echo, stage=stage, default_persona="echo") as here:
+        assert await here.reply(here.say("hello", by="Ada"))
+        second = here.say("hello", by="Bob")
+        third = here.say("hello", by="Ada")
+        await settle()
+        await here.quiet()
+        assert here.replies(second) == here.replies(third) == []
+        assert await here.reply(here.say("@Echo hello", by="Bob"))
+
+
+async def test_a_default_persona_that_is_not_installed_answers_nobody() -> None:
+    async with room(Echo, default_persona="Nobody") as here:
+        here.say("hello")
+        await here.quiet()
+        assert len(here.messages) == 1
+
+
+async def test_several_messages_of_a_turn_all_carry_it(stage: Stage) -> None:
+    async def act(self: Any, message: Message) -> None:
+        self.send_message("one")
+        await self.stream_message(["tw", "o"])
+        self.send_message("three")
+
+    async with room(persona("Echo", act), stage=stage) as here:
+        replies = await here.replied(here.say("@Echo"), 3)
+        assert [r.body for r in replies] == ["one", "two", "three"]
+        assert {r.state for r in replies} == {"done"}
+        assert len({r.metadata["turn"] for r in replies}) == 1
+
+
+async def test_a_persona_that_says_nothing_leaves_nothing(stage: Stage) -> None:
+    async with room(persona("Echo", say()), stage=stage) as here:
+        here.say("@Echo")
+        await settle()
+        await here.quiet()
+        assert len(here.messages) == 1
+        assert here.stage.writing == {}
+
+
+async def test_a_reply_streams_while_everybody_watches(stage: Stage) -> None:
+    script = Script()
+    async with room(persona("Echo", script), stage=stage) as here:
+        asked = here.say("@Echo a")
+        script.give("@Echo a", "Hel")
+        growing = await here.streaming(asked, "Hel")
+        script.give("@Echo a", "lo")
+        await here.streaming(asked, "Hello")
+        script.end("@Echo a", "!")
+        reply = await here.reply(asked)
+        assert (reply.id, reply.body) == (growing.id, "Hello!")
+
+
+async def test_a_message_that_comes_twice_is_answered_once() -> None:
+    stage = DocumentStage()
+    async with room(Echo, stage=stage) as here:
+        asked = here.say("@Echo hi")
+        await here.reply(asked)
+        stage.other.post("@Echo hi", id=asked, sender="ada")
+        await settle()
+        stage.ychat.set(stage.ychat.get())
+        await settle()
+        await here.quiet()
+        assert len(here.replies(asked)) == 1
+
+
+# -- failing ----------------------------------------------------------------------------------
+
+
+async def test_a_persona_that_fails_says_so_and_nothing_of_the_error(stage: Stage) -> None:
+    async def act(self: Any, message: Message) -> None:
+        raise ValueError("sk-secret")
+
+    async with room(persona("Echo", act), Data, stage=stage) as here:
+        reply = await here.reply(here.say("@Echo"))
+        assert reply.state == "failed"
+        assert "ValueError" in reply.body
+        assert "/retry" in reply.body
+        assert "sk-secret" not in reply.body
+        assert reply.metadata["error"]
+        assert (await here.reply(here.say("@Data-Analyst"))).state == "done"
+
+
+async def test_what_was_written_before_a_failure_stays(stage: Stage) -> None:
+    async def act(self: Any, message: Message) -> None:
+        self.send_message("complete")
+        await self.stream_message(iter_then_fail())
+
+    async def iter_then_fail() -> Any:
+        yield "half"
+        raise ValueError("x")
+
+    async with room(persona("Echo", act), stage=stage) as here:
+        one, two = await here.replied(here.say("@Echo"), 2)
+        assert (one.body, one.state) == ("complete", "done")
+        assert two.state == "failed"
+        assert two.body.startswith("half\n\n")
+
+
+async def test_a_failure_after_complete_messages_gets_one_of_its_own(stage: Stage) -> None:
+    async def act(self: Any, message: Message) -> None:
+        self.send_message("complete")
+        raise SystemExit(1)
+
+    async with room(persona("Echo", act), stage=stage) as here:
+        one, two = await here.replied(here.say("@Echo"), 2)
+        assert (one.body, one.state) == ("complete", "done")
+        assert (two.state, "SystemExit" in two.body) == ("failed", True)
+
+
+async def test_a_reply_that_passes_its_bound_is_cut_and_told() -> None:
+    async def act(self: Any, message: Message) -> None:
+        await self.stream_message("x" * 10 for _ in range(1000))
+
+    async with room(persona("Echo", act), max_reply_chars=100) as here:
+        reply = await here.reply(here.say("@Echo"))
+        assert reply.state == "failed"
+        assert reply.body.startswith("x" * 100 + "\n\n")
+        assert "100 characters" in reply.body
+
+
+async def test_a_persona_that_takes_too_long_is_ended() -> None:
+    script = Script()
+    with ahead() as forward:
+        async with room(persona("Echo", script), turn_timeout=300) as here:
+            asked = here.say("@Echo a")
+            script.give("@Echo a", "so far")
+            await here.streaming(asked, "so far")
+            forward(300)
+            reply = await here.reply(asked)
+            assert reply.state == "failed"
+            assert reply.body.startswith("so far\n\n")
+            assert "within 300 seconds" in reply.body
+            await here.quiet()
+            assert here.stage.writing == {}
+
+
+async def test_a_persona_that_cannot_be_made_fails_each_turn() -> None:
+    def broken(self: Any, context: Any) -> None:
+        raise RuntimeError("no")
+
+    async with room(persona("Echo", say("x"), __init__=broken)) as here:
+        for _ in range(2):
+            assert (await here.reply(here.say("@Echo"))).state == "failed"
+
+
+async def test_a_persona_whose_code_fails_again_and_again_is_paused() -> None:
+    calls = []
+
+    async def act(self: Any, message: Message) -> None:
+        calls.append(message.body)
+        raise ValueError("always")
+
+    async with room(persona("Echo", act), quarantine_failures=2) as here:
+        for n in range(2):
+            assert (await here.reply(here.say(f"@Echo {n}"))).state == "failed"
+        reply = await here.reply(here.say("@Echo 3"))
+        assert reply.state == "rejected"
+        assert "paused" in reply.body
+        assert len(calls) == 2
+        here.say("/retry")
+        await here.until(lambda: len(calls) == 3)
+        await here.quiet()
+
+
+# -- the default behaviour: ask the model -----------------------------------------------------
+
+
+async def test_a_persona_that_defines_nothing_asks_its_model(stage: Stage) -> None:
+    model = FakeModel(["Hello from the model."])
+    async with room(persona("Echo"), stage=stage, models=FakeModels(model)) as here:
+        reply = await here.reply(here.say("@Echo hi"))
+        assert reply.body == "Hello from the model."
+        assert [m.type for m in model.prompts[0]] == ["human"]
+
+
+async def test_a_reply_says_which_model_wrote_it_even_if_the_vendor_tells_no_usage() -> None:
+    gate = anyio.Event()
+    model = FakeModel(["done", ["half", gate]])
+    async with room(persona("Echo"), models=FakeModels(model)) as here:
+        reply = await here.reply(here.say("@Echo one"))
+        assert reply.metadata["usage"]["model"] == "fake:model"
+        assert reply.metadata["usage"]["seconds"] >= 0
+        asked = here.say("@Echo two")
+        await here.until(lambda: any(m.body == "half" for m in here.messages))
+        here.say("/stop")
+        reply = await here.reply(asked)
+        assert (reply.state, reply.metadata["usage"]["model"]) == ("stopped", "fake:model")
+        assert "`fake:model`: 2 replies" in await here.command("/status")
+
+
+async def test_the_model_sees_who_is_speaking(stage: Stage) -> None:
+    model = FakeModel(["first answer", "second answer"])
+    quiet = persona("Data", say("I am data"))
+    Bot = persona("Echo")
+    async with room(Bot, quiet, stage=stage, models=FakeModels(model)) as here:
+        await here.reply(here.say("@Echo one", by="Ada"))
+        await here.reply(here.say("@Data two", by="Bob"))
+        await here.reply(here.say("@Echo three", by="Bob"))
+        shown = [(m.type, m.text) for m in model.prompts[1]]
+        assert shown[0][0] == "system"
+        assert shown[1:] == [
+            ("human", "Ada: @Echo one"),
+            ("ai", "first answer"),
+            ("human", "Bob: @Data two"),
+            ("human", "Data: I am data"),
+            ("human", "Bob: @Echo three"),
+        ]
+
+
+async def test_a_question_that_waited_for_an_answer_is_asked_with_it(stage: Stage) -> None:
+    model = FakeModel(["four", "eight"])
+    async with room(persona("Echo"), stage=stage, models=FakeModels(model)) as here:
+        here.say("@Echo two and two?")
+        await here.reply(here.say("@Echo and doubled?"))
+        assert [(m.type, m.text) for m in model.prompts[1]] == [
+            ("human", "@Echo two and two?"),
+            ("ai", "four"),
+            ("human", "@Echo and doubled?"),
+        ]
+
+
+async def test_the_model_is_shown_the_end_of_the_chat_only() -> None:
+    model = FakeModel()
+    async with room(
+        persona("Echo"), models=FakeModels(model), history_messages=3, history_chars=10_000
+    ) as here:
+        for n in range(6):
+            here.say(f"line {n}")
+        await here.reply(here.say("@Echo last"))
+        assert [m.text for m in model.prompts[0]] == ["line 4", "line 5", "@Echo last"]
+
+
+async def test_commands_and_notices_and_failed_replies_are_no_history() -> None:
+    model = FakeModel([ValueError("no"), "yes"])
+    async with room(persona("Echo"), models=FakeModels(model)) as here:
+        assert (await here.reply(here.say("@Echo one"))).state == "failed"
+        await here.command("/help")
+        await here.reply(here.say("@Echo two"))
+        assert [m.text for m in model.prompts[1]] == ["@Echo one", "@Echo two"]
+
+
+async def test_a_model_that_fails_is_told_and_is_no_fault_of_the_persona() -> None:
+    model = FakeModel([["half ", ValueError("boom")], "fine"])
+    async with room(persona("Echo"), models=FakeModels(model), quarantine_failures=1) as here:
+        reply = await here.reply(here.say("@Echo one"))
+        assert reply.state == "failed"
+        assert reply.body.startswith("half")
+        assert (await here.reply(here.say("@Echo two"))).body == "fine"
+
+
+# -- presence ---------------------------------------------------------------------------------
+
+
+async def test_the_status_shows_what_happens_from_acceptance_to_end(stage: Stage) -> None:
+    script = Script()
+    Bot = persona("Echo", script)
+    async with room(Bot, stage=stage) as here:
+        first = here.say("@Echo a")
+        await here.until(lambda: here.stage.writing == {id_of(Bot): "is thinking"})
+        await script.until_begun("@Echo a")
+        script.give("@Echo a", lambda self: self.set_status("is reading the notebook"))
+        await here.until(lambda: here.stage.writing == {id_of(Bot): "is reading the notebook"})
+        second = here.say("@Echo b")
+        await settle()
+        assert here.stage.writing == {id_of(Bot): "is reading the notebook"}
+        script.give("@Echo a", lambda self: self.set_status(None))
+        await here.until(lambda: here.stage.writing == {id_of(Bot): "is thinking"})
+        script.end("@Echo a", "x")
+        await here.reply(first)
+        script.end("@Echo b", "y")
+        await here.reply(second)
+        await here.quiet()
+        assert here.stage.writing == {}
+
+
+async def test_two_personas_have_each_their_status(stage: Stage) -> None:
+    script = Script()
+    One, Two = persona("One", script), persona("Two", script)
+    async with room(One, Two, stage=stage) as here:
+        asked = here.say("@One @Two")
+        await here.until(lambda: len(here.stage.writing) == 2)
+        script.end("@One @Two")
+        script.end("@One @Two")
+        await here.quiet()
+        assert here.stage.writing == {}
+        assert here.replies(asked) == []
+
+
+# -- life of actors, hosts and chats ----------------------------------------------------------
+
+
+async def test_a_persona_that_is_idle_is_let_go_and_comes_back() -> None:
+    gone = anyio.Event()
+
+    async def shutdown(self: Any) -> None:
+        gone.set()
+
+    Bot = persona("Echo", say("x"), shutdown=shutdown)
+    async with room(Bot, actor_idle=0.01) as here:
+        await here.reply(here.say("@Echo"))
+        with anyio.fail_after(WAIT):
+            await gone.wait()
+        assert (await here.reply(here.say("@Echo again"))).body == "x"
+
+
+async def test_nothing_is_made_for_a_persona_that_nobody_addresses() -> None:
+    made: list[str] = []
+
+    def init(self: Any, context: Any) -> None:
+        made.append(context.id)
+
+    async with room(*(persona(f"P{n}", say("x"), __init__=init) for n in range(50))) as here:
+        here.say("hello")
+        await here.quiet()
+        assert made == []
+        assert here.runtime.hosts._entries == {}
+
+
+@pytest.mark.parametrize("make_host", [None, ThreadHost])
+async def test_when_the_server_stops_turns_are_marked_interrupted(
+    stage: Stage, make_host: Any
+) -> None:
+    script = Script()
+    options = {} if make_host is None else {"make_host": make_host}
+    async with room(persona("Echo", script), stage=stage, **options) as here:
+        asked = here.say("@Echo a")
+        script.give("@Echo a", "so far")
+        await here.streaming(asked, "so far")
+        queued = here.say("@Echo b")
+        await settle()
+        here.runtime.interrupt()
+    [reply] = here.replies(asked)
+    assert reply.state == "interrupted"
+    assert reply.body.startswith("so far\n\n")
+    assert [r.state for r in here.replies(queued)] == ["interrupted"]
+    assert here.stage.writing == {}
+
+
+async def test_a_runtime_that_is_cancelled_leaves_no_reply_streaming(stage: Stage) -> None:
+    script = Script()
+    async with room(persona("Echo", script), stage=stage) as here:
+        asked = here.say("@Echo a")
+        script.give("@Echo a", "so far")
+        await here.streaming(asked, "so far")
+    assert [r.state for r in here.replies(asked)] == ["interrupted"]
+    assert here.stage.writing == {}
+
+
+async def test_a_turn_goes_on_when_its_chat_is_closed_and_opened_again() -> None:
+    script = Script()
+    stage = DocumentStage()
+    async with room(persona("Echo", script), stage=stage) as here:
+        asked = here.say("@Echo a")
+        script.give("@Echo a", "so ")
+        await here.streaming(asked, "so ")
+        here.runtime.close_chat(here.served)
+        script.give("@Echo a", "far")
+        assert here.runtime.open_chat(stage.chat) is here.served
+        script.end("@Echo a", "!")
+        assert (await here.reply(asked)).body == "so far!"
+
+
+async def test_a_chat_that_is_opened_again_shows_what_its_personas_do() -> None:
+    script = Script()
+    stage, again = FakeStage(), FakeStage()
+    again.chat.id = stage.chat.id  # type: ignore[misc]
+    Bot = persona("Echo", script)
+    async with room(Bot, stage=stage) as here:
+        here.say("@Echo a")
+        await script.until_begun("@Echo a")
+        here.runtime.close_chat(here.served)
+        assert here.runtime.open_chat(again.chat) is here.served
+        await again.memory.until(lambda: again.writing == {id_of(Bot): "is thinking"})
+        script.end("@Echo a", "!")
+        await again.memory.until(lambda: not again.writing)
+
+
+async def test_a_closed_chat_without_turns_is_left() -> None:
+    async with room(Echo) as here:
+        here.runtime.close_chat(here.served)
+        with anyio.fail_after(WAIT):
+            await here.served.closed.wait()
+        assert here.runtime.chats == set()
+
+
+async def test_two_chats_of_one_server_do_not_meet() -> None:
+    async with room(Echo) as here:
+        other_stage = FakeStage()
+        other_stage.chat.path = "other.chat"  # type: ignore[misc]
+        served = here.runtime.open_chat(other_stage.chat)
+        await served.ready.wait()
+        other = Room(other_stage, here.runtime, served)
+        one, two = here.say("@Echo one"), other.say("@Echo two")
+        assert (await here.reply(one)).body == "echo: @Echo one"
+        assert (await other.reply(two)).body == "echo: @Echo two"
+        assert len(here.messages) == len(other.messages) == 2
+
+
+async def test_a_single_question_is_answered_without_a_chat() -> None:
+    async with room(Echo, persona("Bad", lambda self, message: 1 / 0)) as here:
+        answer = await here.runtime.one_shot("echo", "hi")
+        assert (answer.text, answer.failed) == ("echo: hi", False)
+        answer = await here.runtime.one_shot("@Bad", "hi")
+        assert answer.failed
+        # Nobody can type a command there.
+        assert "/retry" not in answer.text
+        await settle()
+        assert here.messages == []
+        assert here.runtime.chats == {here.served}
+
+
+async def test_whoever_floods_is_told_once() -> None:
+    async with room(Echo, max_messages_per_minute=3) as here:
+        asked = [here.say(f"@Echo {n}") for n in range(6)]
+        for message_id in asked[:3]:
+            await here.reply(message_id)
+        await here.quiet()
+        assert [here.replies(m) for m in asked[3:]] == [[], [], []]
+        assert len(here.notices()) == 1
+        assert "More than 3 messages" in here.notices()[0]
+        assert await here.reply(here.say("@Echo me", by="Bob"))
+
+
+async def test_a_near_miss_is_hinted_at(stage: Stage) -> None:
+    async with room(Data, stage=stage) as here:
+        asked = here.say("@Data-Analist please")
+        assert "Did you mean `@Data-Analyst`" in str(await here.until(lambda: here.answer(asked)))
+
+
+async def test_an_error_of_ours_in_one_event_does_not_end_the_chat(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with room(Echo) as here:
+        handle = here.served.intake.handle
+        failures = [RuntimeError("ours")]
+
+        async def fail_once(event: Any) -> bool:
+            if failures:
+                raise failures.pop()
+            return await handle(event)
+
+        monkeypatch.setattr(here.served.intake, "handle", fail_once)
+        here.say("@Echo lost")
+        assert await here.reply(here.say("@Echo kept"))
+        assert "could not be handled" in caplog.text
+
+
+async def test_what_happens_in_a_plain_callback_of_the_loop_is_handled(stage: Stage) -> None:
+    # The library re-stamps messages in such callbacks, where AnyIO finds no task.
+    async with room(Echo, stage=stage) as here:
+        asked: list[str] = []
+        asyncio.get_running_loop().call_soon(lambda: asked.append(here.say("@Echo hi")))
+        await here.until(lambda: asked)
+        assert (await here.reply(asked[0])).state == "done"
+        asyncio.get_running_loop().call_soon(lambda: here.stage.delete(asked[0]))
+        await here.until(lambda: here.message(asked[0]).deleted)
+        await here.quiet()
