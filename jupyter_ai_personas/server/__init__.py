@@ -1,0 +1,5 @@
+"""The Jupyter server extension."""
+
+from jupyter_ai_personas.server.extension import AiExtension as AiExtension
+
+__all__ = ["AiExtension"]

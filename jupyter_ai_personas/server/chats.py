@@ -1,0 +1,178 @@
+"""Which chats are open: told by jupyterlab-chat's chat manager."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import anyio.lowlevel
+from jupyter_server.utils import ensure_async
+
+from jupyter_ai_personas.chat.markdown import code
+from jupyter_ai_personas.runtime import ChatRuntime, Runtime
+
+if TYPE_CHECKING:
+    from jupyter_ai_personas.chat.document import DocumentChat
+
+__all__ = ["ChatObserver"]
+
+SESSION_EVENTS = "https://schema.jupyter.org/jupyter_collaboration/session/v1"
+"""The events of jupyter-collaboration that tell of saves."""
+
+SAVE_SECONDS = 1.0
+"""How long a save may take from reading the document to telling that it is done."""
+
+LOOP_TURNS = 100
+"""How often the event loop may turn before the chat manager must be among the settings."""
+
+
+class ChatObserver:
+    """Opens a :class:`ChatRuntime` for each document that the chat manager opens, once."""
+
+    def __init__(self, runtime: Runtime, *, log: logging.Logger) -> None:
+        self._runtime = runtime
+        self._log = log
+        self._open: dict[int, tuple[Any, ChatRuntime]] = {}
+        self._manager: Any = None
+        self._settings: Mapping[str, Any] = {}
+
+    async def observe(self, settings: Mapping[str, Any]) -> bool:
+        """Begin to observe; return whether there is a chat manager to observe."""
+        self._settings = settings
+        for _ in range(LOOP_TURNS):
+            self._manager = settings.get("chat_manager")
+            if self._manager is not None:
+                break
+            await anyio.lowlevel.checkpoint()
+        else:
+            self._log.warning(
+                "jupyterlab-chat is not enabled, so there are no chats for personas to join. "
+                "Run `pip install 'jupyter_ai_personas[lab]'` and restart the server."
+            )
+            return False
+        self._manager.observe_chats(self._on_event)
+        event_logger = settings.get("event_logger")
+        if event_logger is not None:
+            event_logger.add_listener(schema_id=SESSION_EVENTS, listener=self._on_session_event)
+        for document in list(settings.get("chats_by_id", {}).values()):
+            await self._opened(document)
+        return True
+
+    async def _on_event(self, logger: Any, schema_id: str, data: dict[str, Any]) -> None:
+        action = data.get("action")
+        # `opened` comes once a client, and again when one reconnects.
+        if action in ("opened", "client_connected"):
+            document = self._manager.get(data.get("chat_id"))
+            if document is not None:
+                await self._opened(document)
+        elif action in ("closed", "deleted"):
+            self._closed(str(data.get("path")))
+
+    async def _on_session_event(self, logger: Any, schema_id: str, data: dict[str, Any]) -> None:
+        if data.get("action") != "save":
+            return
+        delay = self._settings.get("collaborative_document_save_delay")
+        for document, served in self._open.values():
+            if document.room_id == data.get("room"):
+                # A save may have read the document a moment before it waited for the disk.
+                served.document_saved(delay=max(delay or 0.0, SAVE_SECONDS))
+
+    async def _opened(self, document: Any) -> None:
+        if id(document) in self._open:
+            return
+        if not hasattr(document, "ymessages"):
+            self._log.warning(
+                "Chat %s is not collaborative, so personas cannot join it. Run `pip install "
+                "'jupyter_ai_personas[lab]'`, or enable real-time collaboration.",
+                document.get_path(),
+            )
+            return
+        from jupyter_ai_personas.chat.document import DocumentChat
+
+        chat = DocumentChat(document, log=self._log, clock=time.monotonic)
+        # The document is held, so that its identity is not another's.
+        served = self._runtime.open_chat(chat)
+        self._open[id(document)] = document, served
+        self._log.debug("Personas joined chat %s", chat.path)
+        await self._compare_with_file(chat, served)
+
+    async def _compare_with_file(self, chat: DocumentChat, served: ChatRuntime) -> None:
+        """Save the messages that were lost on the way from the file, or the file, if it is none."""
+        path, root = chat.path, self._runtime.settings.root_dir
+        try:
+            # Straight from the disk where it is there: the manager costs ten times as much.
+            read = await asyncio.to_thread(_read, Path(root) / path.strip("/")) if root else None
+            if read is None:
+                manager = self._settings["contents_manager"]
+                model = await ensure_async(manager.get(path, type="file", format="text"))
+                content = model["content"]
+                read = content, await asyncio.to_thread(_messages_of, content)
+            content, saved = read
+            if saved is None:
+                await self._keep_what_is_no_chat(path, content, served)
+            else:
+                chat.mend(saved)
+                ids = {raw.get("id") for raw in saved if isinstance(raw, dict)}
+                served.kept.note_unsaved({id_ for id_ in ids if isinstance(id_, str)})
+        except Exception:
+            self._log.exception("Chat %s could not be compared with its file", path)
+
+    async def _keep_what_is_no_chat(self, path: str, content: str, served: ChatRuntime) -> None:
+        """Copy a file that is not JSON: the chat opens empty, and its first save overwrites it."""
+        copy = f"{path}.invalid"
+        model = {"type": "file", "format": "text", "content": content}
+        await ensure_async(self._settings["contents_manager"].save(model, copy))
+        self._log.warning("Chat %s is not JSON; its content is kept in %s", path, copy)
+        served.notify(
+            f"The file of this chat could not be read, since it is not JSON. This chat begins "
+            f"empty; what the file held is kept beside it, in {code(copy.rpartition('/')[2])}.",
+            reply_to="",
+        )
+
+    async def save(self) -> None:
+        """Save the documents that changed since their last save, as far as personas know.
+
+        The collaboration extension does not save when the server stops.
+        """
+        manager = self._settings["contents_manager"]
+        for document, served in list(self._open.values()):
+            if served.unsaved:
+                model = {"type": "file", "format": "text", "content": document.get()}
+                try:
+                    await ensure_async(manager.save(model, document.get_path()))
+                except Exception:
+                    # The ledger has it all, and puts it back when the chat is opened again.
+                    self._log.exception("Chat %s could not be saved", document.get_path())
+                else:
+                    served.document_saved(delay=0)
+
+    def _closed(self, path: str) -> None:
+        for key, (document, served) in list(self._open.items()):
+            if document.get_path() == path:
+                del self._open[key]
+                self._runtime.close_chat(served)
+
+
+def _read(file: Path) -> tuple[str, list[Any] | None] | None:
+    """Return what is in ``file`` and :func:`_messages_of` it, or ``None``: it cannot be read."""
+    try:
+        content = file.read_bytes().decode()
+    except (OSError, ValueError):
+        return None
+    return content, _messages_of(content)
+
+
+def _messages_of(content: str) -> list[Any] | None:
+    """Return what a chat's file lists as messages, or ``None`` if it is no JSON."""
+    try:
+        saved = json.loads(content.strip() or "{}")
+    except (ValueError, RecursionError):
+        return None
+    messages = saved.get("messages") if isinstance(saved, dict) else None
+    return messages if isinstance(messages, list) else []

@@ -1,0 +1,35 @@
+"""The extension as the server would configure it, without a server."""
+
+from __future__ import annotations
+
+import logging
+
+from jupyter_server.serverapp import ServerApp
+from traitlets import TraitError
+
+from jupyter_ai_personas.errors import ConfigurationError
+from jupyter_ai_personas.server.extension import AiExtension
+
+__all__ = ["configured_extension"]
+
+
+def configured_extension(log: logging.Logger) -> AiExtension:
+    """Read the configuration files that the server reads.
+
+    Nothing is started, written or imported from plug-ins. The extension's ``serverapp`` knows which
+    server extensions are enabled (``jpserver_extensions``), and
+    :meth:`AiExtension.initialize_settings` makes ``runtime``, which does not run. ``log`` gets what
+    the server would log of this, unknown settings among it.
+
+    Raises:
+        ConfigurationError: a setting has a value that it cannot have.
+    """
+    server = ServerApp(log=log)
+    try:
+        server.load_config_file()
+        server.find_server_extensions()
+        extension = AiExtension(parent=server, log=log)
+        extension._link_jupyter_server_extension(server)
+    except TraitError as error:
+        raise ConfigurationError(" ".join(str(error).split())) from error
+    return extension

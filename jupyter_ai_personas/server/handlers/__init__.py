@@ -1,0 +1,19 @@
+"""The routes below ``/api/ai/``, one file a resource."""
+
+from typing import Any
+
+from jupyter_ai_personas.server.handlers.avatars import AvatarHandler
+from jupyter_ai_personas.server.handlers.cancel import CancelHandler
+from jupyter_ai_personas.server.handlers.message import MessageHandler
+from jupyter_ai_personas.server.handlers.model_providers import ModelProvidersHandler
+from jupyter_ai_personas.server.handlers.personas import PersonasHandler
+
+__all__ = ["HANDLERS"]
+
+HANDLERS: list[tuple[str, type[Any]]] = [
+    (r"/api/ai/personas", PersonasHandler),
+    (r"/api/ai/personas/cancel", CancelHandler),
+    (r"/api/ai/model_providers", ModelProvidersHandler),
+    (r"/api/ai/avatars/([^/]+)", AvatarHandler),
+    (r"/api/ai/message/([^/]+)", MessageHandler),
+]

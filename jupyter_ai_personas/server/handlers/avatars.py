@@ -1,0 +1,53 @@
+"""``GET avatars/<persona id>``: the image."""
+
+from __future__ import annotations
+
+import mimetypes
+from pathlib import Path
+
+import anyio.to_thread
+from jupyter_server.auth.decorator import authorized
+from tornado import web
+from tornado.web import HTTPError
+
+from jupyter_ai_personas.server.handlers.base import BaseHandler
+
+__all__ = ["AvatarHandler"]
+
+MAX_AVATAR = 1_000_000
+
+
+class AvatarHandler(BaseHandler):
+    """Serves the image that a persona's package contains; no path comes from the request."""
+
+    @web.authenticated
+    @authorized
+    async def get(self, persona_id: str) -> None:
+        """Answer the image."""
+        runtime = await self.loaded()
+        persona = runtime.personas.personas.get(persona_id)
+        avatar = persona.avatar if persona is not None else None
+        if avatar is None:
+            raise HTTPError(404, "There is no such persona, or it has no avatar.")
+        kind = mimetypes.guess_type(avatar.name)[0] or ""
+        if not kind.startswith("image/"):
+            raise HTTPError(404, "The persona's avatar is no image.")
+        try:
+            image = await anyio.to_thread.run_sync(_read, avatar)
+        except OSError:
+            raise HTTPError(404, "The persona's avatar cannot be read.") from None
+        if len(image) > MAX_AVATAR:
+            raise HTTPError(404, f"The persona's avatar is larger than {MAX_AVATAR:,} bytes.")
+        self.set_header("Cache-Control", "private, max-age=3600")
+        # An SVG may hold scripts; as an image it runs none, opened by itself it must not either.
+        self.set_header("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'")
+        self.set_header("X-Content-Type-Options", "nosniff")
+        self.finish(image, set_content_type=kind)
+
+
+def _read(avatar: Path) -> bytes:
+    """Return the file's first bytes, one more than may be, unless it has become a link."""
+    if avatar.resolve() != avatar or not avatar.is_file():
+        raise FileNotFoundError(avatar.name)
+    with avatar.open("rb") as file:
+        return file.read(MAX_AVATAR + 1)

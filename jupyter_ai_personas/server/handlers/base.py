@@ -1,0 +1,77 @@
+"""What the handlers share: the runtime, bounded JSON input, JSON errors."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import anyio
+from jupyter_server.base.handlers import APIHandler
+from tornado.web import HTTPError
+
+from jupyter_ai_personas.errors import ChatNotOpenError, PersonasError, UnknownPersonaError
+from jupyter_ai_personas.redaction import for_people
+from jupyter_ai_personas.runtime import Runtime
+
+__all__ = ["BaseHandler"]
+
+LOAD_SECONDS = 60.0
+MAX_BODY = 1_000_000
+
+
+class BaseHandler(APIHandler):
+    """A handler below ``/api/ai/``; errors are ``{"message": …}`` with a fitting status."""
+
+    auth_resource = "jupyter_ai_personas"
+
+    @property
+    def runtime(self) -> Runtime:
+        """The runtime of this server."""
+        runtime: Runtime = self.settings["jupyter_ai_personas_runtime"]
+        return runtime
+
+    async def prepare(self, **options: Any) -> None:
+        """Refuse a body that is too long for any of these routes, read or not."""
+        # Whoever may not come in is told that, and nothing else, first.
+        await super().prepare(**options)
+        if len(self.request.body) > MAX_BODY and self.current_user:
+            raise HTTPError(413, f"The request is longer than {MAX_BODY:,} bytes.")
+
+    async def loaded(self) -> Runtime:
+        """Return the runtime once plug-ins are imported; 503 if that takes too long."""
+        self.runtime.wanted.set()
+        with anyio.move_on_after(LOAD_SECONDS):
+            await self.runtime.loaded.wait()
+            return self.runtime
+        raise HTTPError(503, "Personas are still being loaded. Try again in a minute.")
+
+    def json_body(self) -> dict[str, Any]:
+        """Return the request's JSON object; 400 says what is wrong with it."""
+        try:
+            body = json.loads(self.request.body or b"null")
+        except (ValueError, RecursionError):
+            raise HTTPError(400, "The body is not JSON.") from None
+        if not isinstance(body, dict):
+            raise HTTPError(400, "The body must be a JSON object.")
+        return body
+
+    def log_exception(self, typ: Any, value: Any, tb: Any) -> None:
+        """Leave our own errors out of the log: they say what the caller did wrong."""
+        if not isinstance(value, PersonasError):
+            super().log_exception(typ, value, tb)
+
+    def write_error(self, status_code: int, **kwargs: Any) -> None:
+        """Answer ``{"message": …}``, without a traceback."""
+        error = kwargs.get("exc_info", (None, None, None))[1]
+        if isinstance(error, HTTPError):
+            message = error.log_message or error.reason or self._reason
+            if error.args:
+                message = str(message) % error.args
+        elif isinstance(error, PersonasError):
+            message = for_people(str(error))
+            missing = isinstance(error, UnknownPersonaError | ChatNotOpenError)
+            self.set_status(404 if missing else 400)
+        else:
+            message = "Something failed here; the server's log says what."
+        self.set_header("Content-Type", "application/json")
+        self.finish(json.dumps({"message": message or "The request failed."}))

@@ -1,0 +1,71 @@
+"""``POST message/<persona name>``: one message, one answer, no chat."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import anyio
+from jupyter_server.auth.decorator import authorized
+from tornado import web
+from tornado.web import HTTPError
+
+from jupyter_ai_personas.chat import WatchedChat
+from jupyter_ai_personas.server.handlers.base import BaseHandler
+
+__all__ = ["MessageHandler"]
+
+MAX_MESSAGE = 200_000
+LINES = "application/x-ndjson"
+
+
+class MessageHandler(BaseHandler):
+    """Asks a persona in a chat of its own that leaves no file."""
+
+    def initialize(self) -> None:
+        """Prepare for a client that goes away."""
+        self._scope = anyio.CancelScope()
+
+    def on_connection_close(self) -> None:
+        """End the turn: nobody is there to read what it says."""
+        self._scope.cancel()
+
+    @web.authenticated
+    @authorized
+    async def post(self, name: str) -> None:
+        """Take ``{"message": …}``, answer ``{"response": …}``.
+
+        Who accepts ``application/x-ndjson`` gets the reply while it grows, in lines:
+        ``{"text": …}`` with more of it, at last ``{"response": …}`` with all of it, or
+        ``{"message": …}`` that says why it failed.
+        """
+        message = self.json_body().get("message")
+        if not isinstance(message, str) or not message.strip():
+            raise HTTPError(400, 'Send `{"message": "your question"}`.')
+        if len(message) > MAX_MESSAGE:
+            raise HTTPError(413, f"The message is longer than {MAX_MESSAGE:,} characters.")
+        runtime = await self.loaded()
+        persona = runtime.personas.find(name)
+        chat = None
+        if LINES in self.request.headers.get("Accept", ""):
+            chat = WatchedChat(lambda text: self._send({"text": text}))
+            self.set_header("Content-Type", LINES)
+            self.flush()  # Somebody is there to answer.
+        answer = None
+        with self._scope:
+            sender = self.current_user.username
+            answer = await runtime.one_shot(persona.id, message, sender=sender, chat=chat)
+        if answer is None:
+            return  # nobody waits any more
+        if chat is not None:
+            failed = chat.failure or answer.text
+            self._send({"message": failed} if answer.failed else {"response": answer.text})
+            self.finish(set_content_type=LINES)
+        elif answer.failed:
+            raise HTTPError(502, "%s", answer.text)
+        else:
+            self.finish(json.dumps({"response": answer.text}))
+
+    def _send(self, line: dict[str, Any]) -> None:
+        self.write(json.dumps(line) + "\n")
+        self.flush()

@@ -1,0 +1,139 @@
+"""What operators can watch: Prometheus metrics, on the server's own ``/metrics``."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+from prometheus_client import REGISTRY, CollectorRegistry, Counter, Histogram
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
+
+from jupyter_ai_personas.runtime import ActiveTurn, Outcome, Runtime
+
+__all__ = ["PrometheusMetrics"]
+
+_PREFIX = "jupyter_ai_personas"
+_SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 900)
+
+
+class PrometheusMetrics(Collector):
+    """Counts turns, and reads the runtime's own numbers when somebody asks for them.
+
+    Nothing is computed for a metric between two scrapes but what a turn itself counts.
+    """
+
+    def __init__(self) -> None:
+        # A registry of its own: a second server in one process does not find the names taken.
+        self._counted = CollectorRegistry()
+        self._turns = Counter(
+            f"{_PREFIX}_turns",
+            "Turns that ended, by the final state of the reply.",
+            ["state"],
+            registry=self._counted,
+        )
+        self._first_text = Histogram(
+            f"{_PREFIX}_turn_first_text_seconds",
+            "Time from the acceptance of a turn to the first text of its reply.",
+            buckets=_SECONDS,
+            registry=self._counted,
+        )
+        self._duration = Histogram(
+            f"{_PREFIX}_turn_duration_seconds",
+            "Time from the acceptance of a turn to its end, waiting included.",
+            buckets=_SECONDS,
+            registry=self._counted,
+        )
+        self._tokens = Counter(
+            f"{_PREFIX}_model_tokens",
+            "Tokens that models read and wrote, as far as their vendors tell.",
+            ["model", "direction"],
+            registry=self._counted,
+        )
+        self._model_duration = Histogram(
+            f"{_PREFIX}_model_duration_seconds",
+            "Time that turns took which a model answered, by model, waiting excluded.",
+            ["model"],
+            buckets=_SECONDS,
+            registry=self._counted,
+        )
+        self._runtime: Runtime | None = None
+
+    # -- what the runtime tells ---------------------------------------------------------------
+
+    def first_text(self, turn: ActiveTurn) -> None:
+        """A turn's first text came."""
+        self._first_text.observe(_since(turn))
+
+    def ended(self, turn: ActiveTurn, outcome: Outcome) -> None:
+        """A turn ended."""
+        self._turns.labels(outcome.state).inc()
+        self._duration.observe(_since(turn))
+        usage = turn.replies.usage
+        if (model := usage.get("model")) is None:
+            return
+        self._model_duration.labels(model).observe(turn.replies.seconds)
+        for direction in ("input", "output"):
+            if tokens := usage.get(f"{direction}_tokens"):
+                self._tokens.labels(model, direction).inc(tokens)
+
+    # -- what Prometheus asks -----------------------------------------------------------------
+
+    def publish(self, runtime: Runtime) -> None:
+        """Show these metrics and the numbers of ``runtime`` on ``/metrics``."""
+        self._runtime = runtime
+        REGISTRY.register(self)
+
+    def withdraw(self) -> None:
+        """Show them no longer."""
+        if self._runtime is not None:
+            self._runtime = None
+            REGISTRY.unregister(self)
+
+    def describe(self) -> list[Metric]:
+        """Return nothing: registering must not collect from a runtime that does not run yet."""
+        return []
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield all metrics as they stand."""
+        yield from self._counted.collect()
+        if self._runtime is not None:
+            yield from _read(self._runtime)
+
+
+def _since(turn: ActiveTurn) -> float:
+    # The clock of the machine may have been set back.
+    return max(0.0, time.time() - turn.accepted_at)
+
+
+def _read(runtime: Runtime) -> Iterator[Metric]:
+    phases = [turn.phase for chat in runtime.chats for turn in chat.turns.values()]
+    for name, text, value in (
+        ("chats_open", "Chats that personas have joined.", len(runtime.chats)),
+        ("turns_queued", "Turns that wait for an earlier one.", phases.count("queued")),
+        ("turns_running", "Turns that run.", phases.count("running")),
+    ):
+        yield GaugeMetricFamily(f"{_PREFIX}_{name}", text, value)
+    yield CounterMetricFamily(
+        f"{_PREFIX}_host_blocks",
+        "How often a persona was found to block its own event loop.",
+        runtime.hosts.blocks,
+    )
+    pacer = getattr(runtime, "pacer", None)
+    if pacer is None:  # the runtime has not begun
+        return
+    yield CounterMetricFamily(
+        f"{_PREFIX}_flushes", "Transactions that wrote replies.", pacer.flushes
+    )
+    yield CounterMetricFamily(
+        f"{_PREFIX}_written_bytes",
+        "Bytes of text (UTF-8) that these transactions wrote.",
+        pacer.bytes_written,
+    )
+    yield GaugeMetricFamily(
+        f"{_PREFIX}_flush_stretch_ratio",
+        "How much longer than usual replies pause between transactions; above 1 the server is "
+        "saturated.",
+        pacer.stretch,
+    )

@@ -1,0 +1,70 @@
+"""``POST message/<persona>`` for who wants to see the reply grow."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from support.plugin import make_plugin
+from support.server import JupyterServer
+
+pytestmark = pytest.mark.server
+
+PERSONA = """
+from jupyter_ai_personas import BasePersona, PersonaDefaults
+
+class Echo(BasePersona):
+    defaults = PersonaDefaults(name="Echo")
+
+    async def process_message(self, message):
+        await self.stream_message(word + " " for word in message.body.split())
+        if "fail" in message.body:
+            raise ValueError("no")
+        self.send_message("That was it.")
+"""
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[JupyterServer]:
+    plugin = make_plugin(
+        tmp_path_factory.mktemp("plugin"),
+        "lines_plugin",
+        {"__init__.py": PERSONA},
+        {"jupyter_ai.personas": {"echo": "lines_plugin:Echo"}},
+    )
+    async with JupyterServer(tmp_path_factory.mktemp("server"), pythonpath=[plugin]) as server:
+        yield server
+
+
+async def ask(server: JupyterServer, persona: str, message: str) -> tuple[int, list[Any]]:
+    response = await server.request(
+        "POST",
+        f"/api/ai/message/{persona}",
+        json={"message": message},
+        headers={"Accept": "application/x-ndjson"},
+    )
+    return response.status_code, [json.loads(line) for line in response.text.splitlines()]
+
+
+async def test_the_pieces_and_then_all_of_the_reply(server: JupyterServer) -> None:
+    status, lines = await ask(server, "Echo", "one two")
+    assert status == 200
+    *pieces, last = lines
+    assert "".join(piece["text"] for piece in pieces) == "one two \n\nThat was it."
+    assert last == {"response": "one two \n\nThat was it."}
+
+
+async def test_a_failure_is_the_last_line(server: JupyterServer) -> None:
+    status, lines = await ask(server, "Echo", "please fail")
+    assert status == 200
+    assert "".join(line.get("text", "") for line in lines).startswith("please fail")
+    assert list(lines[-1]) == ["message"]
+    assert "please fail" not in lines[-1]["message"]
+
+
+async def test_who_is_not_there_is_told_before_any_line(server: JupyterServer) -> None:
+    status, (told,) = await ask(server, "Eco", "hi")
+    assert (status, told) == (404, {"message": "There is no persona `Eco`. Did you mean `Echo`?"})
