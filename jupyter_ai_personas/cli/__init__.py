@@ -1,0 +1,47 @@
+"""``jupyter ai-personas``: what is installed, and what is wrong with it.
+
+Everything heavy is imported by the command that needs it: ``--help`` must answer at once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+__all__ = ["main"]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return the exit code; ``arguments`` default to ``sys.argv``."""
+    options = _parser().parse_args(arguments)
+    if options.command == "doctor":
+        from jupyter_ai_personas.cli.doctor import doctor
+
+        return doctor(as_json=options.json)
+    from jupyter_ai_personas.cli.listing import list_models, list_personas
+    from jupyter_ai_personas.errors import PersonasError
+
+    show = list_personas if options.command == "list" else list_models
+    try:
+        return show(as_json=options.json)
+    except PersonasError as error:
+        print(error, file=sys.stderr)
+        return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="jupyter ai-personas",
+        description="AI personas in Jupyter's collaborative chat: what is installed here, with "
+        "the configuration that a server of yours would read.",
+    )
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    for name, text in (
+        ("list", "the personas, with the model that each uses"),
+        ("models", "the model providers, their models, and what some lack"),
+        ("doctor", "check everything; say how to mend what is broken (exit code 1)"),
+    ):
+        command = commands.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.")
+        command.add_argument("--json", action="store_true", help="print JSON, for scripts")
+    return parser

@@ -1,0 +1,236 @@
+"""``doctor``: looks at everything that personas need, and says how to mend what is broken."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import platform
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from importlib.util import find_spec
+from itertools import groupby
+from typing import TYPE_CHECKING, Any, Literal
+
+import importlib_metadata
+from packaging.requirements import Requirement
+
+from jupyter_ai_personas.cli.installation import LogKeeper, load_runtime, read_extension
+from jupyter_ai_personas.discovery import Broken
+from jupyter_ai_personas.errors import ConfigurationError, PersonasError
+
+if TYPE_CHECKING:
+    from jupyter_ai_personas.providers import ModelReference, ModelRegistry
+    from jupyter_ai_personas.runtime import Runtime
+    from jupyter_ai_personas.server import AiExtension
+
+__all__ = ["doctor"]
+
+_OWN = "jupyter_ai_personas"
+_CHAT_EXTENSIONS = ("jupyterlab_chat", "jupyter_server_ydoc", "jupyter_server_fileid")
+_SIGNS = {"ok": "  ok  ", "note": "  --  ", "broken": "  !!  "}
+
+State = Literal["ok", "note", "broken"]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was looked at; ``fix`` says what to do about it."""
+
+    section: str
+    state: State
+    text: str
+    fix: str = ""
+
+
+def doctor(*, as_json: bool) -> int:
+    """Print what was found; return 1 if something is broken, else 0."""
+    findings = list(_examine())
+    broken = [finding for finding in findings if finding.state == "broken"]
+    if as_json:
+        report = {"ok": not broken, "findings": [dataclasses.asdict(f) for f in findings]}
+        print(json.dumps(report, indent=2, ensure_ascii=False))
+    else:
+        for section, group in groupby(findings, key=lambda finding: finding.section):
+            print(section)
+            for finding in group:
+                print(f"{_SIGNS[finding.state]}{finding.text}")
+                if finding.fix:
+                    print(f"      fix: {finding.fix}")
+        print(f"\n{len(broken)} broken: see the lines with !!" if broken else "\nAll is well.")
+    return 1 if broken else 0
+
+
+def _examine() -> Iterator[Finding]:
+    yield from _environment()
+    keeper = LogKeeper()
+    try:
+        extension = read_extension(keeper)
+        yield from _extensions(extension)
+        yield from _logged("Configuration", keeper, at_least="broken")
+        runtime = load_runtime(extension)
+    except ConfigurationError as error:
+        yield Finding("Configuration", "broken", str(error), "Mend that first, then run this again")
+        return
+    yield from _settings(runtime)
+    yield from _logged("Plug-ins", keeper, at_least="note")
+    yield from _personas(runtime)
+    yield from _providers(runtime.models)
+    yield _default_model(runtime.models)
+
+
+def _logged(section: str, keeper: LogKeeper, *, at_least: State) -> Iterator[Finding]:
+    for line in dict.fromkeys(keeper.kept):  # what one file says is logged by each reader of it
+        yield Finding(section, "broken" if line.grave else at_least, line.text)
+    keeper.kept.clear()
+
+
+# -- what it runs on -----------------------------------------------------------------------------
+
+
+def _environment() -> Iterator[Finding]:
+    section = "Environment"
+    yield Finding(section, "ok", f"Python {platform.python_version()} ({sys.executable})")
+    yield Finding(section, "ok", f"{_OWN} {importlib_metadata.version(_OWN)}")
+    for line in importlib_metadata.requires(_OWN) or []:
+        requirement = Requirement(line)
+        needed = requirement.marker is None or requirement.marker.evaluate()
+        if not needed and not (
+            requirement.marker and requirement.marker.evaluate({"extra": "lab"})
+        ):
+            continue
+        wanted = f"{requirement.name}{requirement.specifier}"
+        try:
+            version = importlib_metadata.version(requirement.name)
+        except importlib_metadata.PackageNotFoundError:
+            if needed:
+                fix = f"Run `pip install '{wanted}'`"
+                yield Finding(section, "broken", f"{requirement.name} is missing", fix)
+            else:
+                text = f"{requirement.name} is not installed: no chats for personas to join"
+                yield Finding(section, "note", text, f"Run `pip install '{_OWN}[lab]'`")
+            continue
+        if requirement.specifier.contains(version, prereleases=True):
+            yield Finding(section, "ok", f"{requirement.name} {version}")
+        else:
+            text = f"{requirement.name} {version} does not fit: {wanted} is needed"
+            yield Finding(section, "broken", text, f"Run `pip install '{wanted}'`")
+
+
+def _extensions(extension: AiExtension) -> Iterator[Finding]:
+    section = "Server extensions"
+    server: Any = extension.serverapp
+    enabled = server.jpserver_extensions
+    for name in (_OWN, *_CHAT_EXTENSIONS):
+        if enabled.get(name):
+            yield Finding(section, "ok", f"{name} is enabled")
+        elif find_spec(name) is not None:
+            fix = f"Run `jupyter server extension enable {name}`"
+            yield Finding(section, "broken", f"{name} is not enabled", fix)
+    if server.config.get("YDocExtension", {}).get("disable_rtc"):
+        text = "real-time collaboration is off, so personas cannot join chats"
+        yield Finding(section, "broken", text, "Remove `c.YDocExtension.disable_rtc`")
+
+
+# -- what the operator set -----------------------------------------------------------------------
+
+
+def _settings(runtime: Runtime) -> Iterator[Finding]:
+    settings, models = runtime.settings, runtime.models
+    names: dict[str, Iterable[str]] = {
+        "default_persona": [settings.default_persona] if settings.default_persona else [],
+        "models": settings.models,
+        "persona_config": settings.persona_config,
+    }
+    references: dict[str, Iterable[str]] = {
+        "models": settings.models.values(),
+        "model_aliases": models.settings.aliases.values(),
+        "fallback_models": models.settings.fallbacks,
+    }
+    yield from _each(names, runtime.personas.find)
+    yield from _each(references, models.resolve)
+
+
+def _each(settings: dict[str, Iterable[str]], find: Callable[[str], Any]) -> Iterator[Finding]:
+    for trait, values in settings.items():
+        for value in values:
+            try:
+                find(value)
+            except PersonasError as error:
+                fix = f"Change `c.AiExtension.{trait}`"
+                yield Finding("Configuration", "broken", str(error), fix)
+
+
+# -- what is installed ---------------------------------------------------------------------------
+
+
+def _broken(section: str, entry: Broken) -> Finding:
+    text = f"{entry.name} ({entry.value}, from {entry.distribution}): {entry.error}"
+    return Finding(section, "broken", text, entry.fix)
+
+
+def _personas(runtime: Runtime) -> Iterator[Finding]:
+    section = "Personas"
+    for persona in runtime.personas.personas.values():
+        about = f"{persona.name} (@{persona.mention_name}, from {persona.source})"
+        if (failure := runtime.personas.try_out(persona)) is not None:
+            yield _broken(section, failure)
+            continue
+        model, problem = runtime.model_of(persona)
+        if model is not None:
+            problem = _why_not(runtime.models, runtime.models.resolve(model, chat=True))
+        if problem:
+            yield Finding(section, "broken", f"{about} has no model that can answer", problem)
+        else:
+            yield Finding(section, "ok", f"{about} uses {model}")
+    for entry in runtime.personas.broken:
+        yield _broken(section, entry)
+
+
+def _providers(models: ModelRegistry) -> Iterator[Finding]:
+    section = "Model providers"
+    for info in models.infos():
+        if not info.available:
+            yield Finding(section, "note", f"{info.id} is not ready: {info.problem}")
+            continue
+        provider: Any = models.providers[info.id]
+        strategy = provider.auth_strategy
+        if getattr(strategy, "type", None) == "aws" and not models.credentials.present(strategy):
+            text = f"{info.id} may be ready: no AWS credentials are seen, boto3 may find a role's"
+            yield Finding(section, "note", text)
+            continue
+        package = provider.__module__.partition(".")[0]
+        model = next((name for name in info.models if name != "*"), None)
+        # A package's author wants to know whether its class can be built; what ships with us is
+        # known to, and vendors' classes look for accounts that nobody here may have.
+        if model is not None and package != _OWN:
+            problem = _why_not(models, models.resolve(f"{info.id}:{model}"))
+            if problem:
+                fix = f"Set what it asks for, or fix, upgrade or uninstall `{package}`"
+                yield Finding(section, "broken", f"{info.id}: {problem}", fix)
+                continue
+        yield Finding(
+            section, "ok", f"{info.id} is ready" + ("" if info.chat else " (magics only)")
+        )
+    for entry in models.broken:
+        yield _broken(section, entry)
+
+
+def _default_model(models: ModelRegistry) -> Finding:
+    section = "Default model"
+    try:
+        reference, why = models.default(chat=True)
+    except PersonasError as error:
+        return Finding(section, "broken", "there is none", str(error))
+    if problem := _why_not(models, reference):
+        return Finding(section, "broken", f"{reference} ({why}) cannot answer", problem)
+    return Finding(section, "ok", f"{reference} ({why})")
+
+
+def _why_not(models: ModelRegistry, reference: ModelReference) -> str:
+    """Return why the model cannot be built here, or nothing; no network is used."""
+    try:
+        models.build(reference)
+    except PersonasError as error:
+        return str(error)
+    return ""

@@ -1,0 +1,66 @@
+"""What the server would find: personas and models, with the operator's configuration."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from jupyter_ai_personas.discovery import Broken
+
+if TYPE_CHECKING:
+    from jupyter_ai_personas.runtime import Runtime
+    from jupyter_ai_personas.server import AiExtension
+
+__all__ = ["LogKeeper", "load_runtime", "read_extension"]
+
+
+@dataclass(frozen=True, slots=True)
+class Logged:
+    """A line of the log; ``grave`` from the level ``ERROR`` on."""
+
+    text: str
+    grave: bool
+
+
+class LogKeeper(logging.Handler):
+    """Keeps warnings and errors, but for broken entry points: those are kept as data anyway."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.kept: list[Logged] = []
+        self.logger = logging.Logger("jupyter-ai-personas")
+        self.logger.addHandler(self)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keep ``record`` as one line."""
+        arguments = record.args if isinstance(record.args, tuple) else ()
+        if any(isinstance(argument, Broken) for argument in arguments):
+            return
+        text = " ".join(record.getMessage().split())
+        if record.exc_info and record.exc_info[1] is not None:
+            text += f" ({type(record.exc_info[1]).__name__}: {record.exc_info[1]})"
+        self.kept.append(Logged(text, record.levelno >= logging.ERROR))
+
+
+def read_extension(keeper: LogKeeper) -> AiExtension:
+    """Return the extension with the operator's configuration.
+
+    Raises:
+        ConfigurationError: a setting cannot work.
+    """
+    from jupyter_ai_personas.server.configured import configured_extension
+
+    return configured_extension(keeper.logger)
+
+
+def load_runtime(extension: AiExtension) -> Runtime:
+    """Import what is installed, for seconds, and return the runtime, which does not run.
+
+    Raises:
+        ConfigurationError: a setting cannot work.
+    """
+    extension.initialize_settings()
+    extension.runtime.personas.load()
+    extension.runtime.models.load()
+    return extension.runtime

@@ -1,0 +1,109 @@
+"""What a prompt can name of a notebook: variables, and cells' inputs, outputs and errors."""
+
+from __future__ import annotations
+
+import traceback
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import IPython
+
+from ..errors import MagicsError
+from .interpolation import CELL_REFERENCE
+
+__all__ = ["Cells"]
+
+_MOST_ERRORS = 100
+_MOST_CHARS = 20_000  # of a traceback
+_IPYTHON = str(Path(IPython.__file__).parent)
+
+
+class Cells(Mapping[str, str]):
+    """Maps ``x``, ``In[3]``, ``Out[2]`` and ``Err[5]`` to text, as :func:`interpolate` wants.
+
+    A cell always counts as contained; looking it up raises :class:`MagicsError` when it has none
+    of what is asked. Errors are those that :meth:`record` was given, the newest hundred.
+    """
+
+    def __init__(self, shell: Any) -> None:
+        self._shell = shell
+        self._errors: OrderedDict[int, str] = OrderedDict()
+
+    def record(self, result: Any) -> None:
+        """Remember how a cell failed: IPython's callback after each, with its result."""
+        error = result.error_before_exec or result.error_in_exec
+        ours = isinstance(error, MagicsError | KeyboardInterrupt)
+        if error is not None and not ours and result.execution_count is not None:
+            self._errors[result.execution_count] = self._traceback_text(error)
+            self._errors.move_to_end(result.execution_count)
+            if len(self._errors) > _MOST_ERRORS:
+                self._errors.popitem(last=False)
+
+    def last_error(self) -> tuple[int, str] | None:
+        """Return the number and the traceback of the cell that failed last."""
+        return next(reversed(self._errors.items()), None)
+
+    def input(self, number: int) -> str:
+        """Return a cell's input as it was typed. Raises :class:`MagicsError`."""
+        inputs = self._shell.history_manager.input_hist_raw
+        if not 0 < number < len(inputs):
+            raise MagicsError(f"There is no `In[{number}]`: no cell with that number was run here.")
+        return str(inputs[number])
+
+    def _traceback_text(self, error: BaseException) -> str:
+        trace = _without_ipython(error.__traceback__)
+        text = "".join(traceback.format_exception(type(error), error, trace)).strip()
+        # A cell's file is a temporary one, whose name tells nothing.
+        for file in {frame.f_code.co_filename for frame, _ in traceback.walk_tb(trace)}:
+            if (name := self._shell.compile.format_code_name(file)) is not None:
+                text = text.replace(f'File "{file}"', " ".join(name))
+        # The end of a traceback tells most.
+        return text if len(text) <= _MOST_CHARS else f"…{text[-_MOST_CHARS:]}"
+
+    def __contains__(self, name: object) -> bool:
+        if CELL_REFERENCE.fullmatch(str(name)):
+            return True
+        variables, hidden = self._shell.user_ns, self._shell.user_ns_hidden
+        # IPython puts names of its own among the person's, such as `open`, `exit` and `quit`.
+        return name in variables and not (name in hidden and hidden[name] is variables[name])
+
+    def __getitem__(self, name: str) -> str:
+        cell = CELL_REFERENCE.fullmatch(name)
+        if cell is None:
+            return _text(name, self._shell.user_ns[name])
+        number = int(cell[2])
+        if cell[1] == "In":
+            return self.input(number)
+        if cell[1] == "Out":
+            outputs = self._shell.history_manager.output_hist
+            if number not in outputs:
+                raise MagicsError(f"There is no `{name}`: that cell ended without a value.")
+            return _text(name, outputs[number])
+        if number not in self._errors:
+            raise MagicsError(f"There is no `{name}`: that cell raised nothing.")
+        return self._errors[number]
+
+    def __iter__(self) -> Iterator[str]:
+        return (name for name in self._shell.user_ns if name in self)
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+
+def _text(name: str, value: Any) -> str:
+    try:
+        return str(value)
+    except Exception as error:
+        raise MagicsError(
+            f"`{name}` cannot be inserted: its `str()` raises {type(error).__name__}: {error}"
+        ) from error
+
+
+def _without_ipython(trace: TracebackType | None) -> TracebackType | None:
+    first = trace
+    while first is not None and first.tb_frame.f_code.co_filename.startswith(_IPYTHON):
+        first = first.tb_next
+    return first or trace

@@ -1,0 +1,156 @@
+"""How a reply appears while it grows and when it is complete, in a notebook and elsewhere."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Mapping
+from typing import Any, Protocol
+from uuid import uuid4
+
+from .formats import NotInFormatError, bundle, code_of, inserted_code, preview
+
+__all__ = ["Display", "NotebookDisplay", "TextDisplay", "is_notebook", "make_display"]
+
+_INTERVAL = 0.1  # seconds
+_CHARS_A_SECOND = 200_000
+_AS_IT_COMES = ("markdown", "md", "text")
+
+
+class Display(Protocol):
+    """One reply, shown to the person."""
+
+    text: str
+    """The reply so far."""
+
+    def note(self, line: str) -> None:
+        """Show a line that is not part of the reply."""
+
+    def write(self, text: str, metadata: Mapping[str, Any]) -> None:
+        """Append to the reply; ``metadata`` goes on the output."""
+
+    def tick(self) -> None:
+        """Show what is not shown yet, if it is time; called now and then."""
+
+    def finish(self) -> str:
+        """Show the complete reply in its format, and return it: for ``code`` the code alone."""
+
+    def keep(self) -> None:
+        """Show what came of a reply that will not be completed."""
+
+
+def is_notebook(shell: Any) -> bool:
+    """Return whether the shell is that of a kernel: what it displays can be updated."""
+    return getattr(shell, "kernel", None) is not None
+
+
+def make_display(shell: Any, format: str) -> Display:
+    """Return the display that fits the shell."""
+    return NotebookDisplay(shell, format) if is_notebook(shell) else TextDisplay(format)
+
+
+class NotebookDisplay:
+    """One output of the cell, updated while the reply grows.
+
+    An update carries the whole reply, so the longer it is, the fewer there are.
+    """
+
+    def __init__(self, shell: Any, format: str) -> None:
+        self.text = ""
+        self._shell = shell
+        self._format = format
+        self._metadata: Mapping[str, Any] = {}
+        self._transient = {"display_id": uuid4().hex}
+        self._shown_text: str | None = None
+        self._next_update = 0.0
+
+    def note(self, line: str) -> None:
+        """See :meth:`Display.note`."""
+        print(line, flush=True)
+
+    def write(self, text: str, metadata: Mapping[str, Any]) -> None:
+        """See :meth:`Display.write`."""
+        self.text += text
+        self._metadata = metadata
+        self.tick()
+
+    def tick(self) -> None:
+        """See :meth:`Display.tick`."""
+        if time.monotonic() >= self._next_update:
+            self.keep()
+            seconds = _INTERVAL + len(self.text) / _CHARS_A_SECOND
+            self._next_update = time.monotonic() + seconds
+
+    def finish(self) -> str:
+        """See :meth:`Display.finish`."""
+        if self._format == "code":
+            code = code_of(self.text)
+            self._shell.set_next_input(code, replace=False)
+            self._publish(inserted_code(code))
+            return code
+        try:
+            self._publish(bundle(self._format, self.text))
+        except NotInFormatError as error:
+            self.keep()
+            print(error, file=sys.stderr)
+        return self.text
+
+    def keep(self) -> None:
+        """See :meth:`Display.keep`."""
+        if self.text and self.text != self._shown_text:
+            self._publish(preview(self._format, self.text))
+
+    def _publish(self, data: Mapping[str, Any]) -> None:
+        self._shell.display_pub.publish(
+            dict(data),
+            {"jupyter_ai": dict(self._metadata)},
+            transient=self._transient,
+            update=self._shown_text is not None,
+        )
+        self._shown_text = self.text
+
+
+class TextDisplay:
+    """Standard output, in a terminal or a script: what is printed cannot be changed again."""
+
+    def __init__(self, format: str) -> None:
+        self.text = ""
+        self._format = format
+        self._printed = 0
+
+    def note(self, line: str) -> None:
+        """See :meth:`Display.note`."""
+        print(line, flush=True)
+
+    def write(self, text: str, metadata: Mapping[str, Any]) -> None:
+        """See :meth:`Display.write`."""
+        self.text += text
+        if self._format in _AS_IT_COMES:
+            self._print_rest()
+
+    def tick(self) -> None:
+        """See :meth:`Display.tick`."""
+
+    def finish(self) -> str:
+        """See :meth:`Display.finish`."""
+        if self._format in _AS_IT_COMES:
+            self.keep()
+            return self.text
+        try:
+            shown = bundle(self._format, self.text)["text/plain"]
+        except NotInFormatError as error:
+            self.keep()
+            print(error, file=sys.stderr)
+            return self.text
+        print(shown, flush=True)
+        return str(shown) if self._format == "code" else self.text
+
+    def keep(self) -> None:
+        """See :meth:`Display.keep`."""
+        self._print_rest()
+        if self.text and not self.text.endswith("\n"):
+            print(flush=True)
+
+    def _print_rest(self) -> None:
+        print(self.text[self._printed :], end="", flush=True)
+        self._printed = len(self.text)

@@ -1,0 +1,72 @@
+"""Errors of the other rooms in words that fit a notebook: there is no chat and no operator here."""
+
+from __future__ import annotations
+
+from ..errors import (
+    MissingCredentialsError,
+    MissingPackageError,
+    ModelNotAllowedError,
+    ModelTimeoutError,
+    NoModelError,
+    PersonasError,
+    RefusedCredentialsError,
+    UnknownModelError,
+    UnknownProviderError,
+)
+
+__all__ = ["StoppedError", "explain"]
+
+
+class StoppedError(KeyboardInterrupt):
+    """Ctrl-C ended a request; what came of the reply is kept."""
+
+    def _render_traceback_(self) -> list[str]:
+        """Return what IPython shows in place of a traceback: lines of text."""
+        return [str(self)]
+
+
+def explain(error: PersonasError) -> str:
+    """Say what is wrong, and what the person at the notebook can do."""
+    match error:
+        case UnknownProviderError():
+            known = _near(error.near) or " `%ai list` shows what there is."
+            return f"There is no model provider `{error.provider_id}`.{known}"
+        case UnknownModelError():
+            where = f"Provider `{error.provider_id}` has" if error.provider_id else "There is"
+            known = _near(error.near) or f" `{_list(error.provider_id)}` shows what there is."
+            return f"{where} no model `{error.model_id}`.{known}"
+        case MissingPackageError():
+            names = " ".join(error.packages)
+            return (
+                f"Provider `{error.provider_id}` needs {_and(error.packages)}. Run `%pip install "
+                f"{names}`, then restart the kernel."
+            )
+        case MissingCredentialsError():
+            return (
+                f"Provider `{error.provider_id}` needs {_and(error.variables)}: set it in the "
+                "environment before Jupyter starts, or in `os.environ` here. It does not belong "
+                "into a notebook that others see."
+            )
+        case RefusedCredentialsError():
+            which = _and(error.variables) if error.variables else "its credentials"
+            return f"Provider `{error.provider_id}` refused the credentials. Check {which}."
+        case ModelNotAllowedError():
+            return f"`{error.reference}` is not allowed here. `%ai list` shows what is."
+        case ModelTimeoutError():
+            what = "begin" if error.first_chunk else "end"
+            return f"`{error.reference}` did not {what} its reply within {error.seconds:g} seconds."
+        case NoModelError():
+            return "There is no model. Name one: `%%ai provider:model`; `%ai list` shows them."
+    return str(error)
+
+
+def _list(provider_id: str | None) -> str:
+    return f"%ai list {provider_id}" if provider_id else "%ai list"
+
+
+def _near(near: list[str]) -> str:
+    return f" Did you mean {' or '.join(f'`{n}`' for n in near)}?" if near else ""
+
+
+def _and(names: list[str]) -> str:
+    return " and ".join(f"`{name}`" for name in names)

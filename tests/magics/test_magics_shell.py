@@ -1,0 +1,440 @@
+"""``%ai`` and ``%%ai`` in a real IPython shell, in this process."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import threading
+
+import pytest
+from support.shells import Shell
+
+from jupyter_ai_personas import __version__
+from jupyter_ai_personas.testing.openai_server import Answer, OpenAIServer
+
+
+def asked(server: OpenAIServer, request: int = -1) -> list[tuple[str, str]]:
+    """Return role and content of each message that a request carried."""
+    messages = server.requests[request].json["messages"]
+    return [(message["role"], message["content"]) for message in messages]
+
+
+# -- asking ----------------------------------------------------------------------------------------
+
+
+def test_a_chat_model_answers_the_cell(shell: Shell, loopback: OpenAIServer) -> None:
+    loopback.answer(Answer(text="It **is** prime."))
+    assert shell.run("%%ai loop:large\nis 5 prime?\n") == "It **is** prime.\n"
+    request = loopback.requests[0].json
+    assert request["model"] == "large"
+    assert request["stream"] is True
+    assert asked(loopback) == [("user", "is 5 prime?\n\nAnswer in Markdown only.")]
+
+
+def test_a_plain_llm_answers_the_cell(shell: Shell) -> None:
+    assert shell.run("%%ai my_provider:model_a\nhi") == "This is a response from model 'a'\n"
+    assert shell.run("%%ai my_provider:model_b\nhi") == "This is a response from model 'b'\n"
+
+
+def test_a_cell_that_names_no_model_asks_the_default_one(
+    shell: Shell, loopback: OpenAIServer
+) -> None:
+    shell.run("%%ai\nhi")
+    assert loopback.requests[-1].json["model"] == "small"
+    shell.run("%config AiMagics.default_model = 'loop:large'")
+    shell.run("%%ai -f text\nhi")
+    assert loopback.requests[-1].json["model"] == "large"
+    shell.run("%config AiMagics.default_model = 'my_provider:model_a'")
+    assert shell.run("%%ai\nhi") == "This is a response from model 'a'\n"
+
+
+def test_the_default_of_defaults_needs_no_key(shell: Shell) -> None:
+    shell.run("%config AiMagics.endpoints = {}")
+    shell.run("%config AiMagics.default_model = 'auto'")
+    assert "hello there" in shell.run("%%ai\nhello there")
+    assert "asks keyless:repeat (automatically" in shell.run("%ai list")
+
+
+def test_parameters_reach_the_model(shell: Shell, loopback: OpenAIServer) -> None:
+    shell.run('%%ai loop:small -m {"temperature": 0.25, "max_tokens": 7}\nhi')
+    request = loopback.requests[-1].json
+    assert request["temperature"] == 0.25
+    assert 7 in (request.get("max_tokens"), request.get("max_completion_tokens"))
+    shell.run("%config AiMagics.model_parameters = {'loop': {'temperature': 0.5}}")
+    shell.run("%%ai loop:small\nhi")
+    assert loopback.requests[-1].json["temperature"] == 0.5
+
+
+@pytest.mark.parametrize(
+    ("format", "instruction"),
+    [("code", "source code only"), ("json", "JSON only"), ("text", "hi"), ("math", "LaTeX only")],
+)
+def test_the_model_is_told_the_format(
+    shell: Shell, loopback: OpenAIServer, format: str, instruction: str
+) -> None:
+    loopback.answer(Answer(text="[1]"))
+    shell.run(f"%%ai loop:small -f {format}\nhi")
+    assert instruction in asked(loopback)[0][1]
+
+
+def test_code_is_printed_where_there_are_no_cells(shell: Shell, loopback: OpenAIServer) -> None:
+    loopback.answer(Answer(text="Sure:\n\n```python\nprint(1)\n```\n"))
+    assert shell.run("%%ai -f code\nprint one") == "print(1)\n"
+    assert shell.run("_") == "Out[2]: 'print(1)'\n"
+
+
+def test_an_image_that_a_chat_model_sends_is_the_reply(shell: Shell) -> None:
+    assert shell.run("%%ai painter:oil -f image\na gecko") == "<image/png>\n"
+    assert "data:image/png;base64,PICTURE" in shell.run("_")
+    shell.run("%%ai painter:oil -f image\nonce more")
+    shown = shell.run("from my_package.others import SHOWN\nSHOWN[-1]")
+    assert "<image/png>" in shown
+    assert "PICTURE" not in shown, "its data would fill the context of the next question"
+    printed = shell.run("%%ai painter:oil\na gecko")
+    assert "*The model sent an image, which is not shown.*" in printed
+
+
+def test_what_is_not_in_the_format_is_shown_as_it_is(shell: Shell, loopback: OpenAIServer) -> None:
+    loopback.answer(Answer(text="no json"), Answer(text='{"a": 1}'))
+    printed = shell.run("%%ai -f json\nhi")
+    assert printed.startswith("no json\n")
+    assert "not JSON" in printed
+    assert shell.run("%%ai -f json\nhi") == '{\n  "a": 1\n}\n'
+
+
+def test_the_reply_is_the_value_of_the_cell(shell: Shell, loopback: OpenAIServer) -> None:
+    loopback.answer(Answer(text="first"))
+    shell.run("%%ai\nhi")
+    assert shell.run("_.upper(), Out[1]") == "Out[2]: ('FIRST', 'first')\n"
+
+
+def test_variables_and_cells_are_inserted(shell: Shell, loopback: OpenAIServer) -> None:
+    shell.run("x = [1, 2]; open_ = 3")
+    shell.run("x * 2")
+    shell.fail("x.y")
+    shell.run(
+        r"""
+        %%ai -f text
+        {x} {open} {{x}} {In[2]} {Out[2]} {"a": {x}} \frac{x}{x}
+        {Err[3]}
+        """
+    )
+    first, *error = asked(loopback)[0][1].splitlines()
+    assert first == r'[1, 2] {open} {x} x * 2 [1, 2, 1, 2] {"a": {x}} \frac{x}{x}'
+    assert error[0] == "Traceback (most recent call last):"
+    assert error[-1] == "AttributeError: 'list' object has no attribute 'y'"
+    assert "IPython/core" not in "\n".join(error)
+
+
+def test_a_reply_can_be_inserted_into_the_next_question(
+    shell: Shell, loopback: OpenAIServer
+) -> None:
+    loopback.answer(Answer(text="forty-two"))
+    shell.run("%%ai\nhi")
+    shell.run("%%ai -f text\nwhy {Out[1]}?")
+    assert asked(loopback)[-1][1] == "why forty-two?"
+
+
+@pytest.mark.parametrize(
+    ("cell", "message"),
+    [
+        ("{Out[7]}", "There is no `Out[7]`"),
+        ("{In[7]}", "There is no `In[7]`"),
+        ("{Err[7]}", "There is no `Err[7]`"),
+        ("{bad}", "`bad` cannot be inserted: its `str()` raises ValueError: no text"),
+    ],
+)
+def test_what_cannot_be_inserted_is_not_sent(
+    shell: Shell, loopback: OpenAIServer, cell: str, message: str
+) -> None:
+    shell.run(
+        """
+        class Bad:
+            def __str__(self): raise ValueError("no text")
+        bad = Bad()
+        """
+    )
+    assert message in shell.fail(f"%%ai\nexplain {cell}")
+    assert loopback.requests == []
+
+
+def test_the_model_may_be_named_by_a_variable(shell: Shell, loopback: OpenAIServer) -> None:
+    shell.run("which = 'large'; model = 'loop:' + which")
+    shell.run("%%ai {model} -f text\nhi")
+    assert loopback.requests[-1].json["model"] == "large"
+
+
+def test_cells_can_be_run_from_code(shell: Shell, loopback: OpenAIServer) -> None:
+    shell.run(
+        """
+        for model in ("small", "large"):
+            get_ipython().run_cell_magic("ai", f"loop:{model}", "hi")
+        """
+    )
+    assert [request.json["model"] for request in loopback.requests] == ["small", "large"]
+
+
+# -- the conversation ------------------------------------------------------------------------------
+
+
+def test_follow_up_cells_have_context_until_it_is_reset(
+    shell: Shell, loopback: OpenAIServer
+) -> None:
+    loopback.answer(Answer(text="I am Ada."), Answer(text="You asked my name."))
+    shell.run("%%ai -f text\nwho are you?")
+    shell.run("%%ai -f text\nwhat did I ask?")
+    first = [("user", "who are you?"), ("assistant", "I am Ada."), ("user", "what did I ask?")]
+    assert asked(loopback) == first
+    assert shell.run("%ai reset") == "The conversation is forgotten.\n"
+    shell.run("%%ai -f text\nand now?")
+    assert asked(loopback) == [("user", "and now?")]
+
+
+def test_plain_llms_get_the_conversation_as_text(shell: Shell, loopback: OpenAIServer) -> None:
+    loopback.answer(Answer(text="I am Ada."))
+    shell.run("%%ai -f text\nwho are you?")
+    printed = shell.run("%%ai plain:one -f text\nwhat did I ask?")
+    assert printed == "Human: who are you?\nAI: I am Ada.\nHuman: what did I ask?\nAI:\n"
+
+
+def test_the_conversation_is_bounded(shell: Shell, loopback: OpenAIServer) -> None:
+    shell.run("%config AiMagics.max_history = 2")
+    for number in range(4):
+        loopback.answer(Answer(text=f"reply {number}"))
+        shell.run(f"%%ai -f text\nquestion {number}")
+    assert [content for _, content in asked(loopback)] == [
+        "question 1",
+        "reply 1",
+        "question 2",
+        "reply 2",
+        "question 3",
+    ]
+    shell.run("%config AiMagics.max_history = 0")
+    shell.run("%%ai -f text\nalone")
+    assert asked(loopback) == [("user", "alone")]
+
+
+def test_long_exchanges_are_left_out_of_the_context(shell: Shell, loopback: OpenAIServer) -> None:
+    shell.run("long = 'x' * 61_000")
+    shell.run("%%ai -f text\n{long}")
+    shell.run("%%ai -f text\nshort")
+    assert asked(loopback) == [("user", "short")]
+
+
+def test_what_failed_is_no_part_of_the_conversation(shell: Shell, loopback: OpenAIServer) -> None:
+    loopback.answer(Answer(status=400, text="Bad question."))
+    assert "Bad question." in shell.fail("%%ai -f text\nbad")
+    shell.run("%%ai -f text\ngood")
+    assert asked(loopback) == [("user", "good")]
+
+
+# -- what goes wrong -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("needs_key:one", "`PLAIN_API_KEY`"),
+        ("needs_package:one", "`%pip install no-such-package-anywhere`"),
+        ("my_provder:model_a", "Did you mean `my_provider`"),
+        ("my_provider:model_c", "Did you mean `model_"),
+        ("my_provider:", "has no model"),
+        ("model_c", "Did you mean `model_"),
+        ("nothing-like-it", "`%ai list` shows what there is"),
+        ("@Ekho", "There is no persona `Ekho`. Did you mean `Echo`?"),
+        ('my_provider:model_a -m {"model": "model_b"}', "name another model"),
+        ('@Echo -m {"x": 1}', "A persona takes no model parameters"),
+    ],
+)
+def test_an_error_says_in_one_line_what_to_do(shell: Shell, line: str, message: str) -> None:
+    printed = shell.fail(f"%%ai {line}\nhi")
+    assert message in printed
+    assert "Traceback" not in printed
+    assert "/model" not in printed
+    assert len(printed.splitlines()) == 1
+
+
+def test_refused_credentials_can_be_mended_in_place(
+    shell: Shell, loopback: OpenAIServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    right = os.environ["LOOP_KEY"]
+    monkeypatch.setenv("LOOP_KEY", "wrong-secret-0123456789")
+    printed = shell.fail("%%ai\nhi")
+    assert "refused the credentials. Check `LOOP_KEY`." in printed
+    assert "wrong-secret" not in printed
+    monkeypatch.setenv("LOOP_KEY", right)
+    assert shell.run("%%ai\nhi") == "Hello from the loopback model.\n"
+
+
+def test_an_answer_that_is_cut_keeps_what_came(shell: Shell, loopback: OpenAIServer) -> None:
+    loopback.answer(Answer(text="one two three", cut_after=2))
+    printed = shell.fail("%%ai\nhi")
+    assert printed.startswith("one two")
+    assert "the connection was cut" in printed
+
+
+def test_an_empty_question_is_not_sent(shell: Shell, loopback: OpenAIServer) -> None:
+    assert "There is no question" in shell.fail("%%ai\n   \n  ")
+    assert loopback.requests == []
+
+
+def test_lists_of_allowed_and_blocked_models_hold(shell: Shell, loopback: OpenAIServer) -> None:
+    shell.run("%config AiMagics.blocked_providers = ['loop:large']")
+    assert "`loop:large` is not allowed here" in shell.fail("%%ai loop:large\nhi")
+    shell.run("%config AiMagics.allowed_providers = ['my_provider']")
+    assert "`loop:small` is not allowed here" in shell.fail("%%ai loop:small\nhi")
+    assert "response from model 'a'" in shell.run("%%ai my_provider:model_a\nhi")
+    assert loopback.requests == []
+
+
+def test_what_the_servers_operator_set_holds_here(
+    shell: Shell, loopback: OpenAIServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = {
+        "default_model": "loop:large",
+        "model_aliases": {"big": "loop:large"},
+        "blocked_providers": ["my_provider"],
+        "allowed_providers": None,
+        "endpoints": {},
+    }
+    monkeypatch.setenv("JUPYTER_AI_PERSONAS_CONFIG", json.dumps(told))
+    shell.ip.config.AiMagics.pop("default_model")
+    shell.ip.config.AiMagics.blocked_providers = []
+    shell.run("%reload_ext jupyter_ai_personas")
+    shell.run("%%ai\nhi")
+    shell.run("%%ai big\nhi")
+    assert [request.json["model"] for request in loopback.requests] == ["large", "large"]
+    assert "is not allowed here" in shell.fail("%%ai my_provider:model_a\nhi")
+
+
+# -- commands --------------------------------------------------------------------------------------
+
+
+def test_help_and_version(shell: Shell) -> None:
+    printed = shell.run("%ai help")
+    assert printed.startswith("%%ai [MODEL | @Persona] [options]")
+    assert shell.run("%ai") == shell.run("%%ai --help\n\n") == printed
+    assert shell.run("%ai version") == f"jupyter_ai_personas {__version__}\n"
+
+
+def test_list_shows_providers_what_they_lack_and_the_default(shell: Shell) -> None:
+    lines = {line.split()[0]: line for line in shell.run("%ai list").splitlines()}
+    assert "yes, for the magics only" in lines["my_provider"]
+    assert lines["my_provider"].endswith("model_a, model_b")
+    assert "set PLAIN_API_KEY" in lines["needs_key"]
+    assert "pip install no-such-package-anywhere" in lines["needs_package"]
+    assert "set OPENAI_API_KEY" in lines["openai"]
+    names = list(lines)
+    assert names.index("plain") < names.index("anthropic"), "those that are ready come first"
+    assert lines["A"] == "A cell that names no model asks loop:small (set by the operator)."
+
+
+def test_list_of_one_provider_shows_its_models(shell: Shell, loopback: OpenAIServer) -> None:
+    printed = shell.run("%ai list my_provider")
+    assert "my_provider:model_a\nmy_provider:model_b\n" in printed
+    assert "My Provider: yes, for the magics only." in printed
+    assert "loop:loopback" in shell.run("%ai list loop")
+    assert loopback.requests[-1].path.endswith("/models")
+    loopback.close()
+    printed = shell.run("%ai list loop")
+    assert "loop:small\nloop:large\n" in printed
+    assert "These were configured: its list of models cannot be reached." in printed
+    assert "Did you mean `my_provider`" in shell.fail("%ai list my_provder")
+
+
+@pytest.mark.parametrize(("set_", "unset"), [("alias", "dealias"), ("register", "delete")])
+def test_an_alias_stands_for_a_model(
+    shell: Shell, loopback: OpenAIServer, set_: str, unset: str
+) -> None:
+    assert shell.run(f"%ai {set_} mine loop:large") == "mine stands for loop:large now.\n"
+    shell.run("%%ai mine\nhi")
+    assert loopback.requests[-1].json["model"] == "large"
+    assert "mine stands for loop:large." in shell.run("%ai list")
+    assert shell.run("%ai update mine small") == "mine stands for loop:small now.\n"
+    shell.run("%%ai mine\nhi")
+    assert loopback.requests[-1].json["model"] == "small"
+    assert "{'mine': 'loop:small'}" in shell.run("%config AiMagics.aliases")
+    assert "Did you mean `mine`?" in shell.fail(f"%ai {unset} min")
+    shell.run(f"%ai {unset} mine")
+    assert "There is no model `mine`" in shell.fail("%%ai mine\nhi")
+
+
+def test_an_alias_is_checked_when_it_is_made(shell: Shell) -> None:
+    assert "Did you mean `my_provider`" in shell.fail("%ai alias mine my_provder:model_a")
+    assert "cannot be an alias" in shell.fail("%ai alias a:b loop:small")
+
+
+def test_aliases_can_be_configured(shell: Shell, loopback: OpenAIServer) -> None:
+    shell.ip.config.AiMagics.aliases = {"mine": "loop:large"}
+    shell.run("%reload_ext jupyter_ai_personas")
+    shell.run("%%ai mine\nhi")
+    assert loopback.requests[-1].json["model"] == "large"
+
+
+def test_error_explains_the_last_exception(shell: Shell, loopback: OpenAIServer) -> None:
+    assert "There is no error to explain" in shell.fail("%ai error")
+    shell.fail("def f(n):\n    return 1 / n\nf(0)")
+    shell.run("1 + 1")
+    loopback.answer(Answer(text="You divide by zero."), Answer(text="Do not."))
+    assert shell.run("%ai error") == "You divide by zero.\n"
+    ((_, prompt),) = asked(loopback)
+    assert "return 1 / n\nf(0)" in prompt
+    assert "ZeroDivisionError: division by zero" in prompt
+    shell.run("%%ai -f text\nhow do I avoid it?")
+    assert [role for role, _ in asked(loopback)] == ["user", "assistant", "user"]
+    assert shell.run("%ai error my_provider:model_a -f text").startswith("This is a response")
+
+
+def test_errors_of_the_magics_are_not_what_error_explains(
+    shell: Shell, loopback: OpenAIServer
+) -> None:
+    shell.fail("int('x')")
+    shell.fail("%%ai nothing:here\nhi")
+    shell.fail("%ai lst")
+    shell.run("%ai error")
+    assert "invalid literal for int()" in asked(loopback)[0][1]
+
+
+def test_a_syntax_error_is_explained_too(shell: Shell, loopback: OpenAIServer) -> None:
+    shell.fail("a b c")
+    shell.run("%ai error")
+    assert "SyntaxError: invalid syntax" in asked(loopback)[0][1]
+
+
+# -- life ------------------------------------------------------------------------------------------
+
+
+def test_loading_twice_leaves_one_of_everything(shell: Shell, loopback: OpenAIServer) -> None:
+    shell.run("%reload_ext jupyter_ai_personas")
+    names = [type(one).__name__ for one in shell.ip.configurables]
+    assert names.count("AiMagics") == 1
+    shell.fail("1/0")
+    shell.run("%ai error")
+    assert len(loopback.requests) == 1
+
+
+def test_unloading_takes_everything_back(shell: Shell, loopback: OpenAIServer) -> None:
+    shell.run("%%ai\nhi")
+    shell.run("%unload_ext jupyter_ai_personas")
+    assert "not found" in shell.fail("%ai help")
+    assert "AiMagics" not in [type(one).__name__ for one in shell.ip.configurables]
+    for thread in threading.enumerate():
+        if thread.name == "%ai":
+            thread.join(60)
+            assert not thread.is_alive()
+    shell.run("%load_ext jupyter_ai_personas")
+    shell.run("%%ai\nhi")
+
+
+def test_a_cell_may_await_while_the_magics_work(shell: Shell, loopback: OpenAIServer) -> None:
+    shell.run(
+        """
+        import asyncio
+        await asyncio.sleep(0)
+        get_ipython().run_cell_magic("ai", "loop:small", "hi")
+        await asyncio.sleep(0)
+        """
+    )
+    assert len(loopback.requests) == 1
+    assert "nest_asyncio" not in sys.modules

@@ -1,0 +1,229 @@
+"""`jupyter ai-personas`, run as people run it: in a process of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.broken import make_broken_plugins
+
+from jupyter_ai_personas.cli import main
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+PROGRAM = Path(sys.executable).with_name("jupyter-ai-personas")
+
+PROBLEMS = {
+    "no_module": ("No module named 'a_module_nobody_has'", "provides `a_module_nobody_has`"),
+    "no_class": ("TypeError: multiple bases", "uninstall `plugins`"),
+    "exits": ("SystemExit: 3", "uninstall `plugins`"),
+    "stranger": (
+        "does not inherit `jupyter_ai_personas.BasePersona`",
+        "group `jupyter_ai.personas`",
+    ),
+    "gone": ("AttributeError", "uninstall `plugins`"),
+    "Fragile": ("RuntimeError: the glass is broken", "uninstall `plugins`"),
+    "crash": ("it does not start", "uninstall `plugins`"),
+}
+
+
+@pytest.fixture(scope="module")
+def plugins(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_broken_plugins(tmp_path_factory.mktemp("plugins"))
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    """Runs the program with a configuration of its own, and with packages, if any."""
+
+    def run(
+        *arguments: str,
+        config: Mapping[str, Any] | None = None,
+        pythonpath: Path | None = None,
+        program: Path = PROGRAM,
+    ) -> subprocess.CompletedProcess[str]:
+        folder = tmp_path / "config"
+        folder.mkdir(exist_ok=True)
+        (folder / "jupyter_server_config.json").write_text(json.dumps(config or {}))
+        env = os.environ | {
+            "JUPYTER_CONFIG_DIR": str(folder),
+            "PATH": f"{PROGRAM.parent}{os.pathsep}{os.environ['PATH']}",
+            "PYTHONPATH": str(pythonpath or ""),
+        }
+        return subprocess.run(
+            [program, *arguments], env=env, text=True, capture_output=True, timeout=180
+        )
+
+    return run
+
+
+def findings(result: subprocess.CompletedProcess[str], state: str) -> list[dict[str, str]]:
+    report = json.loads(result.stdout)
+    return [finding for finding in report["findings"] if finding["state"] == state]
+
+
+def test_help_names_the_commands(run: Run) -> None:
+    assert "doctor" in run("--help").stdout
+
+
+def test_help_imports_nothing_but_the_standard_library_and_answers_at_once() -> None:
+    code = (
+        "import sys\n"
+        "before = set(sys.modules)\n"
+        "from jupyter_ai_personas.cli import main\n"
+        "try:\n    main(['--help'])\nexcept SystemExit:\n    pass\n"
+        "new = {name.partition('.')[0] for name in set(sys.modules) - before}\n"
+        "print(*new - sys.stdlib_module_names, 'asyncio' in new, file=sys.stderr)"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], text=True, capture_output=True, check=True)
+    assert ran.stderr.split() == ["jupyter_ai_personas", "False"]
+
+
+@pytest.mark.parametrize("arguments", [[], ["dcotor"], ["list", "--yaml"]])
+def test_a_command_line_that_makes_no_sense_is_refused(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as error:
+        main(arguments)
+    assert error.value.code == 2
+    assert "usage: jupyter ai-personas" in capsys.readouterr().err
+
+
+def test_the_jupyter_command_finds_it(run: Run) -> None:
+    result = run("ai-personas", "list", program=PROGRAM.with_name("jupyter"))
+    assert result.returncode == 0, result.stderr
+    guide = next(line for line in result.stdout.splitlines() if line.startswith("@Guide"))
+    assert "jupyter_ai_personas" in guide
+
+
+def test_list_shows_personas_with_their_models_and_names_the_broken(
+    run: Run, plugins: Path
+) -> None:
+    result = run("list", pythonpath=plugins)
+    assert result.returncode == 0, result.stderr
+    line = next(line for line in result.stdout.splitlines() if line.startswith("@Fine-Persona"))
+    assert line.split() == ["@Fine-Persona", "good:one", "plugins", "Does", "nothing."]
+    assert "Broken: gone, no_module, stranger. `jupyter ai-personas doctor`" in result.stdout
+    assert "Registered" not in result.stdout + result.stderr
+
+
+def test_models_shows_what_can_be_used_and_what_is_missing(run: Run, plugins: Path) -> None:
+    config = {"AiExtension": {"default_model": "good:one"}}
+    shown = run("models", pythonpath=plugins, config=config).stdout
+    lines = {line.split()[0]: line for line in shown.splitlines() if line}
+    assert lines["good"].split() == ["good", "ready", "one"]
+    assert "set THE_KEY_OF_THE_VAULT" in lines["vault"]
+    assert "pip install a-package-nobody-has" in lines["far"]
+    assert "The default is good:one (set by the operator)." in shown
+    assert "Broken: exits, no_class." in shown
+
+
+def test_json_is_for_scripts(run: Run, plugins: Path) -> None:
+    listed = json.loads(run("list", "--json", pythonpath=plugins).stdout)
+    fine = next(row for row in listed["personas"] if row["name"] == "Fine Persona")
+    assert fine == {
+        "id": "jupyter-ai-personas::plugins::Fine",
+        "name": "Fine Persona",
+        "mention_name": "Fine-Persona",
+        "description": "Does nothing.",
+        "model": "good:one",
+        "problem": None,
+        "source": "plugins",
+    }
+    assert {entry["name"] for entry in listed["broken"]} == {"gone", "no_module", "stranger"}
+    models = json.loads(run("models", "--json", pythonpath=plugins).stdout)
+    vault = next(row for row in models["model_providers"] if row["id"] == "vault")
+    assert (vault["available"], vault["problem"]) == (False, "set THE_KEY_OF_THE_VAULT")
+    assert models["default_model"]["reference"]
+
+
+def test_doctor_finds_a_sound_installation_well(run: Run) -> None:
+    result = run("doctor")
+    assert result.returncode == 0, result.stdout + result.stderr
+    for text in ("All is well.", "jupyter_ai_personas is enabled", "jupyterlab-chat", "pycrdt"):
+        assert text in result.stdout
+    assert "Guide (@Guide, from jupyter_ai_personas) uses" in result.stdout
+    assert "bedrock may be ready: no AWS credentials are seen" in result.stdout
+
+
+def test_doctor_names_each_broken_entry_point_and_the_way_to_mend_it(
+    run: Run, plugins: Path
+) -> None:
+    result = run("doctor", "--json", pythonpath=plugins)
+    assert result.returncode == 1
+    broken = findings(result, "broken")
+    for name, (text, fix) in PROBLEMS.items():
+        found = [f for f in broken if f["text"].startswith((f"{name} (", f"{name}:"))]
+        assert len(found) == 1, (name, broken)
+        assert text in found[0]["text"]
+        assert fix in found[0]["fix"]
+    poor = next(finding for finding in broken if finding["text"].startswith("Poor"))
+    assert "`THE_KEY_OF_THE_VAULT`" in poor["fix"]
+    assert len(broken) == len(PROBLEMS) + 1
+
+    well = {finding["text"] for finding in findings(result, "ok")}
+    assert "Fine Persona (@Fine-Persona, from plugins) uses good:one" in well
+    assert "good is ready" in well
+    notes = {finding["text"] for finding in findings(result, "note")}
+    assert "far is not ready: pip install a-package-nobody-has" in notes
+
+
+def test_doctor_says_why_the_default_model_cannot_answer(run: Run, plugins: Path) -> None:
+    for model, reason in (
+        ("vault:gold", "`THE_KEY_OF_THE_VAULT`"),
+        ("far:one", "`a-package-nobody-has`"),
+        ("god:one", "Did you mean `good`?"),
+    ):
+        config = {"AiExtension": {"default_model": model}}
+        result = run("doctor", "--json", pythonpath=plugins, config=config)
+        found = [f for f in findings(result, "broken") if f["section"] == "Default model"]
+        assert reason in found[0]["fix"]
+
+
+def test_doctor_finds_settings_that_lead_nowhere(run: Run) -> None:
+    config = {
+        "AiExtension": {
+            "default_modle": "x",
+            "default_persona": "Gude",
+            "models": {"Guide": "kyless:repeat"},
+            "secrets_file": "/nowhere/secrets.env",
+        },
+        "YDocExtension": {"disable_rtc": True},
+    }
+    result = run("doctor", config=config)
+    assert result.returncode == 1
+    for text in (
+        "`default_modle` not recognized",
+        "Did you mean `Guide`?",
+        "Did you mean `keyless`?",
+        "`secrets.env` cannot be read",
+        "real-time collaboration is off",
+    ):
+        assert result.stdout.count(text) >= 1, result.stdout
+    assert "!!  Guide" in result.stdout
+
+
+def test_doctor_says_when_an_extension_is_switched_off(run: Run) -> None:
+    off = {"jupyter_ai_personas": False, "jupyterlab_chat": False}
+    result = run("doctor", "--json", config={"ServerApp": {"jpserver_extensions": off}})
+    assert result.returncode == 1
+    assert [(f["text"], f["fix"]) for f in findings(result, "broken")] == [
+        (f"{name} is not enabled", f"Run `jupyter server extension enable {name}`") for name in off
+    ]
+
+
+def test_a_setting_of_the_wrong_kind_is_named(run: Run) -> None:
+    config = {"AiExtension": {"models": 3}}
+    listed = run("list", config=config)
+    assert (listed.returncode, listed.stdout) == (1, "")
+    assert "'models' trait" in listed.stderr
+    assert "Traceback" not in listed.stderr
+    result = run("doctor", "--json", config=config)
+    assert result.returncode == 1
+    assert "'models' trait" in findings(result, "broken")[0]["text"]
