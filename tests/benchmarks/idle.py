@@ -1,0 +1,166 @@
+"""What an open chat costs that nobody addresses, and what a burst of turns leaves behind."""
+
+from __future__ import annotations
+
+from contextlib import AsyncExitStack
+from pathlib import Path
+from statistics import median
+from typing import Any
+from uuid import uuid4
+
+import anyio
+from support.server import CHAT_EXTENSIONS, DEFAULT_EXTENSIONS, JupyterServer
+
+from .options import Goal, Options, Result, Table
+from .packages import HASTY, make_personas, make_probe
+from .sides import drained
+from .watcher import Watcher
+
+PERSONAS = 50
+
+
+async def run(options: Options) -> Result:
+    chats, turns = (8, 40) if options.quick else (100, 1000)
+    runs = []
+    for _ in range(1 if options.quick else options.repeat):
+        pair = {}
+        for what, extensions in (("without", CHAT_EXTENSIONS), ("with", DEFAULT_EXTENSIONS)):
+            with options.directory() as directory:
+                pair[what] = await _open_chats(directory, extensions, chats)
+        runs.append(pair)
+    more = {
+        key: median(pair["with"][key] - pair["without"][key] for pair in runs)
+        for key in ("cpu_ms", "wall_ms", "rss_kb", "tasks", "timers", "threads")
+    }
+    rows: list[dict[str, Any]] = [
+        {"server": what, **{k: median(pair[what][k] for pair in runs) for k in runs[0]["with"]}}
+        for what in ("without", "with")
+    ]
+    opening = Table(
+        f"Opening {chats} chats, {PERSONAS} personas installed",
+        "Per chat: server CPU and time until a client is synchronised, resident memory; then "
+        "tasks, timers and threads per chat, and persona objects in all.",
+        [*rows, {"server": "added", **more, "personas": rows[1]["personas"]}],
+    )
+    bursts = []
+    for what, extensions in (("without", CHAT_EXTENSIONS), ("with", DEFAULT_EXTENSIONS)):
+        with options.directory() as directory:
+            before, after, personas = await _burst(directory, extensions, turns)
+        bursts.append(
+            {
+                "server": what,
+                "before": before / 1e6,
+                "after": after / 1e6,
+                "ratio": after / before,
+                "persona objects": personas,
+            }
+        )
+    burst = Table(
+        f"Memory after {turns:,} turns",
+        "Resident MB of the server before, and after the actors have retired. The server without "
+        "the extension gets the same messages and replies from a client: what the documents keep "
+        "of them is the library's.",
+        bursts,
+    )
+    messages = bursts[0]["after"] - bursts[0]["before"]
+    ratio = (bursts[1]["after"] - messages) / bursts[1]["before"]
+    goals = [
+        Goal("CPU of opening a chat, added", 5.0, more["cpu_ms"], "ms"),
+        Goal("memory of an open chat, added", 200.0, more["rss_kb"], "kB"),
+        Goal(f"tasks of an open chat with {PERSONAS} personas, added", 3.0, more["tasks"], "tasks"),
+        Goal("persona objects in chats that nobody addresses", 0.0, rows[1]["personas"], "objects"),
+        Goal(f"memory after {turns:,} turns, beyond their messages", 1.10, ratio, "times before"),
+    ]
+    return Result("idle", [opening, burst], goals)
+
+
+async def _open_chats(directory: Path, extensions: tuple[str, ...], chats: int) -> dict[str, float]:
+    server = JupyterServer(
+        directory / "server",
+        extensions=(*extensions, "bench_probe"),
+        pythonpath=[
+            make_personas(directory / "personas", PERSONAS, 'self.send_message("here")'),
+            make_probe(directory / "probe"),
+        ],
+    )
+    async with AsyncExitStack() as stack:
+        await stack.enter_async_context(server)
+
+        async def open_chat(name: str) -> None:
+            await stack.enter_async_context(Watcher(server, f"{name}.chat", user="Ada"))
+
+        for number in range(5):
+            await open_chat(f"warm-{number}")
+        await drained(server)
+        await server.get("/bench/census")
+        _, before = await server.get("/bench/census")
+        cpu, rss, began = server.cpu_seconds(), server.rss(), anyio.current_time()
+        for number in range(chats):
+            await open_chat(str(number))
+        wall = anyio.current_time() - began
+        await drained(server)
+        cpu, rss = server.cpu_seconds() - cpu, server.rss() - rss
+        _, after = await server.get("/bench/census")
+    return {
+        "cpu_ms": 1000 * cpu / chats,
+        "wall_ms": 1000 * wall / chats,
+        "rss_kb": rss / 1000 / chats,
+        "tasks": (after["tasks"] - before["tasks"]) / chats,
+        "timers": (after["timers"] - before["timers"]) / chats,
+        "threads": (after["threads"] - before["threads"]) / chats,
+        "personas": after["personas"],
+    }
+
+
+async def _burst(directory: Path, extensions: tuple[str, ...], turns: int) -> tuple[int, int, int]:
+    chats = 20
+    server = JupyterServer(
+        directory / "server",
+        config={**HASTY, "AiExtension.actor_idle": 1.0},
+        extensions=(*extensions, "bench_probe"),
+        pythonpath=[
+            make_personas(directory / "personas", 2, 'self.send_message("here " * 20)'),
+            make_probe(directory / "probe"),
+        ],
+    )
+    async with AsyncExitStack() as stack:
+        await stack.enter_async_context(server)
+        clients = [
+            await stack.enter_async_context(Watcher(server, f"{n}.chat", user="Ada"))
+            for n in range(chats)
+        ]
+
+        async def ask(client: Watcher, count: int) -> None:
+            for _ in range(count):
+                asked = client.post("@P0 are you there?")
+                if extensions == CHAT_EXTENSIONS:
+                    about = {"reply_to": asked, "turn": str(uuid4()), "state": "done"}
+                    client.post(
+                        "here " * 20,
+                        sender="jupyter-ai-personas::bench_many::P0",
+                        raw_time=False,
+                        metadata={"jupyter_ai_personas": about},
+                    )
+                await client.wait_for(
+                    lambda me, asked=asked: any(
+                        g.reply_to == asked for g in me.replies_seen.values()
+                    ),
+                    timeout=60,
+                )
+
+        async def burst(count: int) -> int:
+            async with anyio.create_task_group() as group:
+                for client in clients:
+                    group.start_soon(ask, client, count)
+            census: dict[str, int] = {"personas": 1}
+            with anyio.move_on_after(30):
+                while census["personas"]:
+                    await anyio.sleep(0.5)
+                    _, census = await server.get("/bench/census")
+            await drained(server)
+            return census["personas"]
+
+        await burst(3)
+        before = server.rss()
+        personas = await burst(turns // chats)
+        return before, server.rss(), personas

@@ -1,0 +1,205 @@
+"""One reply, written by three: the floor, this project, and the published alternative."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from itertools import groupby, pairwise
+from statistics import mean, median
+from typing import Any
+
+import anyio
+
+from .options import Goal, Options, Result, Table
+from .packages import CHUNK_CHARS
+from .poller import StatusPoller
+from .sides import Side, drained, make_sides, store_size
+from .watcher import Growth, Watcher
+
+SETTLE = 2.0
+"""Seconds after a room opened: the alternative ignores messages before, and rooms are saved."""
+IDLE = 3.0
+"""Seconds over which a server's cost at rest, polled, is measured."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One experiment: ``rate`` is chunks a second, 0 as fast as they can be made."""
+
+    chunks: int
+    rate: int
+    clients: int
+
+    @property
+    def chars(self) -> int:
+        return self.chunks * CHUNK_CHARS
+
+
+def cells(options: Options) -> list[tuple[Cell, int]]:
+    """What is measured, each with how often; servers are new for each number of chunks.
+
+    Unpaced comes last: where the alternative leaves a room with a long backlog, the update store of
+    all rooms may stay locked.
+    """
+    if options.quick:
+        return [(Cell(200, 100, 2), 1), (Cell(200, 0, 1), 1)]
+    return [
+        (Cell(chunks, rate, clients), options.repeat if chunks <= 2000 else 1)
+        for chunks in (500, 2000, 5000)
+        for rate in (100, 0)
+        for clients in (1, 5)
+    ]
+
+
+async def run(options: Options) -> Result:
+    samples: list[dict[str, Any]] = []
+    todo = cells(options)
+    for number in range(max(times for _, times in todo)):
+        for _, group in groupby(todo, key=lambda each: each[0].chunks):
+            now = [cell for cell, times in group if number < times]
+            if now:
+                samples += await _run_cells(options, now, number)
+    return summary(samples)
+
+
+async def _run_cells(options: Options, todo: list[Cell], number: int) -> list[dict[str, Any]]:
+    samples = []
+    with options.directory() as directory:
+        sides = make_sides(directory, options)
+        try:
+            for side in sides:
+                await side.server.start()
+                await _stream(side, Cell(1, 100, 1), "warm", idle=0.1)
+            for cell in todo:
+                for side in sides:
+                    idle = 1.0 if options.quick else IDLE
+                    found = await _stream(side, cell, f"{number}-{cell}", idle=idle)
+                    samples.append({"side": side.name, **vars(cell), **found})
+                    print(_line(samples[-1]), flush=True)
+        finally:
+            for side in sides:
+                await side.server.close()
+    return samples
+
+
+async def _stream(side: Side, cell: Cell, name: str, *, idle: float) -> dict[str, float]:
+    server = side.server
+    name = "".join(c if c.isalnum() else "-" for c in name)
+    async with AsyncExitStack() as stack:
+        watchers = [
+            await stack.enter_async_context(Watcher(server, f"{name}.chat", user=f"Person {n}"))
+            for n in range(cell.clients)
+        ]
+        await anyio.sleep(SETTLE)
+        poller = StatusPoller(server)
+        async with poller:
+            resting, cpu_resting = time.time(), server.cpu_seconds()
+            await anyio.sleep(idle)
+            began, cpu = time.time(), server.cpu_seconds()
+            at_rest = (cpu - cpu_resting) / (began - resting)
+            rows, size = store_size(server)
+            wire = [watcher.bytes_received for watcher in watchers]
+            await side.ask(watchers[0], cell.chunks, cell.rate)
+            for watcher in watchers:
+                await watcher.wait_for(lambda me: _complete(me, cell), timeout=240)
+            shown, cpu_shown = time.time(), server.cpu_seconds()
+            await drained(server)
+            ended, cpu_ended = time.time(), server.cpu_seconds()
+        growths = [_reply(watcher) for watcher in watchers]
+        for growth in growths:
+            _check(growth, cell)
+        more_rows, more = store_size(server)
+        got = [w.bytes_received - before for w, before in zip(watchers, wire, strict=True)]
+    delays = poller.delays(began, ended)
+    idle_delays = poller.delays(resting, began)
+    return {
+        "wire_bytes_per_byte": mean(got) / cell.chars,
+        "store_bytes_per_byte": (more - size) / cell.chars,
+        "store_rows": more_rows - rows,
+        "first_char_s": max(growth.seen[0][0] for growth in growths) - began,
+        "last_char_s": max(growth.seen[-1][0] for growth in growths) - began,
+        "cpu_s": max(0.0, cpu_shown - cpu - at_rest * (shown - began)),
+        "cpu_drained_s": max(0.0, cpu_ended - cpu - at_rest * (ended - began)),
+        "largest_gap_s": max(_largest_gap(growth) for growth in growths),
+        "status_p99_ms": 1000 * quantile(delays, 0.99),
+        "status_worst_ms": 1000 * max(delays),
+        "status_idle_p99_ms": 1000 * quantile(idle_delays, 0.99),
+    }
+
+
+def _reply(watcher: Watcher) -> Growth:
+    return next(iter(watcher.replies_seen.values()))
+
+
+def _complete(watcher: Watcher, cell: Cell) -> bool:
+    return any(g.seen and g.seen[-1][1] >= cell.chars for g in watcher.replies_seen.values())
+
+
+def _check(growth: Growth, cell: Cell) -> None:
+    expected = "".join(f"{number:04d} " for number in range(cell.chunks))
+    assert str(growth.body) == expected, "Chunks were lost or changed their order."
+
+
+def _largest_gap(growth: Growth) -> float:
+    times = [at for at, _ in growth.seen]
+    return max((b - a for a, b in pairwise(times)), default=0.0)
+
+
+def quantile(values: Iterable[float], q: float) -> float:
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, int(q * len(ordered)))] if ordered else 0.0
+
+
+def _line(sample: dict[str, Any]) -> str:
+    shown = {k: round(v, 2) if isinstance(v, float) else v for k, v in sample.items()}
+    return "  " + " ".join(f"{key}={value}" for key, value in shown.items())
+
+
+def summary(samples: list[dict[str, Any]]) -> Result:
+    """Medians for each cell and side, with the alternative's as multiples of ours."""
+    keys = ("chunks", "rate", "clients")
+    measures = [key for key in samples[0] if key not in ("side", *keys)]
+
+    def cell_of(sample: dict[str, Any]) -> tuple[int, ...]:
+        return tuple(sample[key] for key in keys)
+
+    table = Table(
+        "Streaming",
+        "Medians. `rate` is chunks a second (0: as fast as they can be made, never suspending); "
+        "processor seconds are beyond what the same server uses at rest. A row `peer / ours` "
+        "holds ratios.",
+    )
+    goals: list[Goal] = []
+    for cell, group in groupby(sorted(samples, key=cell_of), key=cell_of):
+        found = list(group)
+        rows: dict[str, dict[str, float]] = {}
+        for side in ("floor", "ours", "peer"):
+            mine = [sample for sample in found if sample["side"] == side]
+            rows[side] = {key: median(sample[key] for sample in mine) for key in measures}
+            head = dict(zip(keys, cell, strict=True))
+            table.rows.append({**head, "side": side, "runs": len(mine), **rows[side]})
+        ratios = {
+            key: rows["peer"][key] / rows["ours"][key] if rows["ours"][key] else None
+            for key in measures
+        }
+        table.rows.append({**head, "side": "peer / ours", "runs": "", **ratios})
+        goals += _goals(cell, rows["ours"])
+    return Result("streaming", [table], goals)
+
+
+def _goals(cell: tuple[int, ...], ours: dict[str, float]) -> list[Goal]:
+    chunks, rate, clients = cell
+    if chunks != 2000:
+        return []
+    bound = 45.0 if rate else 6.0
+    where = f"2,000 chunks {'at 100/s' if rate else 'unpaced'}, {clients} client(s)"
+    goals = [
+        Goal(f"wire, {where}", bound, ours["wire_bytes_per_byte"], "bytes per byte"),
+        Goal(f"update store, {where}", bound, ours["store_bytes_per_byte"], "bytes per byte"),
+        Goal(f"server CPU, {where}", 1.5, ours["cpu_drained_s"], "s"),
+    ]
+    if rate:
+        goals.append(Goal(f"largest gap, {where}", 0.35, ours["largest_gap_s"], "s"))
+    return goals

@@ -1,0 +1,174 @@
+"""What the README and the documentation show is true: code runs, commands exist, links lead on."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+import shlex
+import subprocess
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+from traitlets.config import Config, PyFileConfigLoader
+
+from jupyter_ai_personas import BasePersona
+from jupyter_ai_personas.cli import main
+from jupyter_ai_personas.providers import ModelRegistry
+from jupyter_ai_personas.server import AiExtension
+from jupyter_ai_personas.testing import ask
+
+REPOSITORY = Path(__file__).parents[1]
+ACME = REPOSITORY / "examples" / "acme_personas"
+PAGES = [
+    REPOSITORY / "README.md",
+    *sorted((REPOSITORY / "docs").glob("*.md")),
+    *sorted((REPOSITORY / "examples").glob("*/README.md")),
+]
+
+_BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_LINK = re.compile(r"\]\(([^)#][^)]*)\)")
+
+
+class Block(NamedTuple):
+    page: Path
+    language: str
+    text: str
+
+
+def blocks(*languages: str) -> list[Any]:
+    found = [
+        Block(page, language, text)
+        for page in PAGES
+        for language, text in _BLOCK.findall(page.read_text("utf-8"))
+        if language in languages
+    ]
+    return [pytest.param(b, id=f"{b.page.stem}-{n}") for n, b in enumerate(found)]
+
+
+def run(block: Block) -> dict[str, Any]:
+    names: dict[str, Any] = {"__name__": "docs_of_somebody.page"}
+    exec(compile(block.text, block.page.name, "exec"), names)
+    return names
+
+
+@pytest.mark.parametrize("name", ["echo.py", "acme.py"])
+def test_the_readme_shows_the_example_word_for_word(name: str) -> None:
+    source = (ACME / "acme_personas" / name).read_text("utf-8")
+    assert f"```python\n{source}```" in (REPOSITORY / "README.md").read_text("utf-8")
+
+
+@pytest.mark.parametrize("block", blocks("toml"))
+def test_entry_points_in_the_docs_are_those_of_the_example(block: Block) -> None:
+    shown = tomllib.loads(block.text)["project"]["entry-points"]
+    real = tomllib.loads((ACME / "pyproject.toml").read_text("utf-8"))["project"]["entry-points"]
+    assert shown.items() <= real.items()
+
+
+@pytest.mark.parametrize("block", blocks("python"))
+async def test_python_in_the_docs_runs(block: Block, tmp_path: Path) -> None:
+    if "get_config()" in block.text:
+        check_configuration(block, tmp_path)
+        return
+    if "%" in block.text:  # a cell of a notebook; the magics' own tests run those
+        return
+    if "await " in block.text and "def " not in block.text:
+        compile(block.text, block.page.name, "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+        return
+    names = run(block)
+    personas = [
+        value
+        for value in names.values()
+        if isinstance(value, type) and issubclass(value, BasePersona) and value is not BasePersona
+    ]
+    for persona in personas:
+        replies = await ask(persona, "hello there", model_replies=["As you wish."])
+        assert [reply.state for reply in replies] == ["done"]
+        assert replies[0].body.strip()
+    for name, value in names.items():
+        if name.startswith("test_"):
+            await value()
+
+
+def check_configuration(block: Block, tmp_path: Path) -> None:
+    file = tmp_path / "jupyter_server_config.py"
+    file.write_text(block.text)
+    config = PyFileConfigLoader(file.name, path=str(tmp_path)).load_config()
+    assert set(config) == {"AiExtension"}
+    assert set(config.AiExtension) <= set(AiExtension.class_own_traits(config=True))
+    extension = AiExtension(config=Config(config))
+    models = ModelRegistry(extension.provider_settings(), log=extension.log)
+    models.load()
+    for reference in [
+        extension.default_model,
+        *extension.models.values(),
+        *extension.model_aliases.values(),
+    ]:
+        models.resolve(reference, chat=True)
+
+
+@pytest.mark.parametrize("block", blocks("json"))
+def test_json_in_the_docs_is_json(block: Block) -> None:
+    json.loads(block.text)
+
+
+def commands() -> Iterator[Any]:
+    for param in blocks("bash"):
+        (block,) = param.values
+        for number, line in enumerate(block.text.splitlines()):
+            words = shlex.split(line, comments=True)
+            if words:
+                yield pytest.param(words, id=f"{param.id}-{number}")
+
+
+@pytest.mark.parametrize("words", list(commands()))
+def test_commands_in_the_docs_exist(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    match words:
+        case ["make", target, *_]:
+            subprocess.run(["make", "--dry-run", target], cwd=REPOSITORY, check=True)
+        case ["pip", "install", *packages]:
+            project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text("utf-8"))["project"]
+            for package in packages:
+                path, _, extras = package.partition("[")
+                for extra in filter(None, extras.rstrip("]").split(",")):
+                    assert extra in project["optional-dependencies"]
+                assert path == "jupyter_ai_personas" or (REPOSITORY / path).is_dir()
+        case ["jupyter", "ai-personas", *arguments]:
+            with pytest.raises(SystemExit) as stop:
+                main([*arguments, "--help"])
+            assert stop.value.code == 0
+        case ["jupyter", "lab", *settings]:
+            for setting in settings:
+                name = setting.removeprefix("--AiExtension.").partition("=")[0]
+                assert name in AiExtension.class_own_traits(config=True)
+        case ["export" | "curl" | "chmod" | "git", *_]:
+            pass
+        case _:
+            pytest.fail(f"Nothing checks `{shlex.join(words)}`.")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(REPOSITORY).as_posix())
+def test_links_lead_to_files(page: Path) -> None:
+    for target in _LINK.findall(page.read_text("utf-8")):
+        if "://" not in target:
+            assert (page.parent / target.partition("#")[0]).exists(), target
+
+
+def test_the_bounds_that_are_promised_are_the_defaults() -> None:
+    text = (REPOSITORY / "docs" / "promises.md").read_text("utf-8")
+    rows = re.findall(r"^\| [^|]+ \| ((?:`\w+`(?:, )?)+) \| ([\d,. ]+) \|$", text, re.MULTILINE)
+    assert len(rows) >= 8
+    defaults = AiExtension()
+    for names, values in rows:
+        shown = [float(value.replace(",", "")) for value in values.split(", ")]
+        assert [getattr(defaults, name) for name in re.findall(r"\w+", names)] == shown
+
+
+@pytest.mark.parametrize("name", sorted(AiExtension.class_own_traits(config=True)))
+def test_every_setting_says_what_it_does(name: str) -> None:
+    text = AiExtension.class_own_traits(config=True)[name].help
+    assert len(text.split()) >= 3
+    assert text.endswith(".")

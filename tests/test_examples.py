@@ -1,0 +1,94 @@
+"""What newcomers begin with: the workspace of `make lab`, and a package to learn from."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+from jupyterlab_chat.ychat import YChat
+from support.server import JupyterServer
+from support.yclient import ChatClient
+
+from jupyter_ai_personas.chat import SYSTEM_ID
+
+REPOSITORY = Path(__file__).parents[1]
+WORKSPACE = REPOSITORY / "examples" / "workspace"
+ACME = REPOSITORY / "examples" / "acme_personas"
+
+
+@pytest.fixture(scope="session")
+def acme(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The example, built and installed by pip; a directory to import it from."""
+    folder = tmp_path_factory.mktemp("acme")
+    source = shutil.copytree(ACME, folder / "source")
+    target = folder / "installed"
+    command = ["install", "--quiet", "--no-deps", "--target", str(target), str(source)]
+    subprocess.run([sys.executable, "-m", "pip", *command], check=True)
+    return target
+
+
+@pytest.mark.server
+async def test_the_example_package_brings_a_persona_and_a_provider(
+    tmp_path: Path, acme: Path
+) -> None:
+    async with JupyterServer(tmp_path, pythonpath=[acme]) as server:
+        async with ChatClient(server, "acme.chat", "Ada") as ada:
+            reply = await ada.wait_for_reply(ada.post("@Echo are you there?"), "Echo")
+            assert reply["body"] == "Echo are you there? "
+            assert reply["sender"] == "jupyter-ai-personas::acme_personas::Echo"
+
+            await ada.wait_for_reply(ada.post("/model @Guide acme:tortoise"), state=None)
+            reply = await ada.wait_for_reply(ada.post("@Guide who wins?"), "Guide")
+            assert reply["body"] == "Slow and steady wins the race."
+
+        await server.wait_for_log("AiExtension] Registered model provider `acme`.")
+        status, listed = await server.get("/api/ai/personas")
+        echo = next(row for row in listed["personas"] if row["name"] == "Echo")
+        assert (status, echo["source"], echo["status"]) == (200, "acme-personas", "ready")
+        status, image = await server.get(echo["avatar_url"])
+        assert (status, image) == (200, (ACME / "acme_personas" / "echo.svg").read_bytes())
+
+
+@pytest.mark.parametrize("name", ["echo.py", "acme.py"])
+def test_a_persona_and_a_provider_take_twelve_lines_each(name: str) -> None:
+    assert len((ACME / "acme_personas" / name).read_text("utf-8").splitlines()) == 12
+
+
+def test_the_welcome_is_a_chat_with_one_message_of_the_system() -> None:
+    text = (WORKSPACE / "welcome.chat").read_text("utf-8")
+    chat = YChat()
+    chat.set(text)
+    (message,) = chat.get_messages()
+    assert message.sender == SYSTEM_ID
+    user = chat.get_user(SYSTEM_ID)
+    assert user is not None
+    # Marked as a bot, so that nobody is offered to mention it.
+    assert (user.display_name, user.bot) == ("Personas", True)
+    # Each copy gets an identity of its own, or the ledger would take two copies for one chat.
+    assert json.loads(text)["metadata"] == {}
+
+
+def test_the_notebook_to_talk_about_is_valid_and_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    (file,) = WORKSPACE.glob("*.ipynb")
+    notebook = nbformat.read(file, as_version=4)
+    nbformat.validate(notebook)
+    exec("\n".join(cell.source for cell in notebook.cells if cell.cell_type == "code"), {})
+    assert capsys.readouterr().out.splitlines()[0].split() == ["lavender", "36.5"]
+
+
+def test_people_work_in_a_copy_that_git_does_not_see(tmp_path: Path) -> None:
+    shutil.copy(REPOSITORY / "Makefile", tmp_path)
+    shutil.copytree(WORKSPACE, tmp_path / "examples" / "workspace")
+    make = ["make", "--silent", "--directory", str(tmp_path), ".workspace"]
+    subprocess.run(make, check=True)
+    chat = tmp_path / ".workspace" / "welcome.chat"
+    assert chat.read_bytes() == (WORKSPACE / "welcome.chat").read_bytes()
+    chat.write_text("what people wrote")
+    subprocess.run(make, check=True)
+    assert chat.read_text() == "what people wrote"
+    assert ".workspace/" in (REPOSITORY / ".gitignore").read_text().splitlines()

@@ -1,0 +1,139 @@
+"""The rooms of the house: who may import whom, and what is imported only when it is needed."""
+
+from __future__ import annotations
+
+import ast
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import jupyter_ai_personas
+
+PACKAGE = Path(jupyter_ai_personas.__file__).parent
+
+BELOW = {
+    # room → the rooms that it may import
+    "__init__": {"errors", "personas", "providers", "magics", "server"},
+    "errors": set(),
+    "redaction": set(),
+    "discovery": {"errors"},
+    "chat": {"errors"},
+    "routing": {"errors"},
+    "providers": {"errors", "redaction", "discovery"},
+    "personas": {"errors", "redaction", "discovery", "chat", "routing", "providers"},
+    "hosts": {"errors", "redaction", "chat", "personas", "providers"},
+}
+BELOW["runtime"] = BELOW["personas"] | {"personas", "hosts"}
+BELOW["commands"] = BELOW["runtime"] | {"runtime"}
+BELOW["magics"] = BELOW["server"] = BELOW["commands"] | {"commands", "__init__"}
+# The doctor reads the extension's configuration.
+BELOW["cli"] = BELOW["server"] | {"server"}
+BELOW["testing"] = BELOW["server"] | {"magics", "cli"}
+
+FOREIGN = {
+    # package → where it may be imported
+    "langchain_core": {"providers", "chat/history.py", "testing", "magics"},
+    "tornado": {"server"},
+    "jupyter_server": {"server", "cli"},
+    "jupyter_events": {"server"},
+    "jupyter_server_ydoc": {"server"},
+    "IPython": {"magics"},
+    "pycrdt": {"chat"},
+    "jupyterlab_chat": {"chat"},
+    "jupyter_ydoc": {"chat"},
+    "pytest": {"testing"},
+}
+
+
+def modules() -> list[Path]:
+    return sorted(PACKAGE.rglob("*.py"))
+
+
+def name_of(module: Path) -> str:
+    return module.relative_to(PACKAGE).as_posix()
+
+
+def room_of(module: Path) -> str:
+    return module.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def imported(module: Path) -> Iterator[tuple[int, str]]:
+    """Yield line and dotted name of each import anywhere in a module, relative ones resolved."""
+    package = ["jupyter_ai_personas", *module.relative_to(PACKAGE).parent.parts]
+    for node in ast.walk(ast.parse(module.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield node.lineno, alias.name
+        elif isinstance(node, ast.ImportFrom):
+            up = package[: len(package) - node.level + 1] if node.level else []
+            base = ".".join([*up, *([node.module] if node.module else [])])
+            for alias in node.names:
+                yield node.lineno, f"{base}.{alias.name}"
+
+
+@pytest.mark.parametrize("module", modules(), ids=name_of)
+def test_a_room_imports_only_rooms_below_it(module: Path) -> None:
+    room = room_of(module)
+    allowed = BELOW[room] | {room}
+    rooms = {room_of(other) for other in modules()}
+    for line, name in imported(module):
+        top, _, rest = name.partition(".")
+        if top != "jupyter_ai_personas":
+            continue
+        target = rest.split(".")[0]
+        # A name of the package itself, such as a lazily exported class.
+        target = target if target in rooms else "__init__"
+        assert target in allowed, f"{name_of(module)}:{line} imports {name}"
+
+
+@pytest.mark.parametrize("module", modules(), ids=name_of)
+def test_heavy_packages_stay_in_their_rooms(module: Path) -> None:
+    for line, name in imported(module):
+        top = name.split(".")[0]
+        top = "langchain_core" if top.startswith("langchain") else top
+        places = FOREIGN.get(top)
+        if places is not None:
+            here = {room_of(module), name_of(module)}
+            assert here & places, f"{name_of(module)}:{line} imports {name}"
+
+
+@pytest.mark.parametrize("module", modules(), ids=name_of)
+def test_modules_can_be_read_in_one_sitting(module: Path) -> None:
+    lines = module.read_text("utf-8").count("\n")
+    assert lines <= 600, f"{name_of(module)} has {lines} lines: it wants another wall"
+
+
+def loaded_after(code: str) -> set[str]:
+    """Return the top packages that a fresh interpreter has loaded after ``code``."""
+    script = f"import sys, json\n{code}\nprint(json.dumps(sorted(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, check=True)
+    return {name.split(".")[0] for name in json.loads(done.stdout.splitlines()[-1])}
+
+
+HEAVY = {"langchain_core", "pycrdt", "tornado", "jupyter_server", "IPython", "pydantic"}
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import jupyter_ai_personas",
+        "import jupyter_ai_personas.errors",
+        "import jupyter_ai_personas.routing",
+        "from jupyter_ai_personas import BasePersona, PersonaDefaults, Turn",
+        "import jupyter_ai_personas.providers",
+        "import jupyter_ai_personas.runtime",
+        "import jupyter_ai_personas.commands",
+        "import jupyter_ai_personas.testing",
+        "import jupyter_ai_personas.testing.plugin",
+    ],
+)
+def test_nothing_heavy_is_imported_before_it_is_needed(code: str) -> None:
+    assert loaded_after(code) & HEAVY == set()
+
+
+def test_the_server_extension_is_loaded_without_langchain() -> None:
+    assert "langchain_core" not in loaded_after("import jupyter_ai_personas.server")
