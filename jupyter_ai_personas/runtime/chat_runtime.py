@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import Awaitable, Iterable, Sequence
+from collections.abc import Awaitable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -62,6 +62,31 @@ class _Reopened:
     chat: Chat
 
 
+class _Ended:
+    """The end of a turn that the chat's file may lack: the message that asked, and the replies."""
+
+    def __init__(self, turn_id: str, request_id: str, replies: Sequence[ReplySoFar]) -> None:
+        self.turn_id = turn_id
+        self._request_id = request_id
+        # Reply id → the turn that its metadata names: a retry writes into another turn's reply.
+        self._replies = {r.message_id: r.metadata.get("turn") for r in replies}
+
+    @property
+    def message_ids(self) -> set[str]:
+        return {self._request_id, *self._replies}
+
+    def is_in(self, file: Mapping[str, Message | None], chat: Chat) -> bool:
+        if not self.message_ids <= file.keys():
+            return False
+        # One that somebody removed altogether is in the document no more than in the file.
+        asked = file[self._request_id] is not None or chat.get(self._request_id) is None
+        return asked and all(
+            (reply := file[id_]) is not None
+            and (reply.deleted or (reply.state != "streaming" and reply.metadata.get("turn") == by))
+            for id_, by in self._replies.items()
+        )
+
+
 class ChatRuntime:
     """The personas of one chat: routing, actors, replies.
 
@@ -90,7 +115,8 @@ class ChatRuntime:
         self._writer = ReplyWriter(chat, runtime.pacer, log=self.log, on_gone=self._reply_is_gone)
         self._actors: dict[str, Actor] = {}
         self._group: TaskGroup | None = None
-        self._unsaved: dict[str, float] = {}
+        # Message id and persona id, as the ledger tells turns apart → how the last one ended.
+        self._unsaved: dict[tuple[str, str], _Ended] = {}
         self.presence = Presence(chat)
         self.turns_of_root: dict[str, int] = {}
         self.kept = KeptMessages(self)
@@ -224,6 +250,7 @@ class ChatRuntime:
         accepted = [turn for turn, new in zip(turns, fresh, strict=True) if new]
         for turn in accepted:
             self.turns[turn.id] = turn
+            self._unsaved.pop((message.id, turn.persona.id), None)  # run again, it has a new end
             if turn.chain.hops == 0:
                 root = turn.chain.root
                 self.turns_of_root[root] = self.turns_of_root.pop(root, 0) + 1
@@ -348,8 +375,9 @@ class ChatRuntime:
         self.turns.pop(turn.id, None)
         turn.ended.set()
         self._count(turn)
-        self.ledger.finish(turn.id, outcome.state, turn.replies.so_far())
-        self.finished_unsaved(turn.id)
+        replies = turn.replies.so_far()
+        self.ledger.finish(turn.id, outcome.state, replies)
+        self.finished_unsaved(turn.id, turn.message.id, turn.persona.id, replies)
         self.runtime.metrics.ended(turn, outcome)
 
     def _count(self, turn: ActiveTurn) -> None:
@@ -396,27 +424,28 @@ class ChatRuntime:
             turn.settle(outcome)
 
     @property
-    def unsaved(self) -> bool:
-        """Whether turns have ended, or people have written, since the document was saved."""
-        return bool(self._unsaved) or self.kept.any
+    def unsaved(self) -> set[str]:
+        """The ids of the messages that are not known to be in the chat's file as they are now."""
+        ids = {id_ for ended in self._unsaved.values() for id_ in ended.message_ids}
+        return ids.union(self.kept.ids)
 
-    def finished_unsaved(self, turn_id: str) -> None:
-        """Note that the document holds the turn's end now, and is to be saved."""
-        self._unsaved[turn_id] = time.monotonic()
+    def finished_unsaved(
+        self, turn_id: str, request_id: str, persona_id: str, replies: Sequence[ReplySoFar]
+    ) -> None:
+        """Note that the document holds the turn's end now, with ``replies``, and is to be saved."""
+        self._unsaved[request_id, persona_id] = _Ended(turn_id, request_id, replies)
 
-    def document_saved(self, *, delay: float) -> None:
-        """Note that the document has been saved.
+    def document_saved(self, file: Mapping[str, Message | None]) -> None:
+        """Let go of what the chat's file is known to have.
 
-        What was saved was read up to ``delay`` seconds ago, the time that a save waits for more
-        changes; only what had happened by then is known to be in it.
+        Args:
+            file: What the file has under each of the ids that :attr:`unsaved` gave before it was
+                read.
         """
-        until = time.monotonic() - delay
-        self.kept.saved(until)
-        saved = [turn_id for turn_id, ended in self._unsaved.items() if ended <= until]
-        for turn_id in saved:
-            del self._unsaved[turn_id]
+        self.kept.saved(file)
+        saved = [key for key, ended in self._unsaved.items() if ended.is_in(file, self.chat)]
         if saved:
-            self.ledger.saved(self.chat.id, saved)
+            self.ledger.saved(self.chat.id, [self._unsaved.pop(key).turn_id for key in saved])
 
     def notify(self, body: str, *, reply_to: str) -> tuple[str, dict[str, Any]]:
         """Post a line of the system, which addresses nobody; return its id and metadata."""

@@ -93,7 +93,7 @@ class Intake:
             reply_id, metadata = self._served.notify(text, reply_to=message.id)
             replies = (ReplySoFar(reply_id, text, "done", metadata),)
         self._served.ledger.finish(row.turn_id, "done", replies)
-        self._served.finished_unsaved(row.turn_id)
+        self._served.finished_unsaved(row.turn_id, message.id, SYSTEM_ID, replies)
 
     def _mistyped(self, message: Message) -> str:
         """Return what to tell who mentions a persona by a name that is not quite its own."""

@@ -10,11 +10,19 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Set
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
-from jupyter_ai_personas.chat import ChatEvent, MessagePosted, Restore
+from jupyter_ai_personas.chat import (
+    ChatEvent,
+    Message,
+    MessageDeleted,
+    MessagePosted,
+    Restore,
+    decode_message,
+)
+from jupyter_ai_personas.chat.copies import content
 from jupyter_ai_personas.runtime.ledger import LedgerRow, RowState
 
 if TYPE_CHECKING:
@@ -38,8 +46,9 @@ class KeptMessages:
 
     def __init__(self, served: ChatRuntime) -> None:
         self._served = served
-        # Message id → when it changed last (monotonic seconds); its row in the ledger.
-        self._changed: dict[str, float] = {}
+        # Message id → what a save has to have of it, or nothing if it was deleted.
+        self._changed: dict[str, Message | None] = {}
+        # Message id → its row in the ledger.
         self._rows: dict[str, str] = {}
         # Message id → who wrote it, and whether what it calls for was done: not in the ledger yet.
         self._waiting: dict[str, tuple[str, RowState]] = {}
@@ -47,9 +56,9 @@ class KeptMessages:
         self._unseen: set[str] = set()
 
     @property
-    def any(self) -> bool:
-        """Whether there are such messages."""
-        return bool(self._changed)
+    def ids(self) -> Set[str]:
+        """The ids of those messages."""
+        return self._changed.keys()
 
     def begin(self) -> None:
         """Begin anew: the chat was opened again, from what was saved of it."""
@@ -73,8 +82,7 @@ class KeptMessages:
         self._waiting[message.id] = message.sender, "accepted"
         if unseen:
             self._unseen.add(message.id)
-        self._changed.pop(message.id, None)
-        self._changed[message.id] = time.monotonic()
+        self._changed[message.id] = None if isinstance(event, MessageDeleted) else message
 
     def _put(self) -> None:
         chat = self._served.chat
@@ -130,12 +138,11 @@ class KeptMessages:
         if (turn_id := self._rows.pop(message_id, None)) is not None:
             self._served.ledger.forget(turn_id)
 
-    def saved(self, until: float) -> None:
-        """Let go of what had changed by ``until`` (monotonic seconds): the document has it."""
-        for message_id, changed in list(self._changed.items()):
-            if changed > until:
-                break
-            if message_id not in self._unseen:
+    def saved(self, file: Mapping[str, Message | None]) -> None:
+        """Let go of what ``file`` has as it is now; see :meth:`ChatRuntime.document_saved`."""
+        for message_id, now in list(self._changed.items()):
+            looked_up = message_id in file and message_id not in self._unseen
+            if looked_up and _is_saved(file[message_id], now):
                 del self._changed[message_id]
                 self._forget(message_id)
 
@@ -146,7 +153,7 @@ class KeptMessages:
         self._rows[row.message_id] = row.turn_id
         if row.state == "accepted":
             self._unseen.add(row.message_id)
-        self._changed[row.message_id] = time.monotonic()
+        self._changed[row.message_id] = None if is_deletion(row) else decode_message(row.message)
         chat = self._served.chat
         there = chat.get(row.message_id)
         if there is None and not is_deletion(row):
@@ -154,6 +161,12 @@ class KeptMessages:
             chat.apply([Restore(row.message)])
         elif there is not None and "body" in row.message:
             chat.apply([Restore(row.message)])
+
+
+def _is_saved(there: Message | None, now: Message | None) -> bool:
+    if now is None or there is None:
+        return now is None and (there is None or there.deleted)
+    return content(there) == content(now)
 
 
 def is_deletion(row: LedgerRow) -> bool:

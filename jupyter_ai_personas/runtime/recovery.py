@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import uuid4
@@ -128,7 +129,7 @@ class _Recovery:
             self.ledger.forget(self.row.turn_id)
         elif self.row.state == "finished":
             self._put_back(self.row.replies)
-            self.served.finished_unsaved(self.row.turn_id)
+            self._note_end(self.row.replies)
             if self.row.final_state == "done":
                 await self._pass_on()
         else:
@@ -200,9 +201,13 @@ class _Recovery:
         ]
         self._put_back(final)
         self.ledger.finish(row.turn_id, "interrupted", final)
-        self.served.finished_unsaved(row.turn_id)
+        self._note_end(final)
 
-    def _put_back(self, replies: list[ReplySoFar] | tuple[ReplySoFar, ...]) -> None:
+    def _note_end(self, replies: Sequence[ReplySoFar]) -> None:
+        row = self.row
+        self.served.finished_unsaved(row.turn_id, row.message_id, row.persona_id, replies)
+
+    def _put_back(self, replies: Sequence[ReplySoFar]) -> None:
         writes: list[Insert | Update] = []
         for reply in replies:
             there = self.chat.get(reply.message_id)

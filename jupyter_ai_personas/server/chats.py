@@ -6,7 +6,7 @@ import asyncio
 import json
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,7 @@ import anyio
 import anyio.lowlevel
 from jupyter_server.utils import ensure_async
 
+from jupyter_ai_personas.chat import Message, decode_message
 from jupyter_ai_personas.chat.markdown import code
 from jupyter_ai_personas.runtime import ChatRuntime, Runtime
 
@@ -24,9 +25,6 @@ __all__ = ["ChatObserver"]
 
 SESSION_EVENTS = "https://schema.jupyter.org/jupyter_collaboration/session/v1"
 """The events of jupyter-collaboration that tell of saves."""
-
-SAVE_SECONDS = 1.0
-"""How long a save may take from reading the document to telling that it is done."""
 
 LOOP_TURNS = 100
 """How often the event loop may turn before the chat manager must be among the settings."""
@@ -77,11 +75,23 @@ class ChatObserver:
     async def _on_session_event(self, logger: Any, schema_id: str, data: dict[str, Any]) -> None:
         if data.get("action") != "save":
             return
-        delay = self._settings.get("collaborative_document_save_delay")
-        for document, served in self._open.values():
-            if document.room_id == data.get("room"):
-                # A save may have read the document a moment before it waited for the disk.
-                served.document_saved(delay=max(delay or 0.0, SAVE_SECONDS))
+        for document, served in list(self._open.values()):
+            if document.room_id == data.get("room") and served.unsaved:
+                await self._compare_with_save(document.get_path(), served)
+
+    async def _compare_with_save(self, path: str, served: ChatRuntime) -> None:
+        """Find out what the file has now, of what it lacked.
+
+        That it was saved tells nothing of it: the document may have been read for it long before,
+        while the disk was slow, and a file that cannot be written is reported as saved as well.
+        """
+        wanted = served.unsaved
+        try:
+            _, raws = await self._read(path)
+            served.document_saved(await asyncio.to_thread(_copies, raws or [], wanted))
+        except Exception:
+            # The ledger keeps it.
+            self._log.exception("Chat %s could not be compared with what was saved of it", path)
 
     async def _opened(self, document: Any) -> None:
         if id(document) in self._open:
@@ -104,16 +114,9 @@ class ChatObserver:
 
     async def _compare_with_file(self, chat: DocumentChat, served: ChatRuntime) -> None:
         """Save the messages that were lost on the way from the file, or the file, if it is none."""
-        path, root = chat.path, self._runtime.settings.root_dir
+        path = chat.path
         try:
-            # Straight from the disk where it is there: the manager costs ten times as much.
-            read = await asyncio.to_thread(_read, Path(root) / path.strip("/")) if root else None
-            if read is None:
-                manager = self._settings["contents_manager"]
-                model = await ensure_async(manager.get(path, type="file", format="text"))
-                content = model["content"]
-                read = content, await asyncio.to_thread(_messages_of, content)
-            content, saved = read
+            content, saved = await self._read(path)
             if saved is None:
                 await self._keep_what_is_no_chat(path, content, served)
             else:
@@ -122,6 +125,17 @@ class ChatObserver:
                 served.kept.note_unsaved({id_ for id_ in ids if isinstance(id_, str)})
         except Exception:
             self._log.exception("Chat %s could not be compared with its file", path)
+
+    async def _read(self, path: str) -> tuple[str, list[Any] | None]:
+        """Return what is in a chat's file, and what that lists as messages: see _messages_of."""
+        root = self._runtime.settings.root_dir
+        # Straight from the disk where it is there: the manager costs ten times as much.
+        read = await asyncio.to_thread(_read, Path(root) / path.strip("/")) if root else None
+        if read is not None:
+            return read
+        manager = self._settings["contents_manager"]
+        model = await ensure_async(manager.get(path, type="file", format="text"))
+        return model["content"], await asyncio.to_thread(_messages_of, model["content"])
 
     async def _keep_what_is_no_chat(self, path: str, content: str, served: ChatRuntime) -> None:
         """Copy a file that is not JSON: the chat opens empty, and its first save overwrites it."""
@@ -143,14 +157,15 @@ class ChatObserver:
         manager = self._settings["contents_manager"]
         for document, served in list(self._open.values()):
             if served.unsaved:
+                path = document.get_path()
                 model = {"type": "file", "format": "text", "content": document.get()}
                 try:
-                    await ensure_async(manager.save(model, document.get_path()))
+                    await ensure_async(manager.save(model, path))
                 except Exception:
                     # The ledger has it all, and puts it back when the chat is opened again.
-                    self._log.exception("Chat %s could not be saved", document.get_path())
+                    self._log.exception("Chat %s could not be saved", path)
                 else:
-                    served.document_saved(delay=0)
+                    await self._compare_with_save(path, served)
 
     def _closed(self, path: str) -> None:
         for key, (document, served) in list(self._open.items()):
@@ -166,6 +181,16 @@ def _read(file: Path) -> tuple[str, list[Any] | None] | None:
     except (OSError, ValueError):
         return None
     return content, _messages_of(content)
+
+
+def _copies(raws: list[Any], wanted: Collection[str]) -> dict[str, Message | None]:
+    """Return the message that ``raws`` has under each of the ids in ``wanted``."""
+    copies: dict[str, Message | None] = dict.fromkeys(wanted)
+    for raw in raws:
+        id_ = raw.get("id") if isinstance(raw, dict) else None
+        if isinstance(id_, str) and id_ in copies:
+            copies[id_] = decode_message(raw)
+    return copies
 
 
 def _messages_of(content: str) -> list[Any] | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +12,7 @@ import pytest
 from support.room import Room, Script, id_of, persona, room
 from support.stages import DocumentStage, Stage, settle
 
-from jupyter_ai_personas.chat import Insert, MessagePosted
+from jupyter_ai_personas.chat import Insert
 from jupyter_ai_personas.runtime import Ledger
 from jupyter_ai_personas.runtime.kept import NOBODY
 from jupyter_ai_personas.runtime.ledger import LedgerRow, ReplySoFar
@@ -218,26 +217,6 @@ async def test_what_nobody_accepted_is_found_however_much_is_put_back_after_it(
     async with room(Echo, stage=stage, ledger=await left(tmp_path / "l", *lost)) as here:
         assert (await here.reply(question)).body == "answered"
         assert len(here.messages) == len(lost) + 2
-
-
-async def test_what_nobody_has_looked_at_stays_in_the_ledger_though_it_is_saved(
-    stage: Stage, tmp_path: Path
-) -> None:
-    question = stage.post("To Bob")
-    ledger = Ledger(tmp_path / "l", log=LOG)
-    async with room(Echo, stage=stage, ledger=ledger) as here:
-        message = stage.chat.get(question)
-        assert message is not None
-        event = MessagePosted(message)
-        here.served.kept.note(event)
-        await settle()
-        here.served.kept.saved(math.inf)
-        [kept] = await ledger.open_turns(stage.chat.id)
-        assert (kept.message_id, kept.state) == (question, "accepted")
-        here.served.kept.handled(event, recorded=False)
-        here.served.kept.saved(math.inf)
-        assert await ledger.open_turns(stage.chat.id) == []
-        assert not here.served.kept.any
 
 
 async def test_a_retry_that_was_cut_off_at_once_leaves_one_reply(
