@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import AsyncIterator, Callable, Coroutine
+import threading
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +34,16 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 # A package index that hesitates fails no test; whoever runs them may have set these already.
 os.environ.setdefault("PIP_RETRIES", "10")
 os.environ.setdefault("PIP_DEFAULT_TIMEOUT", "60")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown() -> Iterator[None]:
+    """A persona's thread that outlives its test, in a loop, say, takes the time of all others."""
+    yield
+    for thread in threading.enumerate():
+        if thread.name.startswith("persona ") and thread.name != "persona worker":
+            thread.join(60)
+            assert not thread.is_alive(), f"The test has left {thread.name} running."
 
 
 @pytest.fixture

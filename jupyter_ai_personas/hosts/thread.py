@@ -223,7 +223,10 @@ class ThreadHost:
         self._abandoned = True
         self._outbox.close()
         self._to_host(self._loop.stop)
-        self._server_loop.call_later(INTERRUPT_SECONDS, self._interrupt)
+        # Not by the server's loop: where that ends first, the code would run on for ever.
+        timer = threading.Timer(INTERRUPT_SECONDS, self._interrupt)
+        timer.daemon = True
+        timer.start()
 
     def _interrupt(self) -> None:
         # Ends a pure Python loop; a thread that waits in C stays until it returns.

@@ -33,3 +33,21 @@ async def test_a_turn_that_swallows_its_end_never_runs_in_the_thread_of_the_serv
     del bench
     gc.collect()
     assert ran_here == []
+
+
+def test_a_loop_that_is_given_up_ends_though_the_loop_of_the_server_has_ended() -> None:
+    def spin(persona: BasePersona, message: Message) -> None:
+        persona.set_status("spinning")
+        while True:
+            pass
+
+    async def give_up() -> threading.Thread:
+        async with bench_with(ThreadHost) as bench:
+            await bench.until(bench.start(spin), "status")
+            bench.host.abandon()
+            thread: threading.Thread = bench.host._thread  # type: ignore[attr-defined]
+            return thread
+
+    thread = asyncio.run(give_up())
+    thread.join(WAIT)
+    assert not thread.is_alive()
