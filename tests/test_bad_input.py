@@ -38,13 +38,14 @@ async def test_the_log_names_each_broken_entry_point_once_with_what_to_do(
         ("no_class", "Fix, upgrade or uninstall `plugins`"),
         ("exits", "Fix, upgrade or uninstall `plugins`"),
     ):
-        (line,) = server.lines(f" {name} (plugins.")
+        line = await server.wait_for_log(f" {name} (plugins.")
+        assert server.lines(f" {name} (plugins.") == [line]
         assert line.startswith("[W ")
         assert "AiExtension]" in line
         assert fix in line
     broken = {row["id"] for row in listed["model_providers"] if not row["models"]}
     assert {"no_class", "exits"} <= broken
-    assert server.lines("Registered model provider `good`.")
+    assert await server.wait_for_log("Registered model provider `good`.")
     assert not server.lines("Traceback")
 
 

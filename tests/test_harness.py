@@ -283,6 +283,25 @@ async def test_clients_survive_a_crash_of_the_server_and_its_restart(tmp_path: P
             await ada.wait_for_body("After")
 
 
+async def test_who_leaves_a_server_that_has_just_gone_leaves_in_peace(tmp_path: Path) -> None:
+    async with (
+        JupyterServer(tmp_path, extensions=CHAT_EXTENSIONS) as server,
+        ChatClient(server, "gone.chat", "Ada") as ada,
+        ChatClient(server, "gone.chat", "Bob") as bob,
+    ):
+        server.kill()
+        # The event loop has not turned since, so that neither has heard of it.
+        assert ada.connected
+        assert bob.connected
+        with pytest.raises(AssertionError, match="The connection ended before"):
+            await ada.flush()
+    async with JupyterServer(tmp_path, extensions=CHAT_EXTENSIONS) as server:
+        async with ChatClient(server, "gone.chat", "Ada") as ada:
+            server.kill()
+            assert ada.connected
+        assert not ada.connected
+
+
 async def test_a_room_that_refuses_a_client_tells_it_so(tmp_path: Path) -> None:
     # A server of its own: a room that is stopped while it starts may take all others along.
     async with JupyterServer(tmp_path, extensions=CHAT_EXTENSIONS) as server:

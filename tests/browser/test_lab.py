@@ -115,6 +115,8 @@ def lab(start_server: StartServer, staff: Path) -> Callable[..., Awaitable[Jupyt
             pythonpath=[staff],
         )
         shutil.copytree(WORKSPACE, server.root_dir, dirs_exist_ok=True)
+        # Answered once the personas are there: whoever opens a chat finds them offered.
+        assert (await server.get("/api/ai/personas"))[0] == 200
         return server
 
     return start

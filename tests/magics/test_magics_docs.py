@@ -9,7 +9,7 @@ from typing import Any
 import nbformat
 import pytest
 from nbclient import NotebookClient
-from support.shells import WAIT, Shell
+from support.shells import PATIENCE, Shell
 
 from jupyter_ai_personas.magics.formats import FORMATS
 from jupyter_ai_personas.magics.options import COMMANDS, help_text
@@ -73,7 +73,7 @@ def test_the_notebook_of_the_page_has_the_outputs_that_it_would_have_now(
 ) -> None:
     committed = nbformat.read(NOTEBOOK, as_version=4)
     executed = nbformat.read(NOTEBOOK, as_version=4)
-    NotebookClient(executed, timeout=WAIT, record_timing=False).execute()
+    NotebookClient(executed, **PATIENCE, record_timing=False).execute()
     stale = f"execute it anew: jupyter nbconvert --execute --inplace docs/{NOTEBOOK.name}"
     for before, now in zip(committed.cells, executed.cells, strict=True):
         assert outputs_of(before) == outputs_of(now), stale

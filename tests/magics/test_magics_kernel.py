@@ -14,7 +14,7 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
-from support.shells import WAIT, Kernel
+from support.shells import PATIENCE, WAIT, Kernel
 
 from jupyter_ai_personas.testing.openai_server import Answer, OpenAIServer
 
@@ -231,7 +231,7 @@ def test_a_notebook_is_executed_with_streamed_outputs_and_metadata(
         "%%ai my_provider:model_a -f text\nhi",
         "%ai version",
     )
-    client = Watching(made, timeout=WAIT)
+    client = Watching(made, **PATIENCE)
 
     def hold_until_half_is_shown() -> None:
         loopback.wait_for_hold()
@@ -266,14 +266,17 @@ def test_a_notebook_is_executed_with_streamed_outputs_and_metadata(
 def test_a_cell_that_fails_ends_the_execution(configured: None) -> None:
     made = notebook("%load_ext jupyter_ai_personas", "%%ai needs_key:one\nhi", "1")
     with pytest.raises(CellExecutionError, match="PLAIN_API_KEY"):
-        NotebookClient(made, timeout=WAIT).execute()
+        NotebookClient(made, **PATIENCE).execute()
 
 
 @pytest.mark.parametrize(
     "command",
     [
-        ["nbconvert", "--to", "notebook", "--execute", "--output", "out.ipynb", "in.ipynb"],
-        ["papermill", "in.ipynb", "out.ipynb"],
+        [
+            *("nbconvert", "--to", "notebook", "--execute", "--output", "out.ipynb", "in.ipynb"),
+            *(f"--ExecutePreprocessor.{name}={value:g}" for name, value in PATIENCE.items()),
+        ],
+        ["papermill", f"--start-timeout={WAIT:g}", "in.ipynb", "out.ipynb"],
     ],
     ids=["nbconvert", "papermill"],
 )

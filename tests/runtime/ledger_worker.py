@@ -23,6 +23,8 @@ from jupyter_ai_personas.runtime.ledger import Ledger, LedgerRow, ReplySoFar
 LOG = logging.getLogger("test_ledger")
 PATIENCE = {"schema._BUSY_S": 60.0, "place._ALONE_S": 60.0, "durable._CLOSE_S": 60.0}
 """How long a ledger waits in the tests, in seconds, by module and name."""
+QUICK = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+"""Where files are that are written thousands of times, and survive no crash of the machine."""
 
 
 def make_row(

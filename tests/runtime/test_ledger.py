@@ -16,7 +16,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
-from ledger_worker import LOG, make_row, reply
+from ledger_worker import LOG, QUICK, make_row, reply
 
 from jupyter_ai_personas.runtime.ledger import Ledger, LedgerRow, MemoryLedger, ReplySoFar
 from jupyter_ai_personas.runtime.ledger.rows import (
@@ -251,7 +251,7 @@ class Twins(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.runner = asyncio.Runner()
-        self.folder = tempfile.TemporaryDirectory()
+        self.folder = tempfile.TemporaryDirectory(dir=QUICK)
         self.number = 0
         self.path = Path(self.folder.name) / "ledger.sqlite"
         self.file = Ledger(self.path, log=LOG)

@@ -21,7 +21,7 @@ import anyio.lowlevel
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from ledger_worker import LOG, make_row, reply
+from ledger_worker import LOG, QUICK, make_row, reply
 
 from jupyter_ai_personas.runtime.ledger import Ledger
 
@@ -343,7 +343,7 @@ def test_damage_anywhere_in_the_file_never_raises(tmp_path: Path) -> None:
             data[position : position + len(patch)] = patch
         if zeroed is not None:
             data[zeroed * 4096 : (zeroed + 1) * 4096] = bytes(4096)
-        with tempfile.TemporaryDirectory() as folder:
+        with tempfile.TemporaryDirectory(dir=QUICK) as folder:
             path = Path(folder) / "ledger"
             path.write_bytes(data[:length])
             asyncio.run(use(path))

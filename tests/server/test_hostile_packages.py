@@ -45,7 +45,7 @@ async def test_what_fails_costs_its_own_turn_and_tells_no_secret(
     ]
     for secret in (*SECRETS.values(), str(hostile_server.directory), "<b>"):
         assert all(secret not in text for text in [shown, *rest]), secret
-    assert any("from the constructor" in line for line in hostile_server.log)
+    await hostile_server.wait_for_log("from the constructor")
     assert not any(SECRETS["PLANTED_API_KEY"] in line for line in hostile_server.log)
 
 

@@ -24,6 +24,22 @@ def test_what_is_waited_for_at_a_stop_ends_within_ten_seconds() -> None:
     assert SAVE_SECONDS + STOP_SECONDS + GRACE_SECONDS < MOST_SECONDS
 
 
+PATIENT = """
+from jupyter_ai_personas.server import extension
+
+extension.SAVE_SECONDS = 60.0
+"""
+
+
+def make_server(directory: Path) -> JupyterServer:
+    """Return a server with the hostile personas; a slow disk does not make it give a save up."""
+    server = JupyterServer(directory / "server", pythonpath=[install(directory / "packages")])
+    config = server.directory / "config"
+    config.mkdir(parents=True)
+    (config / "jupyter_server_config.py").write_text(PATIENT, encoding="utf-8")
+    return server
+
+
 async def stop(server: JupyterServer, how: signal.Signals) -> int:
     """Stop the process by a signal; return its exit code.
 
@@ -40,7 +56,7 @@ async def stop(server: JupyterServer, how: signal.Signals) -> int:
 async def test_a_stop_during_streams_marks_them_and_saves(
     tmp_path: Path, how: signal.Signals
 ) -> None:
-    server = JupyterServer(tmp_path / "server", pythonpath=[install(tmp_path / "packages")])
+    server = make_server(tmp_path)
     async with server:
         async with (
             ChatClient(server, "a.chat", "Ada") as ada,
@@ -61,7 +77,7 @@ async def test_a_stop_during_streams_marks_them_and_saves(
 
 
 async def test_personas_that_do_not_end_do_not_hold_the_stop(tmp_path: Path) -> None:
-    server = JupyterServer(tmp_path / "server", pythonpath=[install(tmp_path / "packages")])
+    server = make_server(tmp_path)
     async with server:
         async with ChatClient(server, "a.chat", "Ada") as ada:
             question = ada.post("@Sleeps @InExecutor @Swallows @Holds @Spins @Silent go")
@@ -77,12 +93,11 @@ async def test_personas_that_do_not_end_do_not_hold_the_stop(tmp_path: Path) -> 
 
 
 async def test_every_stop_ends_and_leaves_nothing_open_whenever_it_comes(tmp_path: Path) -> None:
-    server = JupyterServer(tmp_path / "server", pythonpath=[install(tmp_path / "packages")])
+    server = make_server(tmp_path)
     asked: list[str] = []
     for number in range(4):
-        await server.start()
         path = f"{number}.chat"
-        async with ChatClient(server, path, "Ada") as ada:
+        async with server, ChatClient(server, path, "Ada") as ada:
             asked.append(ada.post("@Slow @Good go"))
             # At once, while personas are still being imported, or while they work.
             await ada.flush()
@@ -90,7 +105,6 @@ async def test_every_stop_ends_and_leaves_nothing_open_whenever_it_comes(tmp_pat
                 await ada.wait_for_reply(asked[-1], "Slow", None)
             how = (signal.SIGTERM, signal.SIGINT)[number % 2]
             assert await stop(server, how) == 0
-        await server.close()
         about = [
             (m.get("metadata") or {}).get("jupyter_ai_personas", {})
             for m in server.saved_chat(path)["messages"]

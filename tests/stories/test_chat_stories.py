@@ -267,7 +267,8 @@ async def test_broken_entry_points_hurt_nobody_and_are_listed(server: JupyterSer
         assert listed[name]["status"] == "broken", name
         assert listed[name]["source"] == "broken_crew"
     assert "a_module_that_is_not_there" in listed["at-import"]["problem"]
-    assert len(server.lines("Persona at-import")) == 1
+    line = await server.wait_for_log("Persona at-import")
+    assert server.lines("Persona at-import") == [line]
     async with people(server, "Ada", "Bob") as [ada, bob]:
         asked = ada.post("@Unmade hello")
         failed = await bob.wait_for_reply(asked, "Unmade", "failed")

@@ -22,6 +22,7 @@ from playwright.async_api import (
     async_playwright,
     expect,
 )
+from playwright.async_api import TimeoutError as TimedOut
 
 from .server import JupyterServer
 
@@ -45,6 +46,7 @@ _SEND = ".jp-chat-input-container .jp-chat-send-button"
 _MESSAGE = ".jp-chat-messages-container .jp-chat-message"
 _BODY = ".jp-chat-messages-container .jp-chat-rendered-message"
 _COMPLETION = ".jp-chat-command-name"
+_TRIES = 6
 _WRITERS = ".jp-chat-writers"
 
 
@@ -150,9 +152,20 @@ class ChatPage:
         return [text.strip() for text in await items.all_inner_texts()]
 
     async def complete(self, typed: str, choice: str) -> None:
-        """Type ``typed``, such as ``@Gu``, and choose ``choice``, such as ``@Guide``."""
-        await self.type(typed)
-        await self.page.locator(_COMPLETION).get_by_text(choice, exact=True).click()
+        """Type ``typed``, such as ``@Gu``, and choose ``choice``, such as ``@Guide``.
+
+        What is offered is found at the time of typing: of somebody who joins only then one types
+        again.
+        """
+        item = self.page.locator(_COMPLETION).get_by_text(choice, exact=True)
+        for _ in range(_TRIES):
+            await self.type(typed)
+            with contextlib.suppress(TimedOut):
+                await item.wait_for(timeout=WAIT * 1000 / _TRIES)
+                break
+            for _ in typed:
+                await self.input.press("Backspace")
+        await item.click()
 
     async def send(self, text: str | None = None) -> None:
         """Send what the input holds, or ``text`` in its place."""
@@ -234,4 +247,6 @@ class ChatPage:
         return container
 
     async def _dismiss(self, dialog: Locator) -> None:
-        await dialog.locator(".jp-Dialog-footer button").last.click()
+        # It may be gone already: some go by themselves.
+        with contextlib.suppress(TimedOut):
+            await dialog.locator(".jp-Dialog-footer button").last.click(timeout=5000)

@@ -89,6 +89,7 @@ class JupyterServer:
         self._life = 0
         self._process: subprocess.Popen[bytes] | None = None
         self._reader: threading.Thread | None = None
+        self._reading = False
         self._http: httpx.Client | None = None
         self._lock = threading.Lock()
         self._waiters: set[_Waiter] = set()
@@ -159,12 +160,15 @@ class JupyterServer:
     async def close(self) -> None:
         """End the process and whatever it started, such as kernels."""
         children: list[psutil.Process] = []
-        if self.running:
-            children = psutil.Process(self.pid).children(recursive=True)
-        self.kill()
+        if self._process is not None and self.running:
+            # It may end by itself at any moment.
+            with contextlib.suppress(psutil.NoSuchProcess):
+                children = psutil.Process(self._process.pid).children(recursive=True)
+            self._process.kill()
         for child in children:
             with contextlib.suppress(psutil.NoSuchProcess):
                 child.kill()
+        self.kill()
 
     # -- facts -----------------------------------------------------------------------------------
 
@@ -195,6 +199,8 @@ class JupyterServer:
     def lines(self, pattern: str | re.Pattern[str], *, since: int | None = None) -> list[str]:
         """Lines of this process's log with ``pattern`` (a substring, or a compiled expression).
 
+        Those that have been read so far: what a test relies on, it waits for with `wait_for_log`.
+
         Args:
             since: An index into `log`; without it, the lines since the last start.
         """
@@ -222,7 +228,8 @@ class JupyterServer:
         with self._lock:
             for line in self.log[self._life if since is None else since :]:
                 waiter.offer(line)
-            if not self.running:
+            # A process that has ended may have said more than has been read.
+            if not self._reading:
                 waiter.give_up()
             self._waiters.add(waiter)
         try:
@@ -322,7 +329,7 @@ class JupyterServer:
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
-        self._process = process
+        self._process, self._reading = process, True
         self._reader = threading.Thread(target=self._read_output, args=(process,), daemon=True)
         self._reader.start()
         return process
@@ -406,6 +413,8 @@ class JupyterServer:
                     for waiter in self._waiters:
                         waiter.offer(line)
         with self._lock:
+            if self._process is process:
+                self._reading = False
             for waiter in self._waiters:
                 waiter.give_up()
 
@@ -414,6 +423,7 @@ class JupyterServer:
             # A kernel that outlives the server may hold the pipe open.
             self._reader.join(timeout=10)
             self._reader = None
+            self._reading = False
         if self._http is not None:
             self._http.close()
             self._http = None

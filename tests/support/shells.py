@@ -14,6 +14,8 @@ from jupyter_client.manager import KernelManager
 
 WAIT = 180.0
 """Seconds that a kernel may take for anything, on a machine that is busy."""
+PATIENCE: dict[str, Any] = {"timeout": WAIT, "iopub_timeout": WAIT, "startup_timeout": WAIT}
+"""The same for a `NotebookClient`, which otherwise leaves out outputs that come 4 s late."""
 
 
 class Shell:

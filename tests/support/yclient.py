@@ -149,12 +149,15 @@ class ChatClient:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Leave as a tab that is closed: what was written is sent, and a word of goodbye."""
+        """Leave as a tab that is closed: what was written is sent, and a word of goodbye.
+
+        To nobody, where the server has gone: this side may not have been told yet.
+        """
         with anyio.move_on_after(WAIT / 2, shield=True):
             if self.connected:
                 self.awareness.set_local_state(None)
-                await self.flush()
-                await self.disconnect()
+                if await self._sent():
+                    await self.disconnect()
         await self._end(error)
 
     @property
@@ -200,10 +203,14 @@ class ChatClient:
 
     async def flush(self, timeout: float = WAIT) -> None:
         """Return once the server's document has everything this client has written."""
+        if not await self._sent(timeout):
+            raise AssertionError(self._story("The connection ended before the server had it all."))
+
+    async def _sent(self, timeout: float = WAIT) -> bool:
+        """Return whether the server has everything, once it has it or the connection ended."""
         wanted = self._ask()
         await self.wait_for(lambda me: me._answers >= wanted or not me.connected, timeout)
-        if not self.connected:
-            raise AssertionError(self._story("The connection ended before the server had it all."))
+        return self._answers >= wanted
 
     # -- writing ---------------------------------------------------------------------------------
 
