@@ -20,7 +20,6 @@ from typing import Any
 import anyio
 
 from jupyter_ai_personas.hosts.executor import DaemonExecutor
-from jupyter_ai_personas.hosts.handover import hand_over
 from jupyter_ai_personas.hosts.outbox import Outbox
 from jupyter_ai_personas.hosts.runner import SHUTDOWN_SECONDS, TurnRunner
 from jupyter_ai_personas.hosts.seam import HostEvent, HostServices, traceback_of
@@ -30,6 +29,13 @@ __all__ = ["ThreadHost"]
 
 INTERRUPT_SECONDS = 0.2
 """How long a thread that is given up may take to end by itself, before its code is interrupted."""
+
+HANDOVER_SECONDS = 0.00005
+"""How long the event loop stands back for a thread that has been given a turn.
+
+Otherwise the thread waits for the interpreter until the loop has nothing to do, or for as long as
+one thread may keep another waiting, which is ten times as long as this takes.
+"""
 
 
 class HostAbandoned(BaseException):
@@ -172,7 +178,8 @@ class ThreadHost:
         """See :meth:`Host.start`."""
         self._running.add(spec.turn_id)
         self._to_host(self._start, spec)
-        hand_over()
+        # While this sleeps the thread gets the interpreter, and begins.
+        time.sleep(HANDOVER_SECONDS)
 
     def _start(self, spec: TurnSpec) -> None:
         # Cancelled before it began, as while the host was blocked: it never begins.

@@ -12,12 +12,12 @@ import time
 import uuid
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-from jupyter_ai_personas.hosts.handover import hand_over
 from jupyter_ai_personas.runtime.ledger.place import Place
 from jupyter_ai_personas.runtime.ledger.rows import FinalState, LedgerRow, ReplySoFar
 from jupyter_ai_personas.runtime.ledger.store import OneStatement, Step, Store
@@ -29,6 +29,15 @@ _T = TypeVar("_T")
 _CHECKPOINT_S = 1.0
 _CLOSE_S = 5.0
 _MOST_AT_ONCE = 500
+
+_PATIENCE_S = 0.001
+"""How long the event loop itself waits for an answer before it does something else.
+
+A row takes a quarter of that if the loop leaves the interpreter to the writer. Otherwise the two
+take it from each other, and the answer comes behind whatever the loop has begun in the meantime:
+several milliseconds in which the person waits for the persona to begin. On a slow disk, this is
+lost: a tenth of what a message costs the server anyway.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,7 +219,8 @@ class Ledger:
         answer: Future[_T] = Future()
         if not self._put(_Entry(step, answer, settle)):
             raise RuntimeError("The ledger is closed")
-        hand_over()
+        with suppress(TimeoutError):
+            return answer.result(_PATIENCE_S)
         return await asyncio.wrap_future(answer)
 
     def _put(self, entry: _Entry) -> bool:
