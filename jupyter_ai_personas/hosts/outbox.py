@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections import deque
 from collections.abc import AsyncIterator, Iterable
 from contextlib import suppress
 
+from jupyter_ai_personas.chat.pacing import Pacing
 from jupyter_ai_personas.hosts.seam import HostEvent
 
 __all__ = ["Outbox", "joined"]
 
 WINDOW = 0.03
-"""Seconds that chunks are gathered for; what begins or ends something does not wait."""
+"""Seconds between two batches, at least, unless something begins or ends."""
 
 MOST = 5000
 """Events that are taken at once: a few milliseconds of the loop."""
+
+PACING = Pacing()
+"""How long chunks are gathered while text flows: as long as the reply waits to be written."""
 
 
 def joined(events: Iterable[HostEvent]) -> list[HostEvent]:
@@ -49,18 +54,21 @@ def joined(events: Iterable[HostEvent]) -> list[HostEvent]:
 class Outbox:
     """Events from any thread, in batches to the loop that made it.
 
-    The loop is woken once a batch, however many events there are, and drains on its own clock: a
-    producer that blocks holds back nothing that it has put in.
+    Whatever begins or ends something wakes the loop, and so does the first chunk of a turn that was
+    quiet. While its text flows a turn wakes nobody: the loop comes for it when a reply of that
+    length is written next. A producer that blocks holds back nothing that it has put in.
     """
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._events: deque[HostEvent] = deque()
         self._any = asyncio.Event()
-        self._urgent = asyncio.Event()
         self._woken = False
         self._woken_urgently = False
         self._closed = False
+        self._taken_at = -math.inf
+        # Turn → how much it has said since it was quiet; the loop comes for these by itself.
+        self._flowing: dict[str, int] = {}
 
     def put(self, event: HostEvent) -> None:
         """Add an event; safe in any thread."""
@@ -68,6 +76,8 @@ class Outbox:
             return
         self._events.append(event)
         urgent = event.kind != "chunk"
+        if not urgent and event.turn_id in self._flowing and len(self._events) < MOST:
+            return
         if not self._woken or (urgent and not self._woken_urgently):
             self._woken = True
             self._woken_urgently = self._woken_urgently or urgent
@@ -76,9 +86,11 @@ class Outbox:
                 self._loop.call_soon_threadsafe(self._wake, urgent)
 
     def _wake(self, urgent: bool) -> None:
-        self._any.set()
-        if urgent:
-            self._urgent.set()
+        early = 0.0 if urgent else self._taken_at + WINDOW - self._loop.time()
+        if early > 0:
+            self._loop.call_later(early, self._any.set)
+        else:
+            self._any.set()
 
     def close(self) -> None:
         """End :meth:`batches` after what is there."""
@@ -88,21 +100,34 @@ class Outbox:
     async def batches(self) -> AsyncIterator[list[HostEvent]]:
         """Yield non-empty batches until :meth:`close`."""
         while True:
-            await self._any.wait()
+            if not self._events:
+                self._flowing = {}
+            # Looked at again: what was put in before that has woken nobody.
+            if not self._events:
+                await self._any.wait()
             self._any.clear()
-            self._urgent.clear()
             # In this order: what is put in from here on wakes the loop again.
             self._woken = self._woken_urgently = False
+            self._taken_at = self._loop.time()
             count = min(len(self._events), MOST)
             if count:
-                yield joined(self._events.popleft() for _ in range(count))
+                batch = joined(self._events.popleft() for _ in range(count))
+                self._flowing = self._flow(batch)
+                yield batch
             if self._closed and not self._events:
                 return
             if count == MOST:
                 # Others of the loop come first, then what is left, without waiting for more.
-                self._any.set()
                 await asyncio.sleep(0)
-                continue
-            with suppress(TimeoutError):
-                async with asyncio.timeout(WINDOW):
-                    await self._urgent.wait()
+            elif self._flowing:
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(PACING.pause(chars=min(self._flowing.values()))):
+                        await self._any.wait()
+
+    def _flow(self, batch: list[HostEvent]) -> dict[str, int]:
+        flowing: dict[str, int] = {}
+        for event in batch:
+            if event.kind in ("opened", "chunk"):
+                said = flowing.get(event.turn_id) or self._flowing.get(event.turn_id, 0)
+                flowing[event.turn_id] = said + len(event.data[1])
+        return flowing
