@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import uuid4
@@ -75,9 +75,11 @@ async def recover(served: ChatRuntime) -> None:
     # Before anything is put back, which may be more than is looked through.
     end = served.chat.before(None, SCANNED)
     rows = await served.ledger.open_turns(served.chat.id)
-    rows = [row for row in rows if row.turn_id not in served.turns]
-    if rows and await _is_copy(served, rows[0]):
-        rows = []
+    # The same chat may be open twice here: as it was opened, and as the file that was moved since.
+    running = {turn_id for each in served.runtime.chats for turn_id in each.turns}
+    rows = [row for row in rows if row.turn_id not in running]
+    copies = await _copies(served, {row.path for row in rows})
+    rows = [row for row in rows if row.path not in copies]
     kept = [row for row in rows if row.persona_id == NOBODY]
     for row in kept:
         served.kept.put_back(row)
@@ -92,16 +94,28 @@ async def recover(served: ChatRuntime) -> None:
     await _sweep(served, end)
 
 
-async def _is_copy(served: ChatRuntime, row: LedgerRow) -> bool:
-    """Whether the chat is a copy of the one that ``row`` is about.
+async def _copies(served: ChatRuntime, paths: Set[str]) -> set[str]:
+    """Return those of ``paths`` where there is a copy of the chat, or the original of this one.
 
-    A copied file has the chat's id, as a renamed one has; only then the original is still there.
+    A copied file has the id of the original, as a renamed one has; only then both are there.
     """
     chat, root = served.chat, served.settings.root_dir
-    if row.path == chat.path or root is None:
+    others = paths - {chat.path} if root is not None else set()
+    return {
+        path for path in others if await asyncio.to_thread(_has_id, Path(root or "", path), chat.id)
+    }
+
+
+def _has_id(file: Path, chat_id: str) -> bool:
+    try:
+        metadata = json.loads(file.read_bytes())["metadata"]
+        return bool(metadata["id"] == chat_id)
+    except FileNotFoundError:
         return False
-    original = Path(root) / row.path
-    return await asyncio.to_thread(original.is_file)
+    except OSError:
+        return True
+    except (ValueError, LookupError, TypeError, RecursionError):
+        return False
 
 
 class _Recovery:

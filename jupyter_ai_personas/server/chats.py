@@ -17,6 +17,7 @@ from jupyter_server.utils import ensure_async
 from jupyter_ai_personas.chat import Message, decode_message
 from jupyter_ai_personas.chat.markdown import code
 from jupyter_ai_personas.runtime import ChatRuntime, Runtime
+from jupyter_ai_personas.server.cut_off_saves import add_what_is_missing, undo_cut_off_save
 
 if TYPE_CHECKING:
     from jupyter_ai_personas.chat.document import DocumentChat
@@ -73,11 +74,15 @@ class ChatObserver:
             self._closed(str(data.get("path")))
 
     async def _on_session_event(self, logger: Any, schema_id: str, data: dict[str, Any]) -> None:
-        if data.get("action") != "save":
-            return
-        for document, served in list(self._open.values()):
-            if document.room_id == data.get("room") and served.unsaved:
+        action = data.get("action")
+        for key, (document, served) in list(self._open.items()):
+            if document.room_id != data.get("room"):
+                continue
+            if action == "save" and served.unsaved:
                 await self._compare_with_save(document.get_path(), served)
+            elif action == "clean":
+                # The chat manager tells of one at most where a copy was open as well: by their id.
+                self._close(key)
 
     async def _compare_with_save(self, path: str, served: ChatRuntime) -> None:
         """Find out what the file has now, of what it lacked.
@@ -105,12 +110,34 @@ class ChatObserver:
             return
         from jupyter_ai_personas.chat.document import DocumentChat
 
+        # self._undo_cut_off_save(document)
         chat = DocumentChat(document, log=self._log, clock=time.monotonic)
         # The document is held, so that its identity is not another's.
         served = self._runtime.open_chat(chat)
         self._open[id(document)] = document, served
         self._log.debug("Personas joined chat %s", chat.path)
         await self._compare_with_file(chat, served)
+
+    def _undo_cut_off_save(self, document: Any) -> None:
+        """Give a chat that opened empty, since a crash cut off its last save, what it had before.
+
+        At once, before anybody is answered in it: a message that was answered must be known.
+        """
+        root, path = self._runtime.settings.root_dir, document.get_path()
+        if not root:
+            return
+        try:
+            content = undo_cut_off_save(Path(root) / path.strip("/"))
+            if content is None:
+                return
+            self._log.warning("A crash cut off the last save of chat %s; it is undone", path)
+            chats, id_ = self._settings.get("chats_by_id", {}), document.get_id()
+            add_what_is_missing(document, content)
+            if chats.get(id_) is document:
+                # The chat manager looks for it by its id, which has changed.
+                chats[document.get_id()] = chats.pop(id_)
+        except OSError:
+            self._log.exception("The last save of chat %s could not be looked at", path)
 
     async def _compare_with_file(self, chat: DocumentChat, served: ChatRuntime) -> None:
         """Save the messages that were lost on the way from the file, or the file, if it is none."""
@@ -168,10 +195,14 @@ class ChatObserver:
                     await self._compare_with_save(path, served)
 
     def _closed(self, path: str) -> None:
-        for key, (document, served) in list(self._open.items()):
+        for key, (document, _) in list(self._open.items()):
             if document.get_path() == path:
-                del self._open[key]
-                self._runtime.close_chat(served)
+                self._close(key)
+
+    def _close(self, key: int) -> None:
+        if key in self._open:
+            _, served = self._open.pop(key)
+            self._runtime.close_chat(served)
 
 
 def _read(file: Path) -> tuple[str, list[Any] | None] | None:
