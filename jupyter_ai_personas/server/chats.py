@@ -110,7 +110,7 @@ class ChatObserver:
             return
         from jupyter_ai_personas.chat.document import DocumentChat
 
-        # self._undo_cut_off_save(document)
+        self._undo_cut_off_save(document)
         chat = DocumentChat(document, log=self._log, clock=time.monotonic)
         # The document is held, so that its identity is not another's.
         served = self._runtime.open_chat(chat)

@@ -1,0 +1,125 @@
+"""A server that is killed while it saves: the file is empty by then, or half of it is there."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from jupyter_server.services.contents.fileio import atomic_writing
+from jupyterlab_chat.ychat import YChat
+from server.hostile import install
+from support.server import JupyterServer
+from support.yclient import ChatClient
+
+from jupyter_ai_personas.server.cut_off_saves import add_what_is_missing, undo_cut_off_save
+
+CHAT = {"messages": [{"id": "q", "body": "hi", "sender": "ada"}], "metadata": {"id": "the chat"}}
+
+
+def cut_off(file: Path, left: int = 0) -> None:
+    """Leave what a kill leaves in the middle of a save."""
+    shutil.copy(file, file.with_name(f".~{file.name}"))
+    file.write_bytes(file.read_bytes()[:left])
+
+
+def test_jupyter_empties_a_file_before_it_writes_it(tmp_path: Path) -> None:
+    file = tmp_path / "a.chat"
+    file.write_text(json.dumps(CHAT))
+    with atomic_writing(str(file), text=False):
+        assert file.read_text() == ""
+        assert undo_cut_off_save(file) == CHAT
+        assert json.loads(file.read_text()) == CHAT
+
+
+@pytest.mark.parametrize("left", [0, 20])
+def test_a_save_that_was_cut_off_is_undone_and_nobody_takes_it_for_a_change(
+    tmp_path: Path, left: int
+) -> None:
+    file = tmp_path / "a.chat"
+    file.write_text(json.dumps(CHAT))
+    cut_off(file, left)
+    changed = file.stat().st_mtime_ns
+    assert undo_cut_off_save(file) == CHAT
+    assert file.stat().st_mtime_ns == changed
+    assert json.loads(file.read_text()) == CHAT
+    assert list(tmp_path.iterdir()) == [file]
+    assert undo_cut_off_save(file) is None
+
+
+@pytest.mark.parametrize(("there", "copy"), [("{}", json.dumps(CHAT)), ("", '{"mess'), ("", "[]")])
+def test_what_is_whole_stays_and_no_copy_that_is_no_better_is_taken(
+    tmp_path: Path, there: str, copy: str
+) -> None:
+    file = tmp_path / "a.chat"
+    file.write_text(there)
+    (tmp_path / ".~a.chat").write_text(copy)
+    assert undo_cut_off_save(file) is None
+    assert file.read_text() == there
+
+
+def test_a_file_that_was_never_cut_off_is_let_alone(tmp_path: Path) -> None:
+    file = tmp_path / "a.chat"
+    file.write_text("")
+    assert undo_cut_off_save(file) is None
+    assert file.read_text() == ""
+
+
+def test_a_link_leads_to_the_file_that_was_cut_off(tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    file = tmp_path / "elsewhere" / "a.chat"
+    file.write_text(json.dumps(CHAT))
+    cut_off(file)
+    link = tmp_path / "link.chat"
+    link.symlink_to(file)
+    assert undo_cut_off_save(link) == CHAT
+    assert link.is_symlink()
+
+
+async def test_what_the_document_has_is_not_there_twice_and_comes_after() -> None:
+    chat = YChat()
+    chat.ymessages.append({"id": "new", "body": "and now?"})
+    chat.yusers["ada"] = {"name": "Ada, now"}
+    content = {
+        "messages": [*CHAT["messages"], {"id": "new", "body": "and n"}, {"no": "id"}, 7],
+        "users": {"ada": {"name": "Ada"}, "bob": {"name": "Bob"}},
+        "attachments": [],
+        "metadata": {"id": "the chat"},
+    }
+    add_what_is_missing(chat, content)
+    messages = chat.ymessages.to_py()
+    assert [m.get("id") for m in messages] == ["q", "new"]
+    assert messages[-1]["body"] == "and now?"
+    assert chat.yusers.to_py() == {"ada": {"name": "Ada, now"}, "bob": {"name": "Bob"}}
+    assert chat.get_id() == "the chat"
+
+
+@pytest.mark.server
+@pytest.mark.parametrize("left", [0, 200])
+async def test_a_chat_whose_save_was_cut_off_has_everything_and_answers_once(
+    tmp_path: Path, left: int
+) -> None:
+    server = JupyterServer(tmp_path / "server", pythonpath=[install(tmp_path / "packages")])
+    async with server, ChatClient(server, "a.chat", "Ada") as ada:
+        question = ada.post("@Good are you there?")
+        await ada.wait_for_reply(question, "Good")
+        await server.wait_until_saved("a.chat", "Good day")
+        before = server.saved_chat("a.chat")
+        server.kill()
+        await ada.wait_disconnected()
+        cut_off(server.root_dir / "a.chat", left)
+        await server.start()
+        await ada.reconnect()
+        async with ChatClient(server, "a.chat", "Bob") as bob:
+            again = bob.post("@Good and you?")
+            await bob.wait_for_reply(again, "Good")
+            for person in (ada, bob):
+                assert len(person.replies(question, "Good")) == 1
+                ids = [m["id"] for m in person.messages()]
+                assert len(ids) == len(set(ids))
+                assert {m["id"] for m in before["messages"]} < set(ids)
+        await server.wait_until_saved("a.chat", again)
+        after = server.saved_chat("a.chat")
+        assert after["metadata"]["id"] == before["metadata"]["id"]
+        assert not list(server.root_dir.glob("*.invalid"))
