@@ -511,6 +511,8 @@ class ChatClient:
             f"{what} {self.user.username} in {self.path}",
             f"connected: {self.connected}, last close: {self.closed}, writers: {self.writers()}",
             *(f"  {message}" for message in self.messages()),
+            "The end of the server's log:",
+            *self.server.log[-40:],
         ]
         return "\n".join(lines)
 
