@@ -17,7 +17,7 @@ from jupyter_server.utils import ensure_async
 from jupyter_ai_personas.chat import Message, decode_message
 from jupyter_ai_personas.chat.markdown import code
 from jupyter_ai_personas.runtime import ChatRuntime, Runtime
-from jupyter_ai_personas.server.cut_off_saves import add_what_is_missing, undo_cut_off_save
+from jupyter_ai_personas.server.cut_off_saves import undo_cut_off_save
 
 if TYPE_CHECKING:
     from jupyter_ai_personas.chat.document import DocumentChat
@@ -131,6 +131,8 @@ class ChatObserver:
             if content is None:
                 return
             self._log.warning("A crash cut off the last save of chat %s; it is undone", path)
+            from jupyter_ai_personas.chat.content import add_what_is_missing
+
             chats, id_ = self._settings.get("chats_by_id", {}), document.get_id()
             add_what_is_missing(document, content)
             if chats.get(id_) is document:

@@ -13,7 +13,8 @@ from server.hostile import install
 from support.server import JupyterServer
 from support.yclient import ChatClient
 
-from jupyter_ai_personas.server.cut_off_saves import add_what_is_missing, undo_cut_off_save
+from jupyter_ai_personas.chat.content import add_what_is_missing
+from jupyter_ai_personas.server.cut_off_saves import undo_cut_off_save
 
 CHAT = {"messages": [{"id": "q", "body": "hi", "sender": "ada"}], "metadata": {"id": "the chat"}}
 
