@@ -129,16 +129,22 @@ class DocumentChat:
         """
         schedule = type(self._ychat)._schedule_callback
         id_ = ""
-        if getattr(callback, "__name__", "") == "_set_timestamp" and args:
+        if getattr(callback, "__name__", "") == "_set_timestamp" and len(args) == 2:
             id_ = _id_of(_plain(self._array[args[0]]))
         if id_:
-            schedule(self._restamp, callback, id_, *args[1:])
+            schedule(self._restamp, callback, id_, args[1])
         else:
             schedule(callback, *args)
 
-    def _restamp(self, callback: Callable[..., Any], id_: str, *args: Any) -> None:
-        if (index := self._index(id_)) is not None:
-            callback(index, *args)
+    def _restamp(self, callback: Callable[..., Any], id_: str, now: float) -> None:
+        index = self._index(id_)
+        before = self._recent.get(self._order[index - 1]) if index else None
+        if before is not None and before.time < now and id_ == self._order[-1]:
+            # It stays the last. To find that out, the library would convert all messages.
+            with self._doc.transaction():
+                self._array[len(self._order) - 1].update({"time": now, "raw_time": False})
+        elif index is not None:
+            callback(index, now)
 
     def close(self) -> None:
         """See :meth:`Chat.close`."""

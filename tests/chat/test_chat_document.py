@@ -61,6 +61,20 @@ async def test_a_message_that_is_restamped_and_moved_is_told_once(stage: Documen
     assert bodies(stage) == in_document(stage) == ["first", "from the past"]
 
 
+async def test_restamping_the_last_message_converts_no_others(
+    stage: DocumentStage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage.other.post("old", time=1.0, raw_time=False)
+    converted: list[None] = []
+    monkeypatch.setattr(stage.ychat, "_get_messages", lambda: converted.append(None))
+    stage.other.post("new", time=2.0)
+    await settle()
+    _, new = stage.ychat.ymessages.to_py()
+    assert not converted
+    assert new["raw_time"] is False
+    assert new["time"] > time.time() - 60
+
+
 async def test_two_offline_messages_with_skewed_clocks_both_survive(stage: DocumentStage) -> None:
     stage.post("shared", sender="bob")
     await settle()
