@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import Awaitable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Iterable, Iterator, Mapping, Sequence, Set
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -21,6 +22,7 @@ from jupyter_ai_personas.chat import (
     GrowingReply,
     Message,
     ReplyWriter,
+    Restore,
     User,
     encode_message,
 )
@@ -120,6 +122,8 @@ class ChatRuntime:
         self.presence = Presence(chat)
         self.turns_of_root: dict[str, int] = {}
         self.kept = KeptMessages(self)
+        # Messages that nobody has changed or deleted, whatever the document says meanwhile.
+        self._held: Set[str] = frozenset()
         self.intake = Intake(self)
         self.driver = TurnDriver(self)
         self._send, self._receive = anyio.create_memory_object_stream[ChatEvent | _Reopened](
@@ -158,9 +162,24 @@ class ChatRuntime:
             self.log.exception("Chat %s could not be recovered whole", self.chat.path)
 
     def _observe(self, event: ChatEvent) -> None:
+        if event.message.id in self._held:
+            return
         # In this order: whoever handles it comes first, and may need no row that keeps it.
         self._send.send_nowait(event)
         self.kept.note(event)
+
+    @contextmanager
+    def replacing(self) -> Iterator[None]:
+        """Keep what the chat's file lacks, while the document gets the content of its file."""
+        turns = self.turns.values()
+        replies = [id_ for turn in turns for id_ in turn.replies.ids]
+        self._held = self.unsaved.union((turn.message.id for turn in turns), replies)
+        before = [raw for id_ in self._held if (raw := self.chat.raw(id_)) is not None]
+        try:
+            yield
+        finally:
+            self.chat.apply(Restore(raw) for raw in before)
+            self._held = frozenset()
 
     def register(self) -> None:
         """Make the personas known to the chat, so that they are offered for mentioning."""

@@ -75,6 +75,10 @@ async def recover(served: ChatRuntime) -> None:
     # Before anything is put back, which may be more than is looked through.
     end = served.chat.before(None, SCANNED)
     rows = await served.ledger.open_turns(served.chat.id)
+    for row in rows:
+        # Nothing is saved while they write: the file that is opened again lacks what they answer.
+        if row.turn_id in served.turns and served.chat.get(row.message_id) is None:
+            served.chat.apply([Restore(row.message)])
     # The same chat may be open twice here: as it was opened, and as the file that was moved since.
     running = {turn_id for each in served.runtime.chats for turn_id in each.turns}
     rows = [row for row in rows if row.turn_id not in running]

@@ -83,6 +83,11 @@ class Replies:
         return {"usage": {**self.usage, "seconds": round(self.seconds, 2)}} if self.usage else {}
 
     @property
+    def ids(self) -> list[str]:
+        """The message id of each, final or not."""
+        return [reply.id for reply in [*self._replies.values(), *self._spares]]
+
+    @property
     def growing(self) -> list[GrowingReply]:
         """Those that are not final."""
         growing = [reply for reply in self._replies.values() if reply.state == "streaming"]

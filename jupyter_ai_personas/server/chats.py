@@ -6,7 +6,8 @@ import asyncio
 import json
 import logging
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -115,6 +116,7 @@ class ChatObserver:
         # The document is held, so that its identity is not another's.
         served = self._runtime.open_chat(chat)
         self._open[id(document)] = document, served
+        document.set = partial(self._replace, document, document.set, served)
         self._log.debug("Personas joined chat %s", chat.path)
         await self._compare_with_file(chat, served)
 
@@ -140,6 +142,18 @@ class ChatObserver:
                 chats[document.get_id()] = chats.pop(id_)
         except OSError:
             self._log.exception("The last save of chat %s could not be looked at", path)
+
+    def _replace(
+        self, document: Any, replace: Callable[[str], None], served: ChatRuntime, content: str
+    ) -> None:
+        """Give a document the content of its file, which somebody else has written.
+
+        That knows nothing of what people and personas wrote since the last save.
+        """
+        with served.replacing():
+            replace(content)
+        # The room takes the document for saved as it is now; any change makes it save once more.
+        asyncio.get_running_loop().call_soon(lambda: setattr(document, "dirty", document.dirty))
 
     async def _compare_with_file(self, chat: DocumentChat, served: ChatRuntime) -> None:
         """Save the messages that were lost on the way from the file, or the file, if it is none."""
