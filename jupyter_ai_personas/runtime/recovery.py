@@ -27,6 +27,7 @@ from jupyter_ai_personas.chat import (
 from jupyter_ai_personas.chat.messages import FINAL_STATES
 from jupyter_ai_personas.personas.turn import reply_id
 from jupyter_ai_personas.routing import Chain, find_mentions
+from jupyter_ai_personas.runtime.cut_off_saves import made_at
 from jupyter_ai_personas.runtime.kept import NOBODY, is_deletion
 from jupyter_ai_personas.runtime.ledger import LedgerRow, ReplySoFar
 
@@ -59,12 +60,12 @@ async def adopt(served: ChatRuntime) -> None:
 def _made_without_id(file: Path) -> float | None:
     """Return when ``file`` was written, if it is a chat's that has no id yet."""
     try:
-        status = file.stat()
-        content = json.loads(file.read_text("utf-8")) if status.st_size <= MAX_UNSAVED else None
+        small = file.stat().st_size <= MAX_UNSAVED
+        content = json.loads(file.read_text("utf-8")) if small else None
     except (OSError, ValueError, RecursionError):
         return None
     metadata = content.get("metadata", {}) if isinstance(content, dict) else None
-    return status.st_mtime if isinstance(metadata, dict) and "id" not in metadata else None
+    return made_at(file) if isinstance(metadata, dict) and "id" not in metadata else None
 
 
 async def recover(served: ChatRuntime) -> None:

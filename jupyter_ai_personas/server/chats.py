@@ -18,7 +18,7 @@ from jupyter_server.utils import ensure_async
 from jupyter_ai_personas.chat import Message, decode_message
 from jupyter_ai_personas.chat.markdown import code
 from jupyter_ai_personas.runtime import ChatRuntime, Runtime
-from jupyter_ai_personas.server.cut_off_saves import undo_cut_off_save
+from jupyter_ai_personas.runtime.cut_off_saves import undo_cut_off_save
 
 if TYPE_CHECKING:
     from jupyter_ai_personas.chat.document import DocumentChat

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -14,14 +15,14 @@ from support.server import JupyterServer
 from support.yclient import ChatClient
 
 from jupyter_ai_personas.chat.content import add_what_is_missing
-from jupyter_ai_personas.server.cut_off_saves import undo_cut_off_save
+from jupyter_ai_personas.runtime.cut_off_saves import made_at, undo_cut_off_save
 
 CHAT = {"messages": [{"id": "q", "body": "hi", "sender": "ada"}], "metadata": {"id": "the chat"}}
 
 
 def cut_off(file: Path, left: int = 0) -> None:
     """Leave what a kill leaves in the middle of a save."""
-    shutil.copy(file, file.with_name(f".~{file.name}"))
+    shutil.copy2(file, file.with_name(f".~{file.name}"))
     file.write_bytes(file.read_bytes()[:left])
 
 
@@ -30,8 +31,7 @@ def test_jupyter_empties_a_file_before_it_writes_it(tmp_path: Path) -> None:
     file.write_text(json.dumps(CHAT))
     with atomic_writing(str(file), text=False):
         assert file.read_text() == ""
-        assert undo_cut_off_save(file) == CHAT
-        assert json.loads(file.read_text()) == CHAT
+        assert undo_cut_off_save(file) == json.loads(file.read_text()) == CHAT
 
 
 @pytest.mark.parametrize("left", [0, 20])
@@ -40,13 +40,16 @@ def test_a_save_that_was_cut_off_is_undone_and_nobody_takes_it_for_a_change(
 ) -> None:
     file = tmp_path / "a.chat"
     file.write_text(json.dumps(CHAT))
+    os.utime(file, (1000, 1000))
     cut_off(file, left)
     changed = file.stat().st_mtime_ns
     assert undo_cut_off_save(file) == CHAT
     assert file.stat().st_mtime_ns == changed
     assert json.loads(file.read_text()) == CHAT
-    assert list(tmp_path.iterdir()) == [file]
+    assert made_at(file) == 1000
     assert undo_cut_off_save(file) is None
+    (tmp_path / ".~a.chat").unlink()  # as the next save does
+    assert list(tmp_path.iterdir()) == [file]
 
 
 @pytest.mark.parametrize(("there", "copy"), [("{}", json.dumps(CHAT)), ("", '{"mess'), ("", "[]")])
@@ -74,7 +77,7 @@ def test_a_link_leads_to_the_file_that_was_cut_off(tmp_path: Path) -> None:
     cut_off(file)
     link = tmp_path / "link.chat"
     link.symlink_to(file)
-    assert undo_cut_off_save(link) == CHAT
+    assert undo_cut_off_save(link) is not None
     assert link.is_symlink()
 
 
@@ -124,3 +127,34 @@ async def test_a_chat_whose_save_was_cut_off_has_everything_and_answers_once(
         after = server.saved_chat("a.chat")
         assert after["metadata"]["id"] == before["metadata"]["id"]
         assert not list(server.root_dir.glob("*.invalid"))
+
+
+@pytest.mark.server
+@pytest.mark.parametrize("again", [False, True])
+async def test_a_chat_whose_first_save_was_cut_off_loses_nothing_of_what_was_accepted(
+    tmp_path: Path, again: bool
+) -> None:
+    server = JupyterServer(tmp_path / "server", pythonpath=[install(tmp_path / "packages")])
+    async with server:
+        server.create_chat("a.chat")
+        first = (server.root_dir / "a.chat").read_bytes()
+        when = (server.root_dir / "a.chat").stat()
+        async with ChatClient(server, "a.chat", "Ada") as ada:
+            question = ada.post("@Good are you there?")
+            await ada.wait_for_reply(question, "Good")
+            server.kill()
+            await ada.wait_disconnected()
+        # As it was before anybody opened it, without the id that the chat had then.
+        (server.root_dir / "a.chat").write_bytes(first)
+        os.utime(server.root_dir / "a.chat", ns=(when.st_atime_ns, when.st_mtime_ns))
+        cut_off(server.root_dir / "a.chat")
+        await server.start()
+        if again:
+            # Killed before it saves.
+            async with ChatClient(server, "a.chat", "Cleo"):
+                server.kill()
+            await server.start()
+        async with ChatClient(server, "a.chat", "Bob") as bob:
+            reply = await bob.wait_for_reply(question, "Good")
+            assert "Good day" in reply["body"]
+            assert question in [m["id"] for m in bob.messages()]

@@ -10,32 +10,52 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-__all__ = ["undo_cut_off_save"]
+__all__ = ["made_at", "undo_cut_off_save"]
 
 
 def undo_cut_off_save(file: Path) -> Mapping[str, Any] | None:
-    """Put the copy in the place of ``file`` and return what it holds, if a save was cut off.
+    """Give ``file`` what its copy holds and return that, if a save was cut off.
 
     ``None`` with nothing changed: it was not, or the copy is no better. The time of the last
-    change stays as it was, so that who has opened the file does not take this for a change.
+    change stays as it was, so that who has opened the file does not take this for a change. The
+    copy stays until the next save: it tells when the chat was saved before, see :func:`made_at`.
 
     Raises:
-        OSError: A file cannot be read or replaced.
+        OSError: A file cannot be read or written.
     """
-    file = file.resolve()
-    copy = file.with_name(f".~{file.name}")
+    copy = _copy_of(file)
     if not copy.exists() or _chat_in(file) is not None:
         return None
     content = _chat_in(copy)
     if content is not None:
-        times = file.stat()
-        os.utime(copy, ns=(times.st_atime_ns, times.st_mtime_ns))
-        copy.replace(file)
+        file = file.resolve()
+        times, whole = file.stat(), copy.with_name(f"{copy.name}.whole")
+        shutil.copy(copy, whole)
+        os.utime(whole, ns=(times.st_atime_ns, times.st_mtime_ns))
+        whole.replace(file)
     return content
+
+
+def made_at(file: Path) -> float:
+    """Return when what ``file`` holds was written, in seconds since the epoch.
+
+    Raises:
+        OSError: There is no such file.
+    """
+    try:
+        return min(file.stat().st_mtime, _copy_of(file).stat().st_mtime)
+    except FileNotFoundError:
+        return file.stat().st_mtime
+
+
+def _copy_of(file: Path) -> Path:
+    file = file.resolve()
+    return file.with_name(f".~{file.name}")
 
 
 def _chat_in(file: Path) -> Mapping[str, Any] | None:
