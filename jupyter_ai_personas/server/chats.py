@@ -150,10 +150,16 @@ class ChatObserver:
 
         That knows nothing of what people and personas wrote since the last save.
         """
-        with served.replacing():
+        chat_id = document.get_id()
+
+        def keep_id() -> None:
             replace(content)
-        # The room takes the document for saved as it is now; any change makes it save once more.
-        asyncio.get_running_loop().call_soon(lambda: setattr(document, "dirty", document.dirty))
+            if not document.ymetadata.get("id"):
+                document.set_id(chat_id)
+
+        if served.replace(keep_id):
+            # The room takes the document for saved as it is now; any change makes it save again.
+            asyncio.get_running_loop().call_soon(lambda: setattr(document, "dirty", document.dirty))
 
     async def _compare_with_file(self, chat: DocumentChat, served: ChatRuntime) -> None:
         """Save the messages that were lost on the way from the file, or the file, if it is none."""

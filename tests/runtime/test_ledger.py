@@ -115,6 +115,21 @@ async def test_saving_the_document_leaves_a_turn_that_still_runs(ledger: AnyLedg
     assert [row.state for row in await ledger.open_turns("chat")] == ["running"]
 
 
+async def test_a_chat_that_gets_another_id_keeps_what_it_has(ledger: AnyLedger) -> None:
+    turn, taken = make_row("t1", message_id="m1"), make_row("t2", message_id="m2")
+    theirs = make_row("t3", message_id="m2", chat="of the file")
+    await ledger.accept([turn, taken, theirs, make_row("t4", message_id="m3")])
+    ledger.finish("t4", "done", [])
+    ledger.saved("chat", ["t4"])
+    ledger.carry_over("chat", "of the file")
+    assert await ledger.open_turns("of the file") == [replace(turn, chat_id="of the file"), theirs]
+    again = [make_row(f"u{n}", message_id=f"m{n}", chat="of the file") for n in (1, 2, 3)]
+    assert await ledger.accept(again) == [False, False, False]
+    ledger.finish("t1", "done", [])
+    ledger.saved("of the file", ["t1"])
+    assert await ledger.open_turns("of the file") == [theirs]
+
+
 async def test_a_forgotten_turn_may_be_accepted_again(ledger: AnyLedger) -> None:
     await ledger.accept([make_row("t1", message_id="m")])
     ledger.checkpoint("t1", [reply("so")])

@@ -211,6 +211,10 @@ class Ledger:
         """
         self._put(_Entry(partial(Store.saved, chat_id=chat_id, turn_ids=tuple(turn_ids))))
 
+    def carry_over(self, chat_id: str, to: str) -> None:
+        """Record that the chat ``chat_id`` has the id ``to`` from now on, as its file says."""
+        self._put(_Entry(partial(Store.carry_over, chat_id=chat_id, to=to)))
+
     def forget(self, turn_id: str) -> None:
         """Remove a turn that was withdrawn, without a trace: its message may be accepted again."""
         self._put(_Entry(partial(Store.forget, turn_id=turn_id)))

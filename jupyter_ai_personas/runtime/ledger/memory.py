@@ -120,6 +120,17 @@ class MemoryLedger:
                 break
             del self._tombstones[oldest]
 
+    def carry_over(self, chat_id: str, to: str) -> None:
+        """See :meth:`Ledger.carry_over`."""
+        for turn_id, row in self._turns.items():
+            moved = replace(row, chat_id=to)
+            if row.chat_id == chat_id and moved.key not in self._turn_ids:
+                self._turns[turn_id] = moved
+                self._turn_ids[moved.key] = self._turn_ids.pop(row.key)
+        for (chat, message_id, persona_id), finished in list(self._tombstones.items()):
+            if chat == chat_id:
+                self._tombstones.setdefault((to, message_id, persona_id), finished)
+
     def forget(self, turn_id: str) -> None:
         """See :meth:`Ledger.forget`."""
         if row := self._mine(turn_id):

@@ -249,6 +249,19 @@ class Store:
                     (as_bytes(chat_id), as_bytes(row.turn_id)),
                 )
 
+    def carry_over(self, chat_id: str, to: str) -> None:
+        """Move our turns from a chat to another, and copy the tombstones."""
+        old, new = as_bytes(chat_id), as_bytes(to)
+        self.db.execute(
+            "UPDATE OR IGNORE turns SET chat_id = ? WHERE chat_id = ? AND owner = ?",
+            (new, old, self._me),
+        )
+        self.db.execute(
+            "INSERT OR IGNORE INTO tombstones SELECT ?, message_id, persona_id, finished_at"
+            " FROM tombstones WHERE chat_id = ?",
+            (new, old),
+        )
+
     def _decode(self, columns: tuple[Any, ...]) -> LedgerRow | None:
         *columns_of_turn, _owner, replies = columns
         try:
