@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence, Set
+from collections.abc import Awaitable, Iterable, Iterator, Mapping, Sequence, Set
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -167,26 +168,22 @@ class ChatRuntime:
         self._send.send_nowait(event)
         self.kept.note(event)
 
-    def replace(self, how: Callable[[], None]) -> bool:
-        """Let ``how`` give the document the content of its file, and put back what that lacks.
-
-        Returns whether anything was put back.
-        """
+    @contextmanager
+    def replacing(self) -> Iterator[None]:
+        """Put back what is not in the chat's file, when the document has got its content."""
         turns = self.turns.values()
         replies = [id_ for turn in turns for id_ in turn.replies.ids]
         self._held = self.unsaved.union((turn.message.id for turn in turns), replies)
         before = [raw for id_ in self._held if (raw := self.chat.raw(id_)) is not None]
         chat_id = self.chat.id
         try:
-            how()
+            yield
         finally:
             if self.chat.id != chat_id:
                 # Two servers opened it before it had one, and the other's was saved.
                 self.ledger.carry_over(chat_id, self.chat.id)
-            lost = [raw for raw in before if not _is_there(raw, self.chat.raw(raw["id"]))]
-            self.chat.apply(Restore(raw) for raw in lost)
+            self.chat.apply(Restore(raw) for raw in before)
             self._held = frozenset()
-        return bool(lost)
 
     def register(self) -> None:
         """Make the personas known to the chat, so that they are offered for mentioning."""
@@ -477,12 +474,6 @@ class ChatRuntime:
         """Post a line of the system, which addresses nobody; return its id and metadata."""
         metadata = {"reply_to": reply_to, "notice": True}
         return self._writer.post(SYSTEM_ID, body, metadata), metadata
-
-
-def _is_there(raw: Mapping[str, Any], there: Mapping[str, Any] | None) -> bool:
-    """Whether ``there`` is the message ``raw``, whenever the library says that it came."""
-    stamps = {"time": None, "raw_time": None}
-    return there is not None and {**raw, **stamps} == {**there, **stamps}
 
 
 def _emptied(message_id: str, row: LedgerRow) -> ReplySoFar:

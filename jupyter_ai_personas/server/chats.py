@@ -151,13 +151,12 @@ class ChatObserver:
         That knows nothing of what people and personas wrote since the last save.
         """
         chat_id = document.get_id()
-
-        def keep_id() -> None:
+        with served.replacing():
             replace(content)
             if not document.ymetadata.get("id"):
                 document.set_id(chat_id)
-
-        if served.replace(keep_id):
+            as_the_file = document.ydoc.get_state()
+        if document.ydoc.get_state() != as_the_file:
             # The room takes the document for saved as it is now; any change makes it save again.
             asyncio.get_running_loop().call_soon(lambda: setattr(document, "dirty", document.dirty))
 
