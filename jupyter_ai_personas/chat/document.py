@@ -15,18 +15,11 @@ import math
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from pycrdt import Array, Map
 
-from jupyter_ai_personas.chat.company import (
-    COMPANY,
-    changed_users,
-    foreign_metadata,
-    put_back,
-    with_company,
-)
+from jupyter_ai_personas.chat.company import COMPANY, foreign_metadata, put_back, with_company
 from jupyter_ai_personas.chat.company import plain as _plain
 from jupyter_ai_personas.chat.copies import content, finality, same
 from jupyter_ai_personas.chat.messages import (
@@ -39,8 +32,8 @@ from jupyter_ai_personas.chat.messages import (
     decode_message,
     decode_user,
     encode_message,
+    encode_user,
 )
-from jupyter_ai_personas.chat.restamping import RESTAMPED_SINGLY, Restamping, id_of
 from jupyter_ai_personas.chat.room import (
     ChatEvent,
     Insert,
@@ -107,56 +100,51 @@ class DocumentChat:
         """See :meth:`Chat.subscribe`."""
         self._listener = listener
         raws = self._read_all()
-        self._order = [id_of(raw) for raw in raws]
+        self._order = [_id_of(raw) for raw in raws]
         self._known = set(self._order)
         self._recent = {m.id: m for raw in raws[-KEPT:] if (m := decode_message(raw)) is not None}
         self._subscription = self._array.observe_deep(self._on_change)
         if self._ychat.awareness is not None:
             self._newcomers = self._ychat.awareness.observe(self._on_presence)
-        self._ychat._schedule_callback = Restamping(self._ychat, self._restamp).schedule
+        self._ychat._schedule_callback = self._schedule
         # Loading them may have asked for their re-stamping, as if they had just arrived.
         for raw in raws[-KEPT:]:
-            self._remember(id_of(raw), raw)
+            self._remember(_id_of(raw), raw)
 
     def mend(self, raws: Iterable[Any]) -> None:
         """Put back what re-stamping dropped while ``raws``, the file's messages, were loaded."""
         there = set(self._order)
-        lost = [raw for raw in raws if decode_message(raw) and id_of(raw) not in there]
+        lost = [raw for raw in raws if decode_message(raw) and _id_of(raw) not in there]
         if lost:
             self._log.warning(
                 "%d messages were dropped while they were loaded; put back", len(lost)
             )
             self.apply(Restore(raw) for raw in lost)
 
-    def _restamp(
-        self, unstamped: Mapping[str, float], singly: Callable[[int, float], None]
-    ) -> None:
-        """See :class:`Restamping`."""
-        if len(unstamped) > RESTAMPED_SINGLY:
-            # For each, the library would convert all messages, and the server stand still.
-            with self._transaction():
-                for index, id_ in enumerate(self._order):
-                    if (now := unstamped.get(id_)) is not None:
-                        self._stamp(index, now)
-            return
-        for id_, now in unstamped.items():
-            place = self._index(id_)
-            before = self._recent.get(self._order[place - 1]) if place else None
-            if before is not None and before.time < now and id_ == self._order[-1]:
-                # It stays the last. To find that out, the library would convert all messages.
-                with self._transaction():
-                    self._stamp(len(self._order) - 1, now)
-            elif place is not None:
-                singly(place, now)
+    def _schedule(self, callback: Callable[..., Any], *args: Any) -> None:
+        """Let the library call ``callback`` after the change that it observes now.
 
-    def _stamp(self, index: int, now: float) -> None:
-        stamps, id_ = {"time": now, "raw_time": False}, self._order[index]
-        self._map_at(index).update(stamps)
-        if (message := self._recent.get(id_)) is not None:
-            self._recent[id_] = replace(message, time=now)
-        if id_ in self._arrived:
-            arrived, raw = self._arrived[id_]
-            self._arrived[id_] = arrived, {**raw, **stamps}
+        It re-stamps a message at the place where it is now; by then another one may be there, be
+        it that many were put back before it. So the place is looked up again.
+        """
+        schedule = type(self._ychat)._schedule_callback
+        id_ = ""
+        if getattr(callback, "__name__", "") == "_set_timestamp" and len(args) == 2:
+            id_ = _id_of(_plain(self._array[args[0]]))
+        if id_:
+            schedule(self._restamp, callback, id_, args[1])
+        else:
+            schedule(callback, *args)
+
+    def _restamp(self, callback: Callable[..., Any], id_: str, now: float) -> None:
+        index = self._index(id_)
+        before = self._recent.get(self._order[index - 1]) if index else None
+        if before is not None and before.time < now and id_ == self._order[-1]:
+            # It stays the last. To find that out, the library would convert all messages.
+            with self._doc.transaction():
+                self._array[len(self._order) - 1].update({"time": now, "raw_time": False})
+        elif index is not None:
+            callback(index, now)
 
     def close(self) -> None:
         """See :meth:`Chat.close`."""
@@ -211,7 +199,7 @@ class DocumentChat:
                 ids = []
                 for item in step["insert"]:
                     raw = _plain(item)
-                    id_ = id_of(raw)
+                    id_ = _id_of(raw)
                     ids.append(id_)
                     if id_ in self._known and id_ not in removed:
                         again.append(id_)
@@ -323,7 +311,7 @@ class DocumentChat:
 
     def _on_nested(self, index: int, out: list[ChatEvent]) -> None:
         raw = _plain(self._array[index])
-        id_, message = id_of(raw), decode_message(raw)
+        id_, message = _id_of(raw), decode_message(raw)
         if id_ != self._order[index]:
             self._rename(index, id_, out)
         if id_ in self._arrived and isinstance(raw, Mapping):
@@ -555,10 +543,23 @@ class DocumentChat:
 
     def register(self, users: Sequence[User], *, owned_prefix: str) -> None:
         """See :meth:`Chat.register`."""
-        changed = changed_users(self._ychat.yusers, users, owned_prefix)
+        yusers = self._ychat.yusers
+        wanted = {user.username: encode_user(user) for user in users}
+        there = set(yusers.keys())
+        for username in there:
+            if username.startswith(owned_prefix) and username not in wanted:
+                entry = _plain(yusers.get(username))
+                if isinstance(entry, Mapping) and entry.get("bot") is not True:
+                    # The front end keeps the name beside old messages, and offers no bots.
+                    wanted[username] = {**entry, "bot": True}
+        changed = {
+            username: entry
+            for username, entry in wanted.items()
+            if username not in there or _plain(yusers.get(username)) != entry
+        }
         if changed:
             with self._doc.transaction():
-                self._ychat.yusers.update(changed)
+                yusers.update(changed)
 
     def set_setting(self, name: str, value: Any) -> None:
         """See :meth:`Chat.set_setting`."""
@@ -592,3 +593,8 @@ class DocumentChat:
             ),
             None if text is None else {"typingIndicator": text},
         )
+
+
+def _id_of(raw: Any) -> str:
+    id_ = raw.get("id") if isinstance(raw, Mapping) else None
+    return id_ if isinstance(id_, str) else ""
