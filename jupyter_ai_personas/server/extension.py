@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import gc
 import json
-import logging
 import os
 from pathlib import Path
 from typing import Any
@@ -54,7 +53,6 @@ TOLD_TO_KERNELS = (
 """The settings of models that hold in notebooks as well."""
 
 _DEFAULTS = RuntimeSettings()
-_REDACTING = RedactingFilter()
 
 
 class AiExtension(ExtensionApp):
@@ -293,10 +291,9 @@ class AiExtension(ExtensionApp):
         path = self.ledger_path or str(
             Path(jupyter_data_dir()) / "jupyter_ai_personas" / "ledger.sqlite"
         )
-        # What packages log by themselves goes through the root's, or where there are none.
-        for handler in (*self.log.handlers, *logging.getLogger().handlers, logging.lastResort):
-            if handler is not None:
-                handler.addFilter(_REDACTING)
+        for handler in self.log.handlers:
+            # What packages log of themselves, too, goes through these.
+            handler.addFilter(RedactingFilter())
         self._metrics = PrometheusMetrics()
         self.runtime = Runtime(
             self.runtime_settings(),
