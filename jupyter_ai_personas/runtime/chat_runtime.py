@@ -70,23 +70,26 @@ class _Ended:
     def __init__(self, turn_id: str, request_id: str, replies: Sequence[ReplySoFar]) -> None:
         self.turn_id = turn_id
         self._request_id = request_id
-        # Reply id → the turn that its metadata names: a retry writes into another turn's reply.
-        self._replies = {r.message_id: r.metadata.get("turn") for r in replies}
+        self._reply_ids = [reply.message_id for reply in replies]
 
     @property
     def message_ids(self) -> set[str]:
-        return {self._request_id, *self._replies}
+        return {self._request_id, *self._reply_ids}
 
     def is_in(self, file: Mapping[str, Message | None], chat: Chat) -> bool:
         if not self.message_ids <= file.keys():
             return False
         # One that somebody removed altogether is in the document no more than in the file.
         asked = file[self._request_id] is not None or chat.get(self._request_id) is None
-        return asked and all(
-            (reply := file[id_]) is not None
-            and (reply.deleted or (reply.state != "streaming" and reply.metadata.get("turn") == by))
-            for id_, by in self._replies.items()
-        )
+        return asked and all(_is_final(file[id_], chat.get(id_)) for id_ in self._reply_ids)
+
+
+def _is_final(reply: Message | None, now: Message | None) -> bool:
+    if reply is None or reply.deleted:
+        return reply is not None
+    # A retry writes into the reply of another turn. As the document has it: anybody may write that.
+    of_this_turn = now is None or reply.metadata.get("turn") == now.metadata.get("turn")
+    return of_this_turn and reply.state != "streaming"
 
 
 class ChatRuntime:

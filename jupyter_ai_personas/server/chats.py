@@ -93,8 +93,10 @@ class ChatObserver:
         """
         wanted = served.unsaved
         try:
-            _, raws = await self._read(path)
-            served.document_saved(await asyncio.to_thread(_copies, raws or [], wanted))
+            content, raws = await self._read(path)
+            if raws is None or not content:
+                return  # the next save has begun, and writes it
+            served.document_saved(await asyncio.to_thread(_copies, raws, wanted))
         except Exception:
             # The ledger keeps it.
             self._log.exception("Chat %s could not be compared with what was saved of it", path)

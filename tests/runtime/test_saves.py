@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 from support.room import Room, Script, id_of, persona, room
-from support.stages import Stage, settle
+from support.stages import DocumentStage, Stage, settle
 
 from jupyter_ai_personas.chat import Message, MessagePosted
+from jupyter_ai_personas.chat.messages import METADATA_KEY
 from jupyter_ai_personas.runtime import Ledger
 from jupyter_ai_personas.runtime.kept import NOBODY
 
@@ -111,6 +112,18 @@ async def test_a_reply_that_a_person_deleted_is_not_waited_for(
         await settle()
         await desk.save()
         assert await desk.rows() == []
+
+
+async def test_a_reply_that_says_it_is_of_another_turn_is_not_waited_for(tmp_path: Path) -> None:
+    stage = DocumentStage()
+    async with open_desk(stage, tmp_path) as desk:
+        question = await desk.answered()
+        [reply] = desk.here.replies(question)
+        forged = {"reply_to": question, "turn": "of somebody else", "state": "done"}
+        stage.other.change(reply.id, metadata={METADATA_KEY: forged})
+        await desk.save()
+        assert await desk.rows() == []
+        assert not desk.here.served.unsaved
 
 
 async def test_the_end_of_the_turn_that_a_retry_replaces_is_not_waited_for(
