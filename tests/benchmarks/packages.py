@@ -17,7 +17,7 @@ _CHUNKS = '''
 import asyncio, re, time
 
 def program(body):
-    found = re.search(r"(\\d+) chunks at (\\d+)", body)
+    found = re.search(r"(\\d+) (?:unheard )?chunks at (\\d+)", body)
     return int(found[1]), int(found[2])
 
 async def chunks(count, rate):
@@ -29,12 +29,17 @@ async def chunks(count, rate):
             if wait > 0:
                 await asyncio.sleep(wait)
         yield f"{number:04d} "
+
+async def unheard(body):
+    """The same, and nobody writes any of it."""
+    async for _ in chunks(*program(body)):
+        pass
 '''
 
 _OURS = """
 import time
 from jupyter_ai_personas import BasePersona, PersonaDefaults
-from bench_stream.chunks import chunks, program
+from bench_stream.chunks import chunks, program, unheard
 
 class Stream(BasePersona):
     defaults = PersonaDefaults(name="Stream", description="Emits chunks.")
@@ -43,12 +48,14 @@ class Stream(BasePersona):
         end = time.monotonic() + (0.5 if "spinning" in message.body else 0)
         while time.monotonic() < end:
             pass
+        if "unheard" in message.body:
+            return await unheard(message.body)
         await self.stream_message(chunks(*program(message.body)))
 """
 
 _PEERS = """
 from jupyter_ai_persona_manager import BasePersona, PersonaDefaults
-from bench_stream.chunks import chunks, program
+from bench_stream.chunks import chunks, program, unheard
 
 class Stream(BasePersona):
     @property
@@ -58,6 +65,8 @@ class Stream(BasePersona):
         )
 
     async def process_message(self, message):
+        if "unheard" in message.body:
+            return await unheard(message.body)
         await self.stream_message(chunks(*program(message.body)))
 """
 
@@ -66,7 +75,7 @@ import asyncio, json, time, uuid
 from pycrdt import Map, Text
 from jupyter_server.base.handlers import APIHandler
 from jupyter_server.extension.application import ExtensionApp
-from bench_stream.chunks import chunks, program
+from bench_stream.chunks import chunks, program, unheard
 
 INTERVAL = 0.25
 
@@ -81,6 +90,8 @@ class Run(APIHandler):
         self.finish("{}")
 
 async def run(chat, body):
+    if "unheard" in body:
+        return await unheard(body)
     text = None
     waiting = []
     due = 0.0

@@ -29,13 +29,16 @@ class OtherServer(JupyterServer):
 
 @dataclass
 class Side:
-    """``name`` is what tables call it; `ask` begins a stream of chunks in a client's chat."""
+    """``name`` is what tables call it; `ask` begins a stream of chunks in a client's chat.
+
+    ``unheard`` chunks are made in the same place, and thrown away.
+    """
 
     name: str
     server: JupyterServer
 
-    async def ask(self, client: Watcher, count: int, rate: int) -> None:
-        body = f"{count} chunks at {rate} a second"
+    async def ask(self, client: Watcher, count: int, rate: int, *, unheard: bool = False) -> None:
+        body = f"{count} {'unheard ' if unheard else ''}chunks at {rate} a second"
         if self.name == "floor":
             answer = {"path": client.path, "body": body}
             status, _ = await self.server.post("/bench/run", json=answer)
