@@ -5,21 +5,33 @@ its index. So this room keeps a mirror: the ids in the document's order, kept up
 deltas of the array, and the last few hundred messages, decoded. A turn reads the mirror and writes
 through the map that it inserted; neither costs more in a longer chat. What this room writes it
 does not observe: an event computes the place of what changed, and that does cost more.
+
+Messages that come get the server's time, and their place by that. The library does this as well,
+one message after the other, by places that may be others' by then, converting all messages for
+each, and loses what it has to move: so this room does it instead, for as long as it observes.
 """
 
 from __future__ import annotations
 
 import json
 import logging
-import math
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from pycrdt import Array, Map
 
-from jupyter_ai_personas.chat.company import COMPANY, foreign_metadata, put_back, with_company
+from jupyter_ai_personas.chat.arrival import arrival
+from jupyter_ai_personas.chat.company import (
+    COMPANY,
+    changed_users,
+    foreign_metadata,
+    put_back,
+    with_company,
+)
 from jupyter_ai_personas.chat.company import plain as _plain
 from jupyter_ai_personas.chat.copies import content, finality, same
 from jupyter_ai_personas.chat.messages import (
@@ -31,8 +43,6 @@ from jupyter_ai_personas.chat.messages import (
     decode_attachment,
     decode_message,
     decode_user,
-    encode_message,
-    encode_user,
 )
 from jupyter_ai_personas.chat.room import (
     ChatEvent,
@@ -54,20 +64,16 @@ __all__ = ["DocumentChat"]
 KEPT = 256
 """How many messages from the end the mirror holds decoded; twice as many before it is pruned."""
 
-RESTAMP_SECONDS = 2.0
-"""How long after its arrival a message that vanishes was dropped by the library's re-stamping."""
-
 
 class DocumentChat:
     """The seam :class:`~jupyter_ai_personas.chat.room.Chat` over a ``YChat``."""
 
-    def __init__(self, ychat: Any, *, log: logging.Logger, clock: Callable[[], float]) -> None:
-        """Mirror ``ychat``; ``clock`` gives monotonic seconds."""
+    def __init__(self, ychat: Any, *, log: logging.Logger) -> None:
+        """Mirror ``ychat``."""
         self._ychat = ychat
         self._doc = ychat.ydoc
         self._array: Array[Any] = ychat.ymessages
         self._log = log
-        self._clock = clock
         self._listener: Listener | None = None
         self._subscription: Any = None
         self._newcomers: str | None = None
@@ -75,8 +81,9 @@ class DocumentChat:
         self._known: set[str] = set()
         self._recent: dict[str, Message] = {}
         self._maps: dict[str, Map[Any]] = {}
-        self._arrived: dict[str, tuple[float, dict[str, Any]]] = {}
-        self._inserted_at = -math.inf
+        # As they are in the document, of those that came last.
+        self._raws: dict[str, dict[str, Any]] = {}
+        self._library_stamps = False
         self._status: dict[str, str] = {}
 
     @property
@@ -106,10 +113,18 @@ class DocumentChat:
         self._subscription = self._array.observe_deep(self._on_change)
         if self._ychat.awareness is not None:
             self._newcomers = self._ychat.awareness.observe(self._on_presence)
-        self._ychat._schedule_callback = self._schedule
-        # Loading them may have asked for their re-stamping, as if they had just arrived.
         for raw in raws[-KEPT:]:
             self._remember(_id_of(raw), raw)
+        # What came before this is re-stamped by the library, at once, and may be dropped by it.
+        self._library_stamps = True
+        self._ychat._schedule_callback(self._library_is_done)
+        self._ychat._schedule_callback = self._schedule
+        twice = {id_ for id_, times in Counter(self._order).items() if id_ and times > 1}
+        if twice:
+            self._schedule(self._drop_duplicates, twice)
+
+    def _library_is_done(self) -> None:
+        self._library_stamps = False
 
     def mend(self, raws: Iterable[Any]) -> None:
         """Put back what re-stamping dropped while ``raws``, the file's messages, were loaded."""
@@ -122,29 +137,51 @@ class DocumentChat:
             self.apply(Restore(raw) for raw in lost)
 
     def _schedule(self, callback: Callable[..., Any], *args: Any) -> None:
-        """Let the library call ``callback`` after the change that it observes now.
+        """Let the library call ``callback`` after the change that it observes now."""
+        if getattr(callback, "__name__", "") != "_set_timestamp":  # see _stamp
+            type(self._ychat)._schedule_callback(callback, *args)
 
-        It re-stamps a message at the place where it is now; by then another one may be there, be
-        it that many were put back before it. So the place is looked up again.
+    def _stamp(self, stamps: Mapping[str, float | None], now: float) -> None:
+        """Give messages that came the server's time ``now``, and their place by that.
+
+        Those that were there before have their time among the ``stamps``.
         """
-        schedule = type(self._ychat)._schedule_callback
-        id_ = ""
-        if getattr(callback, "__name__", "") == "_set_timestamp" and len(args) == 2:
-            id_ = _id_of(_plain(self._array[args[0]]))
-        if id_:
-            schedule(self._restamp, callback, id_, args[1])
-        else:
-            schedule(callback, *args)
+        if self._subscription is None:
+            return
+        found = arrival(self._order, stamps, now, self._time_at)
+        try:
+            with self._transaction():
+                for place in found.places:
+                    known = stamps[self._order[place]]
+                    self._set_time(place, now if known is None else known)
+                self._move(found.moving, found.behind)
+        except Exception:
+            # The library's own observer cannot read what has no id, and says so to who writes.
+            self._log.warning("Chat %s holds entries that are no messages", self._ychat.path)
 
-    def _restamp(self, callback: Callable[..., Any], id_: str, now: float) -> None:
-        index = self._index(id_)
-        before = self._recent.get(self._order[index - 1]) if index else None
-        if before is not None and before.time < now and id_ == self._order[-1]:
-            # It stays the last. To find that out, the library would convert all messages.
-            with self._doc.transaction():
-                self._array[len(self._order) - 1].update({"time": now, "raw_time": False})
-        elif index is not None:
-            callback(index, now)
+    def _time_at(self, index: int) -> float:
+        message = self._recent.get(self._order[index]) or self._decode_at(index)
+        return message.time if message is not None else 0.0
+
+    def _set_time(self, index: int, seconds: float) -> None:
+        id_, stamp = self._order[index], {"time": seconds, "raw_time": False}
+        self._map_at(index).update(stamp)
+        if (message := self._recent.get(id_)) is not None:
+            self._recent[id_] = replace(message, time=seconds)
+        if id_ in self._raws:
+            self._raws[id_] = {**self._raws[id_], **stamp}
+
+    def _move(self, places: Sequence[int], behind: int) -> None:
+        ids = [self._order[place] for place in places]
+        maps = [Map(dict(_plain(self._array[place]))) for place in places]
+        for place in reversed(places):
+            del self._array[place], self._order[place]
+        start = behind + 1 - len(places)
+        for index, map_ in enumerate(maps, start):
+            self._array.insert(index, map_)
+        self._order[start:start] = ids
+        for id_ in ids:
+            self._maps.pop(id_, None)
 
     def close(self) -> None:
         """See :meth:`Chat.close`."""
@@ -187,7 +224,7 @@ class DocumentChat:
         again: list[str] = []
         removed: list[str] = []
         inserted: set[str] = set()
-        endangered: list[range] = []
+        stamps: dict[str, float | None] = {}
         for step in event.delta:
             if "retain" in step:
                 index += step["retain"]
@@ -203,73 +240,56 @@ class DocumentChat:
                     ids.append(id_)
                     if id_ in self._known and id_ not in removed:
                         again.append(id_)
-                    self._on_inserted(raw, out)
+                    message = decode_message(raw)
+                    if message is not None:
+                        if raw.get("raw_time", True):
+                            before = self._recent.get(id_, message) if id_ in self._known else None
+                            stamps[id_] = None if before is None else before.time
+                        self._on_inserted(message, raw, out)
                 self._order[index:index] = ids
                 inserted.update(ids)
-                endangered.append(range(index, index + 2 * len(ids)))
                 index += len(ids)
-        if inserted:
-            self._inserted_at = self._clock()
         for id_ in removed:
             self._maps.pop(id_, None)
             if id_ and id_ not in inserted and self._index(id_) is None:
-                self._on_removed(id_, out, alone=len(removed) == 1 and not inserted)
+                self._on_removed(id_, out)
         again = [id_ for id_ in again if self._order.count(id_) > 1]
         if again:
-            self._ychat._schedule_callback(self._drop_duplicates, again)
-        for places in endangered:
-            # Re-stamping goes by places, which are others' as soon as one message has moved.
-            for place in places[: max(0, len(self._order) - places.start)]:
-                if self._order[place] not in self._arrived:
-                    self._remember(self._order[place], _plain(self._array[place]))
+            self._schedule(self._drop_duplicates, again)
+        if stamps:
+            self._schedule(self._stamp, stamps, time.time())
         self._prune()
 
     def _prune(self) -> None:
-        if len(self._recent) > 2 * KEPT:
-            for id_ in list(self._recent)[:-KEPT]:
-                del self._recent[id_]
+        for kept in (self._recent, self._raws):
+            if len(kept) > 2 * KEPT:
+                for id_ in list(kept)[:-KEPT]:
+                    del kept[id_]
 
-    def _on_inserted(self, raw: Any, out: list[ChatEvent]) -> None:
-        message = decode_message(raw)
-        if message is None:
-            return
+    def _on_inserted(self, message: Message, raw: Any, out: list[ChatEvent]) -> None:
         before = self._recent.get(message.id)
         self._recent[message.id] = message
+        self._remember(message.id, raw)
         if message.id not in self._known:
             self._known.add(message.id)
-            self._remember(message.id, raw)
             out.append(MessagePosted(message))
         elif before is not None:
-            # Moved, re-stamped, or brought back by a reload: no new message.
+            # Moved, or brought back by a reload: no new message.
             self._compare(before, message, out)
 
     def _remember(self, id_: str, raw: Any) -> None:
-        """Keep a message as it is, until the library has done with it."""
-        now = self._clock()
-        # Oldest first. Not bounded by number: what is left out may be what is dropped next.
-        while self._arrived:
-            oldest = next(iter(self._arrived))
-            if now - self._arrived[oldest][0] <= RESTAMP_SECONDS:
-                break
-            del self._arrived[oldest]
+        self._raws.pop(id_, None)
         if isinstance(raw, Mapping) and id_:
-            self._arrived.pop(id_, None)
-            self._arrived[id_] = (now, dict(raw))
+            self._raws[id_] = dict(raw)
 
-    def _on_removed(self, id_: str, out: list[ChatEvent], *, alone: bool) -> None:
-        now, arrived = self._clock(), self._arrived.get(id_)
-        message = self._recent.get(id_)
-        if arrived is None and alone and message is not None:
-            # By then the place may be anybody's: many messages may have been put back before it.
-            raw = {**encode_message(message), "raw_time": False, "deleted": message.deleted}
-            arrived = self._inserted_at, raw
-        if arrived is not None and now - arrived[0] <= RESTAMP_SECONDS:
+    def _on_removed(self, id_: str, out: list[ChatEvent]) -> None:
+        raw = self._raws.pop(id_, None)
+        if raw is not None and self._library_stamps:
             # `YChat._set_timestamp` pops whatever is at the index of a message by then, and inserts
             # it at one that may be out of range. Nobody writes inside an observer, so it is put
             # back afterwards.
-            self._ychat._schedule_callback(self._put_back, id_, arrived[1])
+            self._schedule(self._put_back, id_, raw)
         else:
-            self._arrived.pop(id_, None)
             self._forget(id_, out)
 
     def _forget(self, id_: str, out: list[ChatEvent]) -> None:
@@ -284,7 +304,6 @@ class DocumentChat:
         if raw.get("raw_time", True):
             raw = {**raw, "time": time.time()}
         self.apply([Restore(raw)])
-        self._remember(id_, raw)  # the next re-stamping may hit it as well
 
     def _drop_duplicates(self, ids: list[str]) -> None:
         """Keep one of the copies of a message that came back while it had been put back.
@@ -314,12 +333,12 @@ class DocumentChat:
         id_, message = _id_of(raw), decode_message(raw)
         if id_ != self._order[index]:
             self._rename(index, id_, out)
-        if id_ in self._arrived and isinstance(raw, Mapping):
-            self._arrived[id_] = (self._arrived[id_][0], dict(raw))
+        if id_ in self._raws:
+            self._remember(id_, raw)
         if message is None:
             self._forget(id_, out)
         elif id_ not in self._known:
-            self._on_inserted(raw, out)  # it has become readable
+            self._on_inserted(message, raw, out)  # it has become readable
         else:
             before = self._recent.get(id_)
             # One from before the mirror stays out of it, unless it was unreadable until now.
@@ -330,7 +349,7 @@ class DocumentChat:
     def _rename(self, index: int, id_: str, out: list[ChatEvent]) -> None:
         old, self._order[index] = self._order[index], id_
         self._maps.pop(old, None)
-        self._arrived.pop(old, None)
+        self._raws.pop(old, None)
         if self._index(old) is None:
             self._forget(old, out)
 
@@ -361,7 +380,7 @@ class DocumentChat:
 
     def raw(self, message_id: str) -> dict[str, Any] | None:
         """See :meth:`Chat.raw`."""
-        _, raw = self._arrived.get(message_id, (0.0, None))
+        raw = self._raws.get(message_id)
         if raw is None and (index := self._index(message_id)) is not None:
             raw = _plain(self._array[index])
         return with_company(self._ychat, raw) if isinstance(raw, Mapping) else None
@@ -501,7 +520,7 @@ class DocumentChat:
                 map_[key] = fields[key]
         if (message := decode_message(map_.to_py())) is not None:
             self._recent[write.id] = message
-            self._arrived.pop(write.id, None)
+            self._raws.pop(write.id, None)
 
     def _place(self, raw: Mapping[str, Any]) -> int:
         """Return where a message belongs by its time, near the end of the chat."""
@@ -527,8 +546,7 @@ class DocumentChat:
             map_["metadata"] = {**foreign_metadata(map_), METADATA_KEY: dict(write.metadata)}
         self._maps[write.id] = map_
         self._recent[write.id] = write.applied_to(message)
-        if write.id in self._arrived:
-            self._arrived[write.id] = (self._arrived[write.id][0], dict(map_.to_py() or {}))
+        self._raws.pop(write.id, None)
         return True
 
     def _map_at(self, index: int) -> Map[Any]:
@@ -543,23 +561,10 @@ class DocumentChat:
 
     def register(self, users: Sequence[User], *, owned_prefix: str) -> None:
         """See :meth:`Chat.register`."""
-        yusers = self._ychat.yusers
-        wanted = {user.username: encode_user(user) for user in users}
-        there = set(yusers.keys())
-        for username in there:
-            if username.startswith(owned_prefix) and username not in wanted:
-                entry = _plain(yusers.get(username))
-                if isinstance(entry, Mapping) and entry.get("bot") is not True:
-                    # The front end keeps the name beside old messages, and offers no bots.
-                    wanted[username] = {**entry, "bot": True}
-        changed = {
-            username: entry
-            for username, entry in wanted.items()
-            if username not in there or _plain(yusers.get(username)) != entry
-        }
+        changed = changed_users(self._ychat.yusers, users, owned_prefix)
         if changed:
             with self._doc.transaction():
-                yusers.update(changed)
+                self._ychat.yusers.update(changed)
 
     def set_setting(self, name: str, value: Any) -> None:
         """See :meth:`Chat.set_setting`."""

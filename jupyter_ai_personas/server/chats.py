@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import time
 from collections.abc import Callable, Collection, Mapping
 from functools import partial
 from pathlib import Path
@@ -114,7 +113,7 @@ class ChatObserver:
         from jupyter_ai_personas.chat.document import DocumentChat
 
         self._undo_cut_off_save(document)
-        chat = DocumentChat(document, log=self._log, clock=time.monotonic)
+        chat = DocumentChat(document, log=self._log)
         # The document is held, so that its identity is not another's.
         served = self._runtime.open_chat(chat)
         self._open[id(document)] = document, served

@@ -17,7 +17,7 @@ from pycrdt import Map
 from support.server import JupyterServer
 
 from jupyter_ai_personas import BasePersona, PersonaDefaults
-from jupyter_ai_personas.chat.document import RESTAMP_SECONDS, DocumentChat
+from jupyter_ai_personas.chat.document import DocumentChat
 from jupyter_ai_personas.runtime import RuntimeSettings
 from jupyter_ai_personas.testing.fakes import make_runtime
 
@@ -99,11 +99,9 @@ async def _share(size: int, turns: int) -> tuple[float, float, float]:
     settings = RuntimeSettings(max_messages_per_minute=1_000_000)
     async with make_runtime([Short], settings=settings, log=log) as runtime:
         began = time.thread_time()
-        served = runtime.open_chat(DocumentChat(chat, log=log, clock=time.monotonic))
+        served = runtime.open_chat(DocumentChat(chat, log=log))
         await served.ready.wait()
         opening = time.thread_time() - began
-        # What was there when a chat opened is watched for a while: the library re-stamps it then.
-        await anyio.sleep(RESTAMP_SECONDS)
         ended = asyncio.Event()
         runtime.metrics.ended = lambda turn, outcome: ended.set()  # type: ignore[method-assign]
         gc.collect()

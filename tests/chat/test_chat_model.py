@@ -40,7 +40,6 @@ class DocumentMachine(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.loop = asyncio.new_event_loop()
-        self.now = 0.0
         self.count = 0
         self.own: list[str] = []
         self.deleted: set[str] = set()
@@ -59,7 +58,7 @@ class DocumentMachine(RuleBasedStateMachine):
     @initialize(history=st.integers(0, 5))
     def begin(self, history: int) -> None:
         async def start() -> None:
-            self.stage = DocumentStage(clock=lambda: self.now)
+            self.stage = DocumentStage()
             for n in range(history):
                 self.stage.other.post(f"history {n}", id=self.new_id())
             await settle()
@@ -179,10 +178,6 @@ class DocumentMachine(RuleBasedStateMachine):
 
         self.run(reload())
 
-    @rule(seconds=st.sampled_from([0.5, 10.0]))
-    def time_passes(self, seconds: float) -> None:
-        self.now += seconds
-
     @rule(state=st.sampled_from([STREAMING, DONE]))
     def we_begin_a_reply(self, state: dict[str, str]) -> None:
         async def begin() -> None:
@@ -229,6 +224,14 @@ class DocumentMachine(RuleBasedStateMachine):
         for index, message in enumerate(expected):
             assert chat.get(message.id) == message
             assert chat.before(message.id, 3) == expected[max(0, index - 3) : index]
+
+    @invariant()
+    def every_message_has_the_servers_time(self) -> None:
+        if not hasattr(self, "stage"):
+            return
+        for raw in self.stage.ychat.ymessages.to_py() or []:
+            if raw["id"] not in self.history | self.spoiled | self.nonsense:
+                assert raw["raw_time"] is False
 
     @invariant()
     def everybody_sees_the_same(self) -> None:

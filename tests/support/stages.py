@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -104,7 +104,7 @@ class OtherClient:
 class DocumentStage:
     """A real `YChat`, the chat of the server over it, and another client."""
 
-    def __init__(self, *, clock: Callable[[], float] = lambda: 100.0) -> None:
+    def __init__(self) -> None:
         from jupyterlab_chat.ychat import YChat
 
         doc: Doc[Any] = Doc()
@@ -114,7 +114,7 @@ class DocumentStage:
         self.ychat.dirty = False
         self.ychat.create_id()
         self.other = OtherClient(doc)
-        self.chat: Chat = DocumentChat(self.ychat, log=LOG, clock=clock)
+        self.chat: Chat = DocumentChat(self.ychat, log=LOG)
         self.events: list[ChatEvent] = []
 
     def subscribe(self) -> None:
