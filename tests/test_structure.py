@@ -20,11 +20,12 @@ BELOW = {
     "__init__": {"errors", "personas", "providers", "magics", "server"},
     "errors": set(),
     "redaction": set(),
+    "slices": set(),
     "discovery": {"errors"},
     "chat": {"errors"},
     "routing": {"errors"},
-    "providers": {"errors", "redaction", "discovery"},
-    "personas": {"errors", "redaction", "discovery", "chat", "routing", "providers"},
+    "providers": {"errors", "redaction", "slices", "discovery"},
+    "personas": {"errors", "redaction", "slices", "discovery", "chat", "routing", "providers"},
     "hosts": {"errors", "redaction", "chat", "personas", "providers"},
 }
 BELOW["runtime"] = BELOW["personas"] | {"personas", "hosts"}

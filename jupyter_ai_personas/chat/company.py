@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from pycrdt import Array, Map
 from pycrdt import Text as YText
 
-from jupyter_ai_personas.chat.messages import User, encode_user
-
-__all__ = ["COMPANY", "changed_users", "foreign_metadata", "plain", "put_back", "with_company"]
+__all__ = ["COMPANY", "foreign_metadata", "plain", "put_back", "with_company"]
 
 COMPANY = "jupyter_ai_personas_company"
 """The key under which a raw message carries it; no message in a document has it."""
@@ -48,20 +46,3 @@ def put_back(ychat: Any, company: Any) -> None:
         for key, entry in entries.items() if isinstance(entries, Mapping) else ():
             if key not in map_:
                 map_[key] = entry
-
-
-def changed_users(yusers: Map[Any], users: Sequence[User], owned_prefix: str) -> dict[str, Any]:
-    """Return the entries to write so that of the owned names just ``users`` are offered."""
-    wanted = {user.username: encode_user(user) for user in users}
-    there = set(yusers.keys())
-    for username in there:
-        if username.startswith(owned_prefix) and username not in wanted:
-            entry = plain(yusers.get(username))
-            if isinstance(entry, Mapping) and entry.get("bot") is not True:
-                # The front end keeps the name beside old messages, and offers no bots.
-                wanted[username] = {**entry, "bot": True}
-    return {
-        username: entry
-        for username, entry in wanted.items()
-        if username not in there or plain(yusers.get(username)) != entry
-    }

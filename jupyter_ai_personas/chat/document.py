@@ -27,7 +27,6 @@ from pycrdt import Array, Map
 from jupyter_ai_personas.chat.arrival import arrival
 from jupyter_ai_personas.chat.company import (
     COMPANY,
-    changed_users,
     foreign_metadata,
     put_back,
     with_company,
@@ -36,13 +35,8 @@ from jupyter_ai_personas.chat.company import plain as _plain
 from jupyter_ai_personas.chat.copies import content, finality, same
 from jupyter_ai_personas.chat.messages import (
     METADATA_KEY,
-    PERSONA_PREFIX,
-    Attachment,
     Message,
-    User,
-    decode_attachment,
     decode_message,
-    decode_user,
 )
 from jupyter_ai_personas.chat.room import (
     ChatEvent,
@@ -55,6 +49,7 @@ from jupyter_ai_personas.chat.room import (
     Update,
     Write,
 )
+from jupyter_ai_personas.chat.surroundings import Surroundings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -65,18 +60,17 @@ KEPT = 256
 """How many messages from the end the mirror holds decoded; twice as many before it is pruned."""
 
 
-class DocumentChat:
+class DocumentChat(Surroundings):
     """The seam :class:`~jupyter_ai_personas.chat.room.Chat` over a ``YChat``."""
 
     def __init__(self, ychat: Any, *, log: logging.Logger) -> None:
         """Mirror ``ychat``."""
-        self._ychat = ychat
+        super().__init__(ychat)
         self._doc = ychat.ydoc
         self._array: Array[Any] = ychat.ymessages
         self._log = log
         self._listener: Listener | None = None
         self._subscription: Any = None
-        self._newcomers: str | None = None
         self._order: list[str] = []
         self._known: set[str] = set()
         self._recent: dict[str, Message] = {}
@@ -84,7 +78,6 @@ class DocumentChat:
         # As they are in the document, of those that came last.
         self._raws: dict[str, dict[str, Any]] = {}
         self._library_stamps = False
-        self._status: dict[str, str] = {}
 
     @property
     def id(self) -> str:
@@ -111,8 +104,7 @@ class DocumentChat:
         self._known = set(self._order)
         self._recent = {m.id: m for raw in raws[-KEPT:] if (m := decode_message(raw)) is not None}
         self._subscription = self._array.observe_deep(self._on_change)
-        if self._ychat.awareness is not None:
-            self._newcomers = self._ychat.awareness.observe(self._on_presence)
+        self.watch_newcomers()
         for raw in raws[-KEPT:]:
             self._remember(_id_of(raw), raw)
         # What came before this is re-stamped by the library, at once, and may be dropped by it.
@@ -189,9 +181,8 @@ class DocumentChat:
             self._array.unobserve(self._subscription)
             # The library's own again.
             self._ychat.__dict__.pop("_schedule_callback", None)
-        if self._newcomers is not None:
-            self._ychat.awareness.unobserve(self._newcomers)
-        self._subscription = self._newcomers = None
+        self.unwatch_newcomers()
+        self._subscription = None
         self._listener = None
         self._maps.clear()
 
@@ -360,14 +351,6 @@ class DocumentChat:
         elif before is None or content(before) != content(now):
             out.append(MessageEdited(now))
 
-    def _on_presence(self, topic: str, change: tuple[Mapping[str, Any], Any]) -> None:
-        what, origin = change
-        if topic == "change" and origin != "local" and what["added"] and self._status:
-            # Who comes hears nothing of what the room announced before, but for a renewal every
-            # fifteen seconds: it is announced again.
-            awareness = self._ychat.awareness
-            awareness.set_local_state(awareness.get_local_state())
-
     # -- reading ----------------------------------------------------------------------------
 
     def get(self, message_id: str) -> Message | None:
@@ -409,39 +392,6 @@ class DocumentChat:
             if order[index] == message_id:
                 return index
         return None
-
-    def user(self, username: str) -> User | None:
-        """See :meth:`Chat.user`."""
-        raw = self._ychat.yusers.get(username)
-        return None if raw is None else decode_user(username, _plain(raw))
-
-    def people(self) -> set[str]:
-        """See :meth:`Chat.people`."""
-        yusers = self._ychat.yusers
-        names = {name for name in list(yusers.keys()) if not name.startswith(PERSONA_PREFIX)}
-        # Other extensions' bots.
-        names = {name for name in names if decode_user(name, _plain(yusers.get(name))).offered}
-        awareness = self._ychat.awareness
-        for state in list(awareness.states.values()) if awareness is not None else ():
-            user = state.get("user") if isinstance(state, Mapping) else None
-            username = user.get("username") if isinstance(user, Mapping) else None
-            if isinstance(username, str):
-                names.add(username)
-        return {name for name in names if not name.startswith(PERSONA_PREFIX)}
-
-    def attachments(self, ids: Iterable[str]) -> list[Attachment]:
-        """See :meth:`Chat.attachments`."""
-        found = []
-        for id_ in ids:
-            attachment = decode_attachment(id_, _plain(self._ychat.yattachments.get(id_)))
-            if attachment is not None:
-                found.append(attachment)
-        return found
-
-    def setting(self, name: str) -> Any:
-        """See :meth:`Chat.setting`."""
-        ours = _plain(self._ychat.ymetadata.get(METADATA_KEY))
-        return ours.get(name) if isinstance(ours, Mapping) else None
 
     # -- writing ----------------------------------------------------------------------------
 
@@ -558,46 +508,6 @@ class DocumentChat:
         del self._array[index]
         self._array.insert(index, map_)
         return map_
-
-    def register(self, users: Sequence[User], *, owned_prefix: str) -> None:
-        """See :meth:`Chat.register`."""
-        changed = changed_users(self._ychat.yusers, users, owned_prefix)
-        if changed:
-            with self._doc.transaction():
-                self._ychat.yusers.update(changed)
-
-    def set_setting(self, name: str, value: Any) -> None:
-        """See :meth:`Chat.set_setting`."""
-        ours = _plain(self._ychat.ymetadata.get(METADATA_KEY))
-        settings = dict(ours) if isinstance(ours, Mapping) else {}
-        settings.pop(name, None)
-        if value is not None:
-            settings[name] = value
-        self._ychat.ymetadata[METADATA_KEY] = settings
-
-    def set_status(self, user: User, text: str | None) -> None:
-        """See :meth:`Chat.set_status`."""
-        if self._status.get(user.username) == text:
-            return
-        if text is None:
-            self._status.pop(user.username)
-        else:
-            self._status[user.username] = text
-        from jupyterlab_chat import models
-
-        chat_user: Any = models.User
-
-        self._ychat.broadcast_writing_status(
-            chat_user(
-                username=user.username,
-                name=user.name,
-                display_name=user.display_name,
-                initials=user.initials,
-                avatar_url=user.avatar_url,
-                color=user.color,
-            ),
-            None if text is None else {"typingIndicator": text},
-        )
 
 
 def _id_of(raw: Any) -> str:

@@ -120,9 +120,10 @@ class Outbox:
                 # Others of the loop come first, then what is left, without waiting for more.
                 await asyncio.sleep(0)
             elif self._flowing:
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(PACING.pause(chars=min(self._flowing.values()))):
-                        await self._any.wait()
+                pause = PACING.pause(chars=min(self._flowing.values()))
+                timer = self._loop.call_later(pause, self._any.set)
+                await self._any.wait()
+                timer.cancel()
 
     def _flow(self, batch: list[HostEvent]) -> dict[str, int]:
         flowing: dict[str, int] = {}

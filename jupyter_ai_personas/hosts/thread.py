@@ -145,7 +145,7 @@ class ThreadHost:
 
     async def _live(self) -> None:
         self._stop = asyncio.Event()
-        self._runner = TurnRunner(self._services, self._put)
+        self._runner = TurnRunner(self._services, self._outbox.put)
         self._to_server(self._opened.set)
         await self._stop.wait()
         await self._runner.close()
@@ -155,10 +155,6 @@ class ThreadHost:
             task.cancel()
         if stray:
             await asyncio.wait(stray, timeout=SHUTDOWN_SECONDS)
-
-    def _put(self, event: HostEvent) -> None:
-        if not self._abandoned:
-            self._outbox.put(event)
 
     def _to_server(self, callback: Callable[[], None]) -> None:
         try:
@@ -186,7 +182,7 @@ class ThreadHost:
         if spec.turn_id in self._running:
             self._runner.start(spec)
         else:
-            self._put(HostEvent(spec.turn_id, "end"))
+            self._outbox.put(HostEvent(spec.turn_id, "end"))
 
     def cancel(self, turn_id: str) -> None:
         """See :meth:`Host.cancel`."""

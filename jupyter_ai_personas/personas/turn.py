@@ -7,14 +7,19 @@ What a turn knows is plain data (:class:`TurnSpec`), and what it says is plain d
 from __future__ import annotations
 
 import inspect
-import time
-from collections.abc import AsyncIterable, Callable, Iterable, Mapping
-from contextlib import aclosing
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterable,
+    AsyncIterator,
+    Callable,
+    Iterable,
+    Mapping,
+)
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-import anyio.lowlevel
+import anyio
 
 from jupyter_ai_personas.chat.history import HistoryEntry, to_langchain
 from jupyter_ai_personas.chat.messages import Attachment, Message, well_formed
@@ -25,6 +30,7 @@ from jupyter_ai_personas.errors import (
     ReplyTooLongError,
     TurnEndedError,
 )
+from jupyter_ai_personas.slices import Slices
 
 if TYPE_CHECKING:
     from jupyter_ai_personas.chat.history import BaseMessage
@@ -41,9 +47,6 @@ EventKind = Literal[
 None); ``usage`` (a mapping of token counts and the model); ``end`` (None), ``failed`` (a
 :class:`~jupyter_ai_personas.hosts.Failure`) and ``lost`` (whether the turn never began) end it.
 """
-
-_SLICE = 0.01
-"""Seconds that a stream may run without letting other turns of its host run."""
 
 _MOST_TOKENS = 2**53
 """JavaScript counts no further."""
@@ -190,9 +193,17 @@ class Turn:
             TurnEndedError: the turn was stopped or is over.
             ReplyTooLongError: the turn has written too much.
         """
+        if inspect.isawaitable(chunks):
+            chunks = await chunks
+        source = _iterator(chunks)
+        slices = Slices()
         message_id: str | None = None
-        async with aclosing(_suspending(chunks)) as items:
-            async for item in items:
+        try:
+            while True:
+                try:
+                    item = await slices.watch(anext(source))
+                except StopAsyncIteration:
+                    break
                 text = chunk_text(item)
                 self._count(text, what="A chunk")
                 if text and message_id is None:
@@ -200,6 +211,13 @@ class Turn:
                     self._emit("opened", (message_id, text))
                 elif text:
                     self._emit("chunk", (message_id, text))
+                if slices.is_over:
+                    await slices.hand_over()
+        finally:
+            close = getattr(source, "aclose", None)
+            if close is not None:
+                with anyio.CancelScope(shield=True):
+                    await close()
         if message_id is not None:
             self._emit("closed", message_id)
         return message_id
@@ -280,33 +298,19 @@ class Turn:
         return Path(self._spec.root_dir) if self._spec.root_dir is not None else None
 
 
-async def _suspending(chunks: AsyncIterable[Any] | Iterable[Any]) -> Any:
-    if inspect.isawaitable(chunks):
-        chunks = await chunks
-    if not hasattr(chunks, "__aiter__") and not hasattr(chunks, "__iter__"):
+def _iterator(chunks: AsyncIterable[Any] | Iterable[Any]) -> AsyncIterator[Any]:
+    if isinstance(chunks, AsyncIterable):
+        return aiter(chunks)
+    if not isinstance(chunks, Iterable):
         raise TypeError(
             f"stream_message takes an (async) iterator of strings, not {type(chunks).__name__}"
         )
-    began = time.perf_counter()
-    if isinstance(chunks, AsyncIterable):
-        iterator = aiter(chunks)
-        try:
-            async for chunk in iterator:
-                yield chunk
-                if time.perf_counter() - began > _SLICE:
-                    await anyio.lowlevel.checkpoint()
-                    began = time.perf_counter()
-        finally:
-            close = getattr(iterator, "aclose", None)
-            if close is not None:
-                with anyio.CancelScope(shield=True):
-                    await close()
-    else:
-        for chunk in [chunks] if isinstance(chunks, str) else chunks:
-            yield chunk
-            if time.perf_counter() - began > _SLICE:
-                await anyio.lowlevel.checkpoint()
-                began = time.perf_counter()
+    return _each([chunks] if isinstance(chunks, str) else chunks)
+
+
+async def _each(items: Iterable[Any]) -> AsyncGenerator[Any, None]:
+    for item in items:
+        yield item
 
 
 def reply_id(turn_id: str, number: int) -> str:

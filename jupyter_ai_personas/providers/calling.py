@@ -12,12 +12,12 @@ from dataclasses import replace
 from typing import Any, cast
 
 import anyio
-import anyio.lowlevel
 from langchain_core.language_models.chat_models import BaseChatModel, SimpleChatModel
 from langchain_core.language_models.llms import LLM, BaseLLM
 from langchain_core.messages import BaseMessage, get_buffer_string
 
 from ..errors import ModelFailedError, ModelTimeoutError
+from ..slices import Slices
 from .chunks import ChunkReader, ModelChunk, content_text
 from .credentials import redact as redact_known
 from .failures import model_error
@@ -27,7 +27,6 @@ __all__ = ["stream_model"]
 
 _AHEAD = 64  # chunks that a blocking model may be ahead of who reads
 _CLOSE_TIMEOUT = 2.0  # seconds
-_SLICE = 0.01  # seconds after which other tasks of the loop get their turn
 
 
 async def stream_model(
@@ -59,7 +58,8 @@ async def stream_model(
         while (raw := await _next(source, clock, model, redact)) is not None:
             for chunk in reader.read(raw):
                 yield replace(chunk, model=str(reference))
-            await clock.hand_over()
+            if clock.slices.is_over:
+                await clock.slices.hand_over()
         for chunk in reader.finish():
             yield replace(chunk, model=str(reference))
         if not reader.saw_answer:
@@ -85,7 +85,8 @@ class _Clock:
         self.reference = reference
         self._first_chunk = first_chunk
         self._total = total
-        self._started = self._slice = time.monotonic()
+        self._started = time.monotonic()
+        self.slices = Slices()
 
     def next_bound(self) -> tuple[float | None, ModelTimeoutError | None]:
         """Return the seconds that the next chunk may take, and the error if it takes longer."""
@@ -103,13 +104,6 @@ class _Clock:
     def begun(self) -> None:
         self._first_chunk = None
 
-    async def hand_over(self) -> None:
-        """Let other tasks run now and then: a model may stream without ever suspending."""
-        now = time.monotonic()
-        if now - self._slice > _SLICE:
-            await anyio.lowlevel.checkpoint()
-            self._slice = time.monotonic()
-
 
 async def _next(
     source: AsyncIterator[Any], clock: _Clock, model: Any, redact: Callable[[str], str]
@@ -118,7 +112,7 @@ async def _next(
     seconds, too_late = clock.next_bound()
     try:
         with anyio.move_on_after(seconds) as scope:
-            raw = await anext(source, None)
+            raw = await clock.slices.watch(anext(source, None))
     except Exception as error:
         # A cause is printed with its traceback: one with a secret in it is left out.
         cause = None if redact(message := repr(error)) != message else error

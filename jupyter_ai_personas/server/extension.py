@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import json
+import logging
 import os
 from pathlib import Path
 from typing import Any
@@ -53,6 +54,7 @@ TOLD_TO_KERNELS = (
 """The settings of models that hold in notebooks as well."""
 
 _DEFAULTS = RuntimeSettings()
+_REDACTING = RedactingFilter()
 
 
 class AiExtension(ExtensionApp):
@@ -291,9 +293,10 @@ class AiExtension(ExtensionApp):
         path = self.ledger_path or str(
             Path(jupyter_data_dir()) / "jupyter_ai_personas" / "ledger.sqlite"
         )
-        for handler in self.log.handlers:
-            # What packages log of themselves, too, goes through these.
-            handler.addFilter(RedactingFilter())
+        # What packages log by themselves goes through the root's, or where there are none.
+        for handler in (*self.log.handlers, *logging.getLogger().handlers, logging.lastResort):
+            if handler is not None:
+                handler.addFilter(_REDACTING)
         self._metrics = PrometheusMetrics()
         self.runtime = Runtime(
             self.runtime_settings(),

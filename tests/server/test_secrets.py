@@ -48,7 +48,11 @@ MARKUP = "<img src=x onerror=alert(1)> [link](javascript:alert(2)) **bold** `"
 
 SOURCE = f"""
 import asyncio
+import logging
 import os
+import sys
+import threading
+import warnings
 from pathlib import Path
 
 from langchain_core.language_models import BaseChatModel
@@ -147,6 +151,30 @@ class Strays(BasePersona):
 
 
 @persona
+class Prints(BasePersona):
+    async def process_message(self, message):
+        def die():
+            raise Talkative
+
+        class Dies:
+            __del__ = lambda self: die()
+
+        print("printed", leak())
+        print("on stderr", leak(), file=sys.stderr)
+        warnings.warn("warned " + leak(), stacklevel=1)
+        logging.getLogger("leaky_package").warning("logged %s", leak())
+        logging.getLogger("leaky_package").error("failed", exc_info=Talkative())
+        thread = threading.Thread(target=die, name="thread of Prints")
+        thread.start()
+        thread.join()
+        Dies()
+        await asyncio.to_thread(print, "from a worker", leak())
+        asyncio.get_running_loop().call_soon(die)
+        await asyncio.sleep(0)
+        self.send_message("Printed.")
+
+
+@persona
 class Vendor(BasePersona):
     pass
 
@@ -233,7 +261,7 @@ async def listen(server: JupyterServer, heard: list[str], *, task_status: TaskSt
 
 @asynccontextmanager
 async def place(directory: Path, level: int) -> AsyncIterator[Place]:
-    points = {name.lower(): f"leaky_package:{name}" for name in PERSONAS}
+    points = {name.lower(): f"leaky_package:{name}" for name in (*PERSONAS, "Prints")}
     package = make_plugin(
         directory / "packages",
         "leaky_package",
@@ -348,6 +376,38 @@ async def test_no_secret_comes_out_anywhere(tmp_path: Path, level: int) -> None:
         for secret in SECRETS:
             assert secret not in log, around(log, secret)
         assert_inert(here.told["bodies"])
+
+
+async def test_what_a_package_prints_reaches_nobody_but_the_operator(tmp_path: Path) -> None:
+    async with place(tmp_path, 20) as here:
+        server, heard = here.server, []
+        async with anyio.create_task_group() as group:
+            await group.start(listen, server, heard)
+            async with ChatClient(server, "prints.chat", "Ada") as ada:
+                asked = ada.post("@Prints go")
+                await ada.wait_for_reply(asked, "Prints")
+                said = ada.post("/model @Reader spy:one")
+                await ada.wait_for(lambda me: me.replies(said))
+                await ada.wait_for_reply(ada.post("@Reader what was said?"), "Reader")
+                told = [json.dumps([ada.messages(), ada.users(), ada.metadata])]
+            answer = await server.request("POST", "/api/ai/message/Prints", json={"message": "hi"})
+            assert "Printed." in answer.text
+            for route in ("/api/ai/personas", "/metrics"):
+                told.append((await server.request("GET", route)).text)
+            group.cancel_scope.cancel()
+        ledger = dump(server.data_dir / "jupyter_ai_personas" / "ledger.sqlite")
+        told += [answer.text, *heard, *ledger, here.seen.read_text()]
+        assert "what was said?" in told[-1]
+        for text in told:
+            for secret in (*SECRETS, *FOR_OPERATORS):
+                assert secret not in text, around(text, secret)
+        for way in ("printed", "on stderr", "warned", "logged", "from a worker"):
+            assert server.lines(way), way
+        for way in ("thread of Prints", "Exception ignored in", "Host of Prints"):
+            assert server.lines(way), way
+        # Of all that, what goes through logging is without secrets even there.
+        for way in ("logged", "Host of Prints"):
+            assert not [line for line in server.lines(way) if any(s in line for s in SECRETS)]
 
 
 def around(text: str, secret: str) -> str:

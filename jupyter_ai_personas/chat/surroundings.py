@@ -1,0 +1,133 @@
+"""What a chat document holds beside its messages: people, attachments, settings, who is writing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from jupyter_ai_personas.chat.company import plain as _plain
+from jupyter_ai_personas.chat.messages import (
+    METADATA_KEY,
+    PERSONA_PREFIX,
+    Attachment,
+    User,
+    decode_attachment,
+    decode_user,
+    encode_user,
+)
+
+__all__ = ["Surroundings"]
+
+
+class Surroundings:
+    """That part of the seam :class:`~jupyter_ai_personas.chat.room.Chat` over a ``YChat``."""
+
+    def __init__(self, ychat: Any) -> None:
+        self._ychat = ychat
+        self._newcomers: str | None = None
+        self._status: dict[str, str] = {}
+
+    def user(self, username: str) -> User | None:
+        """See :meth:`Chat.user`."""
+        raw = self._ychat.yusers.get(username)
+        return None if raw is None else decode_user(username, _plain(raw))
+
+    def people(self) -> set[str]:
+        """See :meth:`Chat.people`."""
+        yusers = self._ychat.yusers
+        names = {name for name in list(yusers.keys()) if not name.startswith(PERSONA_PREFIX)}
+        # Other extensions' bots.
+        names = {name for name in names if decode_user(name, _plain(yusers.get(name))).offered}
+        awareness = self._ychat.awareness
+        for state in list(awareness.states.values()) if awareness is not None else ():
+            user = state.get("user") if isinstance(state, Mapping) else None
+            username = user.get("username") if isinstance(user, Mapping) else None
+            if isinstance(username, str):
+                names.add(username)
+        return {name for name in names if not name.startswith(PERSONA_PREFIX)}
+
+    def attachments(self, ids: Iterable[str]) -> list[Attachment]:
+        """See :meth:`Chat.attachments`."""
+        found = []
+        for id_ in ids:
+            attachment = decode_attachment(id_, _plain(self._ychat.yattachments.get(id_)))
+            if attachment is not None:
+                found.append(attachment)
+        return found
+
+    def setting(self, name: str) -> Any:
+        """See :meth:`Chat.setting`."""
+        ours = _plain(self._ychat.ymetadata.get(METADATA_KEY))
+        return ours.get(name) if isinstance(ours, Mapping) else None
+
+    def register(self, users: Sequence[User], *, owned_prefix: str) -> None:
+        """See :meth:`Chat.register`."""
+        yusers = self._ychat.yusers
+        wanted = {user.username: encode_user(user) for user in users}
+        there = set(yusers.keys())
+        for username in there:
+            if username.startswith(owned_prefix) and username not in wanted:
+                entry = _plain(yusers.get(username))
+                if isinstance(entry, Mapping) and entry.get("bot") is not True:
+                    # The front end keeps the name beside old messages, and offers no bots.
+                    wanted[username] = {**entry, "bot": True}
+        changed = {
+            username: entry
+            for username, entry in wanted.items()
+            if username not in there or _plain(yusers.get(username)) != entry
+        }
+        if changed:
+            with self._ychat.ydoc.transaction():
+                yusers.update(changed)
+
+    def set_setting(self, name: str, value: Any) -> None:
+        """See :meth:`Chat.set_setting`."""
+        ours = _plain(self._ychat.ymetadata.get(METADATA_KEY))
+        settings = dict(ours) if isinstance(ours, Mapping) else {}
+        settings.pop(name, None)
+        if value is not None:
+            settings[name] = value
+        self._ychat.ymetadata[METADATA_KEY] = settings
+
+    def set_status(self, user: User, text: str | None) -> None:
+        """See :meth:`Chat.set_status`."""
+        if self._status.get(user.username) == text:
+            return
+        if text is None:
+            self._status.pop(user.username)
+        else:
+            self._status[user.username] = text
+        from jupyterlab_chat import models
+
+        chat_user: Any = models.User
+
+        self._ychat.broadcast_writing_status(
+            chat_user(
+                username=user.username,
+                name=user.name,
+                display_name=user.display_name,
+                initials=user.initials,
+                avatar_url=user.avatar_url,
+                color=user.color,
+            ),
+            None if text is None else {"typingIndicator": text},
+        )
+
+    def watch_newcomers(self) -> None:
+        """Announce to everybody who comes what was announced before."""
+        if self._ychat.awareness is not None:
+            self._newcomers = self._ychat.awareness.observe(self._on_presence)
+
+    def unwatch_newcomers(self) -> None:
+        """End :meth:`watch_newcomers`."""
+        if self._newcomers is not None:
+            self._ychat.awareness.unobserve(self._newcomers)
+            self._newcomers = None
+
+    def _on_presence(self, topic: str, change: tuple[Mapping[str, Any], Any]) -> None:
+        what, origin = change
+        if topic == "change" and origin != "local" and what["added"] and self._status:
+            # Who comes hears nothing of what the room announced before, but for a renewal every
+            # fifteen seconds: it is announced again.
+            awareness = self._ychat.awareness
+            awareness.set_local_state(awareness.get_local_state())
