@@ -7,6 +7,9 @@ from dataclasses import dataclass
 
 __all__ = ["Arrival", "arrival"]
 
+LOOKED_AT = 256
+"""How many messages from the end may claim to be of a later time than the server's."""
+
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
@@ -33,13 +36,15 @@ def arrival(
     ``None``, belongs behind all that were there before ``now``, the server's time in seconds, and
     before those that claim to be of a later one, as the chat library has it. One that has a time
     already stays. ``time_at`` tells the time of the message at a place. Costs what lies between
-    the end of the chat and the first of them.
+    the end of the chat and the first of them; where a whole chat is of the future, since a clock
+    was put back, nothing moves.
     """
     wanted = set(stamps)
     places: list[int] = []
     behind = -1
+    first = len(order) - LOOKED_AT
     for place in range(len(order) - 1, -1, -1):
-        if not wanted and behind >= 0:
+        if not wanted and (behind >= 0 or place < first):
             break
         id_ = order[place]
         is_new = False
@@ -47,7 +52,7 @@ def arrival(
             wanted.discard(id_)
             places.append(place)
             is_new = stamps[id_] is None
-        if behind < 0 and not is_new and time_at(place) < now:
+        if behind < 0 and not is_new and place >= first and time_at(place) < now:
             behind = place
     places.reverse()
     moving = [place for place in places if place < behind and stamps[order[place]] is None]

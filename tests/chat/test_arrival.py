@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jupyter_ai_personas.chat.arrival import arrival
+from jupyter_ai_personas.chat.arrival import LOOKED_AT, arrival
 
 NOW = 100.0
 
@@ -51,6 +51,19 @@ def test_only_the_end_of_a_long_chat_is_looked_at() -> None:
     order = [str(number) for number in range(10_000)]
     arrival(order, {"9998": None}, NOW, time_at)
     assert asked == [9_999]
+
+
+def test_a_chat_that_is_of_the_future_is_not_read_to_its_beginning() -> None:
+    asked: list[int] = []
+
+    def time_at(place: int) -> float:
+        asked.append(place)
+        return 5e9
+
+    order = ["new", *(str(number) for number in range(10_000))]
+    found = arrival(order, {"new": None}, NOW, time_at)
+    assert (found.places, found.moving) == ([0], [])
+    assert len(asked) == LOOKED_AT
 
 
 @given(
