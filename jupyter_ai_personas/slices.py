@@ -64,5 +64,7 @@ class _Watched(Awaitable[T]):
                 yield future
                 step = partial(next, waiting)
             except BaseException as error:  # whatever is thrown in, such as a cancellation
+                if not hasattr(waiting, "throw"):
+                    raise  # a plain iterator cannot be told
                 step = partial(waiting.throw, error)
             self._slices._since = time.perf_counter()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import Any
 
 import anyio
@@ -121,6 +121,18 @@ async def test_a_cancellation_may_be_swallowed_by_what_is_watched() -> None:
     await asyncio.sleep(0)
     task.cancel()
     assert await task == 7
+
+
+async def test_what_cannot_be_told_of_a_cancellation_is_cancelled_all_the_same() -> None:
+    class Plain:
+        def __await__(self) -> Iterator[Any]:
+            return iter([None])
+
+    task = asyncio.create_task(_watched(Plain()))  # type: ignore[arg-type]
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
 
 
 async def _watched(item: Awaitable[int]) -> int:

@@ -8,8 +8,14 @@ __all__ = ["content", "finality", "same"]
 
 
 def same(one: Message, other: Message) -> bool:
-    """Tell whether messages with one id are copies, and not a clumsy client's."""
-    return one.sender == other.sender and (one.by_persona or one.body == other.body)
+    """Tell whether messages with one id are copies, and not a clumsy client's.
+
+    One of them may be from before an edit; the server's time stays what it was.
+    """
+    if one.sender != other.sender:
+        return False
+    unchanged = one.body == other.body or one.time == other.time
+    return one.by_persona or unchanged or one.edited or other.edited
 
 
 def content(message: Message) -> tuple[object, ...]:
@@ -18,8 +24,11 @@ def content(message: Message) -> tuple[object, ...]:
     return message.body, message.mentions, message.by_persona and message.state
 
 
-def finality(message: Message | None) -> tuple[bool, bool, int]:
-    """Return what is greater for the copy that is to stay."""
-    if message is None:
-        return False, False, 0
-    return message.deleted, message.state in FINAL_STATES, len(message.body)
+def finality(message: Message) -> tuple[bool, bool, bool, int]:
+    """Return what is greater for the copy whose content is to stay."""
+    return (
+        message.deleted,
+        message.state in FINAL_STATES,
+        message.edited,
+        len(message.body),
+    )

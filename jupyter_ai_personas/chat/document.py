@@ -17,7 +17,7 @@ import json
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence, Set
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -111,9 +111,9 @@ class DocumentChat(Surroundings):
         self._library_stamps = True
         self._ychat._schedule_callback(self._library_is_done)
         self._ychat._schedule_callback = self._schedule
-        twice = {id_ for id_, times in Counter(self._order).items() if id_ and times > 1}
+        twice = {id_: set[int]() for id_, times in Counter(self._order).items() if times > 1}
         if twice:
-            self._schedule(self._drop_duplicates, twice)
+            self._schedule(self._drop_copies, twice)
 
     def _library_is_done(self) -> None:
         self._library_stamps = False
@@ -212,9 +212,10 @@ class DocumentChat(Surroundings):
 
     def _on_array(self, event: Any, out: list[ChatEvent]) -> None:
         index = 0
-        again: list[str] = []
         removed: list[str] = []
+        arrived: list[tuple[Message, Any]] = []
         inserted: set[str] = set()
+        came_at: set[int] = set()
         stamps: dict[str, float | None] = {}
         for step in event.delta:
             if "retain" in step:
@@ -224,32 +225,50 @@ class DocumentChat(Surroundings):
                 removed += self._order[index : index + count]
                 del self._order[index : index + count]
             elif "insert" in step:
-                ids = []
-                for item in step["insert"]:
-                    raw = _plain(item)
-                    id_ = _id_of(raw)
-                    ids.append(id_)
-                    if id_ in self._known and id_ not in removed:
-                        again.append(id_)
-                    message = decode_message(raw)
-                    if message is not None:
-                        if raw.get("raw_time", True):
-                            before = self._recent.get(id_, message) if id_ in self._known else None
-                            stamps[id_] = None if before is None else before.time
-                        self._on_inserted(message, raw, out)
+                raws = [_plain(item) for item in step["insert"]]
+                ids = [_id_of(raw) for raw in raws]
                 self._order[index:index] = ids
                 inserted.update(ids)
+                came_at.update(range(index, index + len(ids)))
                 index += len(ids)
+                arrived += [(m, raw) for raw in raws if (m := decode_message(raw)) is not None]
+        for message, raw in arrived:
+            if raw.get("raw_time", True):
+                known = self._recent.get(message.id, message) if message.id in self._known else None
+                stamps[message.id] = None if known is None else known.time
         for id_ in removed:
             self._maps.pop(id_, None)
+        twice = self._arrive(arrived, out)
+        for id_ in removed:
             if id_ and id_ not in inserted and self._index(id_) is None:
                 self._on_removed(id_, out)
-        again = [id_ for id_ in again if self._order.count(id_) > 1]
-        if again:
-            self._schedule(self._drop_duplicates, again)
+        if twice:
+            places = self._places_of(twice)
+            came = {id_: {k for k, p in enumerate(places[id_]) if p in came_at} for id_ in twice}
+            self._schedule(self._drop_copies, came)
         if stamps:
             self._schedule(self._stamp, stamps, time.time())
         self._prune()
+
+    def _arrive(self, arrived: Sequence[tuple[Message, Any]], out: list[ChatEvent]) -> set[str]:
+        """Take up what was inserted; return the ids of which there are several now."""
+        counts: Counter[str] | None = None
+        twice: set[str] = set()
+        for message, raw in arrived:
+            if message.id in self._known and counts is None:
+                counts = Counter(self._order)
+            if message.id in self._known and counts is not None and counts[message.id] > 1:
+                twice.add(message.id)  # which of them counts is found out later
+            else:
+                self._on_inserted(message, raw, out)
+        return twice
+
+    def _places_of(self, ids: Collection[str]) -> dict[str, list[int]]:
+        places: dict[str, list[int]] = {id_: [] for id_ in ids}
+        for place, id_ in enumerate(self._order):
+            if id_ in places:
+                places[id_].append(place)
+        return places
 
     def _prune(self) -> None:
         for kept in (self._recent, self._raws):
@@ -296,28 +315,47 @@ class DocumentChat(Surroundings):
             raw = {**raw, "time": time.time()}
         self.apply([Restore(raw)])
 
-    def _drop_duplicates(self, ids: list[str]) -> None:
-        """Keep one of the copies of a message that came back while it had been put back.
+    def _drop_copies(self, came: Mapping[str, Set[int]]) -> None:
+        """Make one of the copies of a message that came back while it had been put back.
 
-        A browser that stayed open brings back what the server lost. Different messages that a
-        clumsy client gave one id are left alone.
+        A browser that stayed open brings back what the server lost. The message stays where it was
+        before; ``came`` tells by id which of the copies, in their order, have just come. Different
+        messages that a clumsy client gave one id are left alone.
         """
         if self._subscription is None:
             return
-        for id_ in ids:
-            places = [i for i, other in enumerate(self._order) if other == id_]
-            copies = [self._decode_at(i) for i in places]
-            first = copies[0] if copies else None
-            if first is None or any(c is None or not same(first, c) for c in copies):
-                continue
-            best = max(range(len(copies)), key=lambda i: finality(copies[i]))
-            with self._transaction():
-                for i in reversed([p for k, p in enumerate(places) if k != best]):
-                    del self._array[i], self._order[i]
-            self._maps.pop(id_, None)
-            kept = copies[best]
-            if kept is not None:
-                self._recent[id_] = kept
+        out: list[ChatEvent] = []
+        surplus: list[int] = []
+        with self._transaction():
+            for id_, places in self._places_of(came).items():
+                copies = [self._decode_at(place) for place in places]
+                messages = [message for message in copies if message is not None]
+                if len(messages) < max(2, len(copies)) or not all(
+                    same(messages[0], message) for message in messages
+                ):
+                    continue
+                there = next((k for k in range(len(places)) if k not in came[id_]), 0)
+                # What grows now is written by us, whatever a browser holds of it.
+                best = max(range(len(places)), key=lambda k: (finality(messages[k]), k == there))
+                if best != there and id_ not in self._maps:
+                    self._overwrite(places[there], _plain(self._array[places[best]]))
+                self._take_up(places[there], out)
+                surplus += places[:there] + places[there + 1 :]
+            for place in sorted(surplus, reverse=True):
+                del self._array[place], self._order[place]
+        for change in out:
+            if self._listener is not None:
+                self._listener(change)
+
+    def _take_up(self, place: int, out: list[ChatEvent]) -> None:
+        """Mirror the message at ``place`` as it is."""
+        raw = _plain(self._array[place])
+        if (message := decode_message(raw)) is not None:
+            before = self._recent.get(message.id)
+            self._recent[message.id] = message
+            self._remember(message.id, raw)
+            if before is not None:
+                self._compare(before, message, out)
 
     def _on_nested(self, index: int, out: list[ChatEvent]) -> None:
         raw = _plain(self._array[index])
@@ -464,13 +502,17 @@ class DocumentChat(Surroundings):
             self._append(write.id, {**fields, "raw_time": False}, self._place(fields))
             self._remember(write.id, {**fields, "raw_time": False})
             return
+        map_ = self._overwrite(index, fields)
+        if (message := decode_message(map_.to_py())) is not None:
+            self._recent[write.id] = message
+            self._raws.pop(write.id, None)
+
+    def _overwrite(self, index: int, fields: Mapping[str, Any]) -> Map[Any]:
         map_ = self._map_at(index)
         for key in fields.keys() - {"time", "raw_time"}:
             if _plain(map_.get(key)) != fields[key]:
                 map_[key] = fields[key]
-        if (message := decode_message(map_.to_py())) is not None:
-            self._recent[write.id] = message
-            self._raws.pop(write.id, None)
+        return map_
 
     def _place(self, raw: Mapping[str, Any]) -> int:
         """Return where a message belongs by its time, near the end of the chat."""

@@ -22,9 +22,10 @@ class Pacing:
     ``eager_interval``, so that a short answer does not seem to hesitate. A body so long that it
     would pass ``chars_per_second`` is written less often. When the server's event loop works for
     more than ``share`` of the time, pauses stretch until it does not; none is longer than
-    ``longest``. Transactions of different chats keep ``spacing`` apart: what follows each (clients,
-    update store) goes on for that long, other requests come in between, and the update stores of
-    rooms, which wait for one another's locks, seldom meet.
+    ``longest``. Transactions of different chats keep ``spacing`` apart, as long as all have their
+    place within a pause: what follows each (clients, update store) goes on for about that long,
+    other requests come in between, and the update stores of rooms, which wait for one another's
+    locks, seldom meet.
     """
 
     interval: float = 0.25
@@ -45,6 +46,10 @@ class Pacing:
         flow = self.eager_interval if chars < self.eager_chars else self.interval
         by_size = chars / self.chars_per_second
         return min(max(flow * stretch, by_size, 2 * lag), self.longest)
+
+    def space(self, *, chats: int, stretch: float = 1.0) -> float:
+        """Return how far apart transactions are when replies grow in so many chats."""
+        return min(self.spacing, self.interval * stretch / max(chats, 1))
 
     def adapt(self, stretch: float, busy: float) -> float:
         """Return the next ``stretch``, at least 1, given how busy the event loop was with it.

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Protocol
 from uuid import uuid4
+from weakref import WeakSet
 
 from jupyter_ai_personas.chat.markdown import closing_fence
 from jupyter_ai_personas.chat.messages import METADATA_KEY, ReplyState, well_formed
@@ -17,6 +18,9 @@ from jupyter_ai_personas.chat.pacing import Pacing
 from jupyter_ai_personas.chat.room import Chat, Insert, Restore, Update, Write
 
 __all__ = ["GrowingReply", "Pacer", "ReplyWriter", "Scheduler"]
+
+MOST_TRIES = 5
+"""How often a reply is written that the document refuses."""
 
 
 class Scheduler(Protocol):
@@ -43,6 +47,8 @@ class Pacer:
     lag: float = 0.0
     flushes: int = 0
     bytes_written: int = 0
+    writing: WeakSet[ReplyWriter] = field(default_factory=WeakSet)
+    """Those of chats in which replies grow."""
     _looked_at: float = 0.0
     _used: float = 0.0
     _slot: float = 0.0
@@ -53,8 +59,14 @@ class Pacer:
 
     def next_slot(self) -> float:
         """Return when the chat that asks may write: what chats write keeps apart."""
-        self._slot = max(self.scheduler.time(), self._slot + self.policy.spacing)
+        spacing = self.policy.space(chats=len(self.writing), stretch=self.stretch)
+        self._slot = max(self.scheduler.time(), self._slot + spacing)
         return self._slot
+
+    @property
+    def slowdown(self) -> float:
+        """How much longer than on an idle server replies of usual length pause; at least 1."""
+        return self.pause(self.policy.eager_chars) / self.policy.interval
 
     def flushed(self, *, late: float, size: int) -> None:
         """Note a flush: how late it came (seconds), how many bytes of bodies it wrote."""
@@ -90,6 +102,7 @@ class GrowingReply:
         self._parts: list[str] = []
         self._inserted = rewrite
         self._stale = False
+        self._refused = 0
 
     @property
     def body(self) -> str:
@@ -150,8 +163,8 @@ class GrowingReply:
 class ReplyWriter:
     """Writes the replies of one chat.
 
-    The first text of a reply and its end are written at once; what comes between is gathered, and
-    one transaction writes all replies of the chat that grew.
+    The first text of a reply and its end are written at once, by themselves; what comes between is
+    gathered, and one transaction writes all replies of the chat that grew.
     """
 
     def __init__(
@@ -187,6 +200,7 @@ class ReplyWriter:
         message_id = message_id or str(uuid4())
         reply = GrowingReply(self, message_id, sender, metadata, rewrite=rewrite)
         self._growing[reply.id] = reply
+        self._pacer.writing.add(self)
         if rewrite:
             self._flush([Update(message_id, "", reply.metadata)], late=0.0)
         return reply
@@ -206,8 +220,8 @@ class ReplyWriter:
 
     def withdraw(self, reply: GrowingReply) -> None:
         """Delete the message of a reply that has nothing to say any more, as a person would."""
-        self._growing.pop(reply.id, None)
         reply.state = "stopped"
+        self._let_go(reply)
         raw = self._chat.raw(reply.id)
         if raw is not None:
             metadata = {**(raw.get("metadata") or {}), METADATA_KEY: reply.metadata}
@@ -229,14 +243,17 @@ class ReplyWriter:
 
     def _grew(self, reply: GrowingReply) -> None:
         if not reply._inserted:
-            self._flush_growing(late=0.0)
+            self._write([reply], late=0.0)
         elif self._timer is None:
             self._arm(max(0.0, self._due - self._pacer.scheduler.time()))
 
     def _finished(self, reply: GrowingReply) -> None:
-        self._flush_growing(late=0.0)
+        self._write([reply], late=0.0)
+
+    def _let_go(self, reply: GrowingReply) -> None:
         self._growing.pop(reply.id, None)
         if not self._growing:
+            self._pacer.writing.discard(self)
             self._disarm()
 
     def _arm(self, delay: float) -> None:
@@ -260,24 +277,43 @@ class ReplyWriter:
 
     def _flush_growing(self, *, late: float) -> None:
         self._disarm()
-        replies = [reply for reply in self._growing.values() if reply._stale]
+        self._write([reply for reply in self._growing.values() if reply._stale], late=late)
+
+    def _write(self, replies: list[GrowingReply], *, late: float) -> None:
         gone = self._flush([reply._write() for reply in replies], late=late) if replies else []
-        chars = sum(reply.chars for reply in self._growing.values())
-        self._due = self._pacer.scheduler.time() + self._pacer.pause(chars)
+        if self._timer is None:
+            chars = sum(reply.chars for reply in self._growing.values())
+            self._due = self._pacer.scheduler.time() + self._pacer.pause(chars)
         for reply in replies:
-            if reply.id in gone and reply.state == "streaming":
+            if gone is None:
+                self._was_refused(reply)
+            elif reply.state != "streaming":
+                self._let_go(reply)
+            elif reply.id in gone:
                 self._on_gone(reply)
 
-    def _flush(self, writes: list[Write], *, late: float) -> list[str]:
+    def _was_refused(self, reply: GrowingReply) -> None:
+        reply._inserted = self._chat.get(reply.id) is not None
+        reply._stale = True
+        reply._refused += 1
+        if reply._refused < MOST_TRIES:
+            if self._timer is None:
+                self._arm(self._pacer.pause(reply.chars))
+        elif reply.state != "streaming":
+            # The ledger has it, and puts it back when the chat is opened again.
+            self._let_go(reply)
+
+    def _flush(self, writes: list[Write], *, late: float) -> list[str] | None:
         try:
-            gone = self._chat.apply(writes)
+            gone: list[str] | None = self._chat.apply(writes)
         except Exception:
             # A document that refuses a write must not end the turns of the chat.
             self._log.exception("Chat %s could not be written", self._chat.path)
-            for reply in self._growing.values():
-                reply._inserted = self._chat.get(reply.id) is not None
-            gone = []
-        bodies = (w.body or "" for w in writes if not isinstance(w, Restore))
-        size = sum(len(body.encode(errors="surrogatepass")) for body in bodies)
+            gone = None
+        size = sum(_size(w.body or "") for w in writes if not isinstance(w, Restore))
         self._pacer.flushed(late=late, size=size)
         return gone
+
+
+def _size(body: str) -> int:
+    return len(body) if body.isascii() else len(body.encode(errors="surrogatepass"))

@@ -135,5 +135,5 @@ def _read(runtime: Runtime) -> Iterator[Metric]:
         f"{_PREFIX}_flush_stretch_ratio",
         "How much longer than usual replies pause between transactions; above 1 the server is "
         "saturated.",
-        pacer.stretch,
+        pacer.slowdown,
     )

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pycrdt import Array, Awareness, Doc, Map, Text
+from support.clock import is_linear
 from support.stages import LOG, DocumentStage, settle
 
 from jupyter_ai_personas.chat import (
@@ -236,6 +237,73 @@ async def test_a_copy_of_a_message_is_no_second_message(stage: DocumentStage) ->
     assert [type(e) for e in stage.events] == [MessagePosted]
     assert in_document(stage) == ["once"]
     assert stage.chat.get(id_) is not None
+
+
+async def test_a_copy_from_before_or_after_an_edit_is_no_second_message(
+    stage: DocumentStage,
+) -> None:
+    stage.post("first")
+    id_ = stage.post("asked")
+    stage.post("last")
+    await settle()
+    stage.events.clear()
+    raw = next(m for m in stage.other.read() if m["id"] == id_)
+    edited = Map({**raw, "body": "asked, please", "edited": True})
+    with stage.other.writing():
+        stage.other.messages.insert(0, edited)
+    await settle()
+    assert bodies(stage) == in_document(stage) == ["first", "asked, please", "last"]
+    [event] = stage.events
+    assert isinstance(event, MessageEdited)
+    assert event.message.body == "asked, please"
+    with stage.other.writing():
+        stage.other.messages.append(Map(raw))  # another tab still has it as it was
+    await settle()
+    assert bodies(stage) == in_document(stage) == ["first", "asked, please", "last"]
+    assert len(stage.events) == 1
+    late = Map({**raw, "deleted": True, "body": ""})
+    with stage.other.writing():
+        stage.other.messages.append(late)
+    await settle()
+    assert in_document(stage) == ["first", "", "last"]
+    assert isinstance(stage.events[-1], MessageDeleted)
+
+
+async def test_different_messages_with_one_id_are_left_alone(stage: DocumentStage) -> None:
+    stage.other.post("one", id="m", time=1.0)
+    stage.other.post("other", id="m", time=2.0)
+    stage.other.post("hers", id="m", time=2.0, sender="bob")
+    await settle()
+    assert in_document(stage) == ["one", "other", "hers"]
+    assert [e.message.body for e in stage.events] == ["one"]
+
+
+async def test_what_grows_is_not_overwritten_by_a_copy_that_a_browser_holds(
+    stage: DocumentStage,
+) -> None:
+    stage.chat.apply([Insert("r", ECHO, "anew", STREAMING)])
+    old = {"id": "r", "sender": ECHO, "body": "much more than that", "time": 1.0}
+    metadata = {"jupyter_ai_personas": {**STREAMING, "state": "interrupted"}}
+    with stage.other.writing():
+        stage.other.messages.insert(0, Map({**old, "raw_time": False, "metadata": metadata}))
+    await settle()
+    assert in_document(stage) == ["anew"]
+    stage.chat.apply([Update("r", "anew, and done", DONE)])
+    assert [(m.body, m.state) for m in stage.seen] == [("anew, and done", "done")]
+    assert stage.other.read()[0]["metadata"]["jupyter_ai_personas"] == DONE
+
+
+async def test_thousands_of_copies_cost_no_more_than_they_are() -> None:
+    def work(count: int) -> None:
+        stage.ychat.ymessages.clear()
+        fields = {"sender": "ada", "body": "x", "time": 1.0, "raw_time": False}
+        stage.ychat.ymessages.extend(Map({**fields, "id": f"{n}"}) for n in range(count))
+
+    stage = DocumentStage()
+    stage.other.leave()
+    stage.ychat.unobserve()
+    stage.subscribe()
+    assert is_linear(work, 4_000)
 
 
 async def test_own_replies_are_not_restamped(stage: DocumentStage) -> None:

@@ -161,13 +161,16 @@ class DocumentMachine(RuleBasedStateMachine):
 
         self.run(remove())
 
-    @rule(place=places)
-    def a_client_brings_a_copy(self, place: float) -> None:
+    @rule(place=places, to=places, edited=st.booleans())
+    def a_client_brings_a_copy(self, place: float, to: float, edited: bool) -> None:
         async def copy() -> None:
             if (id_ := self.any_id(place)) is not None:
                 raw = self.stage.other.read()[self.stage.other.index(id_)]
+                if edited and id_ not in self.deleted | set(self.own):
+                    raw = {**raw, "body": f"{raw['body']}, edited", "edited": True}
                 with self.stage.other.writing():
-                    self.stage.other.messages.append(Map(raw))
+                    messages = self.stage.other.messages
+                    messages.insert(int(to * len(messages)), Map(raw))
 
         self.run(copy())
 

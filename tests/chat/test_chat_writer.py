@@ -23,6 +23,7 @@ from jupyter_ai_personas.chat import (
 from jupyter_ai_personas.chat.markdown import closing_fence
 from jupyter_ai_personas.chat.pacing import Pacing
 from jupyter_ai_personas.chat.room import Write
+from jupyter_ai_personas.chat.writer import MOST_TRIES
 
 ECHO = PERSONA_PREFIX + "acme::Echo"
 META = {"reply_to": "q", "turn": "t"}
@@ -252,6 +253,54 @@ def test_a_document_that_refuses_a_write_is_written_again(desk: Desk) -> None:
     assert desk.gone == []
 
 
+def test_a_refused_end_is_written_again_without_anybody_asking(desk: Desk) -> None:
+    reply = desk.open()
+    reply.append("a")
+    reply.append("b")
+    desk.chat.refuse = 2
+    reply.finish("done")
+    assert desk.body() == "a"
+    desk.scheduler.advance(1)
+    assert [(m.body, m.state) for m in desk.chat.messages] == [("ab", "done")]
+    assert desk.writer.growing == []
+    assert desk.scheduler.pending == 0
+
+
+def test_a_refused_flush_is_repeated_though_no_more_text_comes(desk: Desk) -> None:
+    reply = desk.open()
+    reply.append("a")
+    reply.append("b")
+    desk.chat.refuse = 1
+    desk.scheduler.advance(1)
+    assert desk.body() == "ab"
+
+
+def test_a_document_that_refuses_for_ever_is_given_up(desk: Desk) -> None:
+    reply = desk.open()
+    desk.chat.refuse = 10**6
+    reply.append("a")
+    reply.finish("done")
+    desk.scheduler.advance(60)
+    assert desk.chat.refuse >= 10**6 - MOST_TRIES
+    assert desk.writer.growing == []
+    assert desk.scheduler.pending == 0
+
+
+def test_what_ends_does_not_write_what_else_grows(desk: Desk) -> None:
+    long = desk.open("long")
+    long.append("x" * 50_000)
+    desk.scheduler.advance(1)
+    desk.chat.written.clear()
+    for number in range(20):
+        long.append("y")
+        short = desk.open(f"short {number}")
+        short.append("one line", more=True)
+        short.finish("done")
+    assert desk.chat.chars == 20 * len("one line")
+    desk.scheduler.advance(1)
+    assert desk.body("long").endswith("y" * 20)
+
+
 def test_a_chat_that_was_opened_anew_gets_what_it_lacks(desk: Desk) -> None:
     one, two = desk.open("one"), desk.open("two")
     one.append("1")
@@ -358,6 +407,30 @@ def test_chats_take_turns_and_slow_down_together() -> None:
     times = sorted(t for chat in desk.chats for t in chat.times[2:-1])
     crowded = max(sum(t <= other < t + 0.1 for other in times) for t in times)
     assert crowded <= 20
+
+
+@pytest.mark.parametrize("chats", [1, 50, 200])
+def test_however_many_chats_there_are_text_flows_unless_the_server_is_busy(chats: int) -> None:
+    desk = Desk(chats=chats)
+    replies = [writer.open(ECHO, META) for writer in desk.writers]
+    for _ in range(300):
+        for reply in replies:
+            reply.append("xxxxx")
+        desk.scheduler.advance(0.01)
+    pauses = [
+        b - a for chat in desk.chats for a, b in zip(chat.times, chat.times[1:], strict=False)
+    ]
+    assert max(pauses) <= 0.36
+    assert desk.pacer.slowdown == 1.0
+    for reply in replies:
+        reply.finish("done")
+    assert len(desk.pacer.writing) == 0
+
+
+def test_a_loop_that_is_late_shows_in_the_slowdown(desk: Desk) -> None:
+    assert desk.pacer.slowdown == 1.0
+    desk.pacer.flushed(late=4.0, size=0)
+    assert desk.pacer.slowdown == 8.0
 
 
 @given(st.integers(0, 10**7), st.floats(1, 8), st.floats(0, 10), st.floats(0, 1), st.floats(1, 8))
