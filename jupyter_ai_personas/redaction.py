@@ -18,24 +18,36 @@ __all__ = ["RedactingFilter", "for_people", "names_a_secret", "redact", "remembe
 _REDACTED = "[secret]"
 _SHORTEST = 6  # characters; anything shorter is part of ordinary words
 
-_SECRET_NAME = re.compile(r"(KEY|TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIALS?)(_|$)", re.IGNORECASE)
+_SECRET_NAME = re.compile(
+    r"(KEY|TOKEN|SECRET|PASSWORD|PASSWD|PASSPHRASE|PASS|_PWD|CREDENTIALS?|PW|AUTH)(_|$)",
+    re.IGNORECASE,
+)
 # What no variable's name tells: the shapes of the vendors' keys, of headers and parameters that
 # carry one, and of the user's part of a URL. Bounded, since a text may be nothing but such
 # characters.
 _SHAPES = (
-    (
-        r"\b(?:sk|gsk|hf|pplx|nvapi|xai|AIza|AKIA|ghp|r8)[-_]?[A-Za-z0-9*_-]{12,}"
-        r"|(?<=Bearer )[^\s'\",]{6,}",
-        _REDACTED,
-    ),
-    (
-        r"(?i)([?&](?:api[-_]?)?(?:key|token|secret|password)=|\bapi[-_]?key['\"]?\s*=\s*['\"]?)"
-        r"[^\s&'\"<>,)]{6,}",
+    (  # the whole line: a cookie, or a signature, is one of several
+        r"(?i)(\b(?:set-cookie|cookie)['\"]?[ \t]{0,9}[:=][ \t]{0,9}b?['\"]?"
+        r"|\bauthorization['\"]?\s{0,9}[:=]\s{0,9}b?['\"]?(?:digest|aws4-hmac-sha256)\s)"
+        r"[^\r\n'\"]{6,}",
         rf"\1{_REDACTED}",
     ),
     (
-        r"(?i)(\b(?:proxy-authorization|authorization|(?:x-)?(?:goog-)?api-key|x-api-token|set-cookie"
-        r"|cookie)\b['\"]?\s{0,9}[:=]\s{0,9}b?['\"]?(?:(?:basic|bearer|token)\s{1,9})?+)"
+        r"\b(?:sk|gsk|hf|pplx|nvapi|xai|AIza|AKIA|ghp|r8|glpat|xox[abprs])[-_]?[A-Za-z0-9*_-]{12,}"
+        r"|(?<=Bearer )[^\s'\",]{6,}"
+        # A JSON Web Token (RFC 7519): three parts in base64, the first of them a JSON object.
+        r"|\beyJ[A-Za-z0-9_-]{8,2000}\.[A-Za-z0-9_-]{4,4000}\.[A-Za-z0-9_-]{0,2000}",
+        _REDACTED,
+    ),
+    (
+        r"(?i)([?&](?:[a-z]{1,20}[-_])?(?:key|token|secret|password|sig|signature)="
+        r"|\b(?:api[-_]?key|(?:[a-z]{1,20}_)?(?:token|secret|password|passwd))['\"]?\s{0,9}[=:]"
+        r"\s{0,9}['\"]|\b(?:api[-_]?key|password|passwd)=|\bsignature=)[^\s&'\"<>,)]{6,}",
+        rf"\1{_REDACTED}",
+    ),
+    (
+        r"(?i)(\b(?:proxy-authorization|authorization|(?:x-)?(?:goog-)?api-key|x-api-token|x-auth-token"
+        r"|x-amz-security-token)\b['\"]?\s{0,9}[:=]\s{0,9}b?['\"]?(?:(?:basic|bearer|token)\s{1,9})?+)"
         r"[^\s'\",;}\[\])]{6,}",
         rf"\1{_REDACTED}",
     ),
@@ -45,8 +57,10 @@ _SECRETS = [(re.compile(shape), clean) for shape, clean in _SHAPES]
 _USERINFO = re.compile(r"\b[A-Za-z][A-Za-z0-9+.-]{0,20}://[^\s/@]*?([^\s/@:]{3,})@")
 _TOKEN = re.compile(r"(?=\S*\d)(?=\S*[A-Za-z])[^\s/:;,=]{16,}")
 _PATH = re.compile(
-    r"(?<![\w:/.\\])(?:~(?:/[\w.@+%~-]+)+|(?:\.\.?)?(?:/[\w.@+%~-]+){2,})/?"
+    r"(?:(?<![\w:/.\\])|(?<=[A-Za-z]:)(?!//))"
+    r"(?:~(?:/[\w.@+%~-]+)+|(?:\.\.?)?(?:/[\w.@+%~-]+){2,})/?"
     r"|\bfile:/[^\s'\"]+|(?<!\w)[A-Za-z]:(?:\\{1,2}[\w.@+%~-]+)+"
+    r"|(?<![\w\\])\\\\[\w.-]+(?:\\{1,2}[\w.@+%~-]+)+"
 )
 _TRACEBACK = re.compile(r"\s*Traceback \(most recent call last\).*", re.DOTALL)
 

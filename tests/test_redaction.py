@@ -22,10 +22,18 @@ from jupyter_ai_personas.redaction import RedactingFilter, for_people, redact, r
         ("ChatX(api_key='abcdefgh')", "ChatX(api_key='[secret]')"),
         ("the value remembered", "the value [secret]"),
         ("in the DSN: hunter2pass", "in the DSN: [secret]"),
+        ("a cookie\nCookie: a=bcdefgh; b=ijklmnop\nand", "a cookie\nCookie: [secret]\nand"),
+        ("X-Auth-Token: abcdefgh", "X-Auth-Token: [secret]"),
+        ("x?access_token=abcdefgh&sig=ijklmnop", "x?access_token=[secret]&sig=[secret]"),
+        ("api_key: 'abcdefgh', password=ijklmnop", "api_key: '[secret]', password=[secret]"),
+        ("glpat-abcdefghij1234567890", "[secret]"),
+        ("a JWT eyJhbGciOiJI.eyJzdWIiOiIx.dozjgNry", "a JWT [secret]"),
+        ("Proxy: Tr0ub4dor&3x", "Proxy: [secret]"),
     ],
 )
 def test_secrets_are_taken_out(text: str, clean: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SOMETHING", "postgres://u:hunter2pass@db/x")
+    monkeypatch.setenv("DB_PASS", "Tr0ub4dor&3x")
     remember(["remembered"])
     assert redact(text) == clean
     assert redact(clean) == clean
@@ -35,6 +43,7 @@ def test_secrets_are_taken_out(text: str, clean: str, monkeypatch: pytest.Monkey
     ("text", "shown"),
     [
         ("No such file: '/home/ada/x.txt'", "No such file: '[path]'"),
+        ("read:/home/ada/x, C:/Users/ada or \\\\srv\\share\\x", "read:[path], C:[path] or [path]"),
         ("at ~/.aws, C:\\Users\\ada\\x and file:///etc/passwd", "at [path], [path] and [path]"),
         ("it failed\nTraceback (most recent call last):\n  File x", "it failed"),
         ("said abc123def456ghi789", "said [secret]"),

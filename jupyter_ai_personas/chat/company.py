@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from pycrdt import Array, Map
+from pycrdt import Array, Doc, Map, XmlElement, XmlFragment, XmlText
 from pycrdt import Text as YText
 
 __all__ = ["COMPANY", "foreign_metadata", "plain", "put_back", "with_company"]
@@ -15,8 +15,18 @@ COMPANY = "jupyter_ai_personas_company"
 
 
 def plain(value: Any) -> Any:
-    """Return a shared type as plain data, and plain data as it is."""
-    return value.to_py() if isinstance(value, Map | Array | YText) else value
+    """Return a shared type as plain data, and plain data as it is.
+
+    Total: what has no plain form, as XML, or a document within, counts as absent.
+    """
+    try:
+        plain_ = value.to_py() if isinstance(value, Map | Array | YText) else value
+    except Exception:
+        # Something within has none.
+        if isinstance(value, Map):
+            return {key: plain(value[key]) for key in list(value.keys())}
+        return [plain(item) for item in value] if isinstance(value, Array) else None
+    return None if isinstance(plain_, Doc | XmlElement | XmlFragment | XmlText) else plain_
 
 
 def foreign_metadata(map_: Map[Any]) -> dict[str, Any]:

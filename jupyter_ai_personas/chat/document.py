@@ -99,14 +99,9 @@ class DocumentChat(Surroundings):
     def subscribe(self, listener: Listener) -> None:
         """See :meth:`Chat.subscribe`."""
         self._listener = listener
-        raws = self._read_all()
-        self._order = [_id_of(raw) for raw in raws]
-        self._known = set(self._order)
-        self._recent = {m.id: m for raw in raws[-KEPT:] if (m := decode_message(raw)) is not None}
+        self._mirror()
         self._subscription = self._array.observe_deep(self._on_change)
         self.watch_newcomers()
-        for raw in raws[-KEPT:]:
-            self._remember(_id_of(raw), raw)
         # What came before this is re-stamped by the library, at once, and may be dropped by it.
         self._library_stamps = True
         self._ychat._schedule_callback(self._library_is_done)
@@ -186,12 +181,21 @@ class DocumentChat(Surroundings):
         self._listener = None
         self._maps.clear()
 
+    def _mirror(self) -> None:
+        """Mirror the document as it is."""
+        raws = self._read_all()
+        self._order = [_id_of(raw) for raw in raws]
+        self._known.update(self._order)
+        self._recent = {m.id: m for raw in raws[-KEPT:] if (m := decode_message(raw)) is not None}
+        self._raws = {id_: dict(raw) for raw in raws[-KEPT:] if (id_ := _id_of(raw))}
+        self._maps.clear()
+
     def _read_all(self) -> list[Any]:
         # The whole array as JSON takes microseconds a message; item by item it is quadratic.
         try:
             raws = json.loads(str(self._array))
         except ValueError:
-            raws = self._array.to_py()
+            raws = [_plain(item) for item in self._array]
         return list(raws or [])
 
     def _on_change(self, events: list[Any]) -> None:
@@ -209,6 +213,8 @@ class DocumentChat(Surroundings):
                     self._listener(change)
         except Exception:
             self._log.exception("A change of chat %s could not be read", self._ychat.path)
+            # Otherwise all that comes later would be taken for what is at another place.
+            self._mirror()
 
     def _on_array(self, event: Any, out: list[ChatEvent]) -> None:
         index = 0
@@ -362,18 +368,23 @@ class DocumentChat(Surroundings):
         id_, message = _id_of(raw), decode_message(raw)
         if id_ != self._order[index]:
             self._rename(index, id_, out)
-        if id_ in self._raws:
-            self._remember(id_, raw)
+        before = self._recent.get(id_)
         if message is None:
             self._forget(id_, out)
         elif id_ not in self._known:
             self._on_inserted(message, raw, out)  # it has become readable
+        elif before is not None and before.sender != message.sender and self._is_twice(id_):
+            return  # somebody else's message under an id that is in use changes nothing about it
         else:
-            before = self._recent.get(id_)
+            if id_ in self._raws:
+                self._remember(id_, raw)
             # One from before the mirror stays out of it, unless it was unreadable until now.
             if before is not None or index >= len(self._order) - KEPT:
                 self._recent[id_] = message
             self._compare(before, message, out)
+
+    def _is_twice(self, id_: str) -> bool:
+        return self._order.count(id_) > 1
 
     def _rename(self, index: int, id_: str, out: list[ChatEvent]) -> None:
         old, self._order[index] = self._order[index], id_
@@ -420,8 +431,7 @@ class DocumentChat(Surroundings):
         return found[::-1]
 
     def _decode_at(self, index: int) -> Message | None:
-        item = self._array[index]
-        return decode_message(item.to_py() if isinstance(item, Map) else item)
+        return decode_message(_plain(self._array[index]))
 
     def _index(self, message_id: str) -> int | None:
         # From the end: what is asked for is nearly always near it.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, cast, get_args
@@ -136,7 +135,7 @@ def decode_message(raw: Any) -> Message | None:
     if not isinstance(body, str):
         return None
     time = raw.get("time")
-    if isinstance(time, bool) or not isinstance(time, int | float) or not math.isfinite(time):
+    if isinstance(time, bool) or not isinstance(time, int | float) or not abs(time) < 1e300:
         time = 0.0
     metadata = raw.get("metadata")
     ours = metadata.get(METADATA_KEY) if isinstance(metadata, Mapping) else None

@@ -31,6 +31,9 @@ __all__ = [
 MOST_KIND = 80
 """Characters of the name of an exception's class that people are shown."""
 
+MOST_TEXT = 1000
+"""Characters of what an error of ours says that people are shown."""
+
 
 class HostEvent(NamedTuple):
     """Something that a turn did; see :data:`~jupyter_ai_personas.personas.turn.EventKind`."""
@@ -103,7 +106,9 @@ def log_text(error: BaseException, failure: Failure) -> str:
 
 def _text_of(error: BaseException) -> str:
     try:
-        return sentence(for_people(str(error)))
+        text = " ".join(str(error)[: 4 * MOST_TEXT].split())
+        text = for_people(text)
+        return sentence(text if len(text) <= MOST_TEXT else f"{text[:MOST_TEXT]}…")
     except BaseException:
         return ""
 

@@ -176,6 +176,9 @@ async def _iterate_in_thread(iterate: Callable[[], Iterator[Any]]) -> AsyncGener
                 put(True, item)
         except Exception as error:
             put(False, error)
+        except BaseException as error:
+            # Such as SystemExit, which would end the loop that it is raised in.
+            put(False, RuntimeError(f"it raised {type(error).__name__}"))
         else:
             put(False, None)
 

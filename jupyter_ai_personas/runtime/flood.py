@@ -10,6 +10,9 @@ __all__ = ["FloodGate"]
 
 WINDOW = 60.0
 
+MOST_SENDERS = 1000
+"""How many senders are remembered beyond the window."""
+
 
 class FloodGate:
     """Lets ``most`` messages of each sender pass in any :data:`WINDOW` seconds.
@@ -29,6 +32,8 @@ class FloodGate:
         A sender is told once, until a message passes again.
         """
         now = self._clock()
+        if len(self._passed) >= MOST_SENDERS:
+            self._forget(now - WINDOW)
         passed = self._passed.setdefault(sender, deque())
         while passed and now - passed[0] > WINDOW:
             passed.popleft()
@@ -40,3 +45,10 @@ class FloodGate:
             return "hold"
         self._told.add(sender)
         return "tell"
+
+    def _forget(self, before: float) -> None:
+        """Let go of who has sent nothing since."""
+        self._passed = {
+            sender: times for sender, times in self._passed.items() if times and times[-1] > before
+        }
+        self._told &= self._passed.keys()

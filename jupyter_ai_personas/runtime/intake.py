@@ -73,7 +73,7 @@ class Intake:
         if mistyped:
             if self._flood.check(message.sender) == "pass":
                 self._served.notify(mistyped, reply_to=message.id)
-        elif addressed and not self._is_flooding(message):
+        elif addressed and not self._is_flooding(message, addressed):
             self._served.kept.in_turn(message.id)
             await self._served.accept(message, addressed, Chain(message.id), person=message.sender)
             return True
@@ -112,7 +112,7 @@ class Intake:
             lines.append(f"There is no persona {code(typed)}. Did you mean {meant}?")
         return "\n\n".join(lines)
 
-    def _is_flooding(self, message: Message) -> bool:
+    def _is_flooding(self, message: Message, addressed: list[str]) -> bool:
         verdict = self._flood.check(message.sender)
         if verdict == "tell":
             self._served.notify(
@@ -120,6 +120,9 @@ class Intake:
                 "those that follow at once are not answered. Send them again a little later.",
                 reply_to=message.id,
             )
+        if verdict != "pass":
+            # Not later either, when the chat is opened again.
+            self._served.ledger.refuse(self._served.chat.id, message.id, addressed)
         return verdict != "pass"
 
     def settle_stray(self, message_id: str) -> None:
@@ -169,10 +172,11 @@ class Intake:
             elif turn.message.body != message.body:
                 turn.begin_again(message)
         known = await self._served.ledger.known(self._served.chat.id, [message.id])
-        if not active and any(persona_id != NOBODY for _, persona_id in known):
-            return  # answered: an edit of what was answered changes nothing
         fresh = [id_ for id_ in addressed if id_ not in {t.persona.id for t in active}]
-        if fresh:
+        if not active and any(persona_id != NOBODY for _, persona_id in known):
+            # Answered: an edit of what was answered changes nothing, now or later.
+            self._served.ledger.refuse(self._served.chat.id, message.id, fresh)
+        elif fresh and not self._is_flooding(message, fresh):
             await self._served.accept(message, fresh, Chain(message.id), person=message.sender)
 
     def _without_stale_mentions(self, message: Message, active: list[ActiveTurn]) -> Message:

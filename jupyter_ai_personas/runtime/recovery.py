@@ -10,7 +10,8 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Sequence, Set
+from collections.abc import Iterator, Sequence, Set
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import uuid4
@@ -87,16 +88,30 @@ async def recover(served: ChatRuntime) -> None:
     rows = [row for row in rows if row.path not in copies]
     kept = [row for row in rows if row.persona_id == NOBODY]
     for row in kept:
-        served.kept.put_back(row)
+        with _only_this(served, row):
+            served.kept.put_back(row)
     deleted = {row.message_id for row in kept if is_deletion(row)}
     for row in rows:
         if row.persona_id != NOBODY:
-            await _Recovery(served, row, is_deleted=row.message_id in deleted).run()
+            with _only_this(served, row):
+                await _Recovery(served, row, is_deleted=row.message_id in deleted).run()
     for row in kept:
         if row.state == "accepted":
-            await _catch_up(served, row)
+            with _only_this(served, row):
+                await _catch_up(served, row)
             served.kept.seen(row.message_id)
     await _sweep(served, end)
+
+
+@contextmanager
+def _only_this(served: ChatRuntime, row: LedgerRow) -> Iterator[None]:
+    """Let what goes wrong with one row keep nobody from what the others tell."""
+    try:
+        yield
+    except Exception:
+        served.log.exception(
+            "Turn %s of chat %s could not be recovered", row.turn_id, served.chat.path
+        )
 
 
 async def _copies(served: ChatRuntime, paths: Set[str]) -> set[str]:

@@ -207,8 +207,9 @@ class ChatObserver:
         for document, served in list(self._open.values()):
             if served.unsaved:
                 path = document.get_path()
-                model = {"type": "file", "format": "text", "content": document.get()}
                 try:
+                    # The library's; what a client wrote may make it raise.
+                    model = {"type": "file", "format": "text", "content": document.get()}
                     await ensure_async(manager.save(model, path))
                 except Exception:
                     # The ledger has it all, and puts it back when the chat is opened again.

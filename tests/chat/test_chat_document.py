@@ -269,6 +269,20 @@ async def test_a_copy_from_before_or_after_an_edit_is_no_second_message(
     assert isinstance(stage.events[-1], MessageDeleted)
 
 
+@pytest.mark.parametrize("now", [{"body": "", "deleted": True}, {"body": "b", "edited": True}])
+async def test_an_old_copy_does_not_undo_what_became_of_a_message(now: dict[str, Any]) -> None:
+    stage = DocumentStage()
+    raw = {"id": "q", "sender": "ada", "body": "a", "time": 1.0, "raw_time": False}
+    stage.ychat.ymessages.append(Map({**raw, **now}))
+    stage.subscribe()
+    await settle()
+    with stage.other.writing():
+        stage.other.messages.append(Map(raw))
+    await settle()
+    assert stage.events == []
+    assert stage.other.read() == [{**raw, **now}]
+
+
 async def test_different_messages_with_one_id_are_left_alone(stage: DocumentStage) -> None:
     stage.other.post("one", id="m", time=1.0)
     stage.other.post("other", id="m", time=2.0)

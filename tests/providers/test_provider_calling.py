@@ -364,6 +364,30 @@ def call(model: Any, messages: Any = ASK, **more: Any) -> Any:
     return stream_model(model, messages, reference=REFERENCE, **more)
 
 
+class Stop(BaseException):
+    """Not even an Exception."""
+
+
+@pytest.mark.parametrize(
+    "error",
+    [ValueError("x"), SystemExit(3), KeyboardInterrupt(), asyncio.CancelledError(), Stop()],
+    ids=lambda error: type(error).__name__,
+)
+@pytest.mark.parametrize("first", [True, False], ids=["at once", "after a chunk"])
+async def test_whatever_a_blocking_model_raises_ends_the_call(
+    error: BaseException, first: bool
+) -> None:
+    class Raises(Blocking):
+        def _stream(self, *args: Any, **kwargs: Any) -> Any:
+            if not first:
+                yield chunk_of("a")
+            raise error
+
+    with pytest.raises(ModelFailedError), anyio.fail_after(60):
+        async for _ in call(Raises(seen=[])):
+            pass
+
+
 async def test_a_model_that_only_blocks_streams_from_a_thread() -> None:
     model = Blocking(gate=threading.Event(), seen=[])
     stream = call(model)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pycrdt import Map
-from support.room import persona, room
+from pycrdt import Array, Doc, Map, Text, XmlFragment
+from support.room import Script, persona, room
 from support.stages import DocumentStage, settle
 
 from jupyter_ai_personas.chat import SYSTEM_ID
@@ -111,6 +113,86 @@ def test_nonsense_in_any_field_hurts_nobody_else(
     steps: list[tuple[str, dict[str, Any], int]],
 ) -> None:
     asyncio.run(play(steps))
+
+
+ODD: dict[str, Callable[[], Any]] = {
+    "xml": XmlFragment,
+    "xml in a map": lambda: Map({"deep": XmlFragment()}),
+    "xml in an array": lambda: Array([XmlFragment()]),
+    "a document": Doc,
+    "a text": lambda: Text("text"),
+}
+
+
+@pytest.mark.parametrize("make", ODD.values(), ids=ODD.keys())
+async def test_a_shared_type_in_any_field_loses_and_alters_nobodys_message(
+    make: Callable[[], Any],
+) -> None:
+    stage = DocumentStage()
+    script = Script()
+    async with room(persona("Slow", script), Good, stage=stage) as here:
+        earlier = here.say("@Good one")
+        await here.quiet()
+        with suppress(ExceptionGroup), stage.other.writing():
+            # One update: what is odd must not hide what comes with it.
+            odd = {"id": "x", "sender": "eve", "body": "odd", "raw_time": False, "x": make()}
+            stage.other.messages.append(Map(odd))
+            stage.other.messages.append(Map(stage.other.entry("precious", id="y", sender="bob")))
+            asked = stage.other.post("@Good and me?")
+            failing = stage.other.post("@Slow go")
+            stage.other.users["ada"] = Map({"username": "ada", "x": make()})
+            stage.other.attachments["f"] = Map({"value": "a", "x": make()})
+            attached = stage.other.post("@Good see", sender="bob", attachments=["f"])
+        await script.until_begun("@Slow go")
+        script.fail("@Slow go", ValueError("on purpose"))
+        await here.reply(failing)
+        retry = here.say("/retry")
+        script.give("@Slow go", "again")
+        script.end("@Slow go")
+        await here.quiet()
+        for question in (earlier, asked, failing, attached):
+            assert len(here.replies(question)) == 1, question
+        assert here.replies(failing)[0].body == "again"
+        assert retry
+        messages = stage.ychat.ymessages
+        there = {messages[i]["id"]: messages[i]["body"] for i in range(len(messages))}
+        assert there["y"] == "precious"
+        assert [m.id for m in here.messages] == list(there)
+
+
+async def test_somebody_elses_message_under_an_id_in_use_alters_no_turn() -> None:
+    stage = DocumentStage()
+    script = Script()
+    async with room(persona("Good", script), stage=stage) as here:
+        asked = here.say("@Good ada asks", by="Ada")
+        await script.until_begun("@Good ada asks")
+        script.give("@Good ada asks", "half ")
+        await here.streaming(asked, "half")
+        stage.other.post("@Good bob asks", sender="bob", id=asked)
+        stage.other.post("", sender="bob", id=asked, deleted=True)
+        theirs = stage.other.post("hello", sender="bob")
+        stage.other.change(theirs, id=asked)
+        await settle()
+        place = max(i for i, m in enumerate(stage.other.read()) if m["id"] == asked)
+        with stage.other.writing():
+            stage.other.messages[place]["body"] = "@Good bob asks again"
+        await settle()
+        assert script.begun == ["@Good ada asks"]
+        assert [m.state for m in here.replies(asked)] == ["streaming"]
+        script.end("@Good ada asks")
+        await here.quiet()
+        assert [(m.body, m.state) for m in here.replies(asked)] == [("half ", "done")]
+
+
+async def test_edits_are_bounded_as_messages_are() -> None:
+    stage = DocumentStage()
+    async with room(Good, stage=stage, max_messages_per_minute=2) as here:
+        for message_id in [here.say(f"hello {n}") for n in range(10)]:
+            stage.edit(message_id, "@Good hi")
+            await settle()
+        await here.quiet()
+        assert len([m for m in here.messages if m.by_persona]) == 2
+        assert len(here.notices()) == 1
 
 
 async def test_ten_thousand_messages_in_one_update_are_bounded_and_told() -> None:

@@ -63,6 +63,17 @@ async def test_a_message_and_persona_are_accepted_once(ledger: AnyLedger) -> Non
     assert await ledger.known("chat", ["m", "n"]) == {("m", "p::A"), ("m", "p::B")}
 
 
+async def test_a_refused_message_is_not_accepted_later_unless_it_is_reopened(
+    ledger: AnyLedger,
+) -> None:
+    ledger.refuse("chat", "m", ["p::A", "p::B"])
+    assert await ledger.known("chat", ["m"]) == {("m", "p::A"), ("m", "p::B")}
+    assert await ledger.accept([make_row("t1", message_id="m")]) == [False]
+    assert await ledger.reopen(make_row("t1", message_id="m"))
+    ledger.refuse("chat", "m", ["p::A"])  # what has a turn keeps it
+    assert [row.turn_id for row in await ledger.open_turns("chat")] == ["t1"]
+
+
 async def test_of_many_accepts_at_once_of_one_message_one_succeeds(ledger: AnyLedger) -> None:
     answers = await asyncio.gather(
         *(ledger.accept([make_row(f"t{n}", message_id="m")]) for n in range(50))

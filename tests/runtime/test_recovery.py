@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
+from pycrdt import Map
 from support.room import Room, Script, id_of, persona, room
 from support.stages import DocumentStage, Stage, settle
 
 from jupyter_ai_personas.chat import Insert
+from jupyter_ai_personas.chat.room import Write
 from jupyter_ai_personas.runtime import Ledger
 from jupyter_ai_personas.runtime.kept import NOBODY
 from jupyter_ai_personas.runtime.ledger import LedgerRow, ReplySoFar
@@ -111,6 +114,70 @@ async def test_a_reply_that_was_cut_off_keeps_its_text(stage: Stage, tmp_path: P
         body, state = await only_reply(here)
         assert body.startswith("So far\n\n")
         assert state == "interrupted"
+
+
+@pytest.mark.parametrize("odd", [{"time": 10**400}, {"x": 2**70}, {"x": float("inf")}])
+async def test_a_row_with_odd_numbers_is_put_back(
+    stage: Stage, tmp_path: Path, odd: dict[str, Any]
+) -> None:
+    bad = row(stage, {**raw("@Echo one", **odd), "id": "bad"}, turn_id="t1", root="bad")
+    good = row(stage, {**raw("@Echo two"), "id": "good"}, turn_id="t2", root="good")
+    async with room(Echo, stage=stage, ledger=await left(tmp_path / "l", bad, good)) as here:
+        await here.quiet()
+        assert here.replies("good")
+        assert here.replies("bad")
+
+
+async def test_a_row_that_cannot_be_put_back_costs_only_itself(
+    stage: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bad = row(stage, {**raw("@Echo one"), "id": "bad"}, turn_id="t1", root="bad")
+    good = row(stage, {**raw("@Echo two"), "id": "good"}, turn_id="t2", root="good")
+    apply = stage.chat.apply
+
+    def refuse(writes: Iterable[Write]) -> list[str]:
+        writes = list(writes)
+        if any(write.id == "bad" for write in writes):
+            raise ValueError("on purpose")
+        return apply(writes)
+
+    monkeypatch.setattr(stage.chat, "apply", refuse)
+    async with room(Echo, stage=stage, ledger=await left(tmp_path / "l", bad, good)) as here:
+        await here.quiet()
+        assert here.replies("good")
+
+
+async def test_what_was_refused_is_not_answered_when_the_chat_is_opened_again(
+    tmp_path: Path,
+) -> None:
+    Bee = persona("Bee", lambda me, message: me.send_message("Buzz"))
+
+    @asynccontextmanager
+    async def opened(stage: DocumentStage) -> AsyncIterator[Room]:
+        ledger = Ledger(tmp_path / "l", log=LOG)
+        async with room(Echo, Bee, stage=stage, ledger=ledger, max_messages_per_minute=2) as here:
+            yield here
+            await here.quiet()
+
+    stage = DocumentStage()
+    await settle()
+    async with opened(stage) as here:
+        asked = here.say("@Echo hi", by="Bob")
+        await here.reply(asked)
+        stage.edit(asked, "@Echo hi, like @Bee said")  # answered: changes nothing
+        for number in range(10):
+            here.say(f"@Echo {number}")
+        await here.quiet()
+        before = [m.id for m in here.messages]
+        # All of it was saved, and the rows go.
+        here.served.document_saved({m.id: m for m in here.messages})
+    again = DocumentStage()
+    await settle()
+    again.ychat.set_id(stage.ychat.get_id())
+    again.ychat.ymessages.extend([Map(raw) for raw in stage.ychat.ymessages.to_py()])
+    async with opened(again) as here:
+        await here.quiet()
+        assert [m.id for m in here.messages] == before
 
 
 async def test_it_is_written_anew_if_the_operator_wants(stage: Stage, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
+import anyio
 import pytest
 from pycrdt import Map
 from support.server import JupyterServer
@@ -251,6 +252,41 @@ async def test_ten_thousand_messages_at_once_are_bounded_and_told(
         assert not [m for m in said if m.get("raw_time")]
         assert len([m for m in said if m["sender"] == GOOD]) <= 60 * minutes + 1
     await no_exception_of_ours(hostile_server, since)
+
+
+@pytest.mark.parametrize("shape", ["each id again", "one id for all"])
+async def test_ids_that_are_in_use_already_hold_nobody_up(
+    hostile_server: JupyterServer, shape: str
+) -> None:
+    raw = {"sender": "eve", "type": "msg", "time": 1.0, "raw_time": False}
+    async with (
+        ChatClient(hostile_server, f"{shape}.chat", "Ada") as ada,
+        ChatClient(hostile_server, f"{shape}.chat", "Eve") as eve,
+    ):
+        # Nobody is asked by default where there are two.
+        ada.post("hello", raw_time=False)
+        await ada.flush()
+        raws = [{**raw, "id": f"m{n}", "body": "x"} for n in range(600)]
+        if shape == "one id for all":
+            raws = [
+                {**each, "id": "same", "body": str(n), "time": float(n)}
+                for n, each in enumerate(raws)
+            ]
+        for _ in range(2):
+            with eve.doc.transaction():
+                eve._messages.extend([Map(each) for each in raws])
+            await eve.flush()
+        worst = 0.0
+        with anyio.fail_after(60):
+            # What is made one by then was looked at: the server is asked until it is.
+            expected = 601 if shape == "each id again" else 1201
+            while len(eve._messages) != expected:
+                began = time.monotonic()
+                assert (await hostile_server.get("/api/status"))[0] == 200
+                worst = max(worst, time.monotonic() - began)
+        # It was ten seconds when the chat was converted for each of them.
+        assert worst < 5
+        await still_answers(ada)
 
 
 async def test_a_body_of_ten_megabytes_is_answered(hostile_server: JupyterServer) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import anyio
 import pytest
+from pycrdt import Map
 from server.hostile import install
 from support.server import JupyterServer
 from support.yclient import ChatClient
@@ -90,6 +91,26 @@ async def test_personas_that_do_not_end_do_not_hold_the_stop(tmp_path: Path) -> 
             if m["sender"].startswith("jupyter-ai-personas::hostile")
         }
         assert states <= {"done", "interrupted"}
+
+
+async def test_a_chat_that_cannot_be_written_keeps_no_other_from_being_saved(
+    tmp_path: Path,
+) -> None:
+    server = make_server(tmp_path)
+    async with server:
+        async with (
+            ChatClient(server, "eve.chat", "Eve") as eve,
+            ChatClient(server, "ada.chat", "Ada") as ada,
+        ):
+            first = eve.post("@Slow go")
+            await eve.wait_for_reply(first, "Slow", "streaming")
+            # The library cannot write down a chat with such an attachment.
+            eve.doc.get("attachments", type=Map)["x"] = 7
+            await eve.flush()
+            asked = ada.post("@Slow go")
+            await ada.wait_for_reply(asked, "Slow", "streaming")
+            assert await stop(server, signal.SIGTERM) == 0
+        assert asked in [m["id"] for m in server.saved_chat("ada.chat")["messages"]]
 
 
 async def test_every_stop_ends_and_leaves_nothing_open_whenever_it_comes(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ import anyio.lowlevel
 from pycrdt import Array, Awareness, Doc, Map, TransactionEvent
 
 from jupyter_ai_personas.chat import Attachment, Chat, ChatEvent, MemoryChat, Message
+from jupyter_ai_personas.chat.company import plain
 from jupyter_ai_personas.chat.document import DocumentChat
 from jupyter_ai_personas.chat.messages import decode_message
 
@@ -98,7 +99,7 @@ class OtherClient:
 
     def read(self) -> list[Any]:
         """The messages as this client sees them."""
-        return list(self.messages.to_py() or [])
+        return [plain(message) for message in self.messages]
 
 
 class DocumentStage:

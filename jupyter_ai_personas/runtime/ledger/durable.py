@@ -211,6 +211,13 @@ class Ledger:
         """
         self._put(_Entry(partial(Store.saved, chat_id=chat_id, turn_ids=tuple(turn_ids))))
 
+    def refuse(self, chat_id: str, message_id: str, persona_ids: Sequence[str]) -> None:
+        """Record that these personas are not to answer a message; their turns, if any, stay."""
+        step = partial(
+            Store.refuse, chat_id=chat_id, message_id=message_id, persona_ids=tuple(persona_ids)
+        )
+        self._put(_Entry(step))
+
     def carry_over(self, chat_id: str, to: str) -> None:
         """Record that the chat ``chat_id`` has the id ``to`` from now on, as its file says."""
         self._put(_Entry(partial(Store.carry_over, chat_id=chat_id, to=to)))

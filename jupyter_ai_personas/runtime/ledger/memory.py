@@ -113,6 +113,18 @@ class MemoryLedger:
             if row and row.chat_id == chat_id and row.state == "finished":
                 self.forget(turn_id)
                 self._tombstones[row.key] = time.monotonic()
+        self._prune()
+
+    def refuse(self, chat_id: str, message_id: str, persona_ids: Sequence[str]) -> None:
+        """See :meth:`Ledger.refuse`."""
+        if self._state == "open":
+            for persona_id in persona_ids:
+                key = (chat_id, message_id, persona_id)
+                if not self._is_known(key):
+                    self._tombstones[key] = time.monotonic()
+            self._prune()
+
+    def _prune(self) -> None:
         while self._tombstones:
             oldest = next(iter(self._tombstones))
             young = time.monotonic() - self._tombstones[oldest] <= self._remember_s

@@ -126,9 +126,14 @@ def _dump(value: Any) -> bytes:
 
 def _load(data: object) -> Any:
     try:
-        return json.loads(as_text(data))
+        return json.loads(as_text(data), parse_int=_number)
     except RecursionError as error:
         raise ValueError("Nested too deeply") from error
+
+
+def _number(digits: str) -> int | float:
+    # A document holds 64 bits; its library does not survive being given more.
+    return int(digits) if len(digits) < 19 else float(digits)
 
 
 def encode_request(row: LedgerRow) -> bytes:

@@ -192,6 +192,19 @@ class Store:
         if self._since_prune >= _PRUNE_EVERY:
             self.prune()
 
+    def refuse(self, chat_id: str, message_id: str, persona_ids: Sequence[str]) -> None:
+        """Leave a tombstone for each persona that is not to answer the message."""
+        for persona_id in persona_ids:
+            key = [as_bytes(part) for part in (chat_id, message_id, persona_id)]
+            self.db.execute(
+                f"INSERT OR IGNORE INTO tombstones SELECT ?, ?, ?, ?"
+                f" WHERE NOT EXISTS (SELECT 1 FROM turns WHERE {KEY})",
+                (*key, time.time(), *key),
+            )
+            self._since_prune += 1
+        if self._since_prune >= _PRUNE_EVERY:
+            self.prune()
+
     def forget(self, turn_id: str) -> None:
         """Remove a turn of ours and leave nothing."""
         self.db.execute(
