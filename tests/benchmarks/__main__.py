@@ -52,6 +52,7 @@ def main() -> int:
         report.page(results, REPOSITORY / "docs" / "benchmarks.md", SUITES)
         if (results / "streaming.json").exists():
             draw(results / "streaming.json", results / "bytes.svg")
+            report.readme(results / "streaming.json", REPOSITORY / "README.md")
     return 1 if failed else 0
 
 

@@ -69,6 +69,8 @@ async def run(options: Options) -> Result:
         Goal("memory of an open chat, added", 200.0, more["rss_kb"], "kB"),
         Goal(f"tasks of an open chat with {PERSONAS} personas, added", 3.0, more["tasks"], "tasks"),
         Goal("persona objects in chats that nobody addresses", 0.0, rows[1]["personas"], "objects"),
+        Goal("timers of an open chat, added", 0.0, round(more["timers"], 1), "timers"),
+        Goal(f"memory after {turns:,} turns", 1.10, bursts[1]["ratio"], "times before"),
         Goal(f"memory after {turns:,} turns, beyond their messages", 1.10, ratio, "times before"),
     ]
     return Result("idle", [opening, burst], goals)

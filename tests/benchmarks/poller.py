@@ -84,8 +84,17 @@ class StatusPoller:
         self._samples = json.loads(out or "[]")
 
     def delays(self, since: float = 0.0, until: float = float("inf")) -> list[float]:
-        """Sorted seconds, once the block has ended; see `spread`."""
-        return spread([delay for at, delay in self._samples if since <= at <= until])
+        """Sorted seconds, once the block has ended; see `spread`.
+
+        Of a request that was on its way at ``since``, what it waited from then on.
+        """
+        return spread(
+            [
+                at + delay - max(at, since)
+                for at, delay in self._samples
+                if at + delay > since and at <= until
+            ]
+        )
 
 
 if __name__ == "__main__":

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import os
 import platform
+import subprocess
 import time
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from .options import Result
+from .options import REPOSITORY, Result
 
 _VERSIONS = (
     "jupyter_ai_personas",
@@ -43,6 +44,7 @@ def write(result: Result, directory: Path, *, quick: bool, load: float) -> None:
         "suite": result.suite,
         "quick": quick,
         "measured_at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "commit": _commit(),
         "machine": {
             "processors": os.cpu_count(),
             "machine": platform.machine(),
@@ -57,6 +59,16 @@ def write(result: Result, directory: Path, *, quick: bool, load: float) -> None:
     }
     text = json.dumps(content, indent=1, default=str)
     (directory / f"{result.suite}.json").write_text(text + "\n", encoding="utf-8")
+
+
+def _commit() -> str:
+    """What was measured, in short; with a ``+`` if it is not committed."""
+    command = ["git", "describe", "--always", "--dirty=+", "--exclude=*"]
+    try:
+        told = subprocess.run(command, cwd=REPOSITORY, check=True, capture_output=True, text=True)
+    except (OSError, subprocess.CalledProcessError):
+        return ""
+    return told.stdout.strip()
 
 
 def _is_real_time() -> bool:
@@ -92,11 +104,46 @@ def page(directory: Path, file: Path, order: list[str]) -> None:
     file.write_text("\n".join(lines).rstrip() + "\n", encoding="utf-8")
 
 
+README_ROWS = (
+    ("bytes on a client's wire for each byte", "wire_bytes_per_byte", 100, 5),
+    ("the same, as fast as they come", "wire_bytes_per_byte", 0, 5),
+    ("rows in the update store", "store_rows", 100, 5),
+    ("server's processor seconds, 1 client", "cpu_drained_s", 100, 1),
+    ("the same, 5 clients", "cpu_drained_s", 100, 5),
+    ("the same, 5 clients, as fast as they come", "cpu_drained_s", 0, 5),
+    ("longest stall of another request in ms, as fast as they come", "status_worst_ms", 0, 5),
+)
+"""What the README shows of a reply of 2,000 chunks: what, measure, chunks a second, clients."""
+
+
+def readme(streaming: Path, file: Path) -> None:
+    """Write the short table into ``file``, between the lines that say so."""
+    head, begin, rest = file.read_text("utf-8").partition("<!-- `make bench` writes this -->\n")
+    _, end, tail = rest.partition("<!-- to here -->\n")
+    table = json.loads(streaming.read_text("utf-8"))["tables"][0]["rows"]
+
+    def found(side: str, key: str, rate: int, clients: int) -> float:
+        cell = (2000, rate, clients, side)
+        return next(
+            float(row[key])
+            for row in table
+            if (row["chunks"], row["rate"], row["clients"], row["side"]) == cell
+        )
+
+    rows = [
+        {"": what, **{side: _shown(found(side, *where)) for side in ("peer", "ours", "floor")}}
+        for what, *where in README_ROWS
+    ]
+    lines = ["", *_markdown(rows), ""]
+    file.write_text(head + begin + "\n".join(lines) + "\n" + end + tail, encoding="utf-8")
+
+
 def _circumstances(result: dict[str, Any]) -> dict[str, Any]:
     machine = result["machine"]
     return {
         "suite": result["suite"],
         "measured": result["measured_at"].replace("T", " ").removesuffix("Z"),
+        "commit": result.get("commit"),
         "load of other programs": machine.get("load_before"),
         "in real time": {True: "yes", False: "no"}.get(machine.get("real_time", False)),
     }

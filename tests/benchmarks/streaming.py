@@ -23,6 +23,8 @@ SETTLE = 2.0
 """Seconds after a room opened: the alternative ignores messages before, and rooms are saved."""
 IDLE = 3.0
 """Seconds over which a server at rest is measured."""
+LEAST = 0.0005
+"""Seconds, or milliseconds, that cannot be told from none."""
 BETTER = 10.0
 """How many times better than the alternative the project promises to be."""
 
@@ -58,16 +60,19 @@ def cells(options: Options) -> list[tuple[Cell, int]]:
 
 async def run(options: Options) -> Result:
     samples: list[dict[str, Any]] = []
+    emitting: dict[tuple[str, int, int], float] = {}
     todo = cells(options)
     for number in range(max(times for _, times in todo)):
         for _, group in groupby(todo, key=lambda each: each[0].chunks):
             now = [cell for cell, times in group if number < times]
             if now:
-                samples += await _run_cells(options, now, number)
+                samples += await _run_cells(options, now, number, emitting)
     return summary(samples)
 
 
-async def _run_cells(options: Options, todo: list[Cell], number: int) -> list[dict[str, Any]]:
+async def _run_cells(
+    options: Options, todo: list[Cell], number: int, emitting: dict[tuple[str, int, int], float]
+) -> list[dict[str, Any]]:
     samples = []
     with options.directory() as directory:
         sides = make_sides(directory, options)
@@ -75,7 +80,6 @@ async def _run_cells(options: Options, todo: list[Cell], number: int) -> list[di
             for side in sides:
                 await side.server.start()
                 await _stream(side, Cell(1, 100, 1), "warm", idle=0.1)
-            emitting: dict[tuple[str, int, int], float] = {}
             for cell in todo:
                 for side in sides:
                     name, idle = f"{number}-{cell}", 1.0 if options.quick else IDLE
@@ -85,7 +89,7 @@ async def _run_cells(options: Options, todo: list[Cell], number: int) -> list[di
                     key = side.name, cell.chunks, cell.rate
                     if key not in emitting:
                         emitting[key] = await _emitting(side, cell, f"{name}-unheard", idle=idle)
-                    found["cpu_writing_s"] = max(0.0, found["cpu_drained_s"] - emitting[key])
+                    found["cpu_writing_s"] = found["cpu_drained_s"] - emitting[key]
                     samples.append({"side": side.name, **vars(cell), **found})
                     print(_line(samples[-1]), flush=True)
         finally:
@@ -120,7 +124,7 @@ async def _processor(server: JupyterServer, idle: float) -> Callable[[], float]:
     await anyio.sleep(idle)
     began, cpu = time.time(), server.cpu_seconds()
     at_rest = (cpu - cpu_resting) / (began - resting)
-    return lambda: max(0.0, server.cpu_seconds() - cpu - at_rest * (time.time() - began))
+    return lambda: server.cpu_seconds() - cpu - at_rest * (time.time() - began)
 
 
 async def _cost(side: Side, cell: Cell, name: str, *, idle: float) -> dict[str, float]:
@@ -156,8 +160,8 @@ async def _stream(side: Side, cell: Cell, name: str, *, idle: float) -> dict[str
             rows, size = store_size(server)
             wire = [watcher.bytes_received for watcher in watchers]
             await _answer(side, cell, watchers)
-            await drained(server)
             ended = time.time()
+            await drained(server)
         growths = [_reply(watcher) for watcher in watchers]
         for growth in growths:
             _check(growth, cell)
@@ -171,6 +175,7 @@ async def _stream(side: Side, cell: Cell, name: str, *, idle: float) -> dict[str
         "store_rows": more_rows - rows,
         "first_char_s": max(growth.seen[0][0] for growth in growths) - began,
         "last_char_s": max(growth.seen[-1][0] for growth in growths) - began,
+        "last_char_first_client_s": min(growth.seen[-1][0] for growth in growths) - began,
         "largest_gap_s": max(_largest_gap(growth) for growth in growths),
         "status_p99_ms": 1000 * quantile(delays, 0.99),
         "status_worst_ms": 1000 * max(delays),
@@ -233,7 +238,8 @@ def summary(samples: list[dict[str, Any]]) -> Result:
             head = dict(zip(keys, cell, strict=True))
             table.rows.append({**head, "side": side, "runs": len(mine), **rows[side]})
         ratios = {
-            key: rows["peer"][key] / rows["ours"][key] if rows["ours"][key] else None
+            # What costs too little to be told from nothing is no number to divide by.
+            key: rows["peer"][key] / ours if (ours := rows["ours"][key]) > LEAST else None
             for key in measures
         }
         table.rows.append({**head, "side": "peer / ours", "runs": "", **ratios})
@@ -245,23 +251,28 @@ def _goals(
     cell: tuple[int, ...], ours: dict[str, float], ratios: dict[str, float | None]
 ) -> list[Goal]:
     chunks, rate, clients = cell
-    if chunks != 2000:
-        return []
     bound = 45.0 if rate else 6.0
-    where = f"2,000 chunks {'at 100/s' if rate else 'unpaced'}, {clients} client(s)"
-    goals = [
-        Goal(f"wire, {where}", bound, ours["wire_bytes_per_byte"], "bytes per byte"),
-        Goal(f"update store, {where}", bound, ours["store_bytes_per_byte"], "bytes per byte"),
-        Goal(f"server CPU, {where}", 1.5, ours["cpu_drained_s"], "s"),
-    ]
+    where = f"{chunks:,} chunks {'at 100/s' if rate else 'unpaced'}, {clients} client(s)"
+    goals = []
+    if chunks == 2000:
+        goals += [
+            Goal(f"wire, {where}", bound, ours["wire_bytes_per_byte"], "bytes per byte"),
+            Goal(f"update store, {where}", bound, ours["store_bytes_per_byte"], "bytes per byte"),
+            Goal(f"server CPU, {where}", 1.5, ours["cpu_drained_s"], "s"),
+        ]
     if rate:
-        goals.append(Goal(f"largest gap, {where}", 0.35, ours["largest_gap_s"], "s"))
-    for what, key in (
+        goals.append(Goal(f"largest gap, {where}", 0.3, ours["largest_gap_s"], "s"))
+    against = [
         ("wire", "wire_bytes_per_byte"),
         ("update store", "store_bytes_per_byte"),
         ("rows in the update store", "store_rows"),
-        ("server CPU of writing", "cpu_writing_s"),
-    ):
+        ("server CPU", "cpu_drained_s"),
+    ]
+    if rate:
+        against.append(("server CPU without the persona's own", "cpu_writing_s"))
+    else:
+        against += [("last character", "last_char_s"), ("longest stall", "status_worst_ms")]
+    for what, key in against:
         if (better := ratios[key]) is not None:
             what = f"{what} against the peer, {where}"
             goals.append(Goal(what, BETTER, better, "times less", at_least=True))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from contextlib import AsyncExitStack, suppress
 from itertools import pairwise
+from statistics import median
 from typing import Any
 
 import anyio
@@ -36,14 +37,21 @@ await self.stream_message(text())"""
 async def run(options: Options) -> Result:
     chats, seconds = (5, 3) if options.quick else (50, 20)
     rows = []
-    for store in ("SQLiteYStore",) if options.quick else ("SQLiteYStore", "TempFileYStore"):
-        rows.append({"update store": store, **await _measure(options, store, chats, seconds)})
+    cases = [("SQLiteYStore", chats)]
+    if not options.quick:
+        # The last is more than the server has the processor for.
+        cases += [("TempFileYStore", chats), ("SQLiteYStore", 3 * chats)]
+    for store, many in cases:
+        head = {"update store": store, "turns": 4 * many}
+        rows.append({**head, **await _measure(options, store, many, seconds)})
     turns = 4 * chats
     table = Table(
-        f"{turns} replies at once",
-        f"{turns} turns stream {RATE} chunks a second each for {SHORTEST * seconds:g} to {seconds} "
-        f"s, in {chats} chats with two clients each. `late` is how much longer than that a reply "
-        "grew at a client; `gap` the time between two updates of it; `stretch` what the metric "
+        f"{turns} replies at once, and more",
+        f"Turns stream {RATE} chunks a second each for {SHORTEST * seconds:g} to {seconds} "
+        "s, four in each chat, with two clients each. `late` is how much longer than that it took "
+        "from the question to the reply's end at a client; `gap` the time between two updates of "
+        "it, `usual gap` its median, of the reply that flows best and the one that flows worst; "
+        "`stretch` what the metric "
         "`jupyter_ai_personas_flush_stretch_ratio` said meanwhile, once a second. "
         "`SQLiteYStore` is the rooms' default: they share one file and wait for one another's "
         "locks, see [streaming](streaming.md).",
@@ -51,16 +59,20 @@ async def run(options: Options) -> Result:
     )
     goals = [
         Goal(
-            f"replies complete and in order at {2 * chats} clients, {turns} at once",
-            8 * chats,
-            min(row["complete and in order"] for row in rows),
+            "replies at clients not complete or out of order, of all",
+            0,
+            sum(2 * row["turns"] - row["complete and in order"] for row in rows),
             "replies",
-            at_least=True,
         ),
         *(
             Goal(f"latest end of {turns} replies at once, {row['update store']}", 2.5, late, "s")
             for row in rows
-            if (late := row["late worst s"]) is not None
+            if row["turns"] == turns and (late := row["late worst s"]) is not None
+        ),
+        *(
+            Goal(f"usual gap, worst reply against best, {row['turns']} at once", 2.0, even, "times")
+            for row in rows
+            if (even := row["usual gap worst s"] / row["usual gap best s"])
         ),
     ]
     return Result("throughput", [table], goals)
@@ -112,10 +124,8 @@ async def _measure(options: Options, store: str, chats: int, seconds: int) -> di
             for watcher in watchers
             for growth in watcher.replies_seen.values()
         ]
-    late = [
-        g.seen[-1][0] - g.seen[0][0] - (len(str(g.body)) / CHUNK_CHARS - 1) / RATE
-        for g, _ in growths
-    ]
+    late = [g.seen[-1][0] - began - (len(str(g.body)) / CHUNK_CHARS - 1) / RATE for g, _ in growths]
+    usual = [median(b - a for (a, _), (b, _) in pairwise(g.seen)) for g, _ in growths]
     gaps = [b - a for g, _ in growths for (a, _), (b, _) in pairwise(g.seen)]
     first = [g.seen[0][0] - began for g, _ in growths]
     delays = poller.delays(began, ended)
@@ -127,6 +137,8 @@ async def _measure(options: Options, store: str, chats: int, seconds: int) -> di
         "first text worst s": max(first),
         "late p50 s": quantile(late, 0.5),
         "late worst s": max(late),
+        "usual gap best s": min(usual),
+        "usual gap worst s": max(usual),
         "gap p50 s": quantile(gaps, 0.5),
         "gap p99 s": quantile(gaps, 0.99),
         "gap worst s": max(gaps),

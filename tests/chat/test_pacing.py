@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from asyncio import TimerHandle
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -17,6 +19,7 @@ STRETCHES = st.floats(1, 8)
 LAGS = st.floats(0, 60)
 
 POLICY = Pacing()
+REPOSITORY = Path(__file__).parents[2]
 
 
 def bytes_written(chars_per_second: float, seconds: float) -> tuple[float, float]:
@@ -35,6 +38,18 @@ def test_ten_kilobytes_at_a_hundred_chunks_a_second_stay_below_the_bound_and_flo
     written, longest = bytes_written(500, 20)
     assert written / 10_000 < 45
     assert longest <= 0.25
+
+
+@pytest.mark.parametrize(
+    ("chars", "seconds"), [(10_000, 20), (25_000, 50), (10_000, 100), (100_000, 200)]
+)
+def test_the_docs_say_what_a_reply_costs_that_grows_for_so_long(chars: int, seconds: int) -> None:
+    written, _ = bytes_written(chars / seconds, seconds)
+    rows = re.findall(
+        r"\| (\d+) kB \| (\d+) s .*\| (\d+) \|", (REPOSITORY / "docs/streaming.md").read_text()
+    )
+    [told] = [float(times) for kb, s, times in rows if (int(kb) * 1000, int(s)) == (chars, seconds)]
+    assert written / chars == pytest.approx(told, rel=0.05)
 
 
 def test_a_short_answer_is_shown_sooner_than_a_long_one() -> None:

@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from http.cookiejar import CookieJar, DefaultCookiePolicy
@@ -187,6 +188,10 @@ class JupyterServer:
 
     def cpu_seconds(self) -> float:
         """Processor time the process has used since its start, user and system."""
+        if sys.platform == "linux":
+            # The clock of another process, to the nanosecond, where /proc counts hundredths of a
+            # second: `make_process_cpuclock` of Linux's include/linux/posix-timers.h.
+            return time.clock_gettime((~self.pid << 3) | 2)
         times = psutil.Process(self.pid).cpu_times()
         return float(times.user + times.system)
 
