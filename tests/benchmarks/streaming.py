@@ -167,7 +167,8 @@ async def _stream(side: Side, cell: Cell, name: str, *, idle: float) -> dict[str
             _check(growth, cell)
         more_rows, more = store_size(server)
         got = [w.bytes_received - before for w, before in zip(watchers, wire, strict=True)]
-    delays = poller.delays(began, ended)
+    # A second more: what a quick reply leaves behind, others notice as well.
+    delays = poller.delays(began, ended + 1.0)
     idle_delays = poller.delays(resting, began)
     return {
         "wire_bytes_per_byte": mean(got) / cell.chars,
