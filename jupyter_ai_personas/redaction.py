@@ -19,7 +19,7 @@ _REDACTED = "[secret]"
 _SHORTEST = 6  # characters; anything shorter is part of ordinary words
 
 _SECRET_NAME = re.compile(
-    r"(KEY|TOKEN|SECRET|PASSWORD|PASSWD|PASSPHRASE|PASS|_PWD|CREDENTIALS?|PW|AUTH)(_|$)",
+    r"(KEY|TOKEN|SECRET|PASSWORD|PASSWD|PASSPHRASE|CREDENTIALS?)(_|$)|(PASS|_PWD|PW|AUTH)$",
     re.IGNORECASE,
 )
 # What no variable's name tells: the shapes of the vendors' keys, of headers and parameters that
@@ -27,22 +27,23 @@ _SECRET_NAME = re.compile(
 # characters.
 _SHAPES = (
     (  # the whole line: a cookie, or a signature, is one of several
-        r"(?i)(\b(?:set-cookie|cookie)['\"]?[ \t]{0,9}[:=][ \t]{0,9}b?['\"]?"
-        r"|\bauthorization['\"]?\s{0,9}[:=]\s{0,9}b?['\"]?(?:digest|aws4-hmac-sha256)\s)"
-        r"[^\r\n'\"]{6,}",
+        r"(?i)(\b(?:set-cookie|cookie)['\"]?[ \t]{0,9}[:=][ \t]{0,9}b?(?=['\"]?[\w.-]{1,99}=)"
+        r"|\bauthorization['\"]?[ \t]{0,9}[:=][ \t]{0,9}b?['\"]?(?:digest|aws4-hmac-sha256)\s)"
+        r"(?:'[^'\r\n]{6,}|[^\r\n]{6,})",
         rf"\1{_REDACTED}",
     ),
     (
         r"\b(?:sk|gsk|hf|pplx|nvapi|xai|AIza|AKIA|ghp|r8|glpat|xox[abprs])[-_]?[A-Za-z0-9*_-]{12,}"
         r"|(?<=Bearer )[^\s'\",]{6,}"
         # A JSON Web Token (RFC 7519): three parts in base64, the first of them a JSON object.
-        r"|\beyJ[A-Za-z0-9_-]{8,2000}\.[A-Za-z0-9_-]{4,4000}\.[A-Za-z0-9_-]{0,2000}",
+        r"|(?<![\w-])eyJ[A-Za-z0-9_-]{8,2000}+\.[A-Za-z0-9_-]{4,4000}+\.[A-Za-z0-9_-]{0,2000}",
         _REDACTED,
     ),
     (
-        r"(?i)([?&](?:[a-z]{1,20}[-_])?(?:key|token|secret|password|sig|signature)="
-        r"|\b(?:api[-_]?key|(?:[a-z]{1,20}_)?(?:token|secret|password|passwd))['\"]?\s{0,9}[=:]"
-        r"\s{0,9}['\"]|\b(?:api[-_]?key|password|passwd)=|\bsignature=)[^\s&'\"<>,)]{6,}",
+        r"(?i)([?&](?:[a-z]{1,20}[-_])?(?:key|token|secret|password|sig|signature)=|\bsignature="
+        r"|\b(?:[a-z0-9]{1,20}[-_]){0,4}(?:api[-_]?key|secret|passw(?:or)?d|(?<=[-_])token)['\"]?"
+        r"(?:\s{0,9}=\s{0,9}['\"]?|\s{0,9}:\s{0,9}['\"])"
+        r"|\btoken['\"]?\s{0,9}[=:]\s{0,9}['\"](?=[^\s'\"]{0,40}\d))[^\s&'\"<>,)]{6,}",
         rf"\1{_REDACTED}",
     ),
     (
@@ -60,7 +61,7 @@ _PATH = re.compile(
     r"(?:(?<![\w:/.\\])|(?<=[A-Za-z]:)(?!//))"
     r"(?:~(?:/[\w.@+%~-]+)+|(?:\.\.?)?(?:/[\w.@+%~-]+){2,})/?"
     r"|\bfile:/[^\s'\"]+|(?<!\w)[A-Za-z]:(?:\\{1,2}[\w.@+%~-]+)+"
-    r"|(?<![\w\\])\\\\[\w.-]+(?:\\{1,2}[\w.@+%~-]+)+"
+    r"|(?<![\w\\])\\\\[\w.-]{2,}(?:\\{1,2}[\w.@+%~-]+)+"
 )
 _TRACEBACK = re.compile(r"\s*Traceback \(most recent call last\).*", re.DOTALL)
 

@@ -29,6 +29,12 @@ from jupyter_ai_personas.redaction import RedactingFilter, for_people, redact, r
         ("glpat-abcdefghij1234567890", "[secret]"),
         ("a JWT eyJhbGciOiJI.eyJzdWIiOiIx.dozjgNry", "a JWT [secret]"),
         ("Proxy: Tr0ub4dor&3x", "Proxy: [secret]"),
+        ('Cookie: a="2|1:0|x"; session=ijklmnop', "Cookie: [secret]"),
+        ('Authorization: Digest username="u", response="66"', "Authorization: [secret] [secret]"),
+        ("Authorization: AWS4-HMAC-SHA256 Signature=a, b", "Authorization: [secret] [secret]"),
+        ("api_key = abcdefgh", "api_key = [secret]"),
+        ("openai_api_key='abcdefgh'", "openai_api_key='[secret]'"),
+        ('aws_session_token="abcdefgh"', 'aws_session_token="[secret]"'),
     ],
 )
 def test_secrets_are_taken_out(text: str, clean: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -37,6 +43,21 @@ def test_secrets_are_taken_out(text: str, clean: str, monkeypatch: pytest.Monkey
     remember(["remembered"])
     assert redact(text) == clean
     assert redact(clean) == clean
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Rejected cookie: domain mismatch. Retry later",
+        "Unexpected token: 'SELECT' at 5, token = 'VALUES'",
+        "the password is missing; set a password: it must be long",
+        "google answered",
+        "A key: value pair, and a secret of success",
+    ],
+)
+def test_ordinary_words_stay(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AUTH_PROVIDER", "google")
+    assert redact(text) == text
 
 
 @pytest.mark.parametrize(

@@ -47,11 +47,10 @@ def arrival(
         if not wanted and (behind >= 0 or place < first):
             break
         id_ = order[place]
-        is_new = False
         if id_ in wanted:
             wanted.discard(id_)
             places.append(place)
-            is_new = stamps[id_] is None
+        is_new = stamps.get(id_, now) is None
         if behind < 0 and not is_new and place >= first and time_at(place) < now:
             behind = place
     places.reverse()

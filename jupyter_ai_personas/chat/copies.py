@@ -14,8 +14,7 @@ def same(one: Message, other: Message) -> bool:
     """
     if one.sender != other.sender:
         return False
-    unchanged = one.body == other.body or one.time == other.time
-    return one.by_persona or unchanged or one.edited or other.edited
+    return one.by_persona or one.body == other.body or 0 < one.time == other.time
 
 
 def content(message: Message) -> tuple[object, ...]:

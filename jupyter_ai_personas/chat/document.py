@@ -78,6 +78,8 @@ class DocumentChat(Surroundings):
         # As they are in the document, of those that came last.
         self._raws: dict[str, dict[str, Any]] = {}
         self._library_stamps = False
+        # Those that came in this turn of the loop; of those that were there before, their time.
+        self._unstamped: dict[str, float | None] = {}
 
     @property
     def id(self) -> str:
@@ -128,11 +130,9 @@ class DocumentChat(Surroundings):
         if getattr(callback, "__name__", "") != "_set_timestamp":  # see _stamp
             type(self._ychat)._schedule_callback(callback, *args)
 
-    def _stamp(self, stamps: Mapping[str, float | None], now: float) -> None:
-        """Give messages that came the server's time ``now``, and their place by that.
-
-        Those that were there before have their time among the ``stamps``.
-        """
+    def _stamp(self, now: float) -> None:
+        """Give messages that came since ``now`` that as their time, and their place by it."""
+        stamps, self._unstamped = self._unstamped, {}
         if self._subscription is None:
             return
         found = arrival(self._order, stamps, now, self._time_at)
@@ -143,8 +143,8 @@ class DocumentChat(Surroundings):
                     self._set_time(place, now if known is None else known)
                 self._move(found.moving, found.behind)
         except Exception:
-            # The library's own observer cannot read what has no id, and says so to who writes.
-            self._log.warning("Chat %s holds entries that are no messages", self._ychat.path)
+            self._log.exception("What came in chat %s could not be stamped", self._ychat.path)
+            self._mirror()
 
     def _time_at(self, index: int) -> float:
         message = self._recent.get(self._order[index]) or self._decode_at(index)
@@ -200,21 +200,29 @@ class DocumentChat(Surroundings):
 
     def _on_change(self, events: list[Any]) -> None:
         # Runs inside the transaction of whoever wrote; an exception would surface there.
+        out: list[ChatEvent] = []
         try:
-            out: list[ChatEvent] = []
             for event in events:
                 path: list[Any] = event.path
                 if path:
                     self._on_nested(path[0], out)
                 else:
                     self._on_array(event, out)
-            if self._listener is not None:
-                for change in out:
-                    self._listener(change)
         except Exception:
             self._log.exception("A change of chat %s could not be read", self._ychat.path)
             # Otherwise all that comes later would be taken for what is at another place.
+            known = self._known.copy()
             self._mirror()
+            out += [MessagePosted(m) for m in self._recent.values() if m.id not in known]
+        self._tell(out)
+
+    def _tell(self, changes: Iterable[ChatEvent]) -> None:
+        for change in changes:
+            try:
+                if self._listener is not None:
+                    self._listener(change)
+            except Exception:
+                self._log.exception("A change of chat %s could not be handled", self._ychat.path)
 
     def _on_array(self, event: Any, out: list[ChatEvent]) -> None:
         index = 0
@@ -241,7 +249,8 @@ class DocumentChat(Surroundings):
         for message, raw in arrived:
             if raw.get("raw_time", True):
                 known = self._recent.get(message.id, message) if message.id in self._known else None
-                stamps[message.id] = None if known is None else known.time
+                is_back = known is not None and same(known, message)
+                stamps[message.id] = known.time if known is not None and is_back else None
         for id_ in removed:
             self._maps.pop(id_, None)
         twice = self._arrive(arrived, out)
@@ -253,7 +262,9 @@ class DocumentChat(Surroundings):
             came = {id_: {k for k, p in enumerate(places[id_]) if p in came_at} for id_ in twice}
             self._schedule(self._drop_copies, came)
         if stamps:
-            self._schedule(self._stamp, stamps, time.time())
+            if not self._unstamped:
+                self._schedule(self._stamp, time.time())
+            self._unstamped.update(stamps)
         self._prune()
 
     def _arrive(self, arrived: Sequence[tuple[Message, Any]], out: list[ChatEvent]) -> set[str]:
@@ -334,24 +345,29 @@ class DocumentChat(Surroundings):
         surplus: list[int] = []
         with self._transaction():
             for id_, places in self._places_of(came).items():
-                copies = [self._decode_at(place) for place in places]
-                messages = [message for message in copies if message is not None]
-                if len(messages) < max(2, len(copies)) or not all(
-                    same(messages[0], message) for message in messages
-                ):
-                    continue
                 there = next((k for k in range(len(places)) if k not in came[id_]), 0)
+                message = self._decode_at(places[there]) if places else None
+                if message is None:
+                    continue
+                copies = {places[there]: message}
+                for place in places[:there] + places[there + 1 :]:
+                    other = self._decode_at(place)
+                    if other is not None and same(message, other):
+                        copies[place] = other
+                # Of equals the first, which is the one that was there.
+                best = max(copies, key=lambda place: finality(copies[place]))
                 # What grows now is written by us, whatever a browser holds of it.
-                best = max(range(len(places)), key=lambda k: (finality(messages[k]), k == there))
-                if best != there and id_ not in self._maps:
-                    self._overwrite(places[there], _plain(self._array[places[best]]))
-                self._take_up(places[there], out)
-                surplus += places[:there] + places[there + 1 :]
+                grows = id_ in self._maps
+                if best != places[there] and (not grows or copies[best].deleted):
+                    self._overwrite(places[there], _plain(self._array[best]))
+                if grows:
+                    self._maps[id_] = self._map_at(places[there])
+                if len(copies) > 1:
+                    self._take_up(places[there], out)
+                    surplus += list(copies)[1:]
             for place in sorted(surplus, reverse=True):
                 del self._array[place], self._order[place]
-        for change in out:
-            if self._listener is not None:
-                self._listener(change)
+        self._tell(out)
 
     def _take_up(self, place: int, out: list[ChatEvent]) -> None:
         """Mirror the message at ``place`` as it is."""
@@ -448,9 +464,16 @@ class DocumentChat(Surroundings):
         observed = self._subscription is not None
         if observed:
             self._array.unobserve(self._subscription)
+        is_written = False
         try:
             with self._doc.transaction():
                 yield
+                is_written = True
+        except Exception:
+            if not is_written:
+                raise
+            # The library's own observer, which cannot read what has no id, says so to who writes.
+            self._log.debug("An observer of chat %s failed", self._ychat.path, exc_info=True)
         finally:
             if observed:
                 self._subscription = self._array.observe_deep(self._on_change)
@@ -459,15 +482,19 @@ class DocumentChat(Surroundings):
         """See :meth:`Chat.apply`."""
         gone = []
         writes = list(writes)
-        with self._transaction():
-            for write in writes:
-                if isinstance(write, Update):
-                    if not self._update(write):
-                        gone.append(write.id)
-                elif isinstance(write, Restore):
-                    self._restore(write)
-                else:
-                    self._insert(write)
+        try:
+            with self._transaction():
+                for write in writes:
+                    if isinstance(write, Update):
+                        if not self._update(write):
+                            gone.append(write.id)
+                    elif isinstance(write, Restore):
+                        self._restore(write)
+                    else:
+                        self._insert(write)
+        except Exception:
+            self._mirror()
+            raise
         for write in writes:
             message = self._recent.get(write.id)
             if message is None or message.state != "streaming":

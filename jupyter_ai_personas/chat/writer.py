@@ -66,6 +66,8 @@ class Pacer:
     @property
     def slowdown(self) -> float:
         """How much longer than on an idle server replies of usual length pause; at least 1."""
+        if not self.writing:
+            return 1.0  # what was found when the last one ended is old
         return self.pause(self.policy.eager_chars) / self.policy.interval
 
     def flushed(self, *, late: float, size: int) -> None:
@@ -238,13 +240,13 @@ class ReplyWriter:
         self._chat = chat
         for reply in self._growing.values():
             reply._inserted = chat.get(reply.id) is not None
-            reply._stale = reply.chars > 0
+            reply._stale = reply._stale or reply.chars > 0
         self._flush_growing(late=0.0)
 
     def _grew(self, reply: GrowingReply) -> None:
-        if not reply._inserted:
+        if not reply._inserted and not reply._refused:
             self._write([reply], late=0.0)
-        elif self._timer is None:
+        elif self._timer is None and reply._refused < MOST_TRIES:
             self._arm(max(0.0, self._due - self._pacer.scheduler.time()))
 
     def _finished(self, reply: GrowingReply) -> None:
@@ -287,7 +289,9 @@ class ReplyWriter:
         for reply in replies:
             if gone is None:
                 self._was_refused(reply)
-            elif reply.state != "streaming":
+                continue
+            reply._refused = 0
+            if reply.state != "streaming":
                 self._let_go(reply)
             elif reply.id in gone:
                 self._on_gone(reply)

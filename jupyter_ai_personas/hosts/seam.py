@@ -34,6 +34,11 @@ MOST_KIND = 80
 MOST_TEXT = 1000
 """Characters of what an error of ours says that people are shown."""
 
+MOST_READ = 50_000
+"""Characters of it that are looked at."""
+
+CUT = "…"
+
 
 class HostEvent(NamedTuple):
     """Something that a turn did; see :data:`~jupyter_ai_personas.personas.turn.EventKind`."""
@@ -98,7 +103,7 @@ def describe_failure(error: BaseException, spec: TurnSpec) -> Failure:
 def log_text(error: BaseException, failure: Failure) -> str:
     """Return what the log says of a failure: one of ours without a cause has it all in its text."""
     try:
-        told = failure.expected and error.__cause__ is None
+        told = failure.expected and error.__cause__ is None and CUT not in failure.text
     except BaseException:
         told = False
     return failure.text if told else f"\n{traceback_of(error)}"
@@ -106,9 +111,9 @@ def log_text(error: BaseException, failure: Failure) -> str:
 
 def _text_of(error: BaseException) -> str:
     try:
-        text = " ".join(str(error)[: 4 * MOST_TEXT].split())
-        text = for_people(text)
-        return sentence(text if len(text) <= MOST_TEXT else f"{text[:MOST_TEXT]}…")
+        # As it is, or else what is secret in it is not found; its end is cut off in any case.
+        text = " ".join(for_people(str(error)[:MOST_READ]).split())
+        return sentence(text if len(text) <= MOST_TEXT else f"{text[:MOST_TEXT]}{CUT}")
     except BaseException:
         return ""
 

@@ -11,7 +11,7 @@ __all__ = ["FloodGate"]
 WINDOW = 60.0
 
 MOST_SENDERS = 1000
-"""How many senders are remembered beyond the window."""
+"""How many senders there are before those are forgotten who were silent for so long."""
 
 
 class FloodGate:
@@ -25,6 +25,7 @@ class FloodGate:
         self._clock = clock
         self._passed: dict[str, deque[float]] = {}
         self._told: set[str] = set()
+        self._forget_at = MOST_SENDERS
 
     def check(self, sender: str) -> Literal["pass", "tell", "hold"]:
         """Say whether a message may pass, or is held back, and whether to tell its sender.
@@ -32,7 +33,7 @@ class FloodGate:
         A sender is told once, until a message passes again.
         """
         now = self._clock()
-        if len(self._passed) >= MOST_SENDERS:
+        if len(self._passed) >= self._forget_at:
             self._forget(now - WINDOW)
         passed = self._passed.setdefault(sender, deque())
         while passed and now - passed[0] > WINDOW:
@@ -52,3 +53,5 @@ class FloodGate:
             sender: times for sender, times in self._passed.items() if times and times[-1] > before
         }
         self._told &= self._passed.keys()
+        # Senders are forged easily: each of them must not cost a look at all the others.
+        self._forget_at = max(MOST_SENDERS, 2 * len(self._passed))

@@ -28,7 +28,7 @@ from jupyter_ai_personas.routing import (
 from jupyter_ai_personas.runtime.flood import FloodGate
 from jupyter_ai_personas.runtime.kept import NOBODY
 from jupyter_ai_personas.runtime.ledger import ReplySoFar
-from jupyter_ai_personas.runtime.recovery import INTERRUPTED
+from jupyter_ai_personas.runtime.recovery import INTERRUPTED, SCANNED
 
 if TYPE_CHECKING:
     from jupyter_ai_personas.runtime.chat_runtime import ChatRuntime
@@ -173,11 +173,19 @@ class Intake:
                 turn.begin_again(message)
         known = await self._served.ledger.known(self._served.chat.id, [message.id])
         fresh = [id_ for id_ in addressed if id_ not in {t.persona.id for t in active}]
-        if not active and any(persona_id != NOBODY for _, persona_id in known):
-            # Answered: an edit of what was answered changes nothing, now or later.
-            self._served.ledger.refuse(self._served.chat.id, message.id, fresh)
+        was_asked = not active and any(persona_id != NOBODY for _, persona_id in known)
+        if was_asked and self._is_answered(message):
+            # An edit of what was answered changes nothing, now or later.
+            if fresh:
+                self._served.ledger.refuse(self._served.chat.id, message.id, fresh)
         elif fresh and not self._is_flooding(message, fresh):
-            await self._served.accept(message, fresh, Chain(message.id), person=message.sender)
+            # What was refused as one message too many may be asked again.
+            chain = Chain(message.id)
+            await self._served.accept(message, fresh, chain, person=message.sender, anew=was_asked)
+
+    def _is_answered(self, message: Message) -> bool:
+        end = self._served.chat.before(None, SCANNED)
+        return any(reply.reply_to == message.id and reply.by_persona for reply in end)
 
     def _without_stale_mentions(self, message: Message, active: list[ActiveTurn]) -> Message:
         # JupyterLab's chat leaves in an edited message's mentions whose names were edited out.

@@ -80,7 +80,8 @@ async def recover(served: ChatRuntime) -> None:
     for row in rows:
         # Nothing is saved while they write: the file that is opened again lacks what they answer.
         if row.turn_id in served.turns and served.chat.get(row.message_id) is None:
-            served.chat.apply([Restore(row.message)])
+            with _only_this(served, row):
+                served.chat.apply([Restore(row.message)])
     # The same chat may be open twice here: as it was opened, and as the file that was moved since.
     running = {turn_id for each in served.runtime.chats for turn_id in each.turns}
     rows = [row for row in rows if row.turn_id not in running]
@@ -99,7 +100,7 @@ async def recover(served: ChatRuntime) -> None:
         if row.state == "accepted":
             with _only_this(served, row):
                 await _catch_up(served, row)
-            served.kept.seen(row.message_id)
+                served.kept.seen(row.message_id)
     await _sweep(served, end)
 
 

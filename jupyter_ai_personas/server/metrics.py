@@ -133,7 +133,7 @@ def _read(runtime: Runtime) -> Iterator[Metric]:
     )
     yield GaugeMetricFamily(
         f"{_PREFIX}_flush_stretch_ratio",
-        "How much longer than usual replies pause between transactions; above 1 the server is "
-        "saturated.",
+        "How much longer than usual replies pause between transactions, since the event loop is "
+        "busy or late.",
         pacer.slowdown,
     )

@@ -428,9 +428,12 @@ def test_however_many_chats_there_are_text_flows_unless_the_server_is_busy(chats
 
 
 def test_a_loop_that_is_late_shows_in_the_slowdown(desk: Desk) -> None:
+    reply = desk.open()
     assert desk.pacer.slowdown == 1.0
     desk.pacer.flushed(late=4.0, size=0)
     assert desk.pacer.slowdown == 8.0
+    reply.finish("done")
+    assert desk.pacer.slowdown == 1.0
 
 
 @given(st.integers(0, 10**7), st.floats(1, 8), st.floats(0, 10), st.floats(0, 1), st.floats(1, 8))

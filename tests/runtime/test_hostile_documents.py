@@ -12,10 +12,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pycrdt import Array, Doc, Map, Text, XmlFragment
+from support.clock import is_linear
 from support.room import Script, persona, room
 from support.stages import DocumentStage, settle
 
 from jupyter_ai_personas.chat import SYSTEM_ID
+from jupyter_ai_personas.runtime.flood import FloodGate
 
 Good = persona("Good", lambda me, message: me.send_message("Good day"))
 
@@ -193,6 +195,39 @@ async def test_edits_are_bounded_as_messages_are() -> None:
         await here.quiet()
         assert len([m for m in here.messages if m.by_persona]) == 2
         assert len(here.notices()) == 1
+
+
+async def test_what_was_one_too_many_may_be_asked_again_by_an_edit() -> None:
+    now = [0.0]
+    stage = DocumentStage()
+    async with room(Good, stage=stage, max_messages_per_minute=1) as here:
+        here.served.intake._flood._clock = lambda: now[0]
+        first, second = here.say("@Good one"), here.say("@Good two")
+        await here.reply(first)
+        await here.quiet()
+        assert here.replies(second) == []
+        now[0] += 120
+        stage.edit(second, "@Good two, please")
+        await here.reply(second)
+        stage.edit(second, "@Good two, again")
+        await settle()
+        await here.quiet()
+        assert len(here.replies(second)) == 1
+
+
+def test_forged_senders_are_forgotten_and_cost_no_more_each() -> None:
+    now = [0.0]
+    gate = FloodGate(1, clock=lambda: now[0])
+
+    def work(count: int) -> None:
+        for number in range(count):
+            gate.check(f"{count} {number}")
+
+    assert is_linear(work, 20_000)
+    now[0] += 120
+    for number in range(100_000):
+        gate.check(f"later {number}")
+    assert not [sender for sender in gate._passed if not sender.startswith("later")]
 
 
 async def test_ten_thousand_messages_in_one_update_are_bounded_and_told() -> None:

@@ -131,9 +131,10 @@ def _load(data: object) -> Any:
         raise ValueError("Nested too deeply") from error
 
 
-def _number(digits: str) -> int | float:
+def _number(digits: str) -> int | None:
     # A document holds 64 bits; its library does not survive being given more.
-    return int(digits) if len(digits) < 19 else float(digits)
+    number = int(digits) if len(digits) <= 20 else 2**63
+    return number if -(2**63) <= number < 2**63 else None
 
 
 def encode_request(row: LedgerRow) -> bytes:
