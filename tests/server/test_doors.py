@@ -122,6 +122,32 @@ async def test_who_is_not_authorized_is_refused_everywhere(tmp_path: Path) -> No
             assert response.status_code == 403, route
 
 
+async def test_no_file_of_the_workspace_becomes_a_persona_or_is_run(tmp_path: Path) -> None:
+    server = JupyterServer(tmp_path / "server")
+    proof = tmp_path / "was-run"
+    code = f"""
+from pathlib import Path
+Path({str(proof)!r}).touch()
+from jupyter_ai_personas import BasePersona, PersonaDefaults
+
+class Planted(BasePersona):
+    defaults = PersonaDefaults(name="Planted")
+"""
+    for folder in (".", ".jupyter", ".jupyter/personas", "personas"):
+        place = server.root_dir / folder
+        place.mkdir(parents=True, exist_ok=True)
+        for name in ("planted.py", "planted_persona.py", "persona.py", "__init__.py"):
+            (place / name).write_text(code, encoding="utf-8")
+        (place / "planted.md").write_text("---\nname: Planted\n---\nYou are.", encoding="utf-8")
+    async with server:
+        await server.wait_for_log("Registered persona `Guide`")
+        told = (await server.request("GET", "/api/ai/personas")).json()["personas"]
+        assert [persona["name"] for persona in told] == ["Guide"]
+        response = await server.request("POST", "/api/ai/message/Planted", json={"message": "hi"})
+        assert response.status_code == 404
+    assert not proof.exists()
+
+
 async def test_a_cookie_without_its_xsrf_token_writes_nothing(server: JupyterServer) -> None:
     # A page, be it that nothing is there, logs in and sets the token's cookie.
     page = await server.request("GET", f"/nowhere?token={server.token}", authenticated=False)
