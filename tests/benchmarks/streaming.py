@@ -60,20 +60,18 @@ def cells(options: Options) -> list[tuple[Cell, int]]:
 
 async def run(options: Options) -> Result:
     samples: list[dict[str, Any]] = []
-    emitting: dict[tuple[str, int, int], float] = {}
     todo = cells(options)
     for number in range(max(times for _, times in todo)):
         for _, group in groupby(todo, key=lambda each: each[0].chunks):
             now = [cell for cell, times in group if number < times]
             if now:
-                samples += await _run_cells(options, now, number, emitting)
+                samples += await _run_cells(options, now, number)
     return summary(samples)
 
 
-async def _run_cells(
-    options: Options, todo: list[Cell], number: int, emitting: dict[tuple[str, int, int], float]
-) -> list[dict[str, Any]]:
+async def _run_cells(options: Options, todo: list[Cell], number: int) -> list[dict[str, Any]]:
     samples = []
+    emitting: dict[tuple[str, int], float] = {}
     with options.directory() as directory:
         sides = make_sides(directory, options)
         try:
@@ -86,10 +84,11 @@ async def _run_cells(
                     # Twice: answering the poller costs more than a reply, and not always the same.
                     found = await _stream(side, cell, f"{name}-polled", idle=idle)
                     found |= await _cost(side, cell, f"{name}-alone", idle=idle)
-                    key = side.name, cell.chunks, cell.rate
-                    if key not in emitting:
+                    key = side.name, cell.rate
+                    if cell.rate and key not in emitting:
                         emitting[key] = await _emitting(side, cell, f"{name}-unheard", idle=idle)
-                    found["cpu_writing_s"] = found["cpu_drained_s"] - emitting[key]
+                    own = emitting[key] * cell.chunks if cell.rate else 0.0  # a millisecond
+                    found["cpu_writing_s"] = found["cpu_drained_s"] - own
                     samples.append({"side": side.name, **vars(cell), **found})
                     print(_line(samples[-1]), flush=True)
         finally:
@@ -138,14 +137,13 @@ async def _cost(side: Side, cell: Cell, name: str, *, idle: float) -> dict[str, 
 
 
 async def _emitting(side: Side, cell: Cell, name: str, *, idle: float) -> float:
-    """Processor seconds of the same turn when the persona throws its chunks away."""
-    if not cell.rate:
-        return 0.0  # a millisecond
+    """Processor seconds a chunk of the same turn, when the persona throws its chunks away."""
+    count = min(cell.chunks, 2000)
     async with _room(side, cell, name) as watchers:
         used = await _processor(side.server, idle)
-        await side.ask(watchers[0], cell.chunks, cell.rate, unheard=True)
-        await anyio.sleep(cell.chunks / cell.rate + SETTLE)
-        return used()
+        await side.ask(watchers[0], count, cell.rate, unheard=True)
+        await anyio.sleep(count / cell.rate + SETTLE)
+        return used() / count
 
 
 async def _stream(side: Side, cell: Cell, name: str, *, idle: float) -> dict[str, float]:
