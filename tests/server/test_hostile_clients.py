@@ -154,6 +154,27 @@ async def test_messages_that_move_while_their_turns_run_are_answered_once(
     await no_exception_of_ours(hostile_server, since)
 
 
+async def test_what_two_clients_deliver_is_one_message_and_answered_once(
+    hostile_server: JupyterServer,
+) -> None:
+    async with (
+        ChatClient(hostile_server, "twice.chat", "Ada") as ada,
+        ChatClient(hostile_server, "twice.chat", "Bob") as bob,
+    ):
+        for number in range(10):
+            raw = {"id": f"twice-{number}", "sender": "ada", "time": time.time() - 60}
+            # Neither has heard of the other's when it writes.
+            for client in (ada, bob):
+                client.post(f"@Good {number}", **raw)
+            await ada.wait_for_reply(raw["id"], "Good")
+        for client in (ada, bob):
+            await client.flush()
+            await client.wait_for(lambda me: len(me.messages()) == 20)
+            for number in range(10):
+                assert len(client.replies(f"twice-{number}", "Good")) == 1
+                assert len(entries(client, f"twice-{number}")) == 1
+
+
 async def test_a_reply_that_is_written_over_while_it_grows_ends_as_it_should(
     hostile_server: JupyterServer,
 ) -> None:
