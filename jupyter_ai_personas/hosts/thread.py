@@ -34,7 +34,8 @@ HANDOVER_SECONDS = 0.00005
 """How long the event loop stands back for a thread that has been given a turn.
 
 Otherwise the thread waits for the interpreter until the loop has nothing to do, or for as long as
-one thread may keep another waiting, which is ten times as long as this takes.
+one thread may keep another waiting. One that has other turns has it already, or soon, and with
+each that it is given the loop would lose it again.
 """
 
 
@@ -174,8 +175,9 @@ class ThreadHost:
         """See :meth:`Host.start`."""
         self._running.add(spec.turn_id)
         self._to_host(self._start, spec)
-        # While this sleeps the thread gets the interpreter, and begins.
-        time.sleep(HANDOVER_SECONDS)
+        if len(self._running) == 1:
+            # While this sleeps the thread gets the interpreter, and begins.
+            time.sleep(HANDOVER_SECONDS)
 
     def _start(self, spec: TurnSpec) -> None:
         # Cancelled before it began, as while the host was blocked: it never begins.

@@ -19,11 +19,12 @@ __all__ = ["HostPool"]
 WATCH_SECONDS = 0.5
 _SLICE = 0.01
 
-SWITCH_SECONDS = 0.0005
+SWITCH_SECONDS = 0.0001
 """How long one thread may keep the interpreter from another that waits for it.
 
-Python's default is ten times as long. The server's loop lets go of the interpreter with each read
-and write, a dozen times a request, and waits that long each time while a persona computes.
+Python's default is fifty times as long. The server's loop lets go of the interpreter with each read
+and write, a dozen times a request, and waits that long each time while a persona computes. Shorter
+still, and the two would take it from each other in the midst of all they do.
 """
 
 Sink = Callable[[HostEvent], None]

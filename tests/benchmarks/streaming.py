@@ -51,7 +51,7 @@ def cells(options: Options) -> list[tuple[Cell, int]]:
     if options.quick:
         return [(Cell(200, 100, 2), 1), (Cell(200, 0, 1), 1)]
     return [
-        (Cell(chunks, rate, clients), options.repeat if chunks <= 2000 else 1)
+        (Cell(chunks, rate, clients), options.repeat)
         for chunks in (500, 2000, 5000)
         for rate in (100, 0)
         for clients in (1, 5)

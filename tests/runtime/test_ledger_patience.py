@@ -57,6 +57,18 @@ async def test_the_event_loop_goes_on_while_the_disk_is_slow(ledger: Ledger) -> 
     assert was_in_time.result()
 
 
+async def test_where_many_messages_come_at_once_the_event_loop_waits_for_the_first_alone(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("_PATIENCE_S", "_PATIENCE_EVERY_S"):
+        monkeypatch.setattr(f"jupyter_ai_personas.runtime.ledger.durable.{name}", WAIT)
+    assert await ledger.accept([make_row("t1")]) == [True]
+    is_back, was_in_time = hold(ledger)
+    asyncio.get_running_loop().call_soon(is_back.set)
+    assert await ledger.accept([make_row("t2")]) == [True]
+    assert was_in_time.result()
+
+
 async def test_who_stops_waiting_for_a_slow_disk_gets_nothing_written(ledger: Ledger) -> None:
     is_back, was_in_time = hold(ledger)
     waiting = asyncio.ensure_future(ledger.accept([make_row("t1")]))

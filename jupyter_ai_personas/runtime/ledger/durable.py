@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import os
 import queue
 import socket
@@ -38,6 +39,9 @@ take it from each other, and the answer comes behind whatever the loop has begun
 several milliseconds in which the person waits for the persona to begin. On a slow disk, this is
 lost: a tenth of what a message costs the server anyway.
 """
+
+_PATIENCE_EVERY_S = 0.05
+"""How often it does: where many messages come at once, others want the loop more than these."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +101,7 @@ class Ledger:
         self._accepting = False
         self._checkpoints: dict[str, tuple[ReplySoFar, ...]] = {}
         self._written_at = time.monotonic()
+        self._patient_at = -math.inf
         self._thread: threading.Thread | None = None
         self._opened: Future[None] = Future()
         self._ended: Future[None] = Future()
@@ -230,8 +235,11 @@ class Ledger:
         answer: Future[_T] = Future()
         if not self._put(_Entry(step, answer, settle)):
             raise RuntimeError("The ledger is closed")
-        with suppress(TimeoutError):
-            return answer.result(_PATIENCE_S)
+        now = time.monotonic()
+        if now >= self._patient_at:
+            self._patient_at = now + _PATIENCE_EVERY_S
+            with suppress(TimeoutError):
+                return answer.result(_PATIENCE_S)
         return await asyncio.wrap_future(answer)
 
     def _put(self, entry: _Entry) -> bool:
