@@ -6,6 +6,7 @@ import asyncio
 import gc
 import logging
 import time
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from statistics import median
 from typing import Any
@@ -50,10 +51,9 @@ async def run(options: Options) -> Result:
         "then with a real server, from posting a message to the finished reply at the client "
         "(there the library converts all messages when it stamps and saves them).",
     )
-    shares = []
-    for size in sizes:
-        opening, mine, library = await _share(size, turns)
-        shares.append(mine)
+    measured = await _shares(sizes, turns)
+    shares = [mine for _, mine, _ in measured]
+    for size, (opening, mine, library) in zip(sizes, measured, strict=True):
         table.rows.append(
             {
                 "messages": size,
@@ -79,10 +79,11 @@ def _fields(sender: str, body: str, **more: Any) -> dict[str, Any]:
     return {**fields, "time": time.time(), "raw_time": False, **more}
 
 
-def _filled(size: int) -> YChat:
+def _filled(size: int, name: str = "") -> YChat:
     chat = YChat()
-    chat.initial_path = "long.chat"
-    chat.set_id("long")
+    name = name or f"long-{size}"
+    chat.initial_path = f"{name}.chat"
+    chat.set_id(name)
     with chat.ydoc.transaction():
         chat.yusers["ada"] = {"username": "ada", "name": "Ada", "display_name": "Ada"}
         chat.ymessages.extend(
@@ -91,36 +92,61 @@ def _filled(size: int) -> YChat:
     return chat
 
 
-async def _share(size: int, turns: int) -> tuple[float, float, float]:
-    chat = _filled(size)
+async def _shares(sizes: Sequence[int], turns: int) -> list[tuple[float, float, float]]:
+    """For each size: opening, the runtime's share, the library's; milliseconds.
+
+    What a library's write costs is taken from the same document before the runtime has it: how
+    long it walks through thousands of messages depends on where they lie in memory. And before
+    each write, and each turn, there is one in a small chat: what was done before decides as well
+    how much of a document the processor still has in its cache.
+    """
     log = logging.getLogger("bench")
     settings = RuntimeSettings(max_messages_per_minute=1_000_000)
-    # In the same document, before and after: how long the library takes to walk through thousands
-    # of messages depends on where they lie in memory, and differs from one document to the next.
-    library = [_library(chat) for _ in range(turns)]
-    whole = []
+    chats = {size: _filled(size) for size in sizes}
+    whole: dict[int, list[float]] = {size: [] for size in sizes}
+    library: dict[int, list[float]] = {size: [] for size in sizes}
     async with make_runtime([Short], settings=settings, log=log) as runtime:
-        began = time.thread_time()
-        served = runtime.open_chat(DocumentChat(chat, log=log))
-        await served.ready.wait()
-        opening = time.thread_time() - began
         ended = asyncio.Event()
         runtime.metrics.ended = lambda turn, outcome: ended.set()  # type: ignore[method-assign]
+
+        async def turn(chat: YChat) -> float:
+            ended.clear()
+            began = time.thread_time()
+            chat.ymessages.append(Map(_fields("ada", "@Short how many?")))
+            with anyio.fail_after(10):
+                await ended.wait()
+            await asyncio.sleep(0)
+            return time.thread_time() - began
+
+        async def open_chat(chat: YChat) -> float:
+            began = time.thread_time()
+            await runtime.open_chat(DocumentChat(chat, log=log)).ready.wait()
+            return time.thread_time() - began
+
+        small = _filled(100, "small")
+        await open_chat(small)
         gc.collect()
-        gc.disable()  # what is collected is of all earlier turns, and of the chat
+        gc.disable()  # what is collected is of all earlier turns, and of the chats
         try:
             for _ in range(turns):
-                ended.clear()
-                began = time.thread_time()
-                chat.ymessages.append(Map(_fields("ada", "@Short how many?")))
-                with anyio.fail_after(10):
-                    await ended.wait()
-                await asyncio.sleep(0)
-                whole.append(time.thread_time() - began)
+                for size, chat in chats.items():
+                    await turn(small)
+                    library[size].append(_library(chat))
+            opening = {size: await open_chat(chat) for size, chat in chats.items()}
+            for _ in range(turns):
+                for size, chat in chats.items():
+                    await turn(small)
+                    whole[size].append(await turn(chat))
         finally:
             gc.enable()
-    library += [_library(chat) for _ in range(turns)]
-    return 1000 * opening, 1000 * (median(whole) - median(library)), 1000 * median(library)
+    return [
+        (
+            1000 * opening[size],
+            1000 * (median(whole[size]) - median(library[size])),
+            1000 * median(library[size]),
+        )
+        for size in sizes
+    ]
 
 
 def _library(chat: YChat) -> float:
