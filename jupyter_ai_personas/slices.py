@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable, Generator
-from functools import partial
+from collections.abc import Awaitable, Generator
+from types import coroutine
 from typing import Any, TypeVar
 
 import anyio.lowlevel
@@ -29,9 +29,26 @@ class Slices:
     def __init__(self) -> None:
         self._since = time.perf_counter()
 
-    def watch(self, item: Awaitable[T]) -> Awaitable[T]:
-        """Return what awaits ``item``, and notes when that suspends."""
-        return _Watched(self, item)
+    @coroutine
+    def watch(self, item: Awaitable[T]) -> Generator[Any, Any, T]:
+        """Await ``item`` and return what it gives; note when it suspends."""
+        waiting: Any = item.__await__()
+        try:
+            future = next(waiting)
+            while True:
+                try:
+                    yield future
+                except BaseException as error:  # whatever is thrown in, such as a cancellation
+                    if not hasattr(waiting, "throw"):
+                        raise  # a plain iterator cannot be told
+                    self._since = time.perf_counter()
+                    future = waiting.throw(error)
+                else:
+                    self._since = time.perf_counter()
+                    future = next(waiting)
+        except StopIteration as stop:
+            value: T = stop.value
+            return value
 
     @property
     def is_over(self) -> bool:
@@ -42,29 +59,3 @@ class Slices:
         """Let the other tasks of the loop run, and begin the next slice."""
         await anyio.lowlevel.checkpoint()
         self._since = time.perf_counter()
-
-
-class _Watched(Awaitable[T]):
-    __slots__ = ("_item", "_slices")
-
-    def __init__(self, slices: Slices, item: Awaitable[T]) -> None:
-        self._slices = slices
-        self._item = item
-
-    def __await__(self) -> Generator[Any, Any, T]:
-        waiting: Any = self._item.__await__()
-        step: Callable[[], Any] = partial(next, waiting)
-        while True:
-            try:
-                future = step()
-            except StopIteration as stop:
-                value: T = stop.value
-                return value
-            try:
-                yield future
-                step = partial(next, waiting)
-            except BaseException as error:  # whatever is thrown in, such as a cancellation
-                if not hasattr(waiting, "throw"):
-                    raise  # a plain iterator cannot be told
-                step = partial(waiting.throw, error)
-            self._slices._since = time.perf_counter()

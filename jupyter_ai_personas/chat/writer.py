@@ -22,6 +22,9 @@ __all__ = ["GrowingReply", "Pacer", "ReplyWriter", "Scheduler"]
 MOST_TRIES = 5
 """How often a reply is written that the document refuses."""
 
+NEARLY_DUE = 0.005
+"""Seconds before its time in which a flush is made at once, rather than wake the loop again."""
+
 
 class Scheduler(Protocol):
     """What the writer needs of an event loop."""
@@ -247,7 +250,8 @@ class ReplyWriter:
         if not reply._inserted and not reply._refused:
             self._write([reply], late=0.0)
         elif self._timer is None and reply._refused < MOST_TRIES:
-            self._arm(max(0.0, self._due - self._pacer.scheduler.time()))
+            wait = self._due - self._pacer.scheduler.time()
+            self._arm(wait if wait > NEARLY_DUE else 0.0)
 
     def _finished(self, reply: GrowingReply) -> None:
         self._write([reply], late=0.0)
