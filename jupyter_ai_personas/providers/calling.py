@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import math
 import threading
-import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -51,19 +51,20 @@ async def stream_model(
     :class:`ModelFailedError`.
     """
     reference = _as_reference(reference)
-    clock = _Clock(reference, first_chunk_timeout, total_timeout)
+    name = str(reference)
+    clock = _Clock(first_chunk_timeout, total_timeout)
     reader = ChunkReader()
     source = _open(model, messages)
     try:
-        while (raw := await _next(source, clock, model, redact)) is not None:
+        while (raw := await _next(source, clock, reference, model, redact)) is not None:
             for chunk in reader.read(raw):
-                yield replace(chunk, model=str(reference))
+                yield replace(chunk, model=name)
             if clock.slices.is_over:
                 await clock.slices.hand_over()
         for chunk in reader.finish():
-            yield replace(chunk, model=str(reference))
+            yield replace(chunk, model=name)
         if not reader.saw_answer:
-            raise ModelFailedError(str(reference), f"{reader.why_empty}. Try again.")
+            raise ModelFailedError(name, f"{reader.why_empty}. Try again.")
     finally:
         with anyio.move_on_after(_CLOSE_TIMEOUT, shield=True), suppress(Exception):
             await source.aclose()
@@ -77,48 +78,44 @@ def _as_reference(reference: ModelReference | str) -> ModelReference:
 
 
 class _Clock:
-    """The bounds of one call, and its turns of the event loop."""
+    """The bounds of one call, in the event loop's time, and its turns of that loop."""
 
-    def __init__(
-        self, reference: ModelReference, first_chunk: float | None, total: float | None
-    ) -> None:
-        self.reference = reference
-        self._first_chunk = first_chunk
-        self._total = total
-        self._started = time.monotonic()
+    def __init__(self, first_chunk: float | None, total: float | None) -> None:
+        self._first_chunk = math.inf if first_chunk is None else first_chunk
+        self._total = math.inf if total is None else total
+        began = anyio.current_time()
+        self._end = began + self._total
+        self.deadline = began + min(self._first_chunk, self._total)
         self.slices = Slices()
 
-    def next_bound(self) -> tuple[float | None, ModelTimeoutError | None]:
-        """Return the seconds that the next chunk may take, and the error if it takes longer."""
-        bounds: list[tuple[float, float, bool]] = []
-        if self._first_chunk is not None:
-            bounds.append((self._first_chunk, self._first_chunk, True))
-        if self._total is not None:
-            left = self._started + self._total - time.monotonic()
-            bounds.append((left, self._total, False))
-        if not bounds:
-            return None, None
-        seconds, bound, first = min(bounds)
-        return seconds, ModelTimeoutError(str(self.reference), bound, first_chunk=first)
-
     def begun(self) -> None:
-        self._first_chunk = None
+        """Note that a chunk has come: from now on the whole call is bounded, if anything is."""
+        self.deadline = self._end
+
+    def too_late(self, reference: ModelReference) -> ModelTimeoutError:
+        """Return the error to raise where the deadline has passed."""
+        is_first = self.deadline < self._end
+        bound = self._first_chunk if is_first else self._total
+        return ModelTimeoutError(str(reference), bound, first_chunk=is_first)
 
 
 async def _next(
-    source: AsyncIterator[Any], clock: _Clock, model: Any, redact: Callable[[str], str]
+    source: AsyncIterator[Any],
+    clock: _Clock,
+    reference: ModelReference,
+    model: Any,
+    redact: Callable[[str], str],
 ) -> Any:
     """Return the next raw chunk, or ``None`` at the end; raise errors of our tree only."""
-    seconds, too_late = clock.next_bound()
     try:
-        with anyio.move_on_after(seconds) as scope:
+        with anyio.CancelScope(deadline=clock.deadline) as scope:
             raw = await clock.slices.watch(anext(source, None))
     except Exception as error:
         # A cause is printed with its traceback: one with a secret in it is left out.
         cause = None if redact(message := repr(error)) != message else error
-        raise model_error(error, clock.reference, model, redact) from cause
-    if scope.cancelled_caught and too_late is not None:
-        raise too_late
+        raise model_error(error, reference, model, redact) from cause
+    if scope.cancelled_caught:
+        raise clock.too_late(reference)
     clock.begun()
     return raw
 
