@@ -63,7 +63,8 @@ _PATH = re.compile(
     r"|\bfile:/[^\s'\"]+|(?<!\w)[A-Za-z]:(?:\\{1,2}[\w.@+%~-]+)+"
     r"|(?<![\w\\])\\\\[\w.-]{2,}(?:\\{1,2}[\w.@+%~-]+)+"
 )
-_TRACEBACK = re.compile(r"\s*Traceback \(most recent call last\).*", re.DOTALL)
+# From the first of the spaces before it, or else a text of nothing but spaces takes for ever.
+_TRACEBACK = re.compile(r"(?<!\s)\s*Traceback \(most recent call last\).*", re.DOTALL)
 
 _lock = threading.Lock()
 _remembered: set[str] = set()

@@ -7,6 +7,7 @@ import logging
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support.clock import is_linear
 
 from jupyter_ai_personas.redaction import RedactingFilter, for_people, redact, remember
 
@@ -86,6 +87,29 @@ def test_people_are_shown_less(text: str, shown: str, monkeypatch: pytest.Monkey
 )
 def test_plain_text_stays(text: str) -> None:
     assert for_people(text) == text
+
+
+@pytest.mark.parametrize(
+    "unit",
+    [
+        " ",
+        " \n",
+        "/",
+        "/a",
+        " /a",
+        "\\",
+        "a:\\",
+        "~/",
+        "eyJ",
+        "Traceback ",
+        "://",
+        "a=",
+        "a1",
+        "-_",
+    ],
+)
+def test_a_long_text_takes_no_more_for_each_character(unit: str) -> None:
+    assert is_linear(lambda size: for_people("x" + unit * (size // len(unit)) + "y"), 200_000)
 
 
 @given(st.text(alphabet=st.sampled_from("a1/@:.~=&? '\\-Bearkycoi")))

@@ -10,8 +10,6 @@ __all__ = ["closing_fence", "code", "inert", "sentence"]
 # renderers link it; a full stop or a comma never begins anything.
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>()#+!|~$&=:-])")
 
-# A code span, as our own sentences have them: between runs of backticks of one length.
-_CODE_SPAN = re.compile(r"(?<!`)(`+)(?!`)(?:[^`]|(?!(?<!`)\1(?!`))`)+(?<!`)\1(?!`)")
 # What can begin something in the middle of a sentence; the rest of punctuation reads better as is.
 _BEGINS = re.compile(r"([\\`*_\[\]<>~|$&]|:(?=//)|^[#+=>-])")
 
@@ -28,12 +26,22 @@ def inert(text: str, *, most: int = 300) -> str:
 
 def sentence(text: str) -> str:
     """Return ``text``, an error of ours that may quote others, with no Markdown but code spans."""
-    line = " ".join(text.split())
-    shown, end = [], 0
-    for span in _CODE_SPAN.finditer(line):
-        shown += [_BEGINS.sub(r"\\\1", line[end : span.start()]), span.group()]
-        end = span.end()
-    return "".join([*shown, _BEGINS.sub(r"\\\1", line[end:])])
+    # A code span, as our own sentences have them, is between runs of backticks of one length.
+    parts = re.split(r"(`+)", " ".join(text.split()))
+    closing: dict[int, int] = {}
+    latest: dict[str, int] = {}
+    for i in range(len(parts) - 2, 0, -2):
+        if parts[i] in latest:
+            closing[i] = latest[parts[i]]
+        latest[parts[i]] = i
+    shown, begin, i = [], 0, 1
+    while i < len(parts):
+        if (end := closing.get(i)) is None:
+            i += 2
+            continue
+        shown += [_BEGINS.sub(r"\\\1", "".join(parts[begin:i])), *parts[i : end + 1]]
+        begin, i = end + 1, end + 2
+    return "".join([*shown, _BEGINS.sub(r"\\\1", "".join(parts[begin:]))])
 
 
 def code(text: str) -> str:

@@ -10,8 +10,9 @@ from functools import partial
 import anyio.to_thread
 
 from jupyter_ai_personas.chat import Message
-from jupyter_ai_personas.chat.markdown import code, inert, sentence
+from jupyter_ai_personas.chat.markdown import code, inert
 from jupyter_ai_personas.errors import ModelError, PersonasError
+from jupyter_ai_personas.hosts import in_words
 from jupyter_ai_personas.redaction import for_people
 from jupyter_ai_personas.routing import Chain
 from jupyter_ai_personas.runtime import ActiveTurn, ChatRuntime, Command, Commands
@@ -83,7 +84,7 @@ class ChatCommands(Commands):
         try:
             return await handler(chat, message, rest)
         except PersonasError as error:
-            return _told(error)
+            return in_words(str(error))
 
     async def _help(self, chat: ChatRuntime, message: Message, rest: str) -> str:
         lines = [f"- `{name}`: {text}" for name, (text, _) in self._handlers.items()]
@@ -100,7 +101,7 @@ async def _personas(chat: ChatRuntime, message: Message, rest: str) -> str:
     for persona in chat.runtime.personas.personas.values():
         model, problem = chat.model_of(persona)
         about = inert(persona.description) or "no description"
-        with_ = code(model) if model else f"no model: {_told(problem)}"
+        with_ = code(model) if model else f"no model: {in_words(problem)}"
         lines.append(f"- **{inert(persona.name)}** (`@{persona.mention_name}`): {about} ({with_})")
     for entry in chat.runtime.personas.broken:
         lines.append(f"- {inert(entry.name)} cannot be used: see `jupyter ai-personas doctor`")
@@ -129,13 +130,8 @@ async def _models(chat: ChatRuntime, message: Message, rest: str) -> str:
         default, why = chat.runtime.models.default(chat=True)
         lines.append(f"\nThe default is {code(str(default))} ({inert(why)}).")
     except ModelError as error:
-        lines.append(f"\nThere is no default: {_told(error)}")
+        lines.append(f"\nThere is no default: {in_words(str(error))}")
     return "\n".join(lines)
-
-
-def _told(problem: str | PersonasError) -> str:
-    """Return what is wrong as people may see it: it may quote what packages say."""
-    return sentence(for_people(str(problem)))
 
 
 def _with_names(text: str) -> str:
@@ -153,7 +149,7 @@ async def _model(chat: ChatRuntime, message: Message, rest: str) -> str:
     persona = chat.runtime.personas.find(words[0])
     if len(words) == 1:
         model, problem = chat.model_of(persona)
-        return f"{inert(persona.name)} uses {code(model)}." if model else _told(problem)
+        return f"{inert(persona.name)} uses {code(model)}." if model else in_words(problem)
     models = chat.runtime.models
     reference = models.resolve(words[1], chat=True)
     await anyio.to_thread.run_sync(models.check, reference)

@@ -10,6 +10,7 @@ from jupyter_ai_personas.hosts.seam import Failure as Failure
 from jupyter_ai_personas.hosts.seam import Host as Host
 from jupyter_ai_personas.hosts.seam import HostEvent as HostEvent
 from jupyter_ai_personas.hosts.seam import HostServices as HostServices
+from jupyter_ai_personas.hosts.seam import in_words as in_words
 from jupyter_ai_personas.hosts.thread import ThreadHost as ThreadHost
 
-__all__ = ["Failure", "Host", "HostEvent", "HostServices", "InlineHost", "ThreadHost"]
+__all__ = ["Failure", "Host", "HostEvent", "HostServices", "InlineHost", "ThreadHost", "in_words"]

@@ -23,6 +23,7 @@ __all__ = [
     "HostEvent",
     "HostServices",
     "describe_failure",
+    "in_words",
     "log_text",
     "traceback_of",
 ]
@@ -109,11 +110,20 @@ def log_text(error: BaseException, failure: Failure) -> str:
     return failure.text if told else f"\n{traceback_of(error)}"
 
 
+def in_words(text: str) -> str:
+    """Return a text of ours, which may quote others, as people are shown it in a chat.
+
+    On one line of at most ``MOST_TEXT`` characters, without secrets and paths; of Markdown only
+    code spans.
+    """
+    # As it is, or else what is secret in it is not found; its end is cut off in any case.
+    line = " ".join(for_people(text[:MOST_READ]).split())
+    return sentence(line if len(line) <= MOST_TEXT else f"{line[:MOST_TEXT]}{CUT}")
+
+
 def _text_of(error: BaseException) -> str:
     try:
-        # As it is, or else what is secret in it is not found; its end is cut off in any case.
-        text = " ".join(for_people(str(error)[:MOST_READ]).split())
-        return sentence(text if len(text) <= MOST_TEXT else f"{text[:MOST_TEXT]}{CUT}")
+        return in_words(str(error))
     except BaseException:
         return ""
 

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from langchain_core.messages import AIMessage, HumanMessage, SystemMessage
+from support.clock import is_linear
 
 from jupyter_ai_personas.chat import (
     PERSONA_PREFIX,
@@ -16,7 +17,7 @@ from jupyter_ai_personas.chat import (
     User,
 )
 from jupyter_ai_personas.chat.history import HistoryEntry, read_history, to_langchain
-from jupyter_ai_personas.chat.markdown import closing_fence, code, inert
+from jupyter_ai_personas.chat.markdown import closing_fence, code, inert, sentence
 
 ECHO = PERSONA_PREFIX + "acme::Echo"
 DATA = PERSONA_PREFIX + "acme::Data"
@@ -159,3 +160,21 @@ def test_a_closed_fence_stays_closed(lines: list[str]) -> None:
     text = "\n".join(lines)
     closing = closing_fence(text)
     assert closing_fence(f"{text}\n{closing}" if closing else text) == ""
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("the model `a*b` is *not* there", "the model `a*b` is \\*not\\* there"),
+        ("`` a`b `` and ` alone", "`` a`b `` and \\` alone"),
+        ("```not closed `one`", "\\`\\`\\`not closed `one`"),
+        ("# first\n`x`", "\\# first `x`"),
+    ],
+)
+def test_a_sentence_has_no_markdown_but_code_spans(text: str, shown: str) -> None:
+    assert sentence(text) == shown
+
+
+def test_backticks_that_never_close_cost_no_more_each() -> None:
+    runs = " ".join("`" * length for length in range(1, 600))
+    assert is_linear(lambda size: sentence(runs[:size]), len(runs))

@@ -243,6 +243,15 @@ async def test_a_persona_cannot_take_a_command_of_ours() -> None:
         assert not [m for m in here.messages if m.by_persona]
 
 
+async def test_what_was_typed_is_quoted_in_part_however_long_it_is(
+    stage: Stage,
+) -> None:
+    async with room(echo(), stage=stage) as here:
+        text = await here.command(f"/stop @x{' ' * 20_000}{'y ' * 20_000}")
+        assert "There is no persona" in text
+        assert len(text) < 2_000
+
+
 async def test_names_that_are_markdown_are_inert_in_answers() -> None:
     Odd = echo("Odd", defaults=PersonaDefaults(name="*Odd* _one_", description="# big\n- list"))
     async with room(Odd) as here:
