@@ -135,10 +135,12 @@ class GrowingReply:
             self._writer._grew(self)
 
     def restart(self) -> None:
-        """Forget the text so far: the turn begins anew."""
+        """Forget the text so far, and what is shown of it: the turn begins anew."""
         self._parts = []
         self.chars = 0
         self._stale = self._inserted
+        if self._stale:
+            self._writer._write([self], late=0.0)
 
     def finish(self, state: ReplyState, *, note: str = "", **metadata: Any) -> None:
         """Write the rest at once and leave the reply in the final ``state``.

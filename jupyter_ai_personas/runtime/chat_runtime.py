@@ -420,7 +420,7 @@ class ChatRuntime:
         """End all turns at once, since the server stops; the ledger and the document say so."""
         for turn in list(self.turns.values()):
             self.cancel_in_host(turn)
-            self.end(turn, Outcome("interrupted", INTERRUPTED))
+            self.end(turn, turn.outcome or Outcome("interrupted", INTERRUPTED))
 
     async def stop(
         self, turns: Sequence[ActiveTurn], *, by: str | None, name: str = "", how: str = ""

@@ -211,17 +211,6 @@ class Runtime:
         """Stop serving a chat. Turns that run go on, and the ledger keeps what they write."""
         chat.detach()
 
-    def chat_at(self, path: str) -> ChatRuntime:
-        """Return the open chat at ``path``.
-
-        Raises:
-            ChatNotOpenError: none is open there.
-        """
-        for chat in self.chats:
-            if chat.chat.path.strip("/") == path.strip("/"):
-                return chat
-        raise ChatNotOpenError(path)
-
     async def cancel(
         self, path: str, persona: str | None, *, by: str | None, name: str = ""
     ) -> list[str]:
@@ -232,10 +221,20 @@ class Runtime:
         Raises:
             ChatNotOpenError: no chat is open at ``path``.
         """
-        chat = self.chat_at(path)
-        turns = [t for t in chat.turns.values() if persona in (None, t.persona.id)]
-        await chat.stop(turns, by=by, name=name)
-        return sorted({turn.persona.id for turn in turns})
+        # One that was closed while its turns ran may have been opened anew, with another id.
+        chats = [
+            chat
+            for chat in self.chats
+            if chat.lasts and chat.chat.path.strip("/") == path.strip("/")
+        ]
+        if not chats:
+            raise ChatNotOpenError(path)
+        stopped: set[str] = set()
+        for chat in chats:
+            turns = [t for t in chat.turns.values() if persona in (None, t.persona.id)]
+            await chat.stop(turns, by=by, name=name)
+            stopped.update(turn.persona.id for turn in turns)
+        return sorted(stopped)
 
     async def one_shot(
         self,

@@ -47,13 +47,12 @@ class TurnDriver:
         if turn.phase == "ended":
             return
         turn.phase, turn.began_at = "running", time.time()
-        outcome = Outcome("interrupted", INTERRUPTED)
         try:
             while turn.outcome is None:
                 await self._attempt(turn)
-            outcome = turn.outcome
         finally:
             # Also when the server stops: what is written stays, and says what became of it.
+            outcome = turn.outcome or Outcome("interrupted", INTERRUPTED)
             self._served.cancel_in_host(turn)
             self._served.end(turn, outcome)
         if outcome.state == "done":

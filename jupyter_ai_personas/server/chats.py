@@ -70,8 +70,8 @@ class ChatObserver:
             document = self._manager.get(data.get("chat_id"))
             if document is not None:
                 await self._opened(document)
-        elif action in ("closed", "deleted"):
-            self._closed(str(data.get("path")))
+        # Not when it tells that one is gone: it means the file, which may be back in a moment,
+        # while the document lives on in open tabs. The room tells when it closes that.
 
     async def _on_session_event(self, logger: Any, schema_id: str, data: dict[str, Any]) -> None:
         action = data.get("action")
@@ -81,7 +81,6 @@ class ChatObserver:
             if action == "save" and served.unsaved:
                 await self._compare_with_save(document.get_path(), served)
             elif action == "clean":
-                # The chat manager tells of one at most where a copy was open as well: by their id.
                 self._close(key)
 
     async def _compare_with_save(self, path: str, served: ChatRuntime) -> None:
@@ -217,14 +216,10 @@ class ChatObserver:
                 else:
                     await self._compare_with_save(path, served)
 
-    def _closed(self, path: str) -> None:
-        for key, (document, _) in list(self._open.items()):
-            if document.get_path() == path:
-                self._close(key)
-
     def _close(self, key: int) -> None:
         if key in self._open:
-            _, served = self._open.pop(key)
+            document, served = self._open.pop(key)
+            document.__dict__.pop("set", None)
             self._runtime.close_chat(served)
 
 

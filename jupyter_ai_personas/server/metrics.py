@@ -109,8 +109,9 @@ def _since(turn: ActiveTurn) -> float:
 
 def _read(runtime: Runtime) -> Iterator[Metric]:
     phases = [turn.phase for chat in runtime.chats for turn in chat.turns.values()]
+    joined = sum(chat.lasts for chat in runtime.chats)
     for name, text, value in (
-        ("chats_open", "Chats that personas have joined.", len(runtime.chats)),
+        ("chats_open", "Chats that personas have joined.", joined),
         ("turns_queued", "Turns that wait for an earlier one.", phases.count("queued")),
         ("turns_running", "Turns that run.", phases.count("running")),
     ):
