@@ -67,6 +67,10 @@ class ChatCommands(Commands):
             return partial(self._answer, self._handlers[name][1], chat, message, rest)
         return None
 
+    def always(self, message: Message) -> bool:
+        """Return whether the command in ``message`` is obeyed however many there were."""
+        return message.body.split(None, 1)[0].casefold() == "/stop"
+
     def asked(self, chat: ChatRuntime, message: Message) -> str | None:
         """Return the id of the persona whose own command ``message`` begins with, or ``None``."""
         word = message.body.split(None, 1)[:1]
@@ -182,6 +186,8 @@ def _names(turns: list[ActiveTurn]) -> str:
 
 async def _retry(chat: ChatRuntime, message: Message, rest: str) -> str:
     persona = chat.runtime.personas.find(rest) if rest else None
+    answer = "There is no reply here that failed or was stopped."
+    asked = {(turn.message.id, turn.persona.id) for turn in chat.turns.values()}
     for reply in reversed(chat.chat.before(message.id, SEARCHED)):
         if not reply.by_persona or reply.deleted or reply.state not in RETRIABLE:
             continue
@@ -190,17 +196,18 @@ async def _retry(chat: ChatRuntime, message: Message, rest: str) -> str:
         request = chat.chat.get(reply.reply_to or "")
         if request is None or request.deleted:
             return "The message that it answers is gone. Send it again."
-        if any(
-            (t.message.id, t.persona.id) == (request.id, reply.sender) for t in chat.turns.values()
-        ):
-            return "That is being answered already."
+        if (request.id, reply.sender) in asked:
+            answer = "That is asked again already."
+            continue
+        if reply.sender not in chat.runtime.personas.personas:
+            return "That persona is not installed any more."
         chain = Chain(request.id)
         chat.runtime.quarantine.lift(reply.sender)
         turns = await chat.accept(
             request, [reply.sender], chain, person=message.sender, rewrite=reply.id, anew=True
         )
-        return "" if turns else "That persona is not installed any more."
-    return "There is no reply here that failed or was stopped."
+        return "" if turns else "Another server is answering that."
+    return answer
 
 
 async def _status(chat: ChatRuntime, message: Message, rest: str) -> str:

@@ -8,6 +8,7 @@ import time
 from collections.abc import Awaitable, Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -54,6 +55,9 @@ SYSTEM_USER = User(
 
 MAX_ROOTS = 1000
 """How many messages are remembered whose turns are counted."""
+
+MOST_TURNS = 1000
+"""How many turns a persona may have in one chat, run or waiting: a client may write any sender."""
 
 MODELS_SETTING = "models"
 """The chat's setting that holds what ``/model`` chose: persona id → reference."""
@@ -115,11 +119,15 @@ class ChatRuntime:
         """Model → replies and tokens since the chat was opened."""
         self.scope = anyio.CancelScope()
         self.attached = True
+        self.is_stopping = False
+        """Whether the server stops: what has not begun is left to the next one."""
         self.ready = anyio.Event()
         self.closed = anyio.Event()
         self._writer = ReplyWriter(chat, runtime.pacer, log=self.log, on_gone=self._reply_is_gone)
         self._actors: dict[str, Actor] = {}
         self._group: TaskGroup | None = None
+        # The same chat, opened anew, until the mailbox has come so far.
+        self._coming: Chat | None = None
         # Message id and persona id, as the ledger tells turns apart → how the last one ended.
         self._unsaved: dict[tuple[str, str], _Ended] = {}
         self.presence = Presence(chat)
@@ -135,6 +143,15 @@ class ChatRuntime:
         # A chat gets its id when it is first asked for, and an observer must not write.
         assert chat.id
         chat.subscribe(self._observe)
+
+    @property
+    def place(self) -> str:
+        """The path of the chat's file: whole, where the server's root is in the file system.
+
+        A ledger may be shared by servers with different roots.
+        """
+        root, path = self.settings.root_dir, self.chat.path
+        return path if root is None else str(Path(root).absolute() / path.strip("/"))
 
     # -- life -------------------------------------------------------------------------------
 
@@ -199,18 +216,23 @@ class ChatRuntime:
     def detach(self) -> None:
         """The document was closed: end, when the turns that run have ended."""
         self.chat.close()
+        if self._coming is not None:
+            self._coming.close()
         self.attached = False
         self.end_if_left()
 
     def attach(self, chat: Chat) -> None:
         """Go on in the same chat, which was opened anew while turns ran."""
         self.attached = True
+        self._coming = chat
         self.kept.begin()
         chat.subscribe(self._observe)
         self._send.send_nowait(_Reopened(chat))
 
     async def _reopened(self, chat: Chat) -> None:
         self.chat = chat
+        if self._coming is chat:
+            self._coming = None
         self.presence.move_to(chat)
         self.register()
         await recover(self)
@@ -311,7 +333,7 @@ class ChatRuntime:
         return LedgerRow(
             turn_id=turn_id,
             chat_id=self.chat.id,
-            path=self.chat.path,
+            path=self.place,
             message=self.chat.raw(message.id) or encode_message(message),
             persona_id=persona_id,
             person=person,
@@ -330,6 +352,10 @@ class ChatRuntime:
                 f"`{turn.persona.name}` failed again and again and is paused. Try again in "
                 f"{math.ceil(paused / 60)} min{', or `/retry` now' if self.lasts else ''}."
             )
+            self.end(turn, Outcome("rejected", note))
+            return
+        if len(actor.turns) >= MOST_TURNS:
+            note = f"`{turn.persona.name}` has too much to answer. Send this again a little later."
             self.end(turn, Outcome("rejected", note))
             return
         waits = actor.is_busy(turn.person)
@@ -371,7 +397,16 @@ class ChatRuntime:
         finally:
             if self._actors.get(actor.persona.id) is actor:
                 del self._actors[actor.persona.id]
-                self.runtime.hosts.release(actor.persona, self.chat.id)
+                if not self._is_elsewhere(actor.persona):
+                    self.runtime.hosts.release(actor.persona, self.chat.id)
+
+    def _is_elsewhere(self, persona: Persona) -> bool:
+        # The same chat may be open twice: as it was, and as the file that was moved since.
+        return any(
+            persona.id in other._actors
+            for other in self.runtime.chats
+            if other is not self and other.chat.id == self.chat.id
+        )
 
     def _concurrency(self, persona: Persona) -> int:
         if not persona.allows_concurrency:
@@ -417,8 +452,15 @@ class ChatRuntime:
         self.runtime.hosts.cancel(turn.persona, turn.host_id)
 
     def interrupt(self) -> None:
-        """End all turns at once, since the server stops; the ledger and the document say so."""
+        """End all turns at once, since the server stops; the ledger and the document say so.
+
+        What has not begun stays in the ledger, and runs when the chat is opened again.
+        """
+        self.is_stopping = True
         for turn in list(self.turns.values()):
+            if turn.phase == "queued" and self.lasts:
+                self.presence.clear(turn.persona, turn.id)
+                continue
             self.cancel_in_host(turn)
             self.end(turn, turn.outcome or Outcome("interrupted", INTERRUPTED))
 
@@ -445,7 +487,8 @@ class ChatRuntime:
         outcome = Outcome("stopped", note, {"stopped_by": by} if by is not None else {})
         self.cancel_in_host(turn)
         if turn.phase == "queued":
-            self.end(turn, outcome)
+            # A retry that never began leaves the reply alone that it was to replace.
+            self.end(turn, replace(outcome, note="") if turn.replies.is_retry else outcome)
         else:
             turn.settle(outcome)
 

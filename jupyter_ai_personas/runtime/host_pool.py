@@ -45,6 +45,10 @@ class _Entry:
     # Why it could not be opened.
     problem: Exception | None = None
 
+    @property
+    def is_wanted(self) -> bool:
+        return bool(self.chats or self.sinks)
+
 
 class HostPool:
     """One host a persona class; :meth:`run` is the task that all of them live in."""
@@ -88,10 +92,9 @@ class HostPool:
 
     async def start(self, persona: Persona, spec: TurnSpec, sink: Sink) -> None:
         """Begin a turn in the persona's host; ``sink`` gets its events until it ends."""
-        entry = await self._entry(persona)
+        entry = await self._entry(persona, spec.chat_id)
         entry.sinks[spec.turn_id] = sink
         entry.began[spec.turn_id] = anyio.current_time()
-        entry.chats.add(spec.chat_id)
         entry.host.start(spec)
         self._busy.set()
 
@@ -111,15 +114,17 @@ class HostPool:
     def release(self, persona: Persona, chat_id: str) -> None:
         """Let go of a persona in a chat; with the last chat its host goes."""
         entry = self._entries.get(persona.id)
-        if entry is None or not entry.opened.is_set():
+        if entry is None:
             return
         entry.chats.discard(chat_id)
+        if not entry.opened.is_set():
+            return  # who opens it finds out that nobody wants it any more
         entry.host.release(chat_id)
-        if not entry.chats and not entry.sinks and self._group is not None:
+        if not entry.is_wanted and self._group is not None:
             del self._entries[persona.id]
             self._group.start_soon(entry.host.close)
 
-    async def _entry(self, persona: Persona) -> _Entry:
+    async def _entry(self, persona: Persona, chat_id: str) -> _Entry:
         entry = self._entries.get(persona.id)
         if entry is None:
             assert self._group is not None, "the pool is not running"
@@ -127,6 +132,7 @@ class HostPool:
             entry = self._entries[persona.id] = _Entry(host, persona)
             # In a task of the pool: the turn that came first may be stopped, the host is for all.
             self._group.start_soon(self._live, entry)
+        entry.chats.add(chat_id)
         if not entry.opened.is_set():
             await entry.opened.wait()
         if entry.problem is not None:
@@ -140,7 +146,10 @@ class HostPool:
             entry.problem = error
             del self._entries[entry.persona.id]
         entry.opened.set()
-        if entry.problem is None:
+        if entry.problem is None and not entry.is_wanted:
+            del self._entries[entry.persona.id]
+            await entry.host.close()
+        elif entry.problem is None:
             await self._pump(entry)
 
     async def _pump(self, entry: _Entry) -> None:

@@ -49,7 +49,7 @@ class Intake:
     async def handle(self, event: ChatEvent) -> bool:
         """Do what an event calls for; return whether the ledger has its message as it is."""
         if isinstance(event, MessagePosted):
-            if event.message.by_person and not event.message.deleted:
+            if event.message.by_person and not self._is_deleted(event.message):
                 return await self._posted(event.message)
             self.settle_stray(event.message.id)
         elif isinstance(event, MessageEdited):
@@ -64,8 +64,7 @@ class Intake:
     async def _posted(self, message: Message) -> bool:
         command = self._runtime.commands.find(self._served, message)
         if command is not None:
-            await self._obey(message, command)
-            return True
+            return await self._obey(message, command)
         addressed = self.addressed(message, by_default=False)
         mistyped = "" if addressed or "@" not in message.body else self._mistyped(message)
         # Who was meant by a name that is not quite right is not who answers by default.
@@ -79,14 +78,21 @@ class Intake:
             return True
         return False
 
-    async def _obey(self, message: Message, command: Command) -> None:
+    def _is_deleted(self, message: Message) -> bool:
+        now = self._served.chat.get(message.id)
+        return message.deleted or (now is not None and now.deleted)
+
+    async def _obey(self, message: Message, command: Command) -> bool:
         """Run a command, once: a browser may bring it back after the server forgot it."""
+        is_bounded = not self._runtime.commands.always(message)
+        if is_bounded and self._is_flooding(message, [SYSTEM_ID]):
+            return False
         row = self._served.row(
             message, SYSTEM_ID, turn_id=str(uuid4()), person=message.sender, chain=Chain(message.id)
         )
         self._served.kept.in_turn(message.id)
         if not (await self._served.ledger.accept([row]))[0]:
-            return
+            return True
         text = await command()
         replies: tuple[ReplySoFar, ...] = ()
         if text:
@@ -94,6 +100,7 @@ class Intake:
             replies = (ReplySoFar(reply_id, text, "done", metadata),)
         self._served.ledger.finish(row.turn_id, "done", replies)
         self._served.finished_unsaved(row.turn_id, message.id, SYSTEM_ID, replies)
+        return True
 
     def _mistyped(self, message: Message) -> str:
         """Return what to tell who mentions a persona by a name that is not quite its own."""
@@ -165,11 +172,15 @@ class Intake:
         message = self._without_stale_mentions(message, active)
         # A command is not run by an edit, nor does it address anybody.
         command = self._runtime.commands.find(self._served, message)
-        addressed = self.addressed(message) if command is None else []
+        addressed = self._addressed_by_edit(message, active) if command is None else []
+        changed: list[ActiveTurn] = []
         for turn in active:
             if turn.persona.id not in addressed:
                 await self._served.stop([turn], by=message.sender, how="by editing the message")
             elif turn.message.body != message.body:
+                changed.append(turn)
+        if changed and not self._is_flooding(message, []):
+            for turn in changed:
                 turn.begin_again(message)
         known = await self._served.ledger.known(self._served.chat.id, [message.id])
         fresh = [id_ for id_ in addressed if id_ not in {t.persona.id for t in active}]
@@ -182,6 +193,14 @@ class Intake:
             # What was refused as one message too many may be asked again.
             chain = Chain(message.id)
             await self._served.accept(message, fresh, chain, person=message.sender, anew=was_asked)
+
+    def _addressed_by_edit(self, message: Message, active: list[ActiveTurn]) -> list[str]:
+        explicit = self.addressed(message, by_default=False)
+        # Who was asked by default, of one who was alone then, goes on being asked.
+        by_default = [
+            t.persona.id for t in active if not self.addressed(t.message, by_default=False)
+        ]
+        return explicit or by_default or self.addressed(message)
 
     def _is_answered(self, message: Message) -> bool:
         end = self._served.chat.before(None, SCANNED)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Collection, Mapping, Set
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from jupyter_ai_personas.chat import (
@@ -21,6 +21,7 @@ from jupyter_ai_personas.chat import (
     MessagePosted,
     Restore,
     decode_message,
+    encode_message,
 )
 from jupyter_ai_personas.chat.copies import content
 from jupyter_ai_personas.runtime.ledger import LedgerRow, RowState
@@ -91,9 +92,8 @@ class KeptMessages:
             row = LedgerRow(
                 turn_id=str(uuid4()),
                 chat_id=chat.id,
-                path=chat.path,
-                # Without any fields it was removed altogether, which no front end does.
-                message=chat.raw(message_id) or {"id": message_id, "deleted": True},
+                path=self._served.place,
+                message=chat.raw(message_id) or self._as_it_came(message_id),
                 persona_id=NOBODY,
                 person=person,
                 accepted_at=time.time(),
@@ -102,6 +102,16 @@ class KeptMessages:
             )
             self._served.ledger.keep(row)  # in place of the one that it had before
             self._rows[message_id] = row.turn_id
+
+    def _as_it_came(self, message_id: str) -> Mapping[str, Any]:
+        # The chat does not have it: it was removed altogether, which no front end does, or it came
+        # in the document that the chat was opened anew as, and is about to be there.
+        message = self._changed.get(message_id)
+        return encode_message(message) if message else {"id": message_id, "deleted": True}
+
+    def is_coming(self, message_id: str) -> bool:
+        """Return whether somebody is about to look at a message: an event tells of it."""
+        return message_id in self._unseen
 
     def in_turn(self, message_id: str) -> None:
         """Note that the next row which the ledger is given is a turn's, with this message."""

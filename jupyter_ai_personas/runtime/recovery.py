@@ -10,8 +10,9 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Iterator, Sequence, Set
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import uuid4
@@ -55,7 +56,7 @@ async def adopt(served: ChatRuntime) -> None:
     # Not AnyIO's: for each call it looks through all tasks of the server for the root one.
     made = await asyncio.to_thread(_made_without_id, file)
     if made is not None:
-        await served.ledger.adopt(served.chat.id, served.chat.path, since=made)
+        await served.ledger.adopt(served.chat.id, served.place, since=made)
 
 
 def _made_without_id(file: Path) -> float | None:
@@ -76,7 +77,8 @@ async def recover(served: ChatRuntime) -> None:
     """
     # Before anything is put back, which may be more than is looked through.
     end = served.chat.before(None, SCANNED)
-    rows = await served.ledger.open_turns(served.chat.id)
+    is_copy = _finder_of_copies(served)
+    rows = await served.ledger.open_turns(served.chat.id, is_copy)
     for row in rows:
         # Nothing is saved while they write: the file that is opened again lacks what they answer.
         if row.turn_id in served.turns and served.chat.get(row.message_id) is None:
@@ -85,9 +87,13 @@ async def recover(served: ChatRuntime) -> None:
     # The same chat may be open twice here: as it was opened, and as the file that was moved since.
     running = {turn_id for each in served.runtime.chats for turn_id in each.turns}
     rows = [row for row in rows if row.turn_id not in running]
-    copies = await _copies(served, {row.path for row in rows})
+    copies = {path for path in {r.path for r in rows} if await asyncio.to_thread(is_copy, path)}
     rows = [row for row in rows if row.path not in copies]
     kept = [row for row in rows if row.persona_id == NOBODY]
+    # What was typed since the chat was opened waits in the mailbox, and is handled from there.
+    left = [
+        row for row in kept if row.state == "accepted" and not served.kept.is_coming(row.message_id)
+    ]
     for row in kept:
         with _only_this(served, row):
             served.kept.put_back(row)
@@ -96,11 +102,10 @@ async def recover(served: ChatRuntime) -> None:
         if row.persona_id != NOBODY:
             with _only_this(served, row):
                 await _Recovery(served, row, is_deleted=row.message_id in deleted).run()
-    for row in kept:
-        if row.state == "accepted":
-            with _only_this(served, row):
-                await _catch_up(served, row)
-                served.kept.seen(row.message_id)
+    for row in left:
+        with _only_this(served, row):
+            await _catch_up(served, row)
+            served.kept.seen(row.message_id)
     await _sweep(served, end)
 
 
@@ -115,16 +120,20 @@ def _only_this(served: ChatRuntime, row: LedgerRow) -> Iterator[None]:
         )
 
 
-async def _copies(served: ChatRuntime, paths: Set[str]) -> set[str]:
-    """Return those of ``paths`` where there is a copy of the chat, or the original of this one.
+def _finder_of_copies(served: ChatRuntime) -> Callable[[str], bool]:
+    """Return what tells whether a path is of a copy of the chat, or of the original of this one.
 
-    A copied file has the id of the original, as a renamed one has; only then both are there.
+    A copied file has the id of the original, as a renamed one has; only then both are there. It
+    may be below another server's root. Looks at the file system, so it may block.
     """
-    chat, root = served.chat, served.settings.root_dir
-    others = paths - {chat.path} if root is not None else set()
-    return {
-        path for path in others if await asyncio.to_thread(_has_id, Path(root or "", path), chat.id)
-    }
+    root, here, chat_id = served.settings.root_dir, served.place, served.chat.id
+
+    @cache
+    def is_copy(path: str) -> bool:
+        there = Path(root or "", path).absolute()
+        return root is not None and str(there) != here and _has_id(there, chat_id)
+
+    return is_copy
 
 
 def _has_id(file: Path, chat_id: str) -> bool:

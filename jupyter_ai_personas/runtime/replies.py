@@ -31,6 +31,7 @@ class Replies:
     ) -> None:
         self.usage: dict[str, Any] = {}
         self._began = time.monotonic()
+        self._has_begun = False
         self.any = False
         self._writer = writer
         self._sender = sender
@@ -44,6 +45,12 @@ class Replies:
     def begin(self) -> None:
         """Note that the turn's work begins now, for its duration."""
         self._began = time.monotonic()
+        self._has_begun = True
+
+    @property
+    def is_retry(self) -> bool:
+        """Whether it is to replace a reply, and has not touched that yet."""
+        return self._rewrite is not None
 
     def on_event(self, event: HostEvent) -> None:
         """Write what the host says; other kinds of events are none of our business."""
@@ -122,6 +129,8 @@ class Replies:
         A reply that is complete stays as it is: then the note gets a message of its own, with the
         id ``fallback_id``.
         """
+        if not self._has_begun and self._rewrite != fallback_id:
+            self._rewrite = None  # what it was to replace stays
         spares, self._spares = self._spares, []
         growing = self.growing
         # A retry that says nothing must not leave the failure standing that it was to replace, nor

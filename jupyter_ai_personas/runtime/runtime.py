@@ -51,6 +51,10 @@ class Commands:
         """Return what to do for ``message``, or ``None`` if it is no command."""
         return None
 
+    def always(self, message: Message) -> bool:
+        """Return whether the command in ``message`` is obeyed however many there were."""
+        return False
+
     def asked(self, chat: ChatRuntime, message: Message) -> str | None:
         """Return the id of the persona whose own command ``message`` begins with, or ``None``."""
         return None

@@ -44,7 +44,7 @@ class TurnDriver:
 
     async def run(self, turn: ActiveTurn) -> None:
         """Run a turn until it has ended, whatever ends it."""
-        if turn.phase == "ended":
+        if turn.phase == "ended" or (self._served.is_stopping and self._served.lasts):
             return
         turn.phase, turn.began_at = "running", time.time()
         try:

@@ -6,7 +6,8 @@ import sys
 from typing import Any
 
 import anyio
-from support.room import Script, persona, room
+from support.room import WAIT, Script, persona, room
+from support.stages import settle
 
 from jupyter_ai_personas.hosts import InlineHost
 from jupyter_ai_personas.runtime.host_pool import SWITCH_SECONDS
@@ -45,6 +46,30 @@ async def test_who_wants_it_quicker_still_gets_that() -> None:
             assert sys.getswitchinterval() < SWITCH_SECONDS / 2
     finally:
         sys.setswitchinterval(before)
+
+
+async def test_a_host_that_nobody_wants_when_it_has_opened_is_closed() -> None:
+    script, made = Script(), []
+
+    def make_host(*arguments: Any) -> Slow:
+        made.append(Slow(*arguments))
+        return made[-1]
+
+    async with room(persona("Echo", script), make_host=make_host, actor_idle=0.0) as here:
+        here.say("@Echo a")
+        await here.until(lambda: here.stage.writing)
+        await made[0].opening.wait()
+        await here.command("/stop")
+        with anyio.fail_after(WAIT):
+            while here.served._actors:
+                await anyio.lowlevel.checkpoint()
+        made[0].go_on.set()
+        await settle()
+        assert here.runtime.hosts._entries == {}
+        here.say("@Echo b")
+        await here.until(lambda: here.stage.writing)
+        made[1].go_on.set()
+        await script.until_begun("@Echo b")
 
 
 async def test_who_is_stopped_while_the_host_opens_ends_at_once_and_leaves_it_to_others() -> None:

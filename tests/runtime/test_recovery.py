@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from pycrdt import Map
-from support.room import Room, Script, id_of, persona, room
+from support.room import FakeStage, Room, Script, id_of, persona, room
 from support.stages import DocumentStage, Stage, settle
 
 from jupyter_ai_personas.chat import Insert
@@ -368,9 +368,9 @@ async def test_an_edit_that_asks_is_kept_as_it_is_now(stage: Stage, tmp_path: Pa
 
 async def test_a_chat_that_lost_its_id_twice_is_answered_once(stage: Stage, tmp_path: Path) -> None:
     (tmp_path / stage.chat.path).write_text("{}")
-    later = time.time() + 1
+    about = {"path": str(tmp_path / stage.chat.path), "accepted_at": time.time() + 1}
     lost = [
-        row(stage, raw("@Echo hi"), turn_id=f"{n}{kind}", chat_id=f"id {n}", accepted_at=later, **f)
+        row(stage, raw("@Echo hi"), turn_id=f"{n}{kind}", chat_id=f"id {n}", **about, **f)
         for n in (1, 2)
         for kind, f in (("turn", {}), ("kept", {"persona_id": NOBODY}))
     ]
@@ -387,17 +387,82 @@ async def test_a_command_is_not_run_later(stage: Stage, tmp_path: Path) -> None:
         assert here.notices() == []
 
 
-@pytest.mark.parametrize(("content", "adopted"), [("{}", True), ('{"metadata":{"id":"x"}}', False)])
+@pytest.mark.parametrize(
+    ("content", "root", "adopted"),
+    [("{}", ".", True), ('{"metadata":{"id":"x"}}', ".", False), ("{}", "other", False)],
+)
 async def test_a_chat_that_was_never_saved_keeps_its_turns(
-    stage: Stage, tmp_path: Path, content: str, adopted: bool
+    stage: Stage, tmp_path: Path, content: str, root: str, adopted: bool
 ) -> None:
+    """... but has none of those of a chat of that name below another server's root."""
     file = tmp_path / stage.chat.path
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(content)
-    lost = row(stage, raw("@Echo hi"), chat_id="another id", accepted_at=time.time() + 1)
+    about = {"path": str(tmp_path / root / stage.chat.path), "accepted_at": time.time() + 1}
+    lost = row(stage, raw("@Echo hi"), chat_id="another id", **about)
     ledger = await left(tmp_path / "l", lost)
     async with room(Echo, stage=stage, ledger=ledger, root_dir=str(tmp_path)) as here:
         if adopted:
             assert await only_reply(here) == ("answered", "done")
         await here.quiet()
         assert len(here.replies("q")) == adopted
+
+
+async def test_a_copy_below_another_root_leaves_the_turns_to_the_original(tmp_path: Path) -> None:
+    original, copy = FakeStage(), FakeStage()
+    for stage, root in ((original, "a"), (copy, "b")):
+        stage.chat.id = "the same"  # type: ignore[misc]
+        (tmp_path / root).mkdir()
+        (tmp_path / root / stage.chat.path).write_text('{"metadata": {"id": "the same"}}')
+    lost = row(original, raw("@Echo hi"), path=str(tmp_path / "a" / original.chat.path))
+    ledger = await left(tmp_path / "l", lost)
+    async with room(Echo, stage=copy, ledger=ledger, root_dir=str(tmp_path / "b")) as there:
+        await there.quiet()
+        assert there.messages == []
+        ledger = Ledger(tmp_path / "l", log=LOG)
+        async with room(Echo, stage=original, ledger=ledger, root_dir=str(tmp_path / "a")) as here:
+            assert await only_reply(here) == ("answered", "done")
+
+
+async def test_what_had_not_begun_when_the_server_stopped_runs_at_the_next_start(
+    stage: Stage, tmp_path: Path
+) -> None:
+    script = Script()
+    ledger = Ledger(tmp_path / "l", log=LOG)
+    async with room(persona("Echo", script), stage=stage, ledger=ledger) as here:
+        begun = here.say("@Echo a")
+        script.give("@Echo a", "so far")
+        await here.streaming(begun, "so far")
+        waiting = here.say("@Echo b")
+        await here.until_turns(2)
+        here.runtime.interrupt()
+        assert here.stage.writing == {}
+    assert [r.state for r in here.replies(begun)] == ["interrupted"]
+    assert here.replies(waiting) == []
+    ledger = Ledger(tmp_path / "l", log=LOG)
+    async with room(persona("Echo", script), stage=stage, ledger=ledger) as here:
+        script.end("@Echo b", "at last")
+        assert (await here.reply(waiting)).body == "at last"
+        assert script.begun == ["@Echo a", "@Echo b"]
+
+
+async def test_what_is_typed_while_personas_load_is_handled_once(stage: Stage) -> None:
+    async with room(Echo, stage=stage, ready=False, max_messages_per_minute=3) as here:
+        asked = [here.say("@Echo hi") for _ in range(2)]
+        mistyped = here.say("@Ecko hi")
+        await here.served.ready.wait()
+        for message_id in asked:
+            await here.replied(message_id)
+        await here.until(lambda: here.answer(mistyped))
+        await here.quiet()
+        assert len(here.notices()) == 1
+        assert "Did you mean" in here.notices()[0]
+
+
+async def test_what_is_deleted_while_personas_load_asks_nobody(stage: Stage) -> None:
+    async with room(Echo, stage=stage, ready=False) as here:
+        asked = here.say("@Echo hi")
+        here.stage.delete(asked)
+        await here.served.ready.wait()
+        await here.quiet()
+        assert here.replies(asked) == []

@@ -461,6 +461,17 @@ async def test_editing_a_running_request_begins_the_reply_anew(stage: Stage) -> 
         assert here.stage.writing == {}
 
 
+async def test_an_answer_to_what_was_asked_before_the_edit_is_gone_at_once(stage: Stage) -> None:
+    script = Script()
+    async with room(persona("Echo", script), stage=stage) as here:
+        asked = here.say("@Echo old")
+        script.give("@Echo old", "old answer")
+        await here.streaming(asked, "old answer")
+        stage.edit(asked, "@Echo new")
+        await script.until_begun("@Echo new")
+        await here.until(lambda: here.replies(asked)[0].body == "")
+
+
 async def test_editing_a_silent_request_begins_it_anew(stage: Stage) -> None:
     script = Script()
     async with room(persona("Echo", script), stage=stage) as here:
@@ -687,6 +698,43 @@ async def test_retrying_twice_runs_once(stage: Stage) -> None:
         await here.quiet()
         assert script.begun == ["@Echo a"]
         assert [(r.body, r.state) for r in here.replies(asked)] == [("once", "done")]
+
+
+async def test_a_retry_that_never_begins_leaves_the_reply_alone(stage: Stage) -> None:
+    script = Script()
+    async with room(persona("Echo", script), stage=stage) as here:
+        asked = here.say("@Echo a")
+        script.give("@Echo a", "so far")
+        await here.streaming(asked, "so far")
+        await here.command("/stop")
+        [before] = await here.replied(asked)
+        here.say("@Echo b")
+        await script.until_begun("@Echo b")
+        here.say("/retry")
+        await here.until_turns(2)
+        assert "Stopped your turns" in await here.command("/stop")
+        await here.quiet()
+        [after] = here.replies(asked)
+        assert (after.body, after.state) == (before.body, before.state)
+        assert script.begun == ["@Echo a", "@Echo b"]
+
+
+async def test_retries_work_through_what_failed_from_the_end(stage: Stage) -> None:
+    script = Script()
+    async with room(persona("Echo", script), stage=stage) as here:
+        asked = [here.say(f"@Echo {n}", by=by) for n, by in enumerate(("Ada", "Bob", "Eve"))]
+        await script.until_begun("@Echo 0", "@Echo 1", "@Echo 2")
+        await here.command("/stop all")
+        script.begun.clear()
+        for count in (1, 2, 3):
+            here.say("/retry")
+            await here.until_turns(count)
+        assert "already" in await here.command("/retry")
+        for n in (2, 1, 0):
+            await script.until_begun(f"@Echo {n}")
+            script.end(f"@Echo {n}", "at last")
+        await here.quiet()
+        assert [here.replies(id_)[0].state for id_ in asked] == ["done"] * 3
 
 
 async def test_a_stopped_reply_is_retried_with_the_text_as_it_is_now(stage: Stage) -> None:

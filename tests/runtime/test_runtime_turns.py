@@ -12,7 +12,10 @@ from support.room import WAIT, FakeStage, Room, Script, id_of, persona, room
 from support.stages import DocumentStage, Stage, settle
 
 from jupyter_ai_personas.chat import Message
+from jupyter_ai_personas.errors import ChatNotOpenError
 from jupyter_ai_personas.hosts import ThreadHost
+from jupyter_ai_personas.runtime import chat_runtime
+from jupyter_ai_personas.runtime.turn import Outcome
 from jupyter_ai_personas.testing import FakeModel, FakeModels
 
 
@@ -92,6 +95,21 @@ async def test_the_default_persona_is_for_who_is_alone(stage: Stage) -> None:
         await here.quiet()
         assert here.replies(second) == here.replies(third) == []
         assert await here.reply(here.say("@Echo hello", by="Bob"))
+
+
+async def test_who_corrects_a_message_to_the_default_persona_goes_on_asking_it(
+    stage: Stage,
+) -> None:
+    script = Script()
+    async with room(persona("Echo", script), stage=stage, default_persona="Echo") as here:
+        asked = here.say("helo")
+        await script.until_begun("helo")
+        here.stage.join("bob", "Bob")
+        await settle()
+        here.stage.edit(asked, "hello")
+        await script.until_begun("hello")
+        script.end("hello", "hi")
+        assert (await here.reply(asked)).body == "hi"
 
 
 async def test_a_default_persona_that_is_not_installed_answers_nobody() -> None:
@@ -412,13 +430,10 @@ async def test_when_the_server_stops_turns_are_marked_interrupted(
         asked = here.say("@Echo a")
         script.give("@Echo a", "so far")
         await here.streaming(asked, "so far")
-        queued = here.say("@Echo b")
-        await settle()
         here.runtime.interrupt()
     [reply] = here.replies(asked)
     assert reply.state == "interrupted"
     assert reply.body.startswith("so far\n\n")
-    assert [r.state for r in here.replies(queued)] == ["interrupted"]
     assert here.stage.writing == {}
 
 
@@ -461,6 +476,46 @@ async def test_a_chat_that_is_opened_again_shows_what_its_personas_do() -> None:
         await again.memory.until(lambda: not again.writing)
 
 
+async def a_chat_that_comes_back_while_its_mailbox_waits(here: Room, script: Script) -> FakeStage:
+    """The chat is opened anew, and nobody has looked at that: a message before it is handled."""
+    here.say("@Echo a")
+    await script.until_begun("@Echo a")
+    handle, again = here.served.intake.handle, FakeStage()
+    again.chat.id = here.stage.chat.id  # type: ignore[misc]
+    never = anyio.Event()
+
+    async def wait(event: Any) -> bool:
+        await never.wait()
+        return await handle(event)
+
+    here.served.intake.handle = wait  # type: ignore[method-assign]
+    here.say("nobody looks at this")
+    await settle()
+    here.runtime.close_chat(here.served)
+    assert here.runtime.open_chat(again.chat) is here.served
+    return again
+
+
+async def test_what_comes_in_a_chat_that_is_just_opened_again_is_kept_as_it_is() -> None:
+    script = Script()
+    async with room(persona("Echo", script)) as here:
+        again = await a_chat_that_comes_back_while_its_mailbox_waits(here, script)
+        said = again.post("hello everybody", sender="ada")
+        await settle()
+        rows = await here.served.ledger.open_turns(again.chat.id)
+        [kept] = [row for row in rows if row.message_id == said]
+        assert kept.message["body"] == "hello everybody"
+        assert not kept.message.get("deleted")
+
+
+async def test_a_chat_that_is_closed_as_soon_as_it_is_opened_again_is_closed() -> None:
+    script = Script()
+    async with room(persona("Echo", script)) as here:
+        again = await a_chat_that_comes_back_while_its_mailbox_waits(here, script)
+        here.runtime.close_chat(here.served)
+        assert again.memory._listener is None
+
+
 async def test_a_closed_chat_without_turns_is_left() -> None:
     async with room(Echo) as here:
         here.runtime.close_chat(here.served)
@@ -482,6 +537,93 @@ async def test_two_chats_of_one_server_do_not_meet() -> None:
         assert len(here.messages) == len(other.messages) == 2
 
 
+async def test_nobody_stops_a_single_question_by_the_path_of_a_chat() -> None:
+    script = Script()
+    async with room(persona("Echo", script)) as here, anyio.create_task_group() as group:
+
+        async def ask() -> None:
+            assert (await here.runtime.one_shot("Echo", "hi")).text == "there"
+
+        group.start_soon(ask)
+        await script.until_begun("hi")
+        for path in ("/", ""):
+            with pytest.raises(ChatNotOpenError):
+                await here.runtime.cancel(path, None, by="eve")
+        script.end("hi", "there")
+
+
+async def test_a_stop_reaches_all_turns_at_a_path() -> None:
+    script = Script()
+    async with room(persona("Echo", script)) as here:
+        old = here.say("@Echo old")
+        await script.until_begun("@Echo old")
+        here.runtime.close_chat(here.served)  # its file was deleted, and made anew
+        stage = FakeStage()
+        served = here.runtime.open_chat(stage.chat)
+        await served.ready.wait()
+        new = stage.post("@Echo new", sender="ada")
+        await script.until_begun("@Echo new")
+        await here.runtime.cancel("room.chat", None, by="ada")
+        assert served.turns == here.served.turns == {}
+        assert [m.state for m in stage.seen if m.reply_to == new] == ["stopped"]
+        assert old not in {m.reply_to for m in stage.seen}
+
+
+async def test_whoever_asks_a_persona_can_wait_for_has_a_bound(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(chat_runtime, "MOST_TURNS", 10)
+    script = Script()
+    async with room(persona("Echo", script), max_concurrent_turns=1) as here:
+        asked = [here.stage.post("@Echo hi", sender=f"forged {n}") for n in range(12)]
+        await script.until_begun("@Echo hi")
+        for message_id in asked[10:]:
+            reply = await here.reply(message_id)
+            assert reply.state == "rejected"
+            assert "too much to answer" in reply.body
+        assert len(here.served.turns) == 10
+
+
+async def test_an_end_that_is_settled_is_no_interruption(stage: Stage) -> None:
+    script = Script()
+    async with room(persona("Echo", script), stage=stage) as here:
+        asked = here.say("@Echo a")
+        script.give("@Echo a", "all of it")
+        await here.streaming(asked, "all of it")
+        [turn] = here.served.turns.values()
+        turn.settle(Outcome("done"))  # its end has come
+        here.runtime.interrupt()  # and the server stops in the same turn of the loop
+        await settle()
+        assert [(r.state, r.body) for r in here.replies(asked)] == [("done", "all of it")]
+
+
+async def test_a_persona_that_is_busy_in_a_chat_that_is_open_twice_is_not_shut_down() -> None:
+    shut_down: list[str] = []
+
+    async def shutdown(self: Any) -> None:
+        shut_down.append(self.name)
+
+    script, twin = Script(), FakeStage()
+    Bot = persona("Echo", script, shutdown=shutdown)
+    async with room(Bot) as here:
+        twin.chat.id, twin.chat.path = here.stage.chat.id, "moved.chat"  # type: ignore[misc]
+        other = here.runtime.open_chat(twin.chat)
+        await other.ready.wait()
+        here.say("@Echo a")
+        twin.post("@Echo b", sender="ada")
+        await script.until_begun("@Echo a", "@Echo b")
+        script.end("@Echo a", "x")
+        await here.quiet()
+        here.runtime.close_chat(here.served)
+        await here.served.closed.wait()
+        assert shut_down == []
+        script.end("@Echo b", "x")
+        await twin.memory.until(lambda: [m for m in twin.seen if m.state == "done"])
+        here.runtime.close_chat(other)
+        await other.closed.wait()
+    assert shut_down == ["Echo"]
+
+
 async def test_a_single_question_is_answered_without_a_chat() -> None:
     async with room(Echo, persona("Bad", lambda self, message: 1 / 0)) as here:
         answer = await here.runtime.one_shot("echo", "hi")
@@ -493,6 +635,21 @@ async def test_a_single_question_is_answered_without_a_chat() -> None:
         await settle()
         assert here.messages == []
         assert here.runtime.chats == {here.served}
+
+
+async def test_edits_retries_and_commands_are_bounded_and_stopping_is_not() -> None:
+    script = Script()
+    async with room(persona("Echo", script), max_messages_per_minute=3) as here:
+        asked = here.say("@Echo 0")
+        await script.until_begun("@Echo 0")
+        for number in range(1, 6):
+            here.stage.edit(asked, f"@Echo {number}")
+            await settle()
+        await here.until(lambda: "More than 3 messages" in "".join(here.notices()))
+        assert script.begun == ["@Echo 0", "@Echo 1", "@Echo 2"]
+        refused = [here.say(command) for command in ("/help", "/retry", "/status")]
+        assert "Stopped your turns" in await here.command("/stop")
+        assert [here.answer(message_id) for message_id in refused] == [None] * 3
 
 
 async def test_whoever_floods_is_told_once() -> None:

@@ -185,6 +185,12 @@ class Room:
         assert answer is not None
         return answer
 
+    async def until_turns(self, count: int) -> None:
+        """Wait until so many turns run or wait, which need not show in the chat."""
+        with anyio.fail_after(WAIT):
+            while len(self.served.turns) != count:
+                await anyio.lowlevel.checkpoint()
+
     async def quiet(self) -> None:
         """Wait until no turn runs or waits, and everything that was posted has been read."""
         with anyio.fail_after(WAIT):

@@ -164,13 +164,18 @@ class Ledger:
             self._checkpoints.pop(row.turn_id, None)
         return await self._ask(partial(Store.reopen, row=row))
 
-    async def open_turns(self, chat_id: str) -> list[LedgerRow]:
+    async def open_turns(
+        self, chat_id: str, is_copy: Callable[[str], bool] = lambda path: False
+    ) -> list[LedgerRow]:
         """Return the chat's turns that are ours, in the order of acceptance, to recover them.
 
         Those of dead owners become ours in the same transaction, so that of two servers one gets
-        them. Turns that run in this process are among them: the caller knows those.
+        them; but not those accepted at a path of which ``is_copy``, asked in the ledger's thread,
+        says that the chat there is another with the same id. Turns that run in this process are
+        among them: the caller knows those.
         """
-        return await self._ask(partial(Store.open_turns, chat_id=chat_id), settle=True)
+        step = partial(Store.open_turns, chat_id=chat_id, is_copy=is_copy)
+        return await self._ask(step, settle=True)
 
     async def adopt(self, chat_id: str, path: str, *, since: float) -> None:
         """Give a chat the turns that dead owners accepted at its path: its id was never saved.

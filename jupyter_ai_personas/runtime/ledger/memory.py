@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from jupyter_ai_personas.runtime.ledger.rows import FinalState, Key, LedgerRow, ReplySoFar
@@ -65,8 +65,10 @@ class MemoryLedger:
         self._tombstones.pop(row.key, None)
         return self._insert(row)
 
-    async def open_turns(self, chat_id: str) -> list[LedgerRow]:
-        """See :meth:`Ledger.open_turns`."""
+    async def open_turns(
+        self, chat_id: str, is_copy: Callable[[str], bool] = lambda path: False
+    ) -> list[LedgerRow]:
+        """See :meth:`Ledger.open_turns`: here nobody has died."""
         self._check()
         return [row for row in self._turns.values() if row.chat_id == chat_id]
 

@@ -44,6 +44,7 @@ class ReplySoFar:
 class LedgerRow:
     """A turn that was accepted.
 
+    ``path`` is where the chat was then; whole, where chats are files.
     ``message`` is the asking message as plain JSON, whole, so that it can be put back; it has an
     ``id``. ``person`` is its sender. ``accepted_at`` is in seconds since the epoch and tells age,
     never identity. ``root`` is the id of the message that began the chain of personas asking

@@ -229,16 +229,18 @@ class Store:
         except ValueError:
             return False
 
-    def open_turns(self, chat_id: str) -> list[LedgerRow]:
+    def open_turns(self, chat_id: str, is_copy: Callable[[str], bool]) -> list[LedgerRow]:
         """Claim the turns of dead owners; return those and ours, in the order of acceptance."""
         chat = as_bytes(chat_id)
-        owners = self.db.execute("SELECT DISTINCT owner FROM turns WHERE chat_id = ?", (chat,))
-        for (owner,) in owners.fetchall():
-            if not self._is_anothers(owner):
-                self.db.execute(
-                    "UPDATE turns SET owner = ? WHERE chat_id = ? AND owner = ?",
-                    (self._me, chat, owner),
-                )
+        others = self.db.execute(
+            f"SELECT {COLUMNS} FROM turns WHERE chat_id = ? AND owner != ?", (chat, self._me)
+        ).fetchall()
+        dead = {owner for owner in {each[-1] for each in others} if not self._is_anothers(owner)}
+        for *columns, owner in others:
+            row = self._decode((*columns, owner, None)) if owner in dead else None
+            if row is not None and not is_copy(row.path):
+                turn = columns[0]
+                self.db.execute("UPDATE turns SET owner = ? WHERE turn_id = ?", (self._me, turn))
         found = self.db.execute(
             f"SELECT {COLUMNS}, replies FROM turns LEFT JOIN replies USING (turn_id)"
             " WHERE chat_id = ? AND owner = ? ORDER BY seq",
