@@ -12,6 +12,7 @@ import pytest_asyncio
 from server.hostile import install
 from support.server import JupyterServer
 from support.yclient import METADATA_KEY, ChatClient
+from websockets.asyncio.client import connect
 
 pytestmark = pytest.mark.server
 
@@ -20,7 +21,11 @@ pytestmark = pytest.mark.server
 async def server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[JupyterServer]:
     directory = tmp_path_factory.mktemp("rolled-back")
     # A room goes soon after its last client, so that it is read from its file again.
-    config = {"AiExtension.default_persona": "", "YDocExtension.document_cleanup_delay": 0.2}
+    config = {
+        "AiExtension.default_persona": "",
+        "YDocExtension.document_cleanup_delay": 0.2,
+        "ChatManager.freeable_chat_scan_interval": 0.2,
+    }
     packages = [install(directory / "packages")]
     async with JupyterServer(directory / "server", config=config, pythonpath=packages) as server:
         yield server
@@ -141,3 +146,17 @@ async def test_who_comes_back_while_a_reply_grows_finds_what_was_asked(
         bob.post("/stop all")
         await bob.wait_for_reply(slow, "Slow", "stopped")
         await answered_once(bob, kept, slow)
+
+
+async def test_personas_stay_while_the_file_of_a_chat_is_missing(server: JupyterServer) -> None:
+    async with ChatClient(server, f"{uuid4()}.chat", "Ada") as ada:
+        await ask(ada)
+        file, away = server.root_dir / ada.path, server.root_dir / str(uuid4())
+        url = f"ws://127.0.0.1:{server.port}/api/events/subscribe?token={server.token}"
+        async with connect(url) as events:
+            file.rename(away)
+            # The chat manager looks for the files of its chats from time to time.
+            while json.loads(await events.recv()).get("action") != "deleted":
+                pass
+        away.rename(file)
+        await answered_once(ada)
