@@ -6,6 +6,7 @@ Everything outside sees the :class:`Chat` seam, frozen :class:`Message` values a
 from jupyter_ai_personas.chat.memory import MemoryChat as MemoryChat
 from jupyter_ai_personas.chat.messages import METADATA_KEY as METADATA_KEY
 from jupyter_ai_personas.chat.messages import PERSONA_PREFIX as PERSONA_PREFIX
+from jupyter_ai_personas.chat.messages import RECENT as RECENT
 from jupyter_ai_personas.chat.messages import SYSTEM_ID as SYSTEM_ID
 from jupyter_ai_personas.chat.messages import Attachment as Attachment
 from jupyter_ai_personas.chat.messages import Message as Message
@@ -29,6 +30,7 @@ from jupyter_ai_personas.chat.writer import ReplyWriter as ReplyWriter
 __all__ = [
     "METADATA_KEY",
     "PERSONA_PREFIX",
+    "RECENT",
     "SYSTEM_ID",
     "Attachment",
     "Chat",

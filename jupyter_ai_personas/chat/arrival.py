@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-__all__ = ["Arrival", "arrival"]
+from jupyter_ai_personas.chat.messages import RECENT
 
-LOOKED_AT = 256
-"""How many messages from the end may claim to be of a later time than the server's."""
+__all__ = ["Arrival", "arrival"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +41,7 @@ def arrival(
     wanted = set(stamps)
     places: list[int] = []
     behind = -1
-    first = len(order) - LOOKED_AT
+    first = len(order) - RECENT
     for place in range(len(order) - 1, -1, -1):
         if not wanted and (behind >= 0 or place < first):
             break

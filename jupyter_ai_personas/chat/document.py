@@ -35,6 +35,7 @@ from jupyter_ai_personas.chat.company import plain as _plain
 from jupyter_ai_personas.chat.copies import content, finality, same
 from jupyter_ai_personas.chat.messages import (
     METADATA_KEY,
+    RECENT,
     Message,
     decode_message,
 )
@@ -55,9 +56,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 __all__ = ["DocumentChat"]
-
-KEPT = 256
-"""How many messages from the end the mirror holds decoded; twice as many before it is pruned."""
 
 
 class DocumentChat(Surroundings):
@@ -186,8 +184,8 @@ class DocumentChat(Surroundings):
         raws = self._read_all()
         self._order = [_id_of(raw) for raw in raws]
         self._known.update(self._order)
-        self._recent = {m.id: m for raw in raws[-KEPT:] if (m := decode_message(raw)) is not None}
-        self._raws = {id_: dict(raw) for raw in raws[-KEPT:] if (id_ := _id_of(raw))}
+        self._recent = {m.id: m for raw in raws[-RECENT:] if (m := decode_message(raw)) is not None}
+        self._raws = {id_: dict(raw) for raw in raws[-RECENT:] if (id_ := _id_of(raw))}
         self._maps.clear()
 
     def _read_all(self) -> list[Any]:
@@ -288,9 +286,10 @@ class DocumentChat(Surroundings):
         return places
 
     def _prune(self) -> None:
+        # Twice as many are held before that, so that it costs little each time.
         for kept in (self._recent, self._raws):
-            if len(kept) > 2 * KEPT:
-                for id_ in list(kept)[:-KEPT]:
+            if len(kept) > 2 * RECENT:
+                for id_ in list(kept)[:-RECENT]:
                     del kept[id_]
 
     def _on_inserted(self, message: Message, raw: Any, out: list[ChatEvent]) -> None:
@@ -395,7 +394,7 @@ class DocumentChat(Surroundings):
             if id_ in self._raws:
                 self._remember(id_, raw)
             # One from before the mirror stays out of it, unless it was unreadable until now.
-            if before is not None or index >= len(self._order) - KEPT:
+            if before is not None or index >= len(self._order) - RECENT:
                 self._recent[id_] = message
             self._compare(before, message, out)
 
@@ -555,7 +554,7 @@ class DocumentChat(Surroundings):
         """Return where a message belongs by its time, near the end of the chat."""
         message = decode_message(raw)
         index = len(self._order)
-        while message is not None and index > max(0, len(self._order) - KEPT):
+        while message is not None and index > max(0, len(self._order) - RECENT):
             before = self._recent.get(self._order[index - 1])
             if before is None or before.time <= message.time:
                 break

@@ -10,6 +10,7 @@ __all__ = [
     "FINAL_STATES",
     "METADATA_KEY",
     "PERSONA_PREFIX",
+    "RECENT",
     "SYSTEM_ID",
     "Attachment",
     "Message",
@@ -27,6 +28,12 @@ SYSTEM_ID = "jupyter-ai-personas::system"
 
 METADATA_KEY = "jupyter_ai_personas"
 """The key of our part in a message's metadata and in the chat's."""
+
+RECENT = 256
+"""How many messages from the end are at hand: held decoded, and looked through for what is left.
+
+What is further back costs more to look at, the more messages there are.
+"""
 
 ReplyState = Literal["streaming", "done", "stopped", "failed", "interrupted", "rejected"]
 FINAL_STATES = frozenset(get_args(ReplyState)) - {"streaming"}

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from jupyter_ai_personas.chat import (
+    RECENT,
     SYSTEM_ID,
     ChatEvent,
     Message,
@@ -28,7 +29,7 @@ from jupyter_ai_personas.routing import (
 from jupyter_ai_personas.runtime.flood import FloodGate
 from jupyter_ai_personas.runtime.kept import NOBODY
 from jupyter_ai_personas.runtime.ledger import ReplySoFar
-from jupyter_ai_personas.runtime.recovery import INTERRUPTED, SCANNED
+from jupyter_ai_personas.runtime.recovery import INTERRUPTED
 
 if TYPE_CHECKING:
     from jupyter_ai_personas.runtime.chat_runtime import ChatRuntime
@@ -203,7 +204,7 @@ class Intake:
         return explicit or by_default or self.addressed(message)
 
     def _is_answered(self, message: Message) -> bool:
-        end = self._served.chat.before(None, SCANNED)
+        end = self._served.chat.before(None, RECENT)
         return any(reply.reply_to == message.id and reply.by_persona for reply in end)
 
     def _without_stale_mentions(self, message: Message, active: list[ActiveTurn]) -> Message:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from jupyter_ai_personas.chat import (
+    RECENT,
     ChatEvent,
     Message,
     MessageDeleted,
@@ -36,10 +37,6 @@ NOBODY = ""
 
 MAX_CHARS = 1_000_000
 """A longer message is not kept, beyond the turns that it asks for."""
-
-
-LOOKED_AT = 256
-"""How many messages from the end may have come before the chat was observed."""
 
 
 class KeptMessages:
@@ -122,7 +119,7 @@ class KeptMessages:
 
         Somebody who came back before the chat was observed has brought it.
         """
-        for message in self._served.chat.before(None, LOOKED_AT):
+        for message in self._served.chat.before(None, RECENT):
             if message.id not in saved and message.id not in self._changed:
                 self.note(MessagePosted(message), unseen=False)
         self._put()

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from jupyter_ai_personas.chat import (
+    RECENT,
     SYSTEM_ID,
     Insert,
     Message,
@@ -40,9 +41,6 @@ __all__ = ["INTERRUPTED", "adopt", "recover"]
 
 MAX_UNSAVED = 100_000
 """Bytes that a file may have that was never saved as a chat: it holds what somebody began with."""
-
-SCANNED = 256
-"""How many messages from the end are looked through for what was left over."""
 
 INTERRUPTED = "*The server stopped before this was finished. `/retry` runs it again.*"
 NOT_BEGUN = "*The server stopped before this could be answered. `/retry` asks again.*"
@@ -76,7 +74,7 @@ async def recover(served: ChatRuntime) -> None:
     Turns that run in this process are left alone.
     """
     # Before anything is put back, which may be more than is looked through.
-    end = served.chat.before(None, SCANNED)
+    end = served.chat.before(None, RECENT)
     is_copy = _finder_of_copies(served)
     rows = await served.ledger.open_turns(served.chat.id, is_copy)
     for row in rows:
@@ -297,7 +295,7 @@ async def _sweep(served: ChatRuntime, end: list[Message]) -> None:
     ``end`` is how the chat ended before anything was put back.
     """
     chat, runtime = served.chat, served.runtime
-    ids = dict.fromkeys(m.id for m in [*end, *chat.before(None, SCANNED)])
+    ids = dict.fromkeys(m.id for m in [*end, *chat.before(None, RECENT)])
     tail = [message for id_ in ids if (message := chat.get(id_)) is not None]
     for message in tail:
         served.intake.settle_stray(message.id)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jupyter_ai_personas.chat.arrival import LOOKED_AT, arrival
+from jupyter_ai_personas.chat.arrival import arrival
+from jupyter_ai_personas.chat.messages import RECENT
 
 NOW = 100.0
 
@@ -63,7 +64,7 @@ def test_a_chat_that_is_of_the_future_is_not_read_to_its_beginning() -> None:
     order = ["new", *(str(number) for number in range(10_000))]
     found = arrival(order, {"new": None}, NOW, time_at)
     assert (found.places, found.moving) == ([0], [])
-    assert len(asked) == LOOKED_AT
+    assert len(asked) == RECENT
 
 
 @given(

@@ -27,8 +27,8 @@ from jupyter_ai_personas.chat import (
     User,
     decode_message,
 )
-from jupyter_ai_personas.chat.document import KEPT, DocumentChat
-from jupyter_ai_personas.chat.messages import decode_attachment, decode_user
+from jupyter_ai_personas.chat.document import DocumentChat
+from jupyter_ai_personas.chat.messages import RECENT, decode_attachment, decode_user
 
 ECHO = PERSONA_PREFIX + "acme::Echo"
 STREAMING = {"reply_to": "q", "turn": "t", "state": "streaming"}
@@ -169,7 +169,7 @@ async def test_a_message_is_given_as_it_is_now(stage: DocumentStage) -> None:
 async def test_stamping_hits_who_was_posted_however_many_are_put_back_before_it() -> None:
     stage = DocumentStage()
     with stage.other.writing():
-        for number in range(2 * KEPT):
+        for number in range(2 * RECENT):
             stage.other.post(f"old {number}", raw_time=False, time=float(number))
     old = in_document(stage)
     stage.subscribe()
@@ -207,7 +207,7 @@ async def test_a_change_of_a_replys_state_is_told(stage: DocumentStage) -> None:
 async def test_more_messages_than_are_kept_decoded_survive_their_restamping() -> None:
     stage = DocumentStage()
     with stage.other.writing():
-        for number in range(KEPT + 44):
+        for number in range(RECENT + 44):
             stage.other.post(f"old {number}", raw_time=False, time=float(number))
     stage.subscribe()
     with stage.other.writing():
@@ -215,7 +215,7 @@ async def test_more_messages_than_are_kept_decoded_survive_their_restamping() ->
     await settle()
     there = [raw["id"] for raw in stage.other.read()]
     assert set(new) <= set(there)
-    assert len(there) == len(set(there)) == KEPT + 47
+    assert len(there) == len(set(there)) == RECENT + 47
 
 
 async def test_what_somebody_removes_is_removed(stage: DocumentStage) -> None:
@@ -607,7 +607,7 @@ async def test_messages_older_than_the_mirror_are_read_and_changed() -> None:
     stage = DocumentStage()
     stage.ychat.ymessages.extend(
         Map({"id": str(n), "sender": "ada", "body": f"b{n}", "time": 1.0, "raw_time": False})
-        for n in range(3 * KEPT)
+        for n in range(3 * RECENT)
     )
     stage.subscribe()
     message = stage.chat.get("3")
@@ -621,11 +621,11 @@ async def test_messages_older_than_the_mirror_are_read_and_changed() -> None:
 
 
 async def test_only_the_end_of_a_long_chat_is_kept_decoded(stage: DocumentStage) -> None:
-    for n in range(3 * KEPT):
+    for n in range(3 * RECENT):
         stage.chat.apply([Insert(str(n), ECHO, "x", DONE)])
     chat = stage.chat
     assert isinstance(chat, DocumentChat)
-    assert len(chat._recent) <= 2 * KEPT
+    assert len(chat._recent) <= 2 * RECENT
     assert len(chat._maps) == 0
 
 
@@ -668,7 +668,7 @@ async def test_a_growing_reply_costs_the_same_in_a_long_chat() -> None:
 
         return calls_of(grow)
 
-    assert cost(5_000) == cost(2 * KEPT)
+    assert cost(5_000) == cost(2 * RECENT)
 
 
 async def test_an_error_of_a_listener_does_not_reach_who_writes(

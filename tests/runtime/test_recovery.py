@@ -14,12 +14,12 @@ from pycrdt import Map
 from support.room import FakeStage, Room, Script, id_of, persona, room
 from support.stages import DocumentStage, Stage, settle
 
-from jupyter_ai_personas.chat import Insert
+from jupyter_ai_personas.chat import RECENT, Insert
 from jupyter_ai_personas.chat.room import Write
 from jupyter_ai_personas.runtime import Ledger
 from jupyter_ai_personas.runtime.kept import NOBODY
 from jupyter_ai_personas.runtime.ledger import LedgerRow, ReplySoFar
-from jupyter_ai_personas.runtime.recovery import INTERRUPTED, SCANNED
+from jupyter_ai_personas.runtime.recovery import INTERRUPTED
 
 LOG = logging.getLogger("tests.recovery")
 
@@ -279,7 +279,7 @@ async def test_what_nobody_accepted_is_found_however_much_is_put_back_after_it(
             persona_id=NOBODY,
             state="running",
         )
-        for number in range(SCANNED + 10)
+        for number in range(RECENT + 10)
     ]
     async with room(Echo, stage=stage, ledger=await left(tmp_path / "l", *lost)) as here:
         assert (await here.reply(question)).body == "answered"

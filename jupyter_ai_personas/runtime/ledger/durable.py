@@ -114,7 +114,11 @@ class Ledger:
         return self._place is not None and self._place.durable
 
     async def open(self) -> None:
-        """Open the file and start the writer. Once only; end it with :meth:`aclose`."""
+        """Open the file and start the writer; end it with :meth:`aclose`.
+
+        Raises:
+            RuntimeError: it was opened before.
+        """
         if self._thread is not None:
             raise RuntimeError("The ledger was opened before")
         # Not a daemon: what was recorded gets written also when the interpreter is ending.
