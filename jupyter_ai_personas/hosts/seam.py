@@ -38,6 +38,9 @@ MOST_TEXT = 1000
 MOST_READ = 50_000
 """Characters of it that are looked at."""
 
+SHOWN_FRAMES = 2
+"""Of the traceback of a failure that is understood, for each error in its chain."""
+
 CUT = "…"
 
 
@@ -75,10 +78,14 @@ class HostServices:
     log: logging.Logger
 
 
-def traceback_of(error: BaseException) -> str:
-    """Return the traceback of a foreign error for the log, without secrets: it may quote them."""
+def traceback_of(error: BaseException, *, innermost: int | None = None) -> str:
+    """Return the traceback of a foreign error for the log, without secrets: it may quote them.
+
+    Of each error in its chain the ``innermost`` frames are shown, or all.
+    """
+    limit = None if innermost is None else -innermost
     try:
-        return redact("".join(traceback.format_exception(error))).rstrip()
+        return redact("".join(traceback.format_exception(error, limit=limit))).rstrip()
     except BaseException:
         # An exception's own attributes may be code that raises.
         return f"{type(error).__name__}, which has no traceback that can be shown"
@@ -102,12 +109,16 @@ def describe_failure(error: BaseException, spec: TurnSpec) -> Failure:
 
 
 def log_text(error: BaseException, failure: Failure) -> str:
-    """Return what the log says of a failure: one of ours without a cause has it all in its text."""
+    """Return what the log says of a failure: one of ours without a cause has it all in its text.
+
+    Of one that is understood, as a model that cannot be reached, the way there is long and known.
+    """
     try:
         told = failure.expected and error.__cause__ is None and CUT not in failure.text
     except BaseException:
         told = False
-    return failure.text if told else f"\n{traceback_of(error)}"
+    frames = SHOWN_FRAMES if failure.expected else None
+    return failure.text if told else f"\n{traceback_of(error, innermost=frames)}"
 
 
 def in_words(text: str) -> str:

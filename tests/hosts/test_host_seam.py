@@ -14,7 +14,7 @@ from support.bench import WAIT, Act, Bench, bench_with
 
 from jupyter_ai_personas import BasePersona
 from jupyter_ai_personas.chat import Message
-from jupyter_ai_personas.errors import NoModelError
+from jupyter_ai_personas.errors import ModelFailedError, NoModelError
 from jupyter_ai_personas.hosts import InlineHost, ThreadHost
 
 
@@ -275,6 +275,25 @@ async def test_errors_of_ours_are_told_in_full(
     # Where nothing of others' is behind it, a traceback would only tell of our own lines.
     assert failure.text in caplog.text
     assert ("Traceback" in caplog.text) == ("from a vendor" in caplog.text) == (cause is not None)
+
+
+async def test_a_failure_that_is_understood_does_not_fill_the_log(
+    bench: Bench, caplog: pytest.LogCaptureFixture
+) -> None:
+    def down(depth: int) -> None:
+        if depth:
+            down(depth - 1)
+        raise ConnectionError("refused")
+
+    async def act(persona: BasePersona, message: Message) -> None:
+        try:
+            down(10)
+        except ConnectionError as error:
+            raise ModelFailedError("a:b", "it cannot be reached") from error
+
+    await bench.until(bench.start(act))
+    assert caplog.text.count("in down") == 2
+    assert "ConnectionError: refused" in caplog.text
 
 
 async def test_a_class_that_cannot_be_resolved_fails_the_turn(bench: Bench) -> None:
