@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import logging
 import os
 from pathlib import Path
@@ -17,6 +18,7 @@ from .models import Models, Part
 from .servers import NotServedError, Server, ask_server, running_servers
 
 if TYPE_CHECKING:
+    from ..chat import User
     from ..personas import PersonaRegistry
 
 __all__ = ["Personas"]
@@ -81,7 +83,7 @@ class Personas:
         )
         async with anyio.create_task_group() as group:
             await group.start(runtime.run)
-            await runtime.one_shot(persona.id, message, chat=chat)
+            await runtime.one_shot(persona.id, message, sender=_who_asks(), chat=chat)
             group.cancel_scope.cancel()
         if chat.failure:
             raise TurnError(chat.failure)
@@ -94,3 +96,13 @@ class Personas:
             registry.load()
             self._registry = registry
         return self._registry
+
+
+def _who_asks() -> User:
+    from ..chat import User
+
+    try:
+        name = getpass.getuser()
+    except (ImportError, KeyError, OSError):
+        name = "person"  # In a container, there may be a number only.
+    return User(name, name)

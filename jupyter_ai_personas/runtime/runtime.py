@@ -17,7 +17,7 @@ import anyio.to_thread
 from anyio import TASK_STATUS_IGNORED
 from anyio.abc import TaskGroup, TaskStatus
 
-from jupyter_ai_personas.chat import Chat, MemoryChat, Message, Pacer
+from jupyter_ai_personas.chat import Chat, MemoryChat, Message, Pacer, User
 from jupyter_ai_personas.errors import (
     ChatNotOpenError,
     ModelError,
@@ -245,12 +245,13 @@ class Runtime:
         persona_name: str,
         body: str,
         *,
-        sender: str = "person",
+        sender: User,
         chat: MemoryChat | None = None,
     ) -> Answer:
         """Let a persona answer one message in a chat of its own that leaves nothing.
 
-        The answer grows in ``chat``, if one is given. Cancelling this ends the turn.
+        It alone answers: personas that it mentions are not addressed. The answer grows in
+        ``chat``, if one is given. Cancelling this ends the turn.
 
         Raises:
             UnknownPersonaError: there is no such persona.
@@ -258,14 +259,15 @@ class Runtime:
         await self.loaded.wait()
         persona = self.personas.find(persona_name)
         chat = chat or MemoryChat("")
-        message = Message(id=str(uuid4()), sender=sender, body=body, time=time.time())
+        chat.users[sender.username] = sender
+        message = Message(id=str(uuid4()), sender=sender.username, body=body, time=time.time())
         ledger = MemoryLedger()
         await ledger.open()
         served = self.open_chat(chat, ledger)
         try:
             await served.ready.wait()
             for turn in await served.accept(
-                message, [persona.id], Chain(message.id), person=sender
+                message, [persona.id], Chain(message.id), person=sender.username
             ):
                 await turn.ended.wait()
         finally:

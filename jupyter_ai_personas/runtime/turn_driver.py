@@ -55,7 +55,8 @@ class TurnDriver:
             outcome = turn.outcome or Outcome("interrupted", INTERRUPTED)
             self._served.cancel_in_host(turn)
             self._served.end(turn, outcome)
-        if outcome.state == "done":
+        # Who asks one persona, once, is answered by that one: what it says to others goes nowhere.
+        if outcome.state == "done" and self._served.lasts:
             written = turn.replies.written
             await self.pass_on(turn.persona.id, written, turn.chain, person=turn.person)
         self._served.end_if_left()

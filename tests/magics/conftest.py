@@ -116,6 +116,8 @@ class Echo(BasePersona):
             raise ValueError("Echo cannot")
         if "wait" in message.body:
             await self.wait()
+        if "who am I" in message.body:
+            return self.send_message(self.turn.speaker)
         await self.stream_message(self.words(message.body))
         self.send_message("That was it.")
 

@@ -39,6 +39,17 @@ def test_a_persona_uses_the_models_of_the_magics(shell: Shell, loopback: OpenAIS
     assert loopback.requests[-1].json["model"] == "small"
 
 
+def test_who_runs_the_kernel_is_who_asks(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("getpass.getuser", lambda: "ada")
+    assert shell.run("%%ai @Echo\nwho am I?") == f"{HERE}ada\n"
+
+    def nameless() -> str:
+        raise KeyError("getpwuid(): uid not found: 1000")
+
+    monkeypatch.setattr("getpass.getuser", nameless)
+    assert shell.run("%%ai @Echo\nwho am I?") == f"{HERE}person\n"
+
+
 def test_a_persona_that_fails_says_why(shell: Shell) -> None:
     printed = shell.fail("%%ai @Echo\nplease fail")
     assert printed.startswith(HERE)

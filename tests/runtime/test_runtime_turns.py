@@ -11,12 +11,14 @@ from support.clock import ahead
 from support.room import WAIT, FakeStage, Room, Script, id_of, persona, room
 from support.stages import DocumentStage, Stage, settle
 
-from jupyter_ai_personas.chat import Message
+from jupyter_ai_personas.chat import Message, User, WatchedChat
 from jupyter_ai_personas.errors import ChatNotOpenError
 from jupyter_ai_personas.hosts import ThreadHost
 from jupyter_ai_personas.runtime import chat_runtime
 from jupyter_ai_personas.runtime.turn import Outcome
 from jupyter_ai_personas.testing import FakeModel, FakeModels
+
+ADA = User("0815", "ada", "Ada Lovelace")
 
 
 def say(*bodies: str) -> Any:
@@ -542,7 +544,7 @@ async def test_nobody_stops_a_single_question_by_the_path_of_a_chat() -> None:
     async with room(persona("Echo", script)) as here, anyio.create_task_group() as group:
 
         async def ask() -> None:
-            assert (await here.runtime.one_shot("Echo", "hi")).text == "there"
+            assert (await here.runtime.one_shot("Echo", "hi", sender=ADA)).text == "there"
 
         group.start_soon(ask)
         await script.until_begun("hi")
@@ -626,15 +628,32 @@ async def test_a_persona_that_is_busy_in_a_chat_that_is_open_twice_is_not_shut_d
 
 async def test_a_single_question_is_answered_without_a_chat() -> None:
     async with room(Echo, persona("Bad", lambda self, message: 1 / 0)) as here:
-        answer = await here.runtime.one_shot("echo", "hi")
+        answer = await here.runtime.one_shot("echo", "hi", sender=ADA)
         assert (answer.text, answer.failed) == ("echo: hi", False)
-        answer = await here.runtime.one_shot("@Bad", "hi")
+        answer = await here.runtime.one_shot("@Bad", "hi", sender=ADA)
         assert answer.failed
         # Nobody can type a command there.
         assert "/retry" not in answer.text
         await settle()
         assert here.messages == []
         assert here.runtime.chats == {here.served}
+
+
+async def test_a_single_question_is_answered_by_the_one_that_is_asked() -> None:
+    script = Script()
+    chat = WatchedChat(lambda text: None)
+    async with room(persona("Refers", say("ask @Other")), persona("Other", script)) as here:
+        answer = await here.runtime.one_shot("Refers", "hi", sender=ADA, chat=chat)
+        await settle()
+    assert (answer.text, answer.failed, chat.failure) == ("ask @Other", False, "")
+    assert [message.body for message in chat.messages] == ["ask @Other"]
+    assert script.begun == []
+
+
+async def test_who_asks_a_single_question_is_named_as_in_a_chat() -> None:
+    who = persona("Who", lambda self, message: self.send_message(self.turn.speaker))
+    async with room(who) as here:
+        assert (await here.runtime.one_shot("Who", "hi", sender=ADA)).text == "Ada Lovelace"
 
 
 async def test_edits_retries_and_commands_are_bounded_and_stopping_is_not() -> None:

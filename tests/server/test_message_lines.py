@@ -1,4 +1,4 @@
-"""``POST message/<persona>`` for who wants to see the reply grow."""
+"""``POST message/<persona>``: who asks, and the reply for who wants to see it grow."""
 
 from __future__ import annotations
 
@@ -24,6 +24,19 @@ class Echo(BasePersona):
         if "fail" in message.body:
             raise ValueError("no")
         self.send_message("That was it.")
+
+class Who(BasePersona):
+    defaults = PersonaDefaults(name="Who")
+
+    async def process_message(self, message):
+        self.send_message(self.turn.speaker)
+"""
+IDENTITY = """
+from jupyter_server.auth import IdentityProvider, User
+
+class Named(IdentityProvider):
+    def generate_anonymous_user(self, handler):
+        return User("0815", "ada", "Ada Lovelace")
 """
 
 
@@ -32,10 +45,12 @@ async def server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Jupy
     plugin = make_plugin(
         tmp_path_factory.mktemp("plugin"),
         "lines_plugin",
-        {"__init__.py": PERSONA},
-        {"jupyter_ai.personas": {"echo": "lines_plugin:Echo"}},
+        {"__init__.py": "", "bots.py": PERSONA, "identity.py": IDENTITY},
+        {"jupyter_ai.personas": {n.lower(): f"lines_plugin.bots:{n}" for n in ("Echo", "Who")}},
     )
-    async with JupyterServer(tmp_path_factory.mktemp("server"), pythonpath=[plugin]) as server:
+    config = {"ServerApp.identity_provider_class": "lines_plugin.identity.Named"}
+    folder = tmp_path_factory.mktemp("server")
+    async with JupyterServer(folder, config=config, pythonpath=[plugin]) as server:
         yield server
 
 
@@ -68,3 +83,8 @@ async def test_a_failure_is_the_last_line(server: JupyterServer) -> None:
 async def test_who_is_not_there_is_told_before_any_line(server: JupyterServer) -> None:
     status, (told,) = await ask(server, "Eco", "hi")
     assert (status, told) == (404, {"message": "There is no persona `Eco`. Did you mean `Echo`?"})
+
+
+async def test_who_asks_has_the_name_that_a_chat_shows(server: JupyterServer) -> None:
+    answer = await server.post("/api/ai/message/Who", json={"message": "who am I?"})
+    assert answer == (200, {"response": "Ada Lovelace"})

@@ -10,7 +10,7 @@ from jupyter_server.auth.decorator import authorized
 from tornado import web
 from tornado.web import HTTPError
 
-from jupyter_ai_personas.chat import WatchedChat
+from jupyter_ai_personas.chat import User, WatchedChat
 from jupyter_ai_personas.server.handlers.base import BaseHandler
 
 __all__ = ["MessageHandler"]
@@ -53,7 +53,8 @@ class MessageHandler(BaseHandler):
             self.flush()  # Somebody is there to answer.
         answer = None
         with self._scope:
-            sender = self.current_user.username
+            user = self.current_user
+            sender = User(user.username, user.name or "", user.display_name or "")
             answer = await runtime.one_shot(persona.id, message, sender=sender, chat=chat)
         if answer is None:
             return  # nobody waits any more
