@@ -206,10 +206,11 @@ class PersonaRegistry:
         avatar, wrong = _avatar(cls, defaults.avatar_path)
         if wrong:
             self._log.warning("Persona %s (from %s): %s", defaults.name, entry.distribution, wrong)
+        name = self._free_name(defaults.name.strip(), entry.distribution)
         self._personas[id_] = Persona(
             id=id_,
-            name=defaults.name.strip(),
-            mention_name=self._free_mention_name(defaults.name),
+            name=name,
+            mention_name=mention_name(name),
             description=" ".join(defaults.description.split()),
             system_prompt=defaults.system_prompt,
             model=defaults.model,
@@ -219,17 +220,28 @@ class PersonaRegistry:
             allows_concurrency=facts.allows_concurrency,
             commands=facts.commands,
         )
-        self._log.info("Registered persona `%s`.", defaults.name)
+        self._log.info("Registered persona `%s`.", name)
 
-    def _free_mention_name(self, name: str) -> str:
+    def _free_name(self, name: str, source: str) -> str:
+        """Return ``name``, or with a number if another persona is mentioned by it already."""
         # Two packages may choose one name; both must stay reachable, and the same one must keep
-        # the plain name at every start (discovery is in a fixed order).
+        # the plain name at every start (discovery is in a fixed order). The name that is shown
+        # differs too: the chat's front end makes of it what it offers for mentioning.
         taken = NameIndex({p.id: p.mention_name for p in self._personas.values()})
-        plain = mention_name(name)
-        free, number = plain, 1
-        while taken.id_of(free) is not None:
+        first = taken.id_of(mention_name(name))
+        if first is None:
+            return name
+        number = 2
+        while taken.id_of(mention_name(free := f"{name} {number}")) is not None:
             number += 1
-            free = f"{plain}-{number}"
+        self._log.warning(
+            "The persona `%s` of %s is named `%s` here: `%s` of %s has that name.",
+            name,
+            source,
+            free,
+            self._personas[first].name,
+            self._personas[first].source,
+        )
         return free
 
     @property

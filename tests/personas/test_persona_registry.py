@@ -16,6 +16,7 @@ from jupyter_ai_personas import BasePersona, PersonaDefaults
 from jupyter_ai_personas.discovery import PERSONAS_GROUP, discover
 from jupyter_ai_personas.errors import UnknownPersonaError
 from jupyter_ai_personas.personas import PersonaRegistry
+from jupyter_ai_personas.routing import address, mention_name
 from jupyter_ai_personas.testing import FakeEntryPoint
 
 LOG = logging.getLogger("tests.registry")
@@ -186,7 +187,9 @@ def test_a_distribution_that_is_on_the_path_twice_counts_once() -> None:
 
 
 @pytest.mark.parametrize("other", ["Echo", "ECHO", "e\u0301cho"])
-def test_two_personas_of_one_name_are_both_reachable(other: str) -> None:
+def test_two_personas_of_one_name_are_both_reachable(
+    other: str, caplog: pytest.LogCaptureFixture
+) -> None:
     first = "\u00c9cho" if "\u0301" in other else "Echo"
     loaded = registry(
         FakeEntryPoint(persona(other, cls="B"), dist="b"),
@@ -194,9 +197,27 @@ def test_two_personas_of_one_name_are_both_reachable(other: str) -> None:
     )
     by_source = {p.source: p for p in loaded.personas.values()}
     assert by_source["a"].mention_name == first
+    assert by_source["b"].id == "jupyter-ai-personas::acme::B"
     assert by_source["b"].mention_name == f"{other}-2"
     for found in loaded.personas.values():
         assert loaded.find(f"@{found.mention_name}") is found
+    [warning] = [r.getMessage() for r in caplog.records if r.levelno >= logging.WARNING]
+    assert warning == (
+        f"The persona `{other}` of b is named `{other} 2` here: `{first}` of a has that name."
+    )
+
+
+def test_the_name_that_a_persona_is_shown_by_is_the_one_that_addresses_it() -> None:
+    sources = {"a": "Echo", "b": "echo", "c": "Echo 2", "d": "Data Analyst", "e": "Data-Analyst"}
+    points = [FakeEntryPoint(persona(name, cls=f"P{d}"), dist=d) for d, name in sources.items()]
+    loaded = registry(*points)
+    users = [found.user() for found in loaded.personas.values()]
+    shown = [user.display_name for user in users]
+    assert shown == ["Echo", "echo 2", "Echo 2 2", "Data Analyst", "Data-Analyst 2"]
+    for user in users:
+        # As the chat's front end mentions it, in the text and in the field beside it.
+        body = f"@{mention_name(user.display_name)} hi"
+        assert address(body, [user.username], loaded.names) == [user.username]
 
 
 def test_a_persona_is_found_by_name_mention_and_id() -> None:
