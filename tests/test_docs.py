@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import inspect
 import json
 import re
 import shlex
@@ -69,7 +70,9 @@ def test_entry_points_in_the_docs_are_those_of_the_example(block: Block) -> None
 
 
 @pytest.mark.parametrize("block", blocks("python"))
-async def test_python_in_the_docs_runs(block: Block, tmp_path: Path) -> None:
+async def test_python_in_the_docs_runs(
+    block: Block, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
     if "get_config()" in block.text:
         check_configuration(block, tmp_path)
         return
@@ -90,7 +93,9 @@ async def test_python_in_the_docs_runs(block: Block, tmp_path: Path) -> None:
         assert replies[0].body.strip()
     for name, value in names.items():
         if name.startswith("test_"):
-            await value()
+            await value(
+                **{n: request.getfixturevalue(n) for n in inspect.signature(value).parameters}
+            )
 
 
 def check_configuration(block: Block, tmp_path: Path) -> None:

@@ -2,24 +2,22 @@
 
 One turn::
 
-    from jupyter_ai_personas.testing import ask
-
-    async def test_it_greets() -> None:
-        [reply] = await ask(Acme, "hello", model_replies=["Hi there!"])
+    async def test_it_greets(ask_persona) -> None:
+        [reply] = await ask_persona(Acme, "hello", model_replies=["Hi there!"])
         assert reply.body == "Hi there!"
 
 A conversation of several people with several personas::
 
-    from jupyter_ai_personas.testing import converse
-
-    async def test_it_remembers() -> None:
-        async with converse(Acme, model_replies=["Noted.", "Blue."]) as chat:
+    async def test_it_remembers(persona_conversation) -> None:
+        async with persona_conversation(Acme, model_replies=["Noted.", "Blue."]) as chat:
             await chat.ask("my colour is blue", by="Ada")
             [reply] = await chat.ask("@Acme which colour?", by="Bob")
             assert "Ada: my colour is blue" in str(chat.model.prompts[-1])
 
 The persona runs as it does in a server: the same runtime, the same turns and replies; only the
-chat, the model and the host are in memory. The pytest plug-in has both as fixtures.
+chat, the model and the host are in memory. The fixtures come with the package, and pytest alone
+runs these tests. :func:`ask` and :func:`converse` are the same as functions, for who runs
+coroutines in another way.
 """
 
 from __future__ import annotations

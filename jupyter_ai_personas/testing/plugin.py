@@ -1,16 +1,19 @@
 """The pytest plug-in: the doors of :mod:`jupyter_ai_personas.testing` as fixtures.
 
 It is loaded with the package (entry point group ``pytest11``), so it imports nothing before a test
-asks for a fixture.
+asks for a fixture. A test that asks for one may be asynchronous, without any other plug-in.
 """
 
 from __future__ import annotations
 
+from inspect import iscoroutinefunction, signature
 from typing import Any
 
 import pytest
 
-__all__ = ["ask_persona", "persona_conversation"]
+__all__ = ["ask_persona", "persona_conversation", "pytest_pyfunc_call"]
+
+_FIXTURES = {"ask_persona", "persona_conversation"}
 
 
 @pytest.fixture
@@ -27,3 +30,16 @@ def persona_conversation() -> Any:
     from jupyter_ai_personas.testing import converse
 
     return converse
+
+
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
+    """Run an asynchronous test that asks for a fixture of this plug-in; leave all others alone."""
+    test = pyfuncitem.obj
+    # What runs such tests already, as pytest-asyncio does, has put a plain function here.
+    if not iscoroutinefunction(test) or _FIXTURES.isdisjoint(pyfuncitem.fixturenames):
+        return None
+    import asyncio
+
+    names = signature(test).parameters
+    asyncio.run(test(**{k: v for k, v in pyfuncitem.funcargs.items() if k in names}))
+    return True

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import anyio
@@ -125,3 +130,60 @@ async def test_the_plug_in_has_both_as_fixtures(request: pytest.FixtureRequest) 
     ask_persona: Any = request.getfixturevalue("ask_persona")
     assert ask_persona is ask
     assert request.getfixturevalue("persona_conversation") is converse
+
+
+AUTHORS = """
+import pytest
+
+from jupyter_ai_personas import BasePersona, PersonaDefaults
+
+
+class Acme(BasePersona):
+    defaults = PersonaDefaults(name="Acme")
+
+
+async def test_passes(ask_persona, tmp_path):
+    [reply] = await ask_persona(Acme, "hello", model_replies=["Hi."])
+    assert reply.body == "Hi."
+
+
+class TestAcme:
+    @pytest.mark.parametrize("said", ["one", "two"])
+    async def test_passes_too(self, said, persona_conversation, by="Ada"):
+        async with persona_conversation(Acme, model_replies=[said]) as chat:
+            [reply] = await chat.ask("hello", by=by)
+        assert reply.body == said
+
+
+async def test_fails(ask_persona):
+    [reply] = await ask_persona(Acme, "hello", model_replies=["Hi."])
+    assert reply.body == "No."
+
+
+async def test_of_somebody_else():
+    pass
+"""
+
+
+def test_what_authors_write_needs_pytest_alone_and_others_tests_are_left_alone(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "test_acme.py").write_text(AUTHORS)
+    plugins = ["-p", "no:cacheprovider", "-p", "jupyter_ai_personas.testing.plugin"]
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-m", "pytest", *plugins, "-rA"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
+        capture_output=True,
+        text=True,
+    )
+    told = re.findall(r"^(PASSED|FAILED) test_acme.py::(\S+)", done.stdout, re.MULTILINE)
+    assert told == [
+        ("PASSED", "test_passes"),
+        ("PASSED", "TestAcme::test_passes_too[one]"),
+        ("PASSED", "TestAcme::test_passes_too[two]"),
+        ("FAILED", "test_fails"),
+        ("FAILED", "test_of_somebody_else"),
+    ]
+    assert "assert 'Hi.' == 'No.'" in done.stdout
+    assert "async def functions are not natively supported" in done.stdout
