@@ -21,7 +21,9 @@ def test_it_says_that_it_is_no_model_and_how_to_get_one() -> None:
     text = answer(HumanMessage("What is pi?"))
     assert text.startswith("There is no language model behind this answer")
     assert "`OPENAI_API_KEY`" in text
-    assert "`/model @Name provider:model`" in text
+    # It answers in chats and in cells.
+    for way in ("/models", "%ai list", "/model @Name provider:model", "%%ai provider:model"):
+        assert f"`{way}`" in text
     assert text.endswith("> What is pi?")
 
 

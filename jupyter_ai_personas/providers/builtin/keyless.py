@@ -21,8 +21,9 @@ __all__ = ["KeylessProvider"]
 _NO_MODEL = (
     "There is no language model behind this answer: none is configured here, so I can only repeat "
     "what was asked. For real answers, install a provider's package (such as `langchain-openai`) "
-    "and set its key (`OPENAI_API_KEY`) before the server starts. In a chat, `/models` lists what "
-    "each provider needs, and `/model @Name provider:model` chooses a model for a persona."
+    "and set its key (`OPENAI_API_KEY`) before Jupyter starts. What each provider needs is listed "
+    "by `/models` in a chat, and by `%ai list` in a notebook. `/model @Name provider:model` in a "
+    "chat, and `%%ai provider:model` in a notebook, choose a model."
 )
 _CODE = (
     "I cannot write code, but this is how a code block looks here:\n\n"
