@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import runpy
 import shutil
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from support.server import JupyterServer
 from support.yclient import ChatClient
 
 from jupyter_ai_personas.chat import SYSTEM_ID
+from jupyter_ai_personas.testing import AnsweringProviderContract
 
 REPOSITORY = Path(__file__).parents[1]
 WORKSPACE = REPOSITORY / "examples" / "workspace"
@@ -43,8 +45,9 @@ async def test_the_example_package_brings_a_persona_and_a_provider(
             assert reply["sender"] == "jupyter-ai-personas::acme_personas::Echo"
 
             await ada.wait_for_reply(ada.post("/model @Guide acme:tortoise"), state=None)
-            reply = await ada.wait_for_reply(ada.post("@Guide who wins?"), "Guide")
-            assert reply["body"] == "Slow and steady wins the race."
+            for _ in range(2):
+                reply = await ada.wait_for_reply(ada.post("@Guide who wins?"), "Guide")
+                assert reply["body"] == "Slow and steady wins the race."
 
         await server.wait_for_log("AiExtension] Registered model provider `acme`.")
         status, listed = await server.get("/api/ai/personas")
@@ -54,9 +57,21 @@ async def test_the_example_package_brings_a_persona_and_a_provider(
         assert (status, image) == (200, (ACME / "acme_personas" / "echo.svg").read_bytes())
 
 
-@pytest.mark.parametrize("name", ["echo.py", "acme.py"])
-def test_a_persona_and_a_provider_take_twelve_lines_each(name: str) -> None:
-    assert len((ACME / "acme_personas" / name).read_text("utf-8").splitlines()) == 12
+@pytest.mark.parametrize(("name", "lines"), [("echo.py", 12), ("acme.py", 13)])
+def test_a_persona_takes_twelve_lines_and_a_provider_one_more(name: str, lines: int) -> None:
+    assert len((ACME / "acme_personas" / name).read_text("utf-8").splitlines()) == lines
+
+
+class TestAcmeProvider(AnsweringProviderContract):
+    provider = runpy.run_path(str(ACME / "acme_personas" / "acme.py"))["AcmeProvider"]
+
+    def test_what_it_says_depends_on_the_model_alone(self) -> None:
+        for model, line in [
+            ("tortoise", "Slow and steady wins the race."),
+            ("hare", "Not while I am awake."),
+        ]:
+            asked = self.provider(model_id=model)
+            assert [asked.invoke("who wins?").text for _ in range(2)] == [line, line]
 
 
 def test_the_welcome_is_a_chat_with_one_message_of_the_system() -> None:

@@ -6,7 +6,8 @@ from jupyter_ai_personas import BaseProvider
 class AcmeProvider(BaseProvider, FakeListChatModel):
     id = "acme"
     name = "Acme"
-    help = "Needs no key: its models know their lines by heart."
     models = ["tortoise", "hare"]
-    responses: list[str] = ["Slow and steady wins the race.", "Not while I am awake."]
-    sleep: float | None = 0.02
+
+    def __init__(self, model_id, **more):
+        lines = {"tortoise": "Slow and steady wins the race.", "hare": "Not while I am awake."}
+        super().__init__(model_id=model_id, responses=[lines[model_id]], sleep=0.02, **more)
