@@ -8,6 +8,7 @@ Guide, read by ``importlib_metadata``.
 from __future__ import annotations
 
 import inspect
+import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -64,10 +65,21 @@ def _one_line(error: BaseException) -> str:
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
-def _import_fix(error: BaseException, distribution: str) -> str:
-    if isinstance(error, ModuleNotFoundError) and error.name:
-        return f"Install the package that provides `{error.name}`, or uninstall `{distribution}`"
-    return f"Fix, upgrade or uninstall `{distribution}`"
+def _why_not_loaded(
+    error: BaseException, entry_point: Any, distribution: str, fix: str
+) -> tuple[str, str]:
+    """Say what is wrong with what does not load, and what to do: ``fix`` the entry point, say."""
+    module, _, attribute = entry_point.value.partition("[")[0].strip().partition(":")
+    if isinstance(error, ModuleNotFoundError) and isinstance(missing := error.name, str):
+        # Its package is there, or else that would be what is missing.
+        if "." in missing and f"{module}.".startswith(f"{missing}."):
+            return f"`{distribution}` has no module `{missing}`", fix
+        install = f"Install the package that provides `{missing}`"
+        return _one_line(error), f"{install}, or uninstall `{distribution}`"
+    # A module whose own code raised is not kept there.
+    if isinstance(error, AttributeError) and module in sys.modules:
+        return f"the module `{module}` has no `{attribute}`", fix
+    return _one_line(error), f"Fix, upgrade or uninstall `{distribution}`"
 
 
 def _no_class(obj: Any) -> str:
@@ -82,6 +94,7 @@ def _load(
     def broken(stage: Stage, error: str, fix: str) -> Broken:
         return Broken(entry_point.name, distribution, entry_point.value, stage, error, fix)
 
+    fix = f"Fix the entry point in group `{group}` of `{distribution}`"
     try:
         obj = entry_point.load()
         problem = check(obj) if inspect.isclass(obj) else _no_class(obj)
@@ -89,9 +102,8 @@ def _load(
         raise
     except BaseException as error:
         # An import runs foreign code, which may well raise SystemExit.
-        return broken("import", _one_line(error), _import_fix(error, distribution))
+        return broken("import", *_why_not_loaded(error, entry_point, distribution, fix))
     if problem:
-        fix = f"Fix the entry point in group `{group}` of `{distribution}`"
         return broken("class", problem, fix)
     return Found(entry_point.name, distribution, entry_point.value, obj)
 

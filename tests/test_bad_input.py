@@ -33,7 +33,7 @@ async def test_the_log_names_each_broken_entry_point_once_with_what_to_do(
     assert status == 200
     for name, fix in (
         ("no_module", "Install the package that provides `a_module_nobody_has`"),
-        ("gone", "Fix, upgrade or uninstall `plugins`"),
+        ("gone", "Fix the entry point in group `jupyter_ai.personas` of `plugins`"),
         ("stranger", "Fix the entry point in group `jupyter_ai.personas` of `plugins`"),
         ("no_class", "Fix, upgrade or uninstall `plugins`"),
         ("exits", "Fix, upgrade or uninstall `plugins`"),

@@ -27,7 +27,7 @@ PROBLEMS = {
         "does not inherit `jupyter_ai_personas.BasePersona`",
         "group `jupyter_ai.personas`",
     ),
-    "gone": ("AttributeError", "uninstall `plugins`"),
+    "gone": ("`plugins.personas` has no `Gone`", "group `jupyter_ai.personas`"),
     "Fragile": ("RuntimeError: the glass is broken", "uninstall `plugins`"),
     "crash": ("it does not start", "uninstall `plugins`"),
 }
@@ -54,7 +54,10 @@ def run(tmp_path: Path) -> Run:
         env = os.environ | {
             "JUPYTER_CONFIG_DIR": str(folder),
             "PATH": f"{PROGRAM.parent}{os.pathsep}{os.environ['PATH']}",
-            "PYTHONPATH": str(pythonpath or ""),
+            # What the tests themselves import is what the program is to import.
+            "PYTHONPATH": os.pathsep.join(
+                filter(None, [str(pythonpath or ""), os.environ.get("PYTHONPATH")])
+            ),
         }
         return subprocess.run(
             [program, *arguments], env=env, text=True, capture_output=True, timeout=180

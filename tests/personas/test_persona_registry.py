@@ -296,6 +296,7 @@ def test_installed_packages_are_found_and_broken_ones_hinder_nobody(
             "exits.py": "import sys; sys.exit(3)",
             "missing.py": "import no_such_package",
             "syntax.py": "def (",
+            "attribute.py": "import sys; sys.no_such_attribute",
         },
         {
             "good": "acme_found.good:Good",
@@ -304,18 +305,33 @@ def test_installed_packages_are_found_and_broken_ones_hinder_nobody(
             "syntax": "acme_found.syntax:X",
             "absent": "acme_found.good:Nobody",
             "nowhere": "acme_found.nowhere:X",
+            "deeper": "acme_found.good.deeper:X [extra]",
+            "attribute": "acme_found.attribute:X",
+            "gone": "no_such_package:X",
         },
     )
     loaded = registry(*points)
     assert [p.id for p in loaded.personas.values()] == ["jupyter-ai-personas::acme_found::Good"]
-    errors = {broken.name: broken.error for broken in loaded.broken}
-    assert set(errors) == {"exits", "missing", "syntax", "absent", "nowhere"}
-    assert "SystemExit" in errors["exits"]
-    assert "no_such_package" in errors["missing"]
-    assert "SyntaxError" in errors["syntax"]
+    advice = {broken.name: f"{broken.error}. {broken.fix}" for broken in loaded.broken}
+    entry_point = "Fix the entry point in group `jupyter_ai.personas` of `acme_found`"
+    theirs = "Fix, upgrade or uninstall `acme_found`"
+    missing = (
+        "ModuleNotFoundError: No module named 'no_such_package'. "
+        "Install the package that provides `no_such_package`, or uninstall `acme_found`"
+    )
+    assert advice.pop("syntax").startswith("SyntaxError: ")
+    assert advice.pop("attribute").startswith("AttributeError: ")
+    assert advice == {
+        "exits": f"SystemExit: 3. {theirs}",
+        "missing": missing,
+        "gone": missing,
+        "absent": f"the module `acme_found.good` has no `Nobody`. {entry_point}",
+        "nowhere": f"`acme_found` has no module `acme_found.nowhere`. {entry_point}",
+        "deeper": f"`acme_found` has no module `acme_found.good.deeper`. {entry_point}",
+    }
     found, broken = discover(PERSONAS_GROUP, entry_points=points)
     assert len(found) == 1
-    assert len(broken) == 5
+    assert len(broken) == 8
 
 
 @pytest.mark.parametrize(
