@@ -82,10 +82,6 @@ def _why_not_loaded(
     return _one_line(error), f"Fix, upgrade or uninstall `{distribution}`"
 
 
-def _no_class(obj: Any) -> str:
-    return f"it names a `{type(obj).__name__}`, not a class"
-
-
 def _load(
     entry_point: Any, distribution: str, group: str, check: Callable[[Any], str | None]
 ) -> Found | Broken:
@@ -94,17 +90,25 @@ def _load(
     def broken(stage: Stage, error: str, fix: str) -> Broken:
         return Broken(entry_point.name, distribution, entry_point.value, stage, error, fix)
 
-    fix = f"Fix the entry point in group `{group}` of `{distribution}`"
+    where = f"the entry point in group `{group}` of `{distribution}`"
     try:
         obj = entry_point.load()
-        problem = check(obj) if inspect.isclass(obj) else _no_class(obj)
     except KeyboardInterrupt:
         raise
     except BaseException as error:
         # An import runs foreign code, which may well raise SystemExit.
+        fix = f"Fix {where}"
         return broken("import", *_why_not_loaded(error, entry_point, distribution, fix))
+    if not inspect.isclass(obj):
+        return broken("class", f"it names a `{type(obj).__name__}`, not a class", f"Fix {where}")
+    try:
+        problem = check(obj)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
+        problem = f"looking at it raised {_one_line(error)}"
     if problem:
-        return broken("class", problem, fix)
+        return broken("class", problem, f"Fix the class, or {where}")
     return Found(entry_point.name, distribution, entry_point.value, obj)
 
 
@@ -116,11 +120,11 @@ def discover(
 ) -> tuple[list[Found], list[Broken]]:
     """Load every entry point of ``group``.
 
-    ``check`` gets each loaded object and returns what is wrong with it, or ``None``.
+    ``check`` gets each loaded class and returns what is wrong with it, or ``None``.
     ``entry_points`` stands in for the installed ones (tests). Entry points are taken in the order
     of distribution and name, so that the outcome does not depend on the file system. An error of
-    any kind while one is loaded, ``SystemExit`` included, makes that one :class:`Broken`; only
-    ``KeyboardInterrupt`` passes.
+    any kind while one is loaded or checked, ``SystemExit`` included, makes that one
+    :class:`Broken`; only ``KeyboardInterrupt`` passes.
     """
     if entry_points is None:
         entry_points = importlib_metadata.entry_points(group=group)

@@ -34,7 +34,10 @@ async def test_the_log_names_each_broken_entry_point_once_with_what_to_do(
     for name, fix in (
         ("no_module", "Install the package that provides `a_module_nobody_has`"),
         ("gone", "Fix the entry point in group `jupyter_ai.personas` of `plugins`"),
-        ("stranger", "Fix the entry point in group `jupyter_ai.personas` of `plugins`"),
+        (
+            "stranger",
+            "Fix the class, or the entry point in group `jupyter_ai.personas` of `plugins`",
+        ),
         ("no_class", "Fix, upgrade or uninstall `plugins`"),
         ("exits", "Fix, upgrade or uninstall `plugins`"),
     ):

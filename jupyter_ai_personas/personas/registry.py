@@ -87,6 +87,8 @@ def _facts_of(cls: type[BasePersona]) -> _Facts | str:
         theirs = _defaults_of(cls)
         if theirs is None:
             return f"`{cls.__qualname__}` has no `defaults`; give it a `PersonaDefaults`"
+        if not hasattr(theirs, "name"):
+            return f"its `defaults` must be a `PersonaDefaults`, not a `{type(theirs).__name__}`"
         defaults = PersonaDefaults(
             name=getattr(theirs, "name", None) or "",
             description=getattr(theirs, "description", ""),

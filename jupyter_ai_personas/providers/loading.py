@@ -80,16 +80,21 @@ def endpoint_classes(endpoints: Mapping[str, Endpoint]) -> dict[str, type]:
 
 def what_is_wrong(provider: Any) -> str | None:
     """Say why a class is no provider; any class with the right attributes is one."""
+    # Jupyter AI's own BaseProvider, which has that attribute too, will do.
+    if not hasattr(provider, "auth_strategy"):
+        return f"`{provider.__qualname__}` is not a `BaseProvider`"
     for attribute in ("id", "name"):
         value = getattr(provider, attribute, None)
         if not isinstance(value, str) or not value:
+            if _comes_second(provider):
+                return (
+                    "it inherits a LangChain class before `BaseProvider`; put `BaseProvider` first"
+                )
             return f"its class attribute `{attribute}` is {value!r:.60}, not a name"
     if ":" in provider.id or any(map(str.isspace, provider.id)):
         return f"its id `{provider.id}` contains a colon or white space"
     if not issubclass(provider, BaseLanguageModel | VendorProvider):
         return "it inherits no LangChain model (an `LLM` or a `BaseChatModel`)"
-    if not hasattr(provider, "auth_strategy"):
-        return "it does not inherit `BaseProvider`"
     for attribute in ("models", "pypi_package_deps"):
         if not _is_list_of_names(getattr(provider, attribute, None)):
             return f"its class attribute `{attribute}` is not a list of names"
@@ -99,6 +104,13 @@ def what_is_wrong(provider: Any) -> str | None:
     except Exception as error:
         return f"it cannot be asked for its models: {type(error).__name__}: {error}"
     return None if _is_list_of_names(chat_models) else "`chat_models()` returns no list of names"
+
+
+def _comes_second(provider: type) -> bool:
+    """Whether ``BaseProvider`` is inherited after LangChain, whose fields then hide its own."""
+    names = [cls.__name__ for cls in provider.__mro__]
+    place = names.index("BaseProvider") if "BaseProvider" in names else 0
+    return BaseLanguageModel in provider.__mro__[:place]
 
 
 def _is_list_of_names(value: Any) -> bool:

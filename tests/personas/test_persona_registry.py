@@ -92,7 +92,9 @@ class Awkward:
         ({"defaults": PersonaDefaults(name="")}, "empty"),
         ({"defaults": PersonaDefaults(name="  ")}, "empty"),
         ({"defaults": PersonaDefaults(name=5)}, "empty"),  # type: ignore[arg-type]
-        ({"defaults": "Echo"}, "empty"),
+        ({"defaults": "Echo"}, "`defaults` must be a `PersonaDefaults`, not a `str`"),
+        ({"defaults": {"name": "Echo"}}, "`defaults` must be a `PersonaDefaults`, not a `dict`"),
+        ({"defaults": lambda self: None}, "must be a `PersonaDefaults`, not a `function`"),
         ({"defaults": PersonaDefaults(name="x" * 65)}, "longer"),
         ({"defaults": PersonaDefaults(name="a@b")}, "one of"),
         ({"defaults": PersonaDefaults(name="<b>")}, "one of"),

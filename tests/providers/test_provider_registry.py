@@ -37,7 +37,9 @@ BUILT_IN = {
     "openrouter",
 }
 SOURCE = """
-from jupyter_ai_personas import BaseProvider, EnvAuthStrategy
+from typing import ClassVar
+
+from jupyter_ai_personas import BasePersona, BaseProvider, EnvAuthStrategy
 from langchain_core.language_models.fake import FakeListLLM
 from langchain_core.language_models.fake_chat_models import FakeListChatModel
 
@@ -58,10 +60,30 @@ class Plain(BaseProvider, FakeListLLM):
     def __init__(self, **kwargs):
         super().__init__(responses=["hello"], **kwargs)
 
-class NoBase:
-    id = "nobase"
-    name = "No base"
+class NoBase(FakeListLLM):
+    id: ClassVar[str] = "nobase"
+    name: ClassVar[str] = "No base"
+    models: ClassVar[list[str]] = []
+
+class NoModel(BaseProvider):
+    id = "no-model"
+    name = "No model"
     models = []
+
+class Swapped(FakeListChatModel, BaseProvider):
+    id = "swapped"
+    name = "Swapped"
+    models = []
+
+class APersona(BasePersona):
+    pass
+
+class Meta(type):
+    def __getattribute__(cls, name):
+        raise AttributeError("not for you")
+
+class Unseen(metaclass=Meta):
+    pass
 
 class NoId(BaseProvider, FakeListLLM):
     name = "No id"
@@ -158,10 +180,15 @@ def test_loading_again_and_from_several_threads_registers_once(
 @pytest.mark.parametrize(
     ("value", "stage", "says"),
     [
-        ("broken:Nothing", "import", "Nothing"),
+        ("broken:Nothing", "import", "the module `broken` has no `Nothing`. Fix the entry point"),
+        ("broken.no:X", "import", "`broken` has no module `broken.no`. Fix the entry point"),
         ("nowhere_module:X", "import", "Install the package that provides `nowhere_module`"),
         ("broken:not_a_class", "class", "not a class"),
-        ("broken:NoBase", "class", "inherits no LangChain model"),
+        ("broken:NoBase", "class", "`NoBase` is not a `BaseProvider`"),
+        ("broken:APersona", "class", "`APersona` is not a `BaseProvider`"),
+        ("broken:Unseen", "class", "looking at it raised AttributeError: not for you"),
+        ("broken:NoModel", "class", "inherits no LangChain model"),
+        ("broken:Swapped", "class", "before `BaseProvider`; put `BaseProvider` first"),
         ("broken:NoId", "class", "`id` is None, not a name"),
         ("broken:Colon", "class", "`a:b` contains a colon"),
         ("broken:ModelsAreText", "class", "`models` is not a list"),
@@ -184,6 +211,33 @@ def test_a_broken_entry_point_is_logged_once_with_its_fix_and_hinders_nobody(
     assert says in caplog.text
     assert len(caplog.records) == 1
     assert {"works", "works-plain"} <= set(registry.providers)
+
+
+def test_a_class_on_the_base_of_jupyter_ai_is_a_provider(install: Any, make_registry: Any) -> None:
+    source = """
+from typing import Any, ClassVar
+from langchain_core.language_models.fake import FakeListLLM
+from pydantic import BaseModel
+
+class BaseProvider(BaseModel):
+    auth_strategy: ClassVar[Any] = None
+    model_id_key: ClassVar[str | None] = None
+    pypi_package_deps: ClassVar[list[str]] = []
+    registry: ClassVar[bool] = False
+
+    @classmethod
+    def chat_models(cls):
+        return cls.models
+
+class Old(BaseProvider, FakeListLLM):
+    id: ClassVar[str] = "old"
+    name: ClassVar[str] = "Old"
+    models: ClassVar[list[str]] = ["m"]
+"""
+    install("older", source, {"old": "older:Old"})
+    registry = make_registry()
+    assert registry.broken == ()
+    assert "old" in registry.providers
 
 
 def test_a_later_duplicate_gets_another_name_and_replaces_nothing(
