@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import subprocess
 import sys
@@ -12,8 +13,11 @@ from typing import Any
 
 import pytest
 from support.broken import make_broken_plugins
+from support.plugin import make_plugin
 
 from jupyter_ai_personas.cli import main
+from jupyter_ai_personas.cli.doctor import _providers
+from jupyter_ai_personas.providers import ModelRegistry, ProviderSettings
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -29,7 +33,7 @@ PROBLEMS = {
     ),
     "gone": ("`plugins.personas` has no `Gone`", "group `jupyter_ai.personas`"),
     "Fragile": ("RuntimeError: the glass is broken", "uninstall `plugins`"),
-    "crash": ("it does not start", "uninstall `plugins`"),
+    "crash": ("cannot be set up: ValueError: it does not start", "uninstall `plugins`"),
 }
 
 
@@ -175,6 +179,32 @@ def test_doctor_names_each_broken_entry_point_and_the_way_to_mend_it(
     assert "good is ready" in well
     notes = {finding["text"] for finding in findings(result, "note")}
     assert "far is not ready: pip install a-package-nobody-has" in notes
+
+
+def test_doctor_names_the_package_to_mend_as_it_was_installed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = """
+from langchain_core.language_models import FakeListChatModel
+from jupyter_ai_personas import BaseProvider
+
+class Careless(BaseProvider, FakeListChatModel):
+    id = "careless"
+    name = "Careless"
+    models = ["one"]
+
+    def __init__(self, **kwargs):
+        raise KeyError("model")
+"""
+    make_plugin(tmp_path, "careless_code", {"__init__.py": source}, {})
+    points = {"jupyter_ai.model_providers": {"careless": "careless_code:Careless"}}
+    make_plugin(tmp_path, "careless-package", {}, points)
+    monkeypatch.syspath_prepend(tmp_path)
+    models = ModelRegistry(ProviderSettings(), log=logging.getLogger("tests.cli"))
+    models.load()
+    [finding] = [found for found in _providers(models) if found.state == "broken"]
+    assert "it cannot be set up: KeyError: 'model'" in finding.text
+    assert "uninstall `careless-package`" in finding.fix
 
 
 def test_doctor_says_why_the_default_model_cannot_answer(run: Run, plugins: Path) -> None:

@@ -199,14 +199,13 @@ def _providers(models: ModelRegistry) -> Iterator[Finding]:
             text = f"{info.id} may be ready: no AWS credentials are seen, boto3 may find a role's"
             yield Finding(section, "note", text)
             continue
-        package = provider.__module__.partition(".")[0]
         model = next((name for name in info.models if name != "*"), None)
         # A package's author wants to know whether its class can be built; what ships with us is
         # known to, and vendors' classes look for accounts that nobody here may have.
-        if model is not None and package != _OWN:
+        if model is not None and info.source not in (None, _OWN):
             problem = _why_not(models, models.resolve(f"{info.id}:{model}"))
             if problem:
-                fix = f"Set what it asks for, or fix, upgrade or uninstall `{package}`"
+                fix = f"Set what it asks for, or fix, upgrade or uninstall `{info.source}`"
                 yield Finding(section, "broken", f"{info.id}: {problem}", fix)
                 continue
         yield Finding(

@@ -68,7 +68,9 @@ def _first_line(error: Exception) -> str:
             )
         except (TypeError, KeyError):
             pass
-    return " ".join(str(error).split()) or type(error).__name__
+    # With its class: what a KeyError says is but the key.
+    text = " ".join(str(error).split())
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
 def _own_client(provider: Any, arguments: Mapping[str, Any]) -> dict[str, Any]:

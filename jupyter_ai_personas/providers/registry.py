@@ -55,7 +55,8 @@ class ProviderInfo:
     """What doctor, REST and ``/models`` show of a provider.
 
     ``models`` is ``("*",)`` where it names none. ``available`` means that nothing known hinders
-    its use; otherwise ``problem`` is one line that says what does.
+    its use; otherwise ``problem`` is one line that says what does. ``source`` is the distribution
+    that it comes with; the operator's endpoints have none.
     """
 
     id: str
@@ -65,6 +66,7 @@ class ProviderInfo:
     registry: bool
     available: bool
     problem: str | None
+    source: str | None
 
 
 class ModelRegistry:
@@ -89,6 +91,7 @@ class ModelRegistry:
         self._loaded = False
         self._secrets_read = False
         self._providers: dict[str, Description] = {}
+        self._sources: dict[str, str] = {}
         self._endpoints: set[str] = set()
         self._broken: list[Broken] = []
         self._problems: list[str] = []
@@ -169,6 +172,7 @@ class ModelRegistry:
                 found.distribution,
                 provider_id,
             )
+        self._sources[provider_id] = found.distribution
         self._register(provider_id, found.obj)
 
     def _register_endpoint(self, provider_id: str, provider: type) -> None:
@@ -215,6 +219,7 @@ class ModelRegistry:
             registry=provider.registry,
             available=problem is None,
             problem=problem,
+            source=self._sources.get(provider_id),
         )
 
     def allows_concurrency(self, reference: str) -> bool:
