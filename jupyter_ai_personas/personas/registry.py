@@ -99,6 +99,8 @@ def _facts_of(cls: type[BasePersona]) -> _Facts | str:
         )
         commands = {str(k).casefold(): str(v) for k, v in dict(cls.commands).items()}
         facts = _Facts(defaults, bool(cls.allows_concurrency), commands)
+        if problem := _wrong_with_method(cls):
+            return problem
     except KeyboardInterrupt:
         raise
     except BaseException as error:
@@ -109,6 +111,27 @@ def _facts_of(cls: type[BasePersona]) -> _Facts | str:
         if not re.fullmatch(r"/\w[\w-]*", command):
             return f"its command `{command}` is not a slash and a word"
     return _wrong_with(defaults) or facts
+
+
+def _wrong_with_method(cls: type[BasePersona]) -> str | None:
+    """Say why ``process_message`` cannot be called, or would be called for nothing."""
+    method = inspect.getattr_static(cls, "process_message")
+    if inspect.isasyncgenfunction(method) or inspect.isgeneratorfunction(method):
+        return (
+            "its `process_message` contains `yield`, and nobody sees what it yields; move that to "
+            "a method of its own, and pass what it returns to `await self.stream_message(...)`"
+        )
+    try:
+        # Of an object that is not finished: one of the class would have `self` as an argument.
+        # A decorator may well add arguments to those of what it wraps.
+        signature = inspect.signature(object.__new__(cls).process_message, follow_wrapped=False)
+    except Exception:
+        return None  # what cannot be read may well be called
+    try:
+        signature.bind(None)
+    except TypeError:
+        return "its `process_message` must take the message: `process_message(self, message)`"
+    return None
 
 
 def _check(obj: Any) -> str | None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import re
 import sys
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 from importlib_metadata import entry_points
@@ -125,6 +127,58 @@ def test_a_class_that_cannot_be_described_is_broken_and_hinders_nobody(
     assert "a-bad" in broken.fix
     assert re.search(problem, broken.error)
     assert caplog.text.count("a-bad") >= 1
+
+
+async def without_message(self: Any) -> None: ...
+async def with_more(self: Any, message: Any, more: Any) -> None: ...
+async def by_keyword(self: Any, *, message: Any) -> None: ...
+async def yields(self: Any, message: Any) -> Any:
+    yield "x"
+
+
+def yields_plainly(self: Any, message: Any) -> Any:
+    yield "x"
+
+
+def plain(self: Any, message: Any) -> None: ...
+async def optional(self: Any, message: Any, more: Any = None, **rest: Any) -> None: ...
+async def anything(*arguments: Any) -> None: ...
+@functools.wraps(with_more)
+async def decorated(self: Any, message: Any) -> None: ...
+
+
+@pytest.mark.parametrize(
+    ("method", "problem"),
+    [
+        (without_message, "must take the message: `process_message(self, message)`"),
+        (with_more, "must take the message"),
+        (by_keyword, "must take the message"),
+        (staticmethod(with_more), "must take the message"),
+        (yields, "pass what it returns to `await self.stream_message(...)`"),
+        (yields_plainly, "pass what it returns to `await self.stream_message(...)`"),
+    ],
+)
+def test_a_class_whose_process_message_would_be_called_in_vain_is_broken(
+    method: Any, problem: str
+) -> None:
+    loaded = registry(FakeEntryPoint(persona(process_message=method)))
+    assert not loaded.personas
+    [broken] = loaded.broken
+    assert broken.stage == "class"
+    assert problem in broken.error
+
+
+@pytest.mark.parametrize(
+    "method",
+    [
+        *(plain, optional, anything, decorated, functools.partialmethod(with_more, more=1)),
+        *(staticmethod(anything), classmethod(plain), mock.Mock(), 5),
+        property(lambda self: self.not_yet),
+    ],
+)
+def test_a_process_message_that_may_be_called_is_none_of_our_business(method: Any) -> None:
+    loaded = registry(FakeEntryPoint(persona(process_message=method)))
+    assert len(loaded.personas) == 1
 
 
 @pytest.mark.parametrize(
