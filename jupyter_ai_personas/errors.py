@@ -5,6 +5,7 @@
     PersonasError
     ├── ConfigurationError            a setting that cannot work
     ├── UnknownPersonaError           no persona of that name
+    ├── PersonaCodeError              a mistake in a persona's code that is known by its signs
     ├── ModelError
     │   ├── NoModelError              neither persona nor operator chose a model
     │   ├── UnknownProviderError      `provider_id` names no provider
@@ -52,6 +53,7 @@ __all__ = [
     "NoModelError",
     "NoTurnError",
     "NotAChatModelError",
+    "PersonaCodeError",
     "PersonasError",
     "RateLimitError",
     "RefusedCredentialsError",
@@ -102,6 +104,17 @@ class UnknownPersonaError(PersonasError):
         if not hint and names:
             hint = f" Here are: {', '.join(f'`{n}`' for n in names)}."
         super().__init__(f"There is no persona `{name}`.{hint}")
+
+
+class PersonaCodeError(PersonasError):
+    """A mistake in a persona's code that is known by its signs; ``advice`` is for its author."""
+
+    def __init__(self, persona: str, advice: str) -> None:
+        self.persona = persona
+        self.advice = advice
+        super().__init__(
+            f"The code of `{persona}` has a mistake that its author can mend: {advice}."
+        )
 
 
 class ModelError(PersonasError):

@@ -7,8 +7,9 @@ import inspect
 import logging
 from collections.abc import Callable, Collection
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from jupyter_ai_personas.errors import PersonaCodeError
 from jupyter_ai_personas.hosts.seam import (
     HostEvent,
     HostServices,
@@ -17,7 +18,7 @@ from jupyter_ai_personas.hosts.seam import (
     traceback_of,
 )
 from jupyter_ai_personas.personas import BasePersona, PersonaContext, Turn, TurnSpec
-from jupyter_ai_personas.personas.base import current_turn
+from jupyter_ai_personas.personas.base import current_turn, make_persona
 
 if TYPE_CHECKING:
     from jupyter_ai_personas.providers import ModelCache
@@ -26,6 +27,19 @@ __all__ = ["TurnRunner"]
 
 SHUTDOWN_SECONDS = 1.5
 """How long a persona's ``shutdown`` may take, and turns to notice that they are cancelled."""
+
+
+async def _finished(answer: Any) -> Any:
+    """Await what a persona's method returned, unless its author wrote a plain function."""
+    return await answer if inspect.isawaitable(answer) else answer
+
+
+def _how_to_send(answer: Any) -> str:
+    if inspect.isawaitable(answer):
+        return "await it"
+    if inspect.isasyncgen(answer) or inspect.isgenerator(answer):
+        return "pass it to `await self.stream_message(...)`"
+    return "send it with `self.send_message(...)`"
 
 
 class TurnRunner:
@@ -99,12 +113,11 @@ class TurnRunner:
             persona = await self._object(spec)
             persona._turns.add(turn)
             try:
-                # An author may have written a plain function.
-                answer = persona.process_message(spec.message)
-                if inspect.isawaitable(answer):
-                    await answer
+                answer = await _finished(persona.process_message(spec.message))
             finally:
                 persona._turns.discard(turn)
+            if turn.is_silent:
+                self._check_silence(spec, turn, answer)
         except BaseException as error:
             if spec.turn_id not in self._cancelled:
                 failure = describe_failure(error, spec)
@@ -119,6 +132,19 @@ class TurnRunner:
                 )
         turn.end()
         return outcome
+
+    def _check_silence(self, spec: TurnSpec, turn: Turn, answer: Any) -> None:
+        """Tell a persona that chose to write nothing from one whose author believes that it did."""
+        if turn.drop_forgotten():
+            advice = "write `await self.stream_message(...)`, it was called without `await`"
+            raise PersonaCodeError(spec.persona_name, advice)
+        if answer is not None:
+            self._log.getChild(spec.persona_name).warning(
+                "`process_message` of %s returned a value of type %s, which nobody sees; %s",
+                spec.persona_name,
+                type(answer).__name__,
+                _how_to_send(answer),
+            )
 
     async def _object(self, spec: TurnSpec) -> BasePersona:
         making = self._objects.get(spec.chat_id)
@@ -152,8 +178,8 @@ class TurnRunner:
             chat_path=lambda: turn.chat_path if (turn := current_turn.get()) else spec.chat_path,
             workspace_dir=Path(spec.root_dir) if spec.root_dir is not None else None,
         )
-        persona: BasePersona = cls(context)
-        await persona.prepare()
+        persona = make_persona(cls, context)
+        await _finished(persona.prepare())
         return persona
 
     async def _shut_down(self, making: asyncio.Task[BasePersona | BaseException]) -> None:
@@ -161,6 +187,6 @@ class TurnRunner:
             async with asyncio.timeout(SHUTDOWN_SECONDS):
                 made = await making
                 if isinstance(made, BasePersona):
-                    await made.shutdown()
+                    await _finished(made.shutdown())
         except BaseException as error:
             self._log.error("A persona failed to shut down\n%s", traceback_of(error))

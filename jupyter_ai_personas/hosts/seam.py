@@ -56,7 +56,8 @@ class HostEvent(NamedTuple):
 class Failure:
     """Why a turn failed: a class name, a paragraph for people, an id that the log repeats.
 
-    ``expected`` failures are of the model or of a bound, not of the persona's code.
+    ``expected`` failures are understood: of the model, of a bound, of a mistake in the persona's
+    code that has a name. What its code raised by itself is not.
     """
 
     kind: str

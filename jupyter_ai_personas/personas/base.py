@@ -3,7 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable, Mapping
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterable,
+    Callable,
+    Coroutine,
+    Iterable,
+    Mapping,
+)
 from contextlib import aclosing
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -11,14 +18,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from jupyter_ai_personas.chat.messages import Attachment, Message
-from jupyter_ai_personas.errors import NoModelError, NoTurnError
+from jupyter_ai_personas.errors import NoModelError, NoTurnError, PersonaCodeError
 from jupyter_ai_personas.personas.turn import Turn
 
 if TYPE_CHECKING:
     from jupyter_ai_personas.chat.history import BaseMessage
     from jupyter_ai_personas.providers import ModelCache, ModelChunk
 
-__all__ = ["BasePersona", "PersonaContext", "PersonaDefaults", "current_turn"]
+__all__ = ["BasePersona", "PersonaContext", "PersonaDefaults", "current_turn", "make_persona"]
 
 current_turn: ContextVar[Turn | None] = ContextVar("current_turn", default=None)
 
@@ -131,9 +138,11 @@ class BasePersona:
         """Post a complete message; see :meth:`Turn.send`."""
         return self.turn.send(body)
 
-    async def stream_message(self, chunks: AsyncIterable[Any] | Iterable[Any]) -> str | None:
-        """Post a message that grows with each chunk; see :meth:`Turn.stream`."""
-        return await self.turn.stream(chunks)
+    def stream_message(
+        self, chunks: AsyncIterable[Any] | Iterable[Any]
+    ) -> Coroutine[Any, Any, str | None]:
+        """Post a message that grows with each chunk; to be awaited, see :meth:`Turn.stream`."""
+        return self.turn.stream(chunks)
 
     def set_status(self, text: str | None) -> None:
         """Show ``text`` beside the persona's name while it works."""
@@ -180,3 +189,16 @@ class BasePersona:
         async with aclosing(reply_text(noted(), show_reasoning=shown)) as texts:
             async for text in texts:
                 yield text
+
+
+def make_persona(cls: type, context: PersonaContext) -> BasePersona:
+    """Make an object of a persona's class, which may raise anything.
+
+    Raises:
+        PersonaCodeError: its ``__init__`` does not call that of :class:`BasePersona`.
+    """
+    persona: BasePersona = cls(context)
+    if not hasattr(persona, "_turns"):
+        advice = "call `super().__init__(context)` in its `__init__(self, context)`"
+        raise PersonaCodeError(cls.__name__, advice)
+    return persona

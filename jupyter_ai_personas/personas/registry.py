@@ -15,7 +15,12 @@ from typing import Any
 from jupyter_ai_personas.chat.messages import PERSONA_PREFIX, User, well_formed
 from jupyter_ai_personas.discovery import PERSONAS_GROUP, Broken, Found, Stage, discover
 from jupyter_ai_personas.errors import UnknownPersonaError
-from jupyter_ai_personas.personas.base import BasePersona, PersonaContext, PersonaDefaults
+from jupyter_ai_personas.personas.base import (
+    BasePersona,
+    PersonaContext,
+    PersonaDefaults,
+    make_persona,
+)
 from jupyter_ai_personas.routing import NameIndex, mention_name
 
 __all__ = ["Persona", "PersonaRegistry", "persona_id"]
@@ -294,7 +299,7 @@ class PersonaRegistry:
         """Make an object of the persona's class; return what is wrong if that fails."""
         context = PersonaContext(persona.id, self._log)
         try:
-            persona.cls(context)
+            make_persona(persona.cls, context)
         except KeyboardInterrupt:
             raise
         except BaseException as error:
@@ -303,7 +308,7 @@ class PersonaRegistry:
                 persona.source,
                 persona.class_path,
                 "instantiate",
-                f"{type(error).__name__}: {error}",
+                f"{type(error).__name__}: {error}".rstrip("."),
                 f"Fix, upgrade or uninstall `{persona.source}`",
             )
         return None

@@ -12,6 +12,7 @@ from collections.abc import (
     AsyncIterable,
     AsyncIterator,
     Callable,
+    Coroutine,
     Iterable,
     Mapping,
 )
@@ -102,6 +103,7 @@ class Turn:
         self._notes = 0
         self._status: str | None = None
         self._ended = False
+        self._streams: list[Coroutine[Any, Any, str | None]] = []
 
     @property
     def id(self) -> str:
@@ -182,8 +184,10 @@ class Turn:
             self._emit("message", (message_id, body))
         return message_id
 
-    async def stream(self, chunks: AsyncIterable[Any] | Iterable[Any]) -> str | None:
+    def stream(self, chunks: AsyncIterable[Any] | Iterable[Any]) -> Coroutine[Any, Any, str | None]:
         """Post a message that grows with each chunk; return its id, ``None`` if nothing came.
+
+        To be awaited: the turn knows when that was forgotten.
 
         A chunk is a string, or what a LangChain model streams. An iterator that never suspends is
         interrupted in slices, so that other turns of this persona go on.
@@ -193,6 +197,11 @@ class Turn:
             TurnEndedError: the turn was stopped or is over.
             ReplyTooLongError: the turn has written too much.
         """
+        stream = self._stream(chunks)
+        self._streams = [*filter(_is_forgotten, self._streams), stream]
+        return stream
+
+    async def _stream(self, chunks: AsyncIterable[Any] | Iterable[Any]) -> str | None:
         if inspect.isawaitable(chunks):
             chunks = await chunks
         source = _iterator(chunks)
@@ -221,6 +230,18 @@ class Turn:
         if message_id is not None:
             self._emit("closed", message_id)
         return message_id
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether nothing has been written so far."""
+        return self._messages == 0
+
+    def drop_forgotten(self) -> bool:
+        """Close the streams that nobody has awaited; return whether there were any."""
+        forgotten = [stream for stream in self._streams if _is_forgotten(stream)]
+        for stream in forgotten:
+            stream.close()
+        return bool(forgotten)
 
     def set_status(self, text: str | None) -> None:
         """Show ``text`` beside the persona's name while it works; ``None``: the usual text."""
@@ -296,6 +317,10 @@ class Turn:
     def workspace_dir(self) -> Path | None:
         """Return the server's root directory, or ``None`` if it is no directory."""
         return Path(self._spec.root_dir) if self._spec.root_dir is not None else None
+
+
+def _is_forgotten(stream: Coroutine[Any, Any, Any]) -> bool:
+    return inspect.getcoroutinestate(stream) == inspect.CORO_CREATED
 
 
 def _iterator(chunks: AsyncIterable[Any] | Iterable[Any]) -> AsyncIterator[Any]:

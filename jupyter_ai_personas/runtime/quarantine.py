@@ -26,7 +26,7 @@ class Quarantine:
         self._until: dict[str, float] = {}
 
     def failed(self, persona_id: str, *, expected: bool = False) -> None:
-        """Note a failure; an ``expected`` one (of the model, of a bound) does not count."""
+        """Note a failure; an ``expected`` one, such as of the model, does not count."""
         if expected:
             return
         now = self._clock()

@@ -319,6 +319,16 @@ def test_an_object_that_cannot_be_made_is_found_by_trying(error: BaseException) 
     assert loaded.try_out(next(iter(registry(FakeEntryPoint(persona())).personas.values()))) is None
 
 
+def test_an_init_that_leaves_out_the_bases_is_found_by_trying() -> None:
+    loaded = registry(FakeEntryPoint(persona(__init__=lambda self, context: None)))
+    [found] = loaded.personas.values()
+    broken = loaded.try_out(found)
+    assert broken is not None
+    assert broken.error.endswith(
+        "call `super().__init__(context)` in its `__init__(self, context)`"
+    )
+
+
 # -- real packages ----------------------------------------------------------------------------
 
 SOURCE = """
