@@ -11,12 +11,14 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import importlib_metadata
 import pytest
 from support.broken import make_broken_plugins
 from support.plugin import make_plugin
 
+from jupyter_ai_personas import __version__
 from jupyter_ai_personas.cli import main
-from jupyter_ai_personas.cli.doctor import _providers
+from jupyter_ai_personas.cli.doctor import Finding, _environment, _providers, _summary
 from jupyter_ai_personas.providers import ModelRegistry, ProviderSettings
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -77,6 +79,11 @@ def findings(result: subprocess.CompletedProcess[str], state: str) -> list[dict[
 
 def test_help_names_the_commands(run: Run) -> None:
     assert "doctor" in run("--help").stdout
+
+
+def test_version_is_that_of_the_package(run: Run) -> None:
+    result = run("--version")
+    assert (result.returncode, result.stdout) == (0, f"{__version__}\n")
 
 
 def test_help_imports_nothing_but_the_standard_library_and_answers_at_once() -> None:
@@ -159,6 +166,28 @@ def test_doctor_finds_a_sound_installation_well(run: Run) -> None:
     assert "bedrock may be ready: no AWS credentials are seen" in result.stdout
 
 
+def test_doctor_says_that_there_are_no_chats_where_nothing_else_is_wrong(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    installed = importlib_metadata.version
+
+    def version(name: str) -> str:
+        if name in ("jupyterlab", "jupyterlab-chat", "jupyter-collaboration"):
+            raise importlib_metadata.PackageNotFoundError(name)
+        return installed(name)
+
+    assert _summary(list(_environment())) == "All is well."
+    monkeypatch.setattr(importlib_metadata, "version", version)
+    found = list(_environment())
+    assert [finding.state for finding in found].count("note") == 3
+    assert _summary(found) == (
+        "Nothing is broken, but there are no chats for personas to join: "
+        "run `pip install 'jupyter_ai_personas[lab]'`"
+    )
+    broken = [*found, Finding("Personas", "broken", "x")]
+    assert _summary(broken) == "1 broken: see the lines with !!"
+
+
 def test_doctor_names_each_broken_entry_point_and_the_way_to_mend_it(
     run: Run, plugins: Path
 ) -> None:
@@ -172,6 +201,9 @@ def test_doctor_names_each_broken_entry_point_and_the_way_to_mend_it(
         assert fix in found[0]["fix"]
     poor = next(finding for finding in broken if finding["text"].startswith("Poor"))
     assert "`THE_KEY_OF_THE_VAULT`" in poor["fix"]
+    # Whoever reads this is at a terminal.
+    assert "`/model` is typed in a chat" in poor["fix"]
+    assert "`c.AiExtension.default_model`, or `c.AiExtension.models`" in poor["fix"]
     assert len(broken) == len(PROBLEMS) + 1
 
     well = {finding["text"] for finding in findings(result, "ok")}

@@ -98,6 +98,9 @@ async def test_pip_install_is_all_that_it_takes(tmp_path: Path, wheel: Path) -> 
     report = json.loads(environment.run("jupyter", "ai-personas", "doctor", "--json"))
     notes = [finding["text"] for finding in report["findings"] if finding["state"] == "note"]
     assert "jupyterlab-chat is not installed: no chats for personas to join" in notes
+    assert "there are no chats for personas to join" in environment.run(
+        "jupyter", "ai-personas", "doctor"
+    )
 
     async with Server(tmp_path / "plain", environment) as server:
         status, listed = await server.get("/api/ai/personas")

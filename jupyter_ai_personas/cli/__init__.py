@@ -9,6 +9,8 @@ import argparse
 import sys
 from collections.abc import Sequence
 
+from jupyter_ai_personas import __version__
+
 __all__ = ["main"]
 
 
@@ -36,6 +38,7 @@ def _parser() -> argparse.ArgumentParser:
         description="AI personas in Jupyter's collaborative chat: what is installed here, with "
         "the configuration that a server of yours would read.",
     )
+    parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for name, text in (
         ("list", "the personas, with the model that each uses"),

@@ -6,7 +6,7 @@ import dataclasses
 import json
 import platform
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from itertools import groupby
@@ -28,6 +28,8 @@ __all__ = ["doctor"]
 
 _OWN = "jupyter_ai_personas"
 _CHAT_EXTENSIONS = ("jupyterlab_chat", "jupyter_server_ydoc", "jupyter_server_fileid")
+_NO_CHATS = "no chats for personas to join"
+_WITH_CHATS = f"`pip install '{_OWN}[lab]'`"
 _SIGNS = {"ok": "  ok  ", "note": "  --  ", "broken": "  !!  "}
 
 State = Literal["ok", "note", "broken"]
@@ -57,8 +59,17 @@ def doctor(*, as_json: bool) -> int:
                 print(f"{_SIGNS[finding.state]}{finding.text}")
                 if finding.fix:
                     print(f"      fix: {finding.fix}")
-        print(f"\n{len(broken)} broken: see the lines with !!" if broken else "\nAll is well.")
+        print(f"\n{_summary(findings)}")
     return 1 if broken else 0
+
+
+def _summary(findings: Sequence[Finding]) -> str:
+    broken = sum(finding.state == "broken" for finding in findings)
+    if broken:
+        return f"{broken} broken: see the lines with !!"
+    if any(finding.text.endswith(_NO_CHATS) for finding in findings):
+        return f"Nothing is broken, but there are {_NO_CHATS}: run {_WITH_CHATS}"
+    return "All is well."
 
 
 def _examine() -> Iterator[Finding]:
@@ -107,8 +118,8 @@ def _environment() -> Iterator[Finding]:
                 fix = f"Run `pip install '{wanted}'`"
                 yield Finding(section, "broken", f"{requirement.name} is missing", fix)
             else:
-                text = f"{requirement.name} is not installed: no chats for personas to join"
-                yield Finding(section, "note", text, f"Run `pip install '{_OWN}[lab]'`")
+                text = f"{requirement.name} is not installed: {_NO_CHATS}"
+                yield Finding(section, "note", text, f"Run {_WITH_CHATS}")
             continue
         if requirement.specifier.contains(version, prereleases=True):
             yield Finding(section, "ok", f"{requirement.name} {version}")
@@ -180,7 +191,8 @@ def _personas(runtime: Runtime) -> Iterator[Finding]:
         if model is not None:
             problem = _why_not(runtime.models, runtime.models.resolve(model, chat=True))
         if problem:
-            yield Finding(section, "broken", f"{about} has no model that can answer", problem)
+            fix = _in_a_terminal(problem)
+            yield Finding(section, "broken", f"{about} has no model that can answer", fix)
         else:
             yield Finding(section, "ok", f"{about} uses {model}")
     for entry in runtime.personas.broken:
@@ -220,9 +232,10 @@ def _default_model(models: ModelRegistry) -> Finding:
     try:
         reference, why = models.default(chat=True)
     except PersonasError as error:
-        return Finding(section, "broken", "there is none", str(error))
+        return Finding(section, "broken", "there is none", _in_a_terminal(str(error)))
     if problem := _why_not(models, reference):
-        return Finding(section, "broken", f"{reference} ({why}) cannot answer", problem)
+        text = f"{reference} ({why}) cannot answer"
+        return Finding(section, "broken", text, _in_a_terminal(problem))
     return Finding(section, "ok", f"{reference} ({why})")
 
 
@@ -233,3 +246,13 @@ def _why_not(models: ModelRegistry, reference: ModelReference) -> str:
     except PersonasError as error:
         return str(error)
     return ""
+
+
+def _in_a_terminal(advice: str) -> str:
+    """Say where a command of the chat is typed, and what to set instead."""
+    if "`/model @" not in advice:
+        return advice
+    return (
+        f"{advice} `/model` is typed in a chat; in the configuration, set "
+        "`c.AiExtension.default_model`, or `c.AiExtension.models` for one persona."
+    )
