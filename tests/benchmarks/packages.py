@@ -125,13 +125,13 @@ def _jupyter_server_extension_points():
 '''
 
 _PROBE = '''
-import asyncio, gc, json, os, threading, time
+import asyncio, gc, json, os, threading, time, weakref
 from pycrdt import Map
 from jupyter_server.base.handlers import APIHandler
 from jupyter_server.extension.application import ExtensionApp
 
 ARRIVED = {}
-SEEN = []
+SEEN = weakref.WeakKeyDictionary()
 
 class Arrivals(APIHandler):
     """When each message arrived in a document, by id."""
@@ -149,6 +149,7 @@ class Census(APIHandler):
             "tasks": len(asyncio.all_tasks()),
             "timers": len([t for t in loop._scheduled if not t.cancelled()]),
             "threads": threading.active_count(),
+            "chats": len(self.settings.get("chats_by_id", {})),
             "personas": sum(
                 any(c.__name__ == "BasePersona" for c in type(o).__mro__)
                 for o in gc.get_objects()
@@ -164,8 +165,8 @@ def on_change(event):
 
 async def on_chat(logger, schema_id, data, manager=None):
     chat = manager.get(data.get("chat_id"))
-    if chat is not None and all(chat is not each for each, _ in SEEN):
-        SEEN.append((chat, chat.ymessages.observe(on_change)))
+    if chat is not None and chat not in SEEN:
+        SEEN[chat] = chat.ymessages.observe(on_change)
 
 class BenchProbe(ExtensionApp):
     name = "bench_probe"
