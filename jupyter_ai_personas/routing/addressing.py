@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from jupyter_ai_personas.routing.mentions import MAX_SCANNED, NameIndex, find_mentions
@@ -74,15 +74,14 @@ class Chain:
         limits: Limits,
         *,
         turns_so_far: int,
-        also: Collection[str] = (),
     ) -> tuple[list[str], Chain, str | None]:
         """Return whom a finished reply may address, their chain, and which bound cut it.
 
         ``speaker`` is the persona that replied; it never addresses itself. ``turns_so_far`` counts
-        the turns of all chains from :attr:`root`. ``also`` are ids never to address. The third
-        value is ``None``, ``"hops"`` or ``"turns"``.
+        the turns of all chains from :attr:`root`. The third value is ``None``, ``"hops"`` or
+        ``"turns"``.
         """
-        wanted = [id_ for id_ in dict.fromkeys(addressed) if id_ != speaker and id_ not in also]
+        wanted = [id_ for id_ in dict.fromkeys(addressed) if id_ != speaker]
         if not wanted:
             return [], self, None
         if self.hops >= limits.max_hops:

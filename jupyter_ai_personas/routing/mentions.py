@@ -85,10 +85,6 @@ class NameIndex:
         """Return the id that ``name`` (with or without ``@``) stands for, or ``None``."""
         return self._id_of.get(_folded(name.removeprefix("@")))
 
-    def name_of(self, id_: str) -> str | None:
-        """Return the mention name of ``id_``, or ``None``."""
-        return self._name_of.get(id_)
-
     @property
     def names(self) -> list[str]:
         """The mention names."""

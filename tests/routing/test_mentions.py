@@ -144,7 +144,7 @@ def test_of_two_ids_with_one_name_the_first_keeps_it() -> None:
     index = NameIndex([("a", "Straße"), ("b", "STRASSE")])
     assert find_mentions("@strasse", index) == ["a"]
     assert index.id_of("@Straße") == "a"
-    assert index.name_of("b") == "STRASSE"
+    assert index.names == ["Straße", "STRASSE"]
 
 
 def test_an_empty_index_finds_nothing() -> None:

@@ -21,7 +21,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["Inode", "Presence", "inode"]
+__all__ = ["Inode", "OwnerLock", "inode"]
 
 Inode = tuple[int, int]
 
@@ -111,7 +111,7 @@ def _place(owner: str) -> int:
     return 1 + int.from_bytes(digest)
 
 
-class Presence:
+class OwnerLock:
     """The mark that ``owner`` is alive, from construction until :meth:`close`.
 
     Raises :class:`OSError` when the lock file cannot be opened or locked, and

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from jupyter_ai_personas.runtime.ledger.owners import Inode, Presence, inode
+from jupyter_ai_personas.runtime.ledger.owners import Inode, OwnerLock, inode
 from jupyter_ai_personas.runtime.ledger.schema import (
     DATABASE_ERRORS,
     VERSION,
@@ -52,7 +52,7 @@ class Place:
         self._remember_most = remember_most
         self._retry_s = retry_s
         self._log = log
-        self._presence: Presence | None = None
+        self._owner_lock: OwnerLock | None = None
         self._path_in_use = path
         self._inode: Inode | None = None
         # Whether the rows in memory are all that the file had of ours when it failed.
@@ -89,13 +89,13 @@ class Place:
         self._next_try = time.monotonic() + self._retry_s
         try:
             self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            if self._presence is not None and not self._presence.is_in_place():
-                self._presence.close()
-                self._presence = None
-            if self._presence is None:
+            if self._owner_lock is not None and not self._owner_lock.is_in_place():
+                self._owner_lock.close()
+                self._owner_lock = None
+            if self._owner_lock is None:
                 lock = self._path.with_name(f"{self._path.name}.lock")
-                self._presence = Presence(lock, self._owner)
-            with self._presence.alone(_ALONE_S):
+                self._owner_lock = OwnerLock(lock, self._owner)
+            with self._owner_lock.alone(_ALONE_S):
                 self._move_to(self._open_some())
         except Exception as error:
             self._tell(error)
@@ -105,14 +105,14 @@ class Place:
         if not self.durable:
             self.land()
         self._store.db.close()
-        if self._presence is not None:
-            self._presence.close()
+        if self._owner_lock is not None:
+            self._owner_lock.close()
 
     def _store_on(self, db: sqlite3.Connection) -> Store:
         return Store(
             db,
             self._owner,
-            alive=lambda owner: self._presence is None or self._presence.alive(owner),
+            alive=lambda owner: self._owner_lock is None or self._owner_lock.alive(owner),
             remember_s=self._remember_s,
             remember_most=self._remember_most,
             log=self._log,
