@@ -14,7 +14,7 @@ class Presence:
     """The writing status of the personas of one chat.
 
     A persona has one status and may have several turns: the newest that does more than wait is
-    shown. It is cleared with the last turn, whatever ended it.
+    shown, and how many wait. It is cleared with the last turn, whatever ended it.
     """
 
     def __init__(self, chat: Chat) -> None:
@@ -45,5 +45,8 @@ class Presence:
 
     def _publish(self, persona: Persona) -> None:
         _, texts = self._shown.get(persona.id, (persona, {}))
-        working = [text for text in texts.values() if text != WAITING] or list(texts.values())
-        self._chat.set_status(persona.user(), working[-1] if working else None)
+        working = [text for text in texts.values() if text != WAITING]
+        shown = working[-1] if working else WAITING if texts else None
+        if working and len(texts) > len(working):
+            shown = f"{shown} ({len(texts) - len(working)} more waiting)"
+        self._chat.set_status(persona.user(), shown)

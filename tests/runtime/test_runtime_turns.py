@@ -367,12 +367,14 @@ async def test_the_status_shows_what_happens_from_acceptance_to_end(stage: Stage
         script.give("@Echo a", lambda self: self.set_status("is reading the notebook"))
         await here.until(lambda: here.stage.writing == {id_of(Bot): "is reading the notebook"})
         second = here.say("@Echo b")
-        await settle()
-        assert here.stage.writing == {id_of(Bot): "is reading the notebook"}
+        reading = "is reading the notebook (1 more waiting)"
+        await here.until(lambda: here.stage.writing == {id_of(Bot): reading})
         script.give("@Echo a", lambda self: self.set_status(None))
-        await here.until(lambda: here.stage.writing == {id_of(Bot): "is thinking"})
+        thinking = "is thinking (1 more waiting)"
+        await here.until(lambda: here.stage.writing == {id_of(Bot): thinking})
         script.end("@Echo a", "x")
         await here.reply(first)
+        await here.until(lambda: here.stage.writing == {id_of(Bot): "is thinking"})
         script.end("@Echo b", "y")
         await here.reply(second)
         await here.quiet()
