@@ -29,6 +29,20 @@ __all__ = ["BasePersona", "PersonaContext", "PersonaDefaults", "current_turn", "
 
 current_turn: ContextVar[Turn | None] = ContextVar("current_turn", default=None)
 
+_READS = "read the chat with `self.history()`, and write with `self.send_message(...)`"
+# What personas of Jupyter AI use and is not here, with what does the same.
+_ELSEWHERE = {
+    "ychat": _READS,
+    "chat": _READS,
+    "parent": "a persona reaches the chat through its own methods, and no part of the server",
+    "awareness": "show what the persona does with `self.set_status(...)`",
+    "clear_status": "write `self.set_status(None)`",
+    "system_prompt": "it is `self.defaults.system_prompt`, and comes first in `self.history()`",
+    "process_attachments": "call `self.attachments()`",
+    "get_chat_dir": "it is the folder of `self.get_chat_path()` below `self.get_workspace_dir()`",
+    "event_loop": "`process_message` runs on a loop of the persona's own: await in it",
+}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PersonaDefaults:
@@ -119,6 +133,15 @@ class BasePersona:
         if self._context.models is None:
             raise NoModelError(self.name)
         return self._context.models
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            if name in _ELSEWHERE and not hasattr(type(self), name):
+                text = f"`{type(self).__name__}` has no attribute `{name}`: {_ELSEWHERE[name]}"
+                raise AttributeError(text, name=name, obj=self)
+            # Also what a property raises comes here; it is raised again as it was.
+            return super().__getattribute__(name)
 
     # -- what subclasses override -----------------------------------------------------------
 

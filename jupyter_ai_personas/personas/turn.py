@@ -244,7 +244,11 @@ class Turn:
         return bool(forgotten)
 
     def set_status(self, text: str | None) -> None:
-        """Show ``text`` beside the persona's name while it works; ``None``: the usual text."""
+        """Show ``text`` beside the persona's name while it works; ``None``: the usual text.
+
+        Raises:
+            TypeError: ``text`` is neither a string nor ``None``.
+        """
         if text is not None and not isinstance(text, str):
             raise TypeError(f"A status must be a string, not {type(text).__name__}")
         text = well_formed(" ".join(text.split())[:200]) if text else None

@@ -11,6 +11,7 @@ from support.room import LOG, persona, room
 
 from jupyter_ai_personas import BasePersona, PersonaDefaults
 from jupyter_ai_personas.chat import Message
+from jupyter_ai_personas.personas import PersonaContext
 
 
 async def replies_of(cls: type) -> list[Message]:
@@ -58,6 +59,42 @@ async def test_an_init_that_leaves_out_the_bases_is_told_as_such(
     assert "call `super().__init__(context)` in its `__init__(self, context)`" in reply.body
     assert "super().__init__" in caplog.text
     assert "Traceback" not in caplog.text
+
+
+# -- what is somewhere else than in Jupyter AI -------------------------------------------------
+
+
+async def reaches(self: Any, message: Message) -> None:
+    self.ychat.get_messages()
+
+
+async def test_what_jupyter_ai_has_elsewhere_is_told_with_where(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    [reply] = await replies_of(poet(reaches))
+    assert reply.state == "failed"
+    assert "`Poet` has no attribute `ychat`: read the chat with `self.history()`" in caplog.text
+
+
+def test_what_a_property_raises_is_raised_as_it_was() -> None:
+    class Poet(BasePersona):
+        defaults = PersonaDefaults(name="Poet")
+        system_prompt = "Own."
+
+        @property
+        def rhymes(self) -> Any:
+            return self.verses
+
+        @property
+        def chat(self) -> Any:
+            return self.verses
+
+    poet = Poet(PersonaContext("x", LOG))
+    assert poet.system_prompt == "Own."
+    assert getattr(poet, "event_loop", None) is None
+    for broken in ("rhymes", "chat"):
+        with pytest.raises(AttributeError, match="'Poet' object has no attribute 'verses'"):
+            getattr(poet, broken)
 
 
 # -- words that are lost ----------------------------------------------------------------------
