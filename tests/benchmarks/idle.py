@@ -72,7 +72,7 @@ async def run(options: Options) -> Result:
         Goal("memory of an open chat, added", 200.0, more["rss_kb"], "kB"),
         Goal(f"tasks of an open chat with {PERSONAS} personas, added", 3.0, more["tasks"], "tasks"),
         Goal("persona objects in chats that nobody addresses", 0.0, rows[1]["personas"], "objects"),
-        Goal("timers of an open chat, added", 0.0, round(more["timers"], 1), "timers"),
+        Goal("timers of an open chat, added", 0.0, round(more["timers"], 1) + 0.0, "timers"),
         Goal(f"memory after {turns:,} turns, less what it is without us", 1.10, ratio, "times"),
         Goal(f"memory after {turns:,} turns more, against after the first", 1.10, kept, "times"),
     ]
