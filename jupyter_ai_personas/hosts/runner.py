@@ -116,8 +116,12 @@ class TurnRunner:
                 answer = await _finished(persona.process_message(spec.message))
             finally:
                 persona._turns.discard(turn)
-            if turn.is_silent:
-                self._check_silence(spec, turn, answer)
+                forgotten = turn.drop_forgotten()
+            if forgotten:
+                advice = "write `await self.stream_message(...)`, it was called without `await`"
+                raise PersonaCodeError(spec.persona_name, advice)
+            if answer is not None and turn.is_silent:
+                self._warn_of_returned(spec, answer)
         except BaseException as error:
             if spec.turn_id not in self._cancelled:
                 failure = describe_failure(error, spec)
@@ -133,18 +137,14 @@ class TurnRunner:
         turn.end()
         return outcome
 
-    def _check_silence(self, spec: TurnSpec, turn: Turn, answer: Any) -> None:
-        """Tell a persona that chose to write nothing from one whose author believes that it did."""
-        if turn.drop_forgotten():
-            advice = "write `await self.stream_message(...)`, it was called without `await`"
-            raise PersonaCodeError(spec.persona_name, advice)
-        if answer is not None:
-            self._log.getChild(spec.persona_name).warning(
-                "`process_message` of %s returned a value of type %s, which nobody sees; %s",
-                spec.persona_name,
-                type(answer).__name__,
-                _how_to_send(answer),
-            )
+    def _warn_of_returned(self, spec: TurnSpec, answer: Any) -> None:
+        """Tell a persona that chose to write nothing from one whose author believes it wrote."""
+        self._log.getChild(spec.persona_name).warning(
+            "`process_message` of %s returned a value of type %s, which nobody sees; %s",
+            spec.persona_name,
+            type(answer).__name__,
+            _how_to_send(answer),
+        )
 
     async def _object(self, spec: TurnSpec) -> BasePersona:
         making = self._objects.get(spec.chat_id)
@@ -172,6 +172,7 @@ class TurnRunner:
         cls = self._services.resolve(spec.persona_class)
         context = PersonaContext(
             id=spec.persona_id,
+            name=spec.persona_name,
             log=self._log.getChild(spec.persona_name),
             models=self._models,
             config=dict(spec.config),

@@ -6,6 +6,7 @@ What a turn knows is plain data (:class:`TurnSpec`), and what it says is plain d
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 from collections.abc import (
     AsyncGenerator,
@@ -237,11 +238,25 @@ class Turn:
         return self._messages == 0
 
     def drop_forgotten(self) -> bool:
-        """Close the streams that nobody has awaited; return whether there were any."""
+        """End the streams that nobody has awaited; return whether there were any.
+
+        To be called on the event loop that the turn runs on.
+        """
         forgotten = [stream for stream in self._streams if _is_forgotten(stream)]
+        self._streams = []
+        tasks = {task.get_coro(): task for task in asyncio.all_tasks()} if forgotten else {}
+        found = False
         for stream in forgotten:
-            stream.close()
-        return bool(forgotten)
+            task = tasks.get(stream)
+            if task is None:
+                stream.close()
+            elif task.cancelling():
+                continue  # the persona thought better of it
+            else:
+                # Not closed under the task that has yet to begin it.
+                task.cancel()
+            found = True
+        return found
 
     def set_status(self, text: str | None) -> None:
         """Show ``text`` beside the persona's name while it works; ``None``: the usual text.
