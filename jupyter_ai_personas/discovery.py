@@ -73,11 +73,13 @@ def _why_not_loaded(
     if isinstance(error, ModuleNotFoundError) and isinstance(missing := error.name, str):
         # Its package is there, or else that would be what is missing.
         if "." in missing and f"{module}.".startswith(f"{missing}."):
-            return f"`{distribution}` has no module `{missing}`", fix
+            return f"`{distribution}` has no module `{missing}`", f"{fix}, or add that module"
         install = f"Install the package that provides `{missing}`"
         return _one_line(error), f"{install}, or uninstall `{distribution}`"
-    # A module whose own code raised is not kept there.
-    if isinstance(error, AttributeError) and module in sys.modules:
+    # A module whose own code raised is not kept there; one that imports when it is asked for a
+    # name may raise for another.
+    is_missing = isinstance(error, AttributeError) and error.name in attribute.split(".")
+    if is_missing and module in sys.modules:
         return f"the module `{module}` has no `{attribute}`", fix
     return _one_line(error), f"Fix, upgrade or uninstall `{distribution}`"
 

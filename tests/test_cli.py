@@ -203,7 +203,7 @@ def test_doctor_names_each_broken_entry_point_and_the_way_to_mend_it(
     assert "`THE_KEY_OF_THE_VAULT`" in poor["fix"]
     # Whoever reads this is at a terminal.
     assert "`/model` is typed in a chat" in poor["fix"]
-    assert "`c.AiExtension.default_model`, or `c.AiExtension.models`" in poor["fix"]
+    assert "in the configuration, set `c.AiExtension.models`" in poor["fix"]
     assert len(broken) == len(PROBLEMS) + 1
 
     well = {finding["text"] for finding in findings(result, "ok")}

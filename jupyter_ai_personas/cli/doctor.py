@@ -191,7 +191,7 @@ def _personas(runtime: Runtime) -> Iterator[Finding]:
         if model is not None:
             problem = _why_not(runtime.models, runtime.models.resolve(model, chat=True))
         if problem:
-            fix = _in_a_terminal(problem)
+            fix = _in_a_terminal(problem, "c.AiExtension.models")
             yield Finding(section, "broken", f"{about} has no model that can answer", fix)
         else:
             yield Finding(section, "ok", f"{about} uses {model}")
@@ -228,14 +228,14 @@ def _providers(models: ModelRegistry) -> Iterator[Finding]:
 
 
 def _default_model(models: ModelRegistry) -> Finding:
-    section = "Default model"
+    section, setting = "Default model", "c.AiExtension.default_model"
     try:
         reference, why = models.default(chat=True)
     except PersonasError as error:
-        return Finding(section, "broken", "there is none", _in_a_terminal(str(error)))
+        return Finding(section, "broken", "there is none", _in_a_terminal(str(error), setting))
     if problem := _why_not(models, reference):
         text = f"{reference} ({why}) cannot answer"
-        return Finding(section, "broken", text, _in_a_terminal(problem))
+        return Finding(section, "broken", text, _in_a_terminal(problem, setting))
     return Finding(section, "ok", f"{reference} ({why})")
 
 
@@ -248,11 +248,10 @@ def _why_not(models: ModelRegistry, reference: ModelReference) -> str:
     return ""
 
 
-def _in_a_terminal(advice: str) -> str:
-    """Say where a command of the chat is typed, and what to set instead."""
-    if "`/model @" not in advice:
-        return advice
-    return (
-        f"{advice} `/model` is typed in a chat; in the configuration, set "
-        "`c.AiExtension.default_model`, or `c.AiExtension.models` for one persona."
-    )
+def _in_a_terminal(advice: str, setting: str) -> str:
+    """Say what does here what commands do that are typed in a chat."""
+    if "`/models`" in advice:
+        advice = f"{advice} `jupyter ai-personas models` lists them in a terminal."
+    if "`/model @" in advice and setting not in advice:
+        advice = f"{advice} `/model` is typed in a chat; in the configuration, set `{setting}`."
+    return advice

@@ -64,6 +64,7 @@ class PersonaDefaults:
 class PersonaContext:
     """What a persona object is made with: one object for each chat that it speaks in.
 
+    ``name`` is what it is called here, where another persona may have its own name already.
     ``models`` are the models of the event loop that the persona runs on.
     """
 
@@ -73,6 +74,7 @@ class PersonaContext:
     config: Mapping[str, Any] = field(default_factory=dict)
     chat_path: Callable[[], str] = lambda: ""
     workspace_dir: Path | None = None
+    name: str = ""
 
 
 class BasePersona:
@@ -101,8 +103,8 @@ class BasePersona:
 
     @property
     def name(self) -> str:
-        """The persona's name."""
-        return str(self.defaults.name)
+        """What the persona is called here."""
+        return self._context.name or str(self.defaults.name)
 
     @property
     def turn(self) -> Turn:
@@ -137,10 +139,13 @@ class BasePersona:
     if not TYPE_CHECKING:
 
         def __getattr__(self, name: str) -> Any:
+            # A class that is inherited after this one may have its own.
+            if (further := getattr(super(), "__getattr__", None)) is not None:
+                return further(name)
             if name in _ELSEWHERE and not hasattr(type(self), name):
                 text = f"`{type(self).__name__}` has no attribute `{name}`: {_ELSEWHERE[name]}"
                 raise AttributeError(text, name=name, obj=self)
-            # Also what a property raises comes here; it is raised again as it was.
+            # What a property raises comes here as well: it runs again, to raise it as it was.
             return super().__getattribute__(name)
 
     # -- what subclasses override -----------------------------------------------------------

@@ -10,6 +10,7 @@ import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import FunctionType
 from typing import Any
 
 from jupyter_ai_personas.chat.messages import PERSONA_PREFIX, User, well_formed
@@ -118,22 +119,29 @@ def _facts_of(cls: type[BasePersona]) -> _Facts | str:
     return _wrong_with(defaults) or facts
 
 
+def _yields(function: FunctionType) -> bool:
+    # `types.coroutine` makes of a generator what can be awaited.
+    is_generator = inspect.isasyncgenfunction(function) or inspect.isgeneratorfunction(function)
+    return is_generator and not function.__code__.co_flags & inspect.CO_ITERABLE_COROUTINE
+
+
 def _wrong_with_method(cls: type[BasePersona]) -> str | None:
     """Say why ``process_message`` cannot be called, or would be called for nothing."""
     method = inspect.getattr_static(cls, "process_message")
-    if inspect.isasyncgenfunction(method) or inspect.isgeneratorfunction(method):
+    if not isinstance(method, FunctionType | staticmethod | classmethod):
+        return None
+    if hasattr(method, "__signature__"):
+        return None  # a decorator says what it is, which may be what it wraps
+    if isinstance(method, FunctionType) and _yields(method):
         return (
             "its `process_message` contains `yield`, and nobody sees what it yields; move that to "
             "a method of its own, and pass what it returns to `await self.stream_message(...)`"
         )
+    # Of an object that is not finished: one of the class would have `self` as an argument.
+    bound = object.__new__(cls).process_message
     try:
-        # Of an object that is not finished: one of the class would have `self` as an argument.
         # A decorator may well add arguments to those of what it wraps.
-        signature = inspect.signature(object.__new__(cls).process_message, follow_wrapped=False)
-    except Exception:
-        return None  # what cannot be read may well be called
-    try:
-        signature.bind(None)
+        inspect.signature(bound, follow_wrapped=False).bind(None)
     except TypeError:
         return "its `process_message` must take the message: `process_message(self, message)`"
     return None
@@ -265,7 +273,8 @@ class PersonaRegistry:
         while taken.id_of(mention_name(free := f"{name} {number}")) is not None:
             number += 1
         self._log.warning(
-            "The persona `%s` of %s is named `%s` here: `%s` of %s has that name.",
+            "The persona `%s` of %s is named `%s` here, also in the configuration: `%s` of %s has "
+            "that name.",
             name,
             source,
             free,
@@ -297,7 +306,7 @@ class PersonaRegistry:
 
     def try_out(self, persona: Persona) -> Broken | None:
         """Make an object of the persona's class; return what is wrong if that fails."""
-        context = PersonaContext(persona.id, self._log)
+        context = PersonaContext(persona.id, self._log, name=persona.name)
         try:
             make_persona(persona.cls, context)
         except KeyboardInterrupt:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
@@ -61,6 +62,20 @@ async def test_an_init_that_leaves_out_the_bases_is_told_as_such(
     assert "Traceback" not in caplog.text
 
 
+async def test_a_persona_whose_name_is_taken_knows_what_it_is_called() -> None:
+    class Echo(BasePersona):
+        defaults = PersonaDefaults(name="Echo")
+
+    class Other(BasePersona):
+        defaults = PersonaDefaults(name="Echo")
+
+        async def process_message(self, message: Message) -> None:
+            self.send_message(f"I am {self.name}")
+
+    async with room(Echo, Other) as here:
+        assert (await here.reply(here.say("@Echo-2 who are you?"))).body == "I am Echo 2"
+
+
 # -- what is somewhere else than in Jupyter AI -------------------------------------------------
 
 
@@ -97,6 +112,18 @@ def test_what_a_property_raises_is_raised_as_it_was() -> None:
             getattr(poet, broken)
 
 
+def test_a_class_inherited_after_it_may_find_attributes_itself() -> None:
+    class Proxy:
+        def __getattr__(self, name: str) -> str:
+            return f"the proxy's {name}"
+
+    class Poet(BasePersona, Proxy):
+        defaults = PersonaDefaults(name="Poet")
+
+    poet = Poet(PersonaContext("x", LOG))
+    assert (poet.ychat, poet.rhymes) == ("the proxy's ychat", "the proxy's rhymes")
+
+
 # -- words that are lost ----------------------------------------------------------------------
 
 
@@ -114,15 +141,30 @@ async def returns_it(self: Any, message: Message) -> Any:
 
 async def leaves_a_task(self: Any, message: Message) -> None:
     self.task = asyncio.create_task(self.stream_message(["Hello"]))
-    self.task.add_done_callback(asyncio.Task.exception)
 
 
 @pytest.mark.parametrize("act", [forgets, forgets_of_its_turn, returns_it, leaves_a_task])
-async def test_a_stream_that_is_not_awaited_fails_the_turn(act: Any) -> None:
+async def test_a_stream_that_is_not_awaited_fails_the_turn(
+    act: Any, caplog: pytest.LogCaptureFixture
+) -> None:
     [reply] = await replies_of(poet(act))
+    gc.collect()
+    assert len(caplog.records) == 1, caplog.text
     assert reply.state == "failed"
     assert "write `await self.stream_message(...)`" in reply.body
     assert "called without `await`" in reply.body
+
+
+async def forgets_the_second(self: Any, message: Message) -> None:
+    self.send_message("Let me look.")
+    self.stream_message(["Hello"])
+
+
+async def test_words_before_do_not_hide_a_stream_that_is_not_awaited() -> None:
+    said, failure = await replies_of(poet(forgets_the_second))
+    assert (said.body, said.state) == ("Let me look.", "done")
+    assert failure.state == "failed"
+    assert "called without `await`" in failure.body
 
 
 async def awaits(self: Any, message: Message) -> None:
@@ -158,11 +200,15 @@ async def gives_up(self: Any, message: Message) -> None:
     await asyncio.wait([task])
 
 
+async def cancels_and_goes(self: Any, message: Message) -> None:
+    asyncio.create_task(self.stream_message(["Hello"])).cancel()
+
+
 async def thinks_better_of_it(self: Any, message: Message) -> None:
     self.stream_message(["Hello"]).close()
 
 
-@pytest.mark.parametrize("act", [empties, gives_up, thinks_better_of_it])
+@pytest.mark.parametrize("act", [empties, gives_up, cancels_and_goes, thinks_better_of_it])
 async def test_a_persona_may_choose_to_be_silent(
     act: Any, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import logging
 import re
 import sys
+import types
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -145,6 +147,15 @@ async def optional(self: Any, message: Any, more: Any = None, **rest: Any) -> No
 async def anything(*arguments: Any) -> None: ...
 @functools.wraps(with_more)
 async def decorated(self: Any, message: Any) -> None: ...
+@types.coroutine
+def awaitable(self: Any, message: Any) -> Any:
+    yield
+
+
+async def injected(self: Any, message: Any) -> None: ...
+
+
+injected.__signature__ = inspect.signature(with_more)  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize(
@@ -171,7 +182,8 @@ def test_a_class_whose_process_message_would_be_called_in_vain_is_broken(
 @pytest.mark.parametrize(
     "method",
     [
-        *(plain, optional, anything, decorated, functools.partialmethod(with_more, more=1)),
+        *(plain, optional, anything, decorated, awaitable, injected),
+        functools.partialmethod(with_more, more=1),
         *(staticmethod(anything), classmethod(plain), mock.Mock(), 5),
         property(lambda self: self.not_yet),
     ],
@@ -259,7 +271,8 @@ def test_two_personas_of_one_name_are_both_reachable(
         assert loaded.find(f"@{found.mention_name}") is found
     [warning] = [r.getMessage() for r in caplog.records if r.levelno >= logging.WARNING]
     assert warning == (
-        f"The persona `{other}` of b is named `{other} 2` here: `{first}` of a has that name."
+        f"The persona `{other}` of b is named `{other} 2` here, also in the configuration: "
+        f"`{first}` of a has that name."
     )
 
 
@@ -363,6 +376,7 @@ def test_installed_packages_are_found_and_broken_ones_hinder_nobody(
             "missing.py": "import no_such_package",
             "syntax.py": "def (",
             "attribute.py": "import sys; sys.no_such_attribute",
+            "lazy.py": "import sys\ndef __getattr__(name): return sys.no_such_attribute",
         },
         {
             "good": "acme_found.good:Good",
@@ -373,6 +387,7 @@ def test_installed_packages_are_found_and_broken_ones_hinder_nobody(
             "nowhere": "acme_found.nowhere:X",
             "deeper": "acme_found.good.deeper:X [extra]",
             "attribute": "acme_found.attribute:X",
+            "lazy": "acme_found.lazy:X",
             "gone": "no_such_package:X",
         },
     )
@@ -380,24 +395,28 @@ def test_installed_packages_are_found_and_broken_ones_hinder_nobody(
     assert [p.id for p in loaded.personas.values()] == ["jupyter-ai-personas::acme_found::Good"]
     advice = {broken.name: f"{broken.error}. {broken.fix}" for broken in loaded.broken}
     entry_point = "Fix the entry point in group `jupyter_ai.personas` of `acme_found`"
+    module = f"{entry_point}, or add that module"
     theirs = "Fix, upgrade or uninstall `acme_found`"
     missing = (
         "ModuleNotFoundError: No module named 'no_such_package'. "
         "Install the package that provides `no_such_package`, or uninstall `acme_found`"
     )
     assert advice.pop("syntax").startswith("SyntaxError: ")
-    assert advice.pop("attribute").startswith("AttributeError: ")
+    for name in ("attribute", "lazy"):
+        assert advice.pop(name) == (
+            f"AttributeError: module 'sys' has no attribute 'no_such_attribute'. {theirs}"
+        )
     assert advice == {
         "exits": f"SystemExit: 3. {theirs}",
         "missing": missing,
         "gone": missing,
         "absent": f"the module `acme_found.good` has no `Nobody`. {entry_point}",
-        "nowhere": f"`acme_found` has no module `acme_found.nowhere`. {entry_point}",
-        "deeper": f"`acme_found` has no module `acme_found.good.deeper`. {entry_point}",
+        "nowhere": f"`acme_found` has no module `acme_found.nowhere`. {module}",
+        "deeper": f"`acme_found` has no module `acme_found.good.deeper`. {module}",
     }
     found, broken = discover(PERSONAS_GROUP, entry_points=points)
     assert len(found) == 1
-    assert len(broken) == 8
+    assert len(broken) == 9
 
 
 @pytest.mark.parametrize(
