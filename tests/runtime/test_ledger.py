@@ -395,8 +395,10 @@ Twins.TestCase.settings = settings(max_examples=25, stateful_step_count=30, dead
 TestTwins = Twins.TestCase
 
 
+# A document holds integers of 64 bits; what is greater comes back as nothing.
+INTEGERS = st.integers(-(2**63), 2**63 - 1)
 JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+    st.none() | st.booleans() | INTEGERS | st.floats(allow_nan=False) | st.text(),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
     max_leaves=10,
 )
@@ -431,6 +433,12 @@ def test_every_row_survives_its_encoding(
         encode_request(row),
         replies=decode_replies(encode_replies(row.replies)),
     )
+
+
+@pytest.mark.parametrize("great", [2**63, -(2**63) - 1, 10**400])
+def test_an_integer_that_no_document_holds_is_read_as_nothing(great: int) -> None:
+    [reply] = decode_replies(encode_replies([ReplySoFar("r", "", "done", {"n": great})]))
+    assert reply.metadata == {"n": None}
 
 
 STORED = st.none() | st.integers() | st.floats() | st.text() | st.binary()
