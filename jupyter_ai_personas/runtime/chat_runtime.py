@@ -37,7 +37,7 @@ from jupyter_ai_personas.routing import (
 from jupyter_ai_personas.runtime.actor import Actor
 from jupyter_ai_personas.runtime.intake import Intake
 from jupyter_ai_personas.runtime.kept import KeptMessages
-from jupyter_ai_personas.runtime.ledger import Ledger, LedgerRow, MemoryLedger, ReplySoFar
+from jupyter_ai_personas.runtime.ledger import Ledger, MemoryLedger, ReplySnapshot, TurnRecord
 from jupyter_ai_personas.runtime.presence import WAITING, Presence
 from jupyter_ai_personas.runtime.recovery import INTERRUPTED, adopt, recover
 from jupyter_ai_personas.runtime.replies import Replies
@@ -71,7 +71,7 @@ class _Reopened:
 class _Ended:
     """The end of a turn that the chat's file may lack: the message that asked, and the replies."""
 
-    def __init__(self, turn_id: str, request_id: str, replies: Sequence[ReplySoFar]) -> None:
+    def __init__(self, turn_id: str, request_id: str, replies: Sequence[ReplySnapshot]) -> None:
         self.turn_id = turn_id
         self._request_id = request_id
         self._reply_ids = [reply.message_id for reply in replies]
@@ -328,9 +328,9 @@ class ChatRuntime:
 
     def row(
         self, message: Message, persona_id: str, *, turn_id: str, person: str, chain: Chain
-    ) -> LedgerRow:
+    ) -> TurnRecord:
         """Return the row of the ledger for a turn, with the message whole."""
-        return LedgerRow(
+        return TurnRecord(
             turn_id=turn_id,
             chat_id=self.chat.id,
             path=self.place,
@@ -499,7 +499,7 @@ class ChatRuntime:
         return ids.union(self.kept.ids)
 
     def finished_unsaved(
-        self, turn_id: str, request_id: str, persona_id: str, replies: Sequence[ReplySoFar]
+        self, turn_id: str, request_id: str, persona_id: str, replies: Sequence[ReplySnapshot]
     ) -> None:
         """Note that the document holds the turn's end now, with ``replies``, and is to be saved."""
         self._unsaved[request_id, persona_id] = _Ended(turn_id, request_id, replies)
@@ -522,6 +522,6 @@ class ChatRuntime:
         return self._writer.post(SYSTEM_ID, body, metadata), metadata
 
 
-def _emptied(message_id: str, row: LedgerRow) -> ReplySoFar:
+def _emptied(message_id: str, row: TurnRecord) -> ReplySnapshot:
     metadata = {"reply_to": row.message_id, "turn": row.turn_id, "state": "streaming"}
-    return ReplySoFar(message_id, "", "streaming", metadata)
+    return ReplySnapshot(message_id, "", "streaming", metadata)

@@ -28,7 +28,7 @@ from jupyter_ai_personas.routing import (
 )
 from jupyter_ai_personas.runtime.flood import FloodGate
 from jupyter_ai_personas.runtime.kept import NOBODY
-from jupyter_ai_personas.runtime.ledger import ReplySoFar
+from jupyter_ai_personas.runtime.ledger import ReplySnapshot
 from jupyter_ai_personas.runtime.recovery import INTERRUPTED
 
 if TYPE_CHECKING:
@@ -95,10 +95,10 @@ class Intake:
         if not (await self._served.ledger.accept([row]))[0]:
             return True
         text = await command()
-        replies: tuple[ReplySoFar, ...] = ()
+        replies: tuple[ReplySnapshot, ...] = ()
         if text:
             reply_id, metadata = self._served.notify(text, reply_to=message.id)
-            replies = (ReplySoFar(reply_id, text, "done", metadata),)
+            replies = (ReplySnapshot(reply_id, text, "done", metadata),)
         self._served.ledger.finish(row.turn_id, "done", replies)
         self._served.finished_unsaved(row.turn_id, message.id, SYSTEM_ID, replies)
         return True

@@ -25,7 +25,7 @@ from jupyter_ai_personas.chat import (
     encode_message,
 )
 from jupyter_ai_personas.chat.copies import content
-from jupyter_ai_personas.runtime.ledger import LedgerRow, RowState
+from jupyter_ai_personas.runtime.ledger import RecordState, TurnRecord
 
 if TYPE_CHECKING:
     from jupyter_ai_personas.runtime.chat_runtime import ChatRuntime
@@ -49,7 +49,7 @@ class KeptMessages:
         # Message id → its row in the ledger.
         self._rows: dict[str, str] = {}
         # Message id → who wrote it, and whether what it calls for was done: not in the ledger yet.
-        self._waiting: dict[str, tuple[str, RowState]] = {}
+        self._waiting: dict[str, tuple[str, RecordState]] = {}
         # What nobody has looked at yet stays in the ledger, saved or not: it may ask for a turn.
         self._unseen: set[str] = set()
 
@@ -86,7 +86,7 @@ class KeptMessages:
         chat = self._served.chat
         waiting, self._waiting = self._waiting, {}
         for message_id, (person, state) in waiting.items():
-            row = LedgerRow(
+            row = TurnRecord(
                 turn_id=str(uuid4()),
                 chat_id=chat.id,
                 path=self._served.place,
@@ -153,7 +153,7 @@ class KeptMessages:
                 del self._changed[message_id]
                 self._forget(message_id)
 
-    def put_back(self, row: LedgerRow) -> None:
+    def put_back(self, row: TurnRecord) -> None:
         """Make the message of a row, from before a crash, as it was, unless it changed since."""
         if row.message_id in self._changed:
             return
@@ -176,6 +176,6 @@ def _is_saved(there: Message | None, now: Message | None) -> bool:
     return content(there) == content(now)
 
 
-def is_deletion(row: LedgerRow) -> bool:
+def is_deletion(row: TurnRecord) -> bool:
     """Whether a person deleted the message of a row."""
     return row.message.get("deleted") is True

@@ -32,7 +32,7 @@ from jupyter_ai_personas.personas.turn import reply_id
 from jupyter_ai_personas.routing import Chain, find_mentions
 from jupyter_ai_personas.runtime.cut_off_saves import made_at
 from jupyter_ai_personas.runtime.kept import NOBODY, is_deletion
-from jupyter_ai_personas.runtime.ledger import LedgerRow, ReplySoFar
+from jupyter_ai_personas.runtime.ledger import ReplySnapshot, TurnRecord
 
 if TYPE_CHECKING:
     from jupyter_ai_personas.runtime.chat_runtime import ChatRuntime
@@ -108,7 +108,7 @@ async def recover(served: ChatRuntime) -> None:
 
 
 @contextmanager
-def _only_this(served: ChatRuntime, row: LedgerRow) -> Iterator[None]:
+def _only_this(served: ChatRuntime, row: TurnRecord) -> Iterator[None]:
     """Let what goes wrong with one row keep nobody from what the others tell."""
     try:
         yield
@@ -149,7 +149,7 @@ def _has_id(file: Path, chat_id: str) -> bool:
 class _Recovery:
     """Brings one turn of the ledger and the document together."""
 
-    def __init__(self, served: ChatRuntime, row: LedgerRow, *, is_deleted: bool = False) -> None:
+    def __init__(self, served: ChatRuntime, row: TurnRecord, *, is_deleted: bool = False) -> None:
         """``is_deleted`` says that a person deleted the message, which the document lost."""
         self.served = served
         self.is_deleted = is_deleted
@@ -213,7 +213,7 @@ class _Recovery:
         # A turn that runs again rewrites its first reply; what else it had written stays, final.
         self._put_back(
             tuple(
-                ReplySoFar(
+                ReplySnapshot(
                     r.message_id, r.body, _final(r.state), {**r.metadata, "state": _final(r.state)}
                 )
                 for r in self.row.replies
@@ -229,11 +229,11 @@ class _Recovery:
             note = INTERRUPTED if row.state == "running" else NOT_BEGUN
             # The id that the next reply had or would have had: a browser may bring that back.
             next_id = reply_id(row.turn_id, len(replies) + 1)
-            replies.append(ReplySoFar(next_id, note, "interrupted", metadata))
+            replies.append(ReplySnapshot(next_id, note, "interrupted", metadata))
         final = [
             reply
             if reply.state in FINAL_STATES
-            else ReplySoFar(
+            else ReplySnapshot(
                 reply.message_id,
                 f"{reply.body}\n\n{INTERRUPTED}".lstrip(),
                 "interrupted",
@@ -245,11 +245,11 @@ class _Recovery:
         self.ledger.finish(row.turn_id, "interrupted", final)
         self._note_end(final)
 
-    def _note_end(self, replies: Sequence[ReplySoFar]) -> None:
+    def _note_end(self, replies: Sequence[ReplySnapshot]) -> None:
         row = self.row
         self.served.finished_unsaved(row.turn_id, row.message_id, row.persona_id, replies)
 
-    def _put_back(self, replies: Sequence[ReplySoFar]) -> None:
+    def _put_back(self, replies: Sequence[ReplySnapshot]) -> None:
         writes: list[Insert | Update] = []
         for reply in replies:
             there = self.chat.get(reply.message_id)
@@ -267,7 +267,7 @@ def _final(state: str) -> str:
     return state if state in FINAL_STATES else "interrupted"
 
 
-async def _catch_up(served: ChatRuntime, row: LedgerRow) -> None:
+async def _catch_up(served: ChatRuntime, row: TurnRecord) -> None:
     """Do what a message called for that nobody had looked at when the server died."""
     message = served.chat.get(row.message_id)
     wanted = message is not None and not message.deleted and message.by_person

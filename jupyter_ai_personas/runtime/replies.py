@@ -15,7 +15,7 @@ from jupyter_ai_personas.personas.wire import (
     TextDelta,
     UsageReported,
 )
-from jupyter_ai_personas.runtime.ledger import ReplySoFar
+from jupyter_ai_personas.runtime.ledger import ReplySnapshot
 from jupyter_ai_personas.runtime.turn import Outcome
 
 __all__ = ["Replies"]
@@ -159,15 +159,15 @@ class Replies:
         for reply in spares:
             self._writer.withdraw(reply)
 
-    def so_far(self) -> tuple[ReplySoFar, ...]:
+    def so_far(self) -> tuple[ReplySnapshot, ...]:
         """Return all of it as the ledger keeps it."""
         self._stale = False
         return tuple(
-            ReplySoFar(reply.id, reply.body, reply.state, reply.metadata)
+            ReplySnapshot(reply.id, reply.body, reply.state, reply.metadata)
             for reply in [*self._replies.values(), *self._spares]
         )
 
-    def checkpoint(self) -> tuple[ReplySoFar, ...] | None:
+    def checkpoint(self) -> tuple[ReplySnapshot, ...] | None:
         """Return :meth:`so_far` if there is more than the last time."""
         return self.so_far() if self._stale else None
 

@@ -18,10 +18,10 @@ from pathlib import Path
 
 import anyio.lowlevel
 
-from jupyter_ai_personas.runtime.ledger import Ledger, LedgerRow, ReplySoFar
+from jupyter_ai_personas.runtime.ledger import Ledger, ReplySnapshot, TurnRecord
 
 LOG = logging.getLogger("test_ledger")
-PATIENCE = {"schema._BUSY_S": 60.0, "place._ALONE_S": 60.0, "durable._CLOSE_S": 60.0}
+PATIENCE = {"schema._BUSY_S": 60.0, "failover._EXCLUSIVE_S": 60.0, "sqlite._CLOSE_S": 60.0}
 """How long a ledger waits in the tests, in seconds, by module and name."""
 QUICK = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
 """Where files are that are written thousands of times, and survive no crash of the machine."""
@@ -29,9 +29,9 @@ QUICK = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
 
 def make_row(
     turn_id: str, *, message_id: str | None = None, chat: str = "chat", persona: str = "p::A"
-) -> LedgerRow:
+) -> TurnRecord:
     message_id = message_id or f"message of {turn_id}"
-    return LedgerRow(
+    return TurnRecord(
         turn_id=turn_id,
         chat_id=chat,
         path="folder/été.chat",
@@ -44,8 +44,8 @@ def make_row(
     )
 
 
-def reply(body: str, state: str = "streaming") -> ReplySoFar:
-    return ReplySoFar("reply", body, state, {"jupyter_ai_personas": {"state": state}})
+def reply(body: str, state: str = "streaming") -> ReplySnapshot:
+    return ReplySnapshot("reply", body, state, {"jupyter_ai_personas": {"state": state}})
 
 
 def say(*words: object) -> None:
@@ -109,7 +109,7 @@ async def neglect(ledger: Ledger) -> None:
     """Record the end of a turn and return without closing anything."""
     await ledger.accept([make_row("t1")])
     ledger.finish("t1", "done", [reply("all", "done")])
-    say("durable", ledger.durable)
+    say("durable", ledger.recorded)
 
 
 async def full_disk(ledger: Ledger) -> None:
@@ -122,7 +122,7 @@ async def full_disk(ledger: Ledger) -> None:
     ledger.finish("t1", "done", [reply("all", "done")])
     ledger.saved("chat", ["t1"])
     await ledger.flush()
-    say("durable", ledger.durable)
+    say("durable", ledger.recorded)
     resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
     await ledger.aclose()
 
@@ -131,7 +131,7 @@ async def no_rights(ledger: Ledger) -> None:
     """Use a ledger in a folder that this process may only read."""
     say("accepted", *await ledger.accept([make_row("t1"), make_row("t2", message_id="m")]))
     say("accepted", *await ledger.accept([make_row("t3", message_id="m")]))
-    say("durable", ledger.durable)
+    say("durable", ledger.recorded)
     await ledger.aclose()
 
 

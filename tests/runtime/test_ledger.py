@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from ledger_worker import LOG, QUICK, make_row, reply
 
-from jupyter_ai_personas.runtime.ledger import Ledger, LedgerRow, MemoryLedger, ReplySoFar
-from jupyter_ai_personas.runtime.ledger.rows import (
+from jupyter_ai_personas.runtime.ledger import Ledger, MemoryLedger, ReplySnapshot, TurnRecord
+from jupyter_ai_personas.runtime.ledger.records import (
     as_bytes,
     decode_replies,
     decode_row,
@@ -300,7 +300,7 @@ class Twins(RuleBasedStateMachine):
         return file
 
     @rule(rows=st.lists(rows, max_size=4))
-    def accept(self, rows: list[LedgerRow]) -> None:
+    def accept(self, rows: list[TurnRecord]) -> None:
         answer = self.both("accept", rows)
         if isinstance(answer, list):
             for row, accepted in zip(rows, answer, strict=True):
@@ -308,7 +308,7 @@ class Twins(RuleBasedStateMachine):
                 self.answered.add(row.key)
 
     @rule(row=rows)
-    def reopen(self, row: LedgerRow) -> None:
+    def reopen(self, row: TurnRecord) -> None:
         if self.both("reopen", row) is True:
             self.answered.add(row.key)
 
@@ -383,7 +383,7 @@ class Twins(RuleBasedStateMachine):
 
     @invariant()
     def the_file_is_in_use(self) -> None:
-        assert self.file.durable
+        assert self.file.recorded
 
     def teardown(self) -> None:
         self.runner.run(self.file.aclose())
@@ -414,7 +414,7 @@ ANY_TEXT = st.text(st.characters(exclude_categories=()), max_size=30)
 def test_every_row_survives_its_encoding(
     body: str, message: dict[str, Any], ids: list[str], metadata: dict[str, Any]
 ) -> None:
-    row = LedgerRow(
+    row = TurnRecord(
         turn_id=ids[0],
         chat_id=ids[1],
         path=ids[2],
@@ -423,7 +423,7 @@ def test_every_row_survives_its_encoding(
         person=ids[5],
         accepted_at=1.5,
         root=ids[6],
-        replies=(ReplySoFar("r", body, "streaming", metadata),),
+        replies=(ReplySnapshot("r", body, "streaming", metadata),),
     )
     columns = (row.turn_id, *row.key, row.state)
     assert row == decode_row(
@@ -437,7 +437,7 @@ def test_every_row_survives_its_encoding(
 
 @pytest.mark.parametrize("great", [2**63, -(2**63) - 1, 10**400])
 def test_an_integer_that_no_document_holds_is_read_as_nothing(great: int) -> None:
-    [reply] = decode_replies(encode_replies([ReplySoFar("r", "", "done", {"n": great})]))
+    [reply] = decode_replies(encode_replies([ReplySnapshot("r", "", "done", {"n": great})]))
     assert reply.metadata == {"n": None}
 
 
@@ -463,8 +463,8 @@ JSON_BYTES = st.builds(
 def test_decoding_anything_gives_a_row_or_a_value_error(columns: list[Any], replies: Any) -> None:
     try:
         decoded = decode_replies(replies)
-        assert all(isinstance(reply, ReplySoFar) for reply in decoded)
-        assert isinstance(decode_row(*columns, replies=decoded), LedgerRow)
+        assert all(isinstance(reply, ReplySnapshot) for reply in decoded)
+        assert isinstance(decode_row(*columns, replies=decoded), TurnRecord)
     except ValueError:
         pass
 
@@ -503,7 +503,7 @@ async def test_who_stops_waiting_does_no_harm(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Or else most are answered before they are cancelled.
-    monkeypatch.setattr("jupyter_ai_personas.runtime.ledger.durable._PATIENCE_S", 0.0)
+    monkeypatch.setattr("jupyter_ai_personas.runtime.ledger.sqlite._PATIENCE_S", 0.0)
     ledger = Ledger(tmp_path / "ledger.sqlite", log=LOG)
     await ledger.open()
     for n in range(100):

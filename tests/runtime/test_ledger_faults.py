@@ -91,7 +91,7 @@ async def test_what_was_accepted_survives_kill_9(tmp_path: Path) -> None:
             process.kill()
             accepted |= {words[1] for words in await read_words(process)}
         async with opened(path) as ledger:
-            assert ledger.durable
+            assert ledger.recorded
             rows = await ledger.open_turns("chat")
             assert {row.turn_id for row in rows} >= accepted
             assert {row.final_state for row in rows} <= {None, "done"}
@@ -176,7 +176,7 @@ async def test_two_owners_of_one_name_do_not_share_the_file(
 ) -> None:
     path = tmp_path / "ledger.sqlite"
     async with opened(path, "server") as ledger, opened(path, "server") as other:
-        assert (ledger.durable, other.durable) == (True, False)
+        assert (ledger.recorded, other.recorded) == (True, False)
         assert "is open already" in caplog.text
 
 
@@ -212,7 +212,7 @@ async def test_a_file_that_is_not_sqlite_is_moved_aside(
         path.write_text(f"Dear diary, {n}. " * 1000)
         async with opened(path) as ledger:
             assert await ledger.accept([make_row("t1")]) == [True]
-            assert ledger.durable
+            assert ledger.recorded
         aside = tmp_path / f"ledger.sqlite.corrupt-{n}"
         assert aside.read_text().startswith(f"Dear diary, {n}")
         assert f"was moved to {aside}" in caplog.text
@@ -243,7 +243,7 @@ async def test_a_damaged_schema_is_moved_aside(tmp_path: Path) -> None:
     data = path.read_bytes()
     path.write_bytes(data.replace(b"INTEGER PRIMARY KEY", b"INTEGER PRIMARY \x80EY"))
     async with opened(path) as ledger:
-        assert ledger.durable
+        assert ledger.recorded
     assert "ledger.sqlite.corrupt-1" in names(tmp_path)
 
 
@@ -264,7 +264,7 @@ async def test_a_file_of_somebody_else_is_left_alone(
     before = path.read_bytes()
     async with opened(path) as ledger:
         assert await ledger.accept([make_row("t2")]) == [True]
-        assert ledger.durable
+        assert ledger.recorded
     assert path.read_bytes() == before
     assert reason in caplog.text
     async with opened(path) as ledger:
@@ -316,7 +316,7 @@ def test_damage_anywhere_in_the_file_never_raises(tmp_path: Path) -> None:
 
     async def use(path: Path) -> None:
         async with opened(path) as ledger:
-            assert ledger.durable
+            assert ledger.recorded
             await ledger.known("chat", [f"m{n}" for n in range(30)])
             await ledger.open_turns("chat")
             for n in range(30):
@@ -359,7 +359,7 @@ async def test_what_is_readable_of_a_damaged_file_is_kept(tmp_path: Path) -> Non
     with path.open("r+b") as file:
         file.truncate(size - 3 * 4096)
     async with opened(path) as ledger:
-        assert ledger.durable
+        assert ledger.recorded
         assert len(await ledger.open_turns("chat")) > 100
     assert "ledger.sqlite.corrupt-1" in names(tmp_path)
 
@@ -378,7 +378,7 @@ async def test_damage_while_it_is_used_is_survived(tmp_path: Path) -> None:
                 file.write(b"\xff" * 4096)
         assert len(await ledger.open_turns("chat")) < 100
         assert await ledger.accept([make_row("new")]) == [True]
-        assert ledger.durable
+        assert ledger.recorded
         ledger.finish("new", "done", [])
     async with opened(path) as ledger:
         row = (await ledger.open_turns("chat"))[-1]
@@ -394,7 +394,7 @@ async def test_a_folder_in_its_place_is_survived(
         assert await ledger.accept([row]) == [True]
         assert await ledger.accept([row]) == [False]
         assert await ledger.open_turns("chat") == [row]
-        assert not ledger.durable
+        assert not ledger.recorded
     assert caplog.text.count("cannot be used") == 1, "it says so once"
 
 
@@ -406,11 +406,11 @@ async def test_a_place_that_can_be_used_again_is_used_again(
     ledger = Ledger(path, log=LOG, retry_s=0)
     await ledger.open()
     await ledger.accept([make_row("t1")])
-    assert not ledger.durable
+    assert not ledger.recorded
     path.rmdir()
     with caplog.at_level("INFO"):
         await ledger.accept([make_row("t2")])
-    assert ledger.durable
+    assert ledger.recorded
     assert "can be used again" in caplog.text
     assert [row.turn_id for row in await ledger.open_turns("chat")] == ["t1", "t2"]
     await ledger.aclose()
@@ -421,7 +421,7 @@ async def test_a_path_that_cannot_be_is_survived(tmp_path: Path) -> None:
     for path in (tmp_path / "file" / "ledger", tmp_path / "nul\0byte"):
         async with opened(path) as ledger:
             assert await ledger.accept([make_row("t1")]) == [True]
-            assert not ledger.durable
+            assert not ledger.recorded
 
 
 async def test_a_read_only_folder_is_survived() -> None:
@@ -475,7 +475,7 @@ async def test_a_file_that_somebody_keeps_locked_is_survived(
         db.execute("BEGIN IMMEDIATE")
         with anyio.fail_after(60):
             assert await ledger.accept([make_row("t4")]) == [True]
-        assert not ledger.durable
+        assert not ledger.recorded
         db.execute("ROLLBACK")
         db.close()
 
@@ -505,7 +505,7 @@ async def test_removing_all_files_of_a_running_server_harms_nothing(tmp_path: Pa
         for name in names(tmp_path):
             (tmp_path / name).unlink()
         assert await ledger.accept([make_row("t2")]) == [True]
-        assert ledger.durable
+        assert ledger.recorded
         async with server("claim", path) as process:
             tell(process)
             assert await read_words(process) == [], "it is seen to be alive"
@@ -527,8 +527,8 @@ async def test_two_servers_go_on_with_one_file_after_one_moved_it_aside(tmp_path
             assert [row.turn_id for row in await first.open_turns("chat")] == ["t1"]
             assert await first.known("chat", ["message of t2"])
             assert await second.accept([make_row("t3", message_id="message of t1")]) == [False]
-            assert first.durable
-            assert second.durable
+            assert first.recorded
+            assert second.recorded
 
 
 async def test_closing_writes_what_waits(tmp_path: Path) -> None:

@@ -13,8 +13,8 @@ import pytest
 from ledger_worker import LOG, make_row
 
 from jupyter_ai_personas.runtime.ledger import Ledger
-from jupyter_ai_personas.runtime.ledger.durable import _Entry
-from jupyter_ai_personas.runtime.ledger.store import Store
+from jupyter_ai_personas.runtime.ledger.queries import Queries
+from jupyter_ai_personas.runtime.ledger.sqlite import _Entry
 
 WAIT = 60.0
 
@@ -31,7 +31,7 @@ def hold(ledger: Ledger) -> tuple[threading.Event, Future[bool]]:
     """Let the disk be slow until the event is set; the future says whether that was in time."""
     is_slow, is_back, was_in_time = threading.Event(), threading.Event(), Future[bool]()
 
-    def step(store: Store) -> bool:
+    def step(store: Queries) -> bool:
         is_slow.set()
         return is_back.wait(WAIT)
 
@@ -43,7 +43,7 @@ def hold(ledger: Ledger) -> tuple[threading.Event, Future[bool]]:
 async def test_what_is_written_at_once_costs_no_turn_of_the_event_loop(
     ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("jupyter_ai_personas.runtime.ledger.durable._PATIENCE_S", WAIT)
+    monkeypatch.setattr("jupyter_ai_personas.runtime.ledger.sqlite._PATIENCE_S", WAIT)
     turns_of_the_loop: list[None] = []
     asyncio.get_running_loop().call_soon(turns_of_the_loop.append, None)
     assert await ledger.accept([make_row("t1")]) == [True]
@@ -61,7 +61,7 @@ async def test_where_many_messages_come_at_once_the_event_loop_waits_for_the_fir
     ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("_PATIENCE_S", "_PATIENCE_EVERY_S"):
-        monkeypatch.setattr(f"jupyter_ai_personas.runtime.ledger.durable.{name}", WAIT)
+        monkeypatch.setattr(f"jupyter_ai_personas.runtime.ledger.sqlite.{name}", WAIT)
     assert await ledger.accept([make_row("t1")]) == [True]
     is_back, was_in_time = hold(ledger)
     asyncio.get_running_loop().call_soon(is_back.set)

@@ -18,7 +18,7 @@ from jupyter_ai_personas.chat import RECENT, Insert
 from jupyter_ai_personas.chat.room import Write
 from jupyter_ai_personas.runtime import Ledger
 from jupyter_ai_personas.runtime.kept import NOBODY
-from jupyter_ai_personas.runtime.ledger import LedgerRow, ReplySoFar
+from jupyter_ai_personas.runtime.ledger import ReplySnapshot, TurnRecord
 from jupyter_ai_personas.runtime.recovery import INTERRUPTED
 
 LOG = logging.getLogger("tests.recovery")
@@ -37,7 +37,7 @@ def raw(body: str, **fields: Any) -> dict[str, Any]:
     return {"id": "q", "type": "msg", "sender": "ada", "body": body, "time": time.time(), **fields}
 
 
-def row(stage: Stage, message: dict[str, Any], **fields: Any) -> LedgerRow:
+def row(stage: Stage, message: dict[str, Any], **fields: Any) -> TurnRecord:
     defaults: dict[str, Any] = {
         "turn_id": "t",
         "chat_id": stage.chat.id,
@@ -47,10 +47,10 @@ def row(stage: Stage, message: dict[str, Any], **fields: Any) -> LedgerRow:
         "accepted_at": time.time(),
         "root": message["id"],
     }
-    return LedgerRow(message=message, **{**defaults, **fields})
+    return TurnRecord(message=message, **{**defaults, **fields})
 
 
-async def left(path: Path, *rows: LedgerRow) -> Ledger:
+async def left(path: Path, *rows: TurnRecord) -> Ledger:
     """Return the ledger of a new server, after the one that accepted ``rows`` has died."""
     dead = Ledger(path, log=LOG)
     await dead.open()
@@ -59,9 +59,9 @@ async def left(path: Path, *rows: LedgerRow) -> Ledger:
     return Ledger(path, log=LOG)
 
 
-def reply(body: str, state: str) -> ReplySoFar:
+def reply(body: str, state: str) -> ReplySnapshot:
     about = {"reply_to": "q", "turn": "t", "state": state}
-    return ReplySoFar("t-1", body, state, about)
+    return ReplySnapshot("t-1", body, state, about)
 
 
 async def only_reply(here: Room) -> tuple[str, str | None]:
@@ -297,7 +297,7 @@ async def test_a_retry_that_was_cut_off_at_once_leaves_one_reply(
         stage,
         {**raw("@Echo hi"), "id": question},
         state="running",
-        replies=(ReplySoFar("old-1", "", "streaming", emptied),),
+        replies=(ReplySnapshot("old-1", "", "streaming", emptied),),
     )
     async with room(Echo, stage=stage, ledger=await left(tmp_path / "l", retry)) as here:
         await here.quiet()
@@ -335,7 +335,7 @@ async def test_the_ledger_is_told_of_a_message_once(stage: Stage, tmp_path: Path
     kept: list[str] = []
 
     class Counting(Ledger):
-        def keep(self, row: LedgerRow) -> None:
+        def keep(self, row: TurnRecord) -> None:
             kept.append(row.message_id)
             super().keep(row)
 
@@ -377,7 +377,7 @@ async def test_a_chat_that_lost_its_id_twice_is_answered_once(stage: Stage, tmp_
     ledger = await left(tmp_path / "l", *lost)
     async with room(Echo, stage=stage, ledger=ledger, root_dir=str(tmp_path)) as here:
         assert await only_reply(here) == ("answered", "done")
-        assert ledger.durable
+        assert ledger.sqlite
 
 
 async def test_a_command_is_not_run_later(stage: Stage, tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from support.room import FakeStage, Room, id_of, persona, room
 
 from jupyter_ai_personas.chat import Message
 from jupyter_ai_personas.runtime import ActiveTurn, MemoryLedger, Outcome
-from jupyter_ai_personas.runtime.ledger import LedgerRow
+from jupyter_ai_personas.runtime.ledger import TurnRecord
 from jupyter_ai_personas.testing import FakeChat
 
 PEOPLE = ["Ada", "Bob", "Cleo"]
@@ -39,20 +39,20 @@ class WatchedLedger(MemoryLedger):
 
     def __init__(self) -> None:
         super().__init__()
-        self.rows: dict[str, LedgerRow] = {}
+        self.rows: dict[str, TurnRecord] = {}
 
-    def _note(self, row: LedgerRow) -> None:
+    def _note(self, row: TurnRecord) -> None:
         if row.persona_id in {id_of(cls) for cls in CLASSES}:
             self.rows[row.turn_id] = row
 
-    async def accept(self, rows: Sequence[LedgerRow]) -> list[bool]:
+    async def accept(self, rows: Sequence[TurnRecord]) -> list[bool]:
         fresh = await super().accept(rows)
         for row, new in zip(rows, fresh, strict=True):
             if new:
                 self._note(row)
         return fresh
 
-    async def reopen(self, row: LedgerRow) -> bool:
+    async def reopen(self, row: TurnRecord) -> bool:
         fresh = await super().reopen(row)
         self._note(row)
         return fresh
@@ -315,7 +315,7 @@ class BusyRoom(RuleBasedStateMachine):
         for turn_id, outcomes in self.metrics.outcomes.items():
             assert len(outcomes) == 1
             assert turn_id not in active
-        accepted = set(self.ledger.rows)
+        accepted = set(self.ledger.records)
         assert accepted == active | set(self.metrics.outcomes)
 
     @invariant()
@@ -335,7 +335,7 @@ class BusyRoom(RuleBasedStateMachine):
         kept = {k for k in answered if k[0] not in self.spoken_twice}
         if not self.retried:
             assert all(answered[key] == 1 for key in kept), answered
-        pairs = Counter((row.message_id, row.persona_id) for row in self.ledger.rows.values())
+        pairs = Counter((row.message_id, row.persona_id) for row in self.ledger.records.values())
         if not self.retried:
             assert all(count == 1 for count in pairs.values())
 
@@ -372,10 +372,10 @@ class BusyRoom(RuleBasedStateMachine):
         if not hasattr(self, "here"):
             return
         concurrent, queued, hops = self.bounds
-        order = list(self.ledger.rows)
+        order = list(self.ledger.records)
         lanes: dict[tuple[str, str], list[int]] = {}
         for turn_id in self.scene.first_begun:
-            row = self.ledger.rows[turn_id]
+            row = self.ledger.records[turn_id]
             lanes.setdefault((row.persona_id, row.person), []).append(order.index(turn_id))
         for begun in lanes.values():
             assert begun == sorted(begun)
@@ -386,9 +386,9 @@ class BusyRoom(RuleBasedStateMachine):
         assert all(count == 1 for count in alone.values())
         waiting = Counter((t.persona.id, t.person) for t in turns if t.phase == "queued")
         assert all(count <= queued for count in waiting.values())
-        assert all(row.hops <= hops for row in self.ledger.rows.values())
+        assert all(row.hops <= hops for row in self.ledger.records.values())
         if not self.retried and not self.spoken_twice:
-            roots = Counter(row.root for row in self.ledger.rows.values())
+            roots = Counter(row.root for row in self.ledger.records.values())
             assert all(count <= self.budget for count in roots.values())
 
     # -- the end ----------------------------------------------------------------------------
@@ -415,7 +415,7 @@ class BusyRoom(RuleBasedStateMachine):
         assert self.here.served.turns == {}
         assert self.scene.running == {}
         assert self.chat.statuses == {}
-        assert set(self.ledger.rows) == set(self.metrics.outcomes)
+        assert set(self.ledger.records) == set(self.metrics.outcomes)
         assert all(m.state != "streaming" or m.deleted for m in self.here.messages)
         assert self.errors.seen == []
 

@@ -19,11 +19,20 @@ process at any instant (``kill -9``) and the file is consistent always; a power 
 last moments before it.
 """
 
-from jupyter_ai_personas.runtime.ledger.durable import Ledger as Ledger
-from jupyter_ai_personas.runtime.ledger.memory import MemoryLedger as MemoryLedger
-from jupyter_ai_personas.runtime.ledger.rows import FinalState as FinalState
-from jupyter_ai_personas.runtime.ledger.rows import LedgerRow as LedgerRow
-from jupyter_ai_personas.runtime.ledger.rows import ReplySoFar as ReplySoFar
-from jupyter_ai_personas.runtime.ledger.rows import RowState as RowState
+from jupyter_ai_personas.runtime.ledger.base import TurnLedger as TurnLedger
+from jupyter_ai_personas.runtime.ledger.in_memory import MemoryLedger as MemoryLedger
+from jupyter_ai_personas.runtime.ledger.records import FinalState as FinalState
+from jupyter_ai_personas.runtime.ledger.records import RecordState as RecordState
+from jupyter_ai_personas.runtime.ledger.records import ReplySnapshot as ReplySnapshot
+from jupyter_ai_personas.runtime.ledger.records import TurnRecord as TurnRecord
+from jupyter_ai_personas.runtime.ledger.sqlite import Ledger as Ledger
 
-__all__ = ["FinalState", "Ledger", "LedgerRow", "MemoryLedger", "ReplySoFar", "RowState"]
+__all__ = [
+    "FinalState",
+    "Ledger",
+    "MemoryLedger",
+    "RecordState",
+    "ReplySnapshot",
+    "TurnLedger",
+    "TurnRecord",
+]

@@ -10,10 +10,10 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
-from jupyter_ai_personas.runtime.ledger.rows import (
+from jupyter_ai_personas.runtime.ledger.records import (
     FinalState,
-    LedgerRow,
-    ReplySoFar,
+    ReplySnapshot,
+    TurnRecord,
     as_bytes,
     as_text,
     decode_replies,
@@ -32,10 +32,9 @@ from jupyter_ai_personas.runtime.ledger.schema import (
     transaction,
 )
 
-__all__ = ["OneStatement", "Step", "Store"]
+__all__ = ["OneStatement", "Queries", "Step"]
 
 _AT_ONCE = 500
-_PRUNE_EVERY = 1000
 _INSERT_TURN = f"INTO turns ({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _IS_KNOWN = (
     f"(EXISTS (SELECT 1 FROM turns WHERE {KEY}) OR EXISTS (SELECT 1 FROM tombstones WHERE {KEY}))"
@@ -47,7 +46,7 @@ _INSERT_NEW = (
     f" WHERE NOT {_IS_KNOWN} AND NOT {_IS_TAKEN}"
 )
 
-Step = Callable[["Store"], Any]
+Step = Callable[["Queries"], Any]
 
 
 class OneStatement(partial[Any]):
@@ -58,7 +57,7 @@ class _UndoneError(Exception):
     """Ends a transaction that is not to be kept."""
 
 
-class Store:
+class Queries:
     """The operations of a ledger for ``owner`` on an open database; ``alive`` tells of others.
 
     All but :meth:`transact`, :meth:`fill_from` and :meth:`update_from` are steps of a transaction.
@@ -73,6 +72,7 @@ class Store:
         remember_s: float,
         remember_most: int,
         log: logging.Logger,
+        prune_every: int = 1000,
     ) -> None:
         self.db = db
         self._me = as_bytes(owner)
@@ -80,6 +80,7 @@ class Store:
         self._remember_s = remember_s
         self._remember_most = remember_most
         self._log = log
+        self._prune_every = prune_every
         self._since_prune = 0
 
     def transact(self, steps: Sequence[Step]) -> list[Any]:
@@ -119,11 +120,11 @@ class Store:
         self.db.execute("RELEASE step")
         return outcome
 
-    def accept(self, rows: Sequence[LedgerRow]) -> list[bool]:
-        """Write the rows whose keys are not known; tell which."""
-        return [self._insert(row) for row in rows]
+    def accept(self, records: Sequence[TurnRecord]) -> list[bool]:
+        """Write the records whose keys are not known; return which were written."""
+        return [self._insert(record) for record in records]
 
-    def _insert(self, row: LedgerRow) -> bool:
+    def _insert(self, row: TurnRecord) -> bool:
         """Write ``row``, unless its key is known; tell whether it was written."""
         turn_id, key = as_bytes(row.turn_id), [as_bytes(part) for part in row.key]
         columns = (
@@ -145,7 +146,7 @@ class Store:
             raise ValueError(f"Turn {row.turn_id} is of another message or persona")
         return False
 
-    def _set_replies(self, turn_id: bytes, replies: Sequence[ReplySoFar]) -> None:
+    def _set_replies(self, turn_id: bytes, replies: Sequence[ReplySnapshot]) -> None:
         self.db.execute(
             "INSERT OR REPLACE INTO replies VALUES (?, ?)", (turn_id, encode_replies(replies))
         )
@@ -164,12 +165,12 @@ class Store:
             ).fetchone()
         )
 
-    def checkpoint(self, turn_id: str, replies: Sequence[ReplySoFar]) -> None:
+    def checkpoint(self, turn_id: str, replies: Sequence[ReplySnapshot]) -> None:
         """Keep the replies so far of a turn that is not finished."""
         if self.started(turn_id):
             self._set_replies(as_bytes(turn_id), replies)
 
-    def finish(self, turn_id: str, state: FinalState, replies: Sequence[ReplySoFar]) -> None:
+    def finish(self, turn_id: str, state: FinalState, replies: Sequence[ReplySnapshot]) -> None:
         """Keep the final replies; the first end of a turn counts."""
         if self.started(turn_id):
             self.db.execute(
@@ -189,7 +190,7 @@ class Store:
             if bury.rowcount:
                 self.forget(turn_id)
                 self._since_prune += 1
-        if self._since_prune >= _PRUNE_EVERY:
+        if self._since_prune >= self._prune_every:
             self.prune()
 
     def refuse(self, chat_id: str, message_id: str, persona_ids: Sequence[str]) -> None:
@@ -202,7 +203,7 @@ class Store:
                 (*key, time.time(), *key),
             )
             self._since_prune += 1
-        if self._since_prune >= _PRUNE_EVERY:
+        if self._since_prune >= self._prune_every:
             self.prune()
 
     def forget(self, turn_id: str) -> None:
@@ -211,15 +212,15 @@ class Store:
             "DELETE FROM turns WHERE turn_id = ? AND owner = ?", (as_bytes(turn_id), self._me)
         )
 
-    def reopen(self, row: LedgerRow) -> bool:
-        """Write ``row`` in place of what has its key, unless a live server has that."""
-        key = [as_bytes(part) for part in row.key]
+    def reopen(self, record: TurnRecord) -> bool:
+        """Write ``record`` in place of what has its key, unless a live server has that."""
+        key = [as_bytes(part) for part in record.key]
         there = self.db.execute(f"SELECT owner FROM turns WHERE {KEY}", key).fetchone()
         if there and self._is_anothers(there[0]):
             return False
         for table in ("turns", "tombstones"):
             self.db.execute(f"DELETE FROM {table} WHERE {KEY}", key)
-        return self._insert(row)
+        return self._insert(record)
 
     def _is_anothers(self, owner: object) -> bool:
         if owner == self._me:
@@ -229,7 +230,7 @@ class Store:
         except ValueError:
             return False
 
-    def open_turns(self, chat_id: str, is_copy: Callable[[str], bool]) -> list[LedgerRow]:
+    def open_turns(self, chat_id: str, is_copy: Callable[[str], bool]) -> list[TurnRecord]:
         """Claim the turns of dead owners; return those and ours, in the order of acceptance."""
         chat = as_bytes(chat_id)
         others = self.db.execute(
@@ -277,7 +278,7 @@ class Store:
             (new, old),
         )
 
-    def _decode(self, columns: tuple[Any, ...]) -> LedgerRow | None:
+    def _decode(self, columns: tuple[Any, ...]) -> TurnRecord | None:
         *columns_of_turn, _owner, replies = columns
         try:
             decoded = decode_replies(replies)

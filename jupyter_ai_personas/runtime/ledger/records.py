@@ -11,9 +11,9 @@ from typing import Any, Literal, cast, get_args
 __all__ = [
     "FinalState",
     "Key",
-    "LedgerRow",
-    "ReplySoFar",
-    "RowState",
+    "RecordState",
+    "ReplySnapshot",
+    "TurnRecord",
     "as_bytes",
     "as_text",
     "decode_replies",
@@ -22,7 +22,7 @@ __all__ = [
     "encode_request",
 ]
 
-RowState = Literal["accepted", "running", "finished"]
+RecordState = Literal["accepted", "running", "finished"]
 FinalState = Literal["done", "stopped", "failed", "interrupted", "rejected"]
 Key = tuple[str, str, str]
 """Chat id, message id, persona id: what must never be answered twice."""
@@ -31,7 +31,7 @@ _DEEPEST = 100
 
 
 @dataclass(frozen=True, slots=True)
-class ReplySoFar:
+class ReplySnapshot:
     """A reply as far as it is known: its message id, body, state and metadata (plain JSON)."""
 
     message_id: str
@@ -41,7 +41,7 @@ class ReplySoFar:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LedgerRow:
+class TurnRecord:
     """A turn that was accepted.
 
     ``path`` is where the chat was then; whole, where chats are files.
@@ -64,16 +64,16 @@ class LedgerRow:
     accepted_at: float
     root: str
     hops: int = 0
-    state: RowState = "accepted"
+    state: RecordState = "accepted"
     final_state: FinalState | None = None
-    replies: tuple[ReplySoFar, ...] = ()
+    replies: tuple[ReplySnapshot, ...] = ()
 
     def __post_init__(self) -> None:
         if not isinstance(self.message.get("id"), str):
             raise ValueError("The asking message has no id")
         if not math.isfinite(self.accepted_at):
             raise ValueError("The time of acceptance cannot be told")
-        if self.state not in get_args(RowState):
+        if self.state not in get_args(RecordState):
             raise ValueError(f"A turn cannot be {self.state!r}")
         finals = get_args(FinalState) if self.state == "finished" else (None,)
         if self.final_state not in finals:
@@ -138,7 +138,7 @@ def _number(digits: str) -> int | None:
     return number if -(2**63) <= number < 2**63 else None
 
 
-def encode_request(row: LedgerRow) -> bytes:
+def encode_request(row: TurnRecord) -> bytes:
     """Encode what never changes in a row and is not a column of its own."""
     return _dump(
         {
@@ -151,12 +151,12 @@ def encode_request(row: LedgerRow) -> bytes:
     )
 
 
-def encode_replies(replies: Sequence[ReplySoFar]) -> bytes:
+def encode_replies(replies: Sequence[ReplySnapshot]) -> bytes:
     """Encode the replies of a turn."""
     return _dump([[r.message_id, r.body, r.state, dict(r.metadata)] for r in replies])
 
 
-def decode_replies(data: object) -> tuple[ReplySoFar, ...]:
+def decode_replies(data: object) -> tuple[ReplySnapshot, ...]:
     """Undo :func:`encode_replies`; raises :class:`ValueError` for anything else."""
     if data is None:
         return ()
@@ -166,10 +166,10 @@ def decode_replies(data: object) -> tuple[ReplySoFar, ...]:
     return tuple(_reply(reply) for reply in replies)
 
 
-def _reply(value: object) -> ReplySoFar:
+def _reply(value: object) -> ReplySnapshot:
     match value:
         case [str(message_id), str(body), str(state), dict(metadata)]:
-            return ReplySoFar(message_id, body, state, metadata)
+            return ReplySnapshot(message_id, body, state, metadata)
     raise ValueError("A reply does not have its four parts")
 
 
@@ -183,8 +183,8 @@ def decode_row(
     accepted_at: object,
     request: object,
     *,
-    replies: tuple[ReplySoFar, ...],
-) -> LedgerRow:
+    replies: tuple[ReplySnapshot, ...],
+) -> TurnRecord:
     """Make a row of its columns; raises :class:`ValueError` when they are not what was written."""
     match _load(request):
         case {
@@ -199,7 +199,7 @@ def decode_row(
             raise ValueError("The request lacks a part, or belongs to another message")
     if not isinstance(accepted_at, float):
         raise ValueError("The time of acceptance is not a number")
-    return LedgerRow(
+    return TurnRecord(
         turn_id=as_text(turn_id),
         chat_id=as_text(chat_id),
         path=path,
@@ -209,7 +209,7 @@ def decode_row(
         accepted_at=accepted_at,
         root=root,
         hops=hops,
-        state=cast(RowState, as_text(state)),
+        state=cast(RecordState, as_text(state)),
         final_state=None if final_state is None else cast(FinalState, as_text(final_state)),
         replies=replies,
     )

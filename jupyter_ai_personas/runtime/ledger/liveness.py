@@ -31,29 +31,29 @@ _POLL_S = 0.02
 if sys.platform == "win32":
     import msvcrt
 
-    def _lock(fd: int, place: int) -> bool:
-        os.lseek(fd, place, os.SEEK_SET)
+    def _lock(fd: int, offset: int) -> bool:
+        os.lseek(fd, offset, os.SEEK_SET)
         try:
             msvcrt.locking(fd, msvcrt.LK_NBLCK, 1)
         except PermissionError:
             return False
         return True
 
-    def _unlock(fd: int, place: int) -> None:
-        os.lseek(fd, place, os.SEEK_SET)
+    def _unlock(fd: int, offset: int) -> None:
+        os.lseek(fd, offset, os.SEEK_SET)
         msvcrt.locking(fd, msvcrt.LK_UNLCK, 1)
 else:
     import fcntl
 
-    def _lock(fd: int, place: int) -> bool:
+    def _lock(fd: int, offset: int) -> bool:
         try:
-            fcntl.lockf(fd, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, place)
+            fcntl.lockf(fd, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, offset)
         except (BlockingIOError, PermissionError):
             return False
         return True
 
-    def _unlock(fd: int, place: int) -> None:
-        fcntl.lockf(fd, fcntl.LOCK_UN, 1, place)
+    def _unlock(fd: int, offset: int) -> None:
+        fcntl.lockf(fd, fcntl.LOCK_UN, 1, offset)
 
 
 class _LockFile:
@@ -66,22 +66,22 @@ class _LockFile:
         self.mutex = threading.RLock()
         self.held: set[int] = set()
 
-    def take(self, place: int, seconds: float) -> bool:
-        """Lock ``place``, waiting up to ``seconds``."""
+    def take(self, offset: int, seconds: float) -> bool:
+        """Lock ``offset``, waiting up to ``seconds``."""
         until = time.monotonic() + seconds
         while True:
             with self.mutex:
-                if place not in self.held and _lock(self.fd, place):
-                    self.held.add(place)
+                if offset not in self.held and _lock(self.fd, offset):
+                    self.held.add(offset)
                     return True
             if time.monotonic() >= until:
                 return False
             time.sleep(_POLL_S)
 
-    def give(self, place: int) -> None:
+    def give(self, offset: int) -> None:
         with self.mutex:
-            self.held.discard(place)
-            _unlock(self.fd, place)
+            self.held.discard(offset)
+            _unlock(self.fd, offset)
 
 
 _files: dict[Inode, _LockFile] = {}
@@ -106,7 +106,7 @@ def _shared(path: Path) -> _LockFile:
     return file
 
 
-def _place(owner: str) -> int:
+def _lock_offset(owner: str) -> int:
     digest = hashlib.blake2b(owner.encode("utf-8", "surrogatepass"), digest_size=6).digest()
     return 1 + int.from_bytes(digest)
 
@@ -120,12 +120,12 @@ class OwnerLock:
 
     def __init__(self, path: Path, owner: str) -> None:
         self._path = path
-        self._place = _place(owner)
+        self._offset = _lock_offset(owner)
         with _files_mutex:
             self._file = _shared(path)
             try:
                 # A server that looks whether this owner is dead holds its byte for microseconds.
-                taken = self._file.take(self._place, 0.5)
+                taken = self._file.take(self._offset, 0.5)
                 if not taken:
                     raise FileExistsError(f"A ledger of owner {owner} is open already")
             except OSError:
@@ -138,15 +138,15 @@ class OwnerLock:
         Call it inside a write transaction of the ledger: two that look at once would take each
         other for the owner.
         """
-        place = _place(owner)
+        offset = _lock_offset(owner)
         with self._file.mutex:
-            if place in self._file.held or not _lock(self._file.fd, place):
+            if offset in self._file.held or not _lock(self._file.fd, offset):
                 return True
-            _unlock(self._file.fd, place)
+            _unlock(self._file.fd, offset)
             return False
 
     @contextmanager
-    def alone(self, seconds: float) -> Iterator[None]:
+    def exclusive(self, seconds: float) -> Iterator[None]:
         """Keep other processes, and threads, from opening or replacing the ledger meanwhile.
 
         Raises :class:`TimeoutError` after ``seconds``.
@@ -159,13 +159,13 @@ class OwnerLock:
             self._file.give(_OPENING)
 
     def is_in_place(self) -> bool:
-        """Tell whether the lock file is still where others look for it."""
+        """Return whether the lock file is still where others look for it."""
         return inode(self._path) == self._file.inode
 
     def close(self) -> None:
         """Stop being alive."""
         with _files_mutex:
-            self._file.give(self._place)
+            self._file.give(self._offset)
             self._let_go()
 
     def _let_go(self) -> None:

@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from jupyter_ai_personas.runtime.ledger.owners import Inode, OwnerLock, inode
+from jupyter_ai_personas.runtime.ledger.liveness import Inode, OwnerLock, inode
+from jupyter_ai_personas.runtime.ledger.queries import Queries, Step
 from jupyter_ai_personas.runtime.ledger.schema import (
     DATABASE_ERRORS,
     VERSION,
@@ -20,15 +21,14 @@ from jupyter_ai_personas.runtime.ledger.schema import (
     in_memory,
     is_unreadable,
 )
-from jupyter_ai_personas.runtime.ledger.store import Step, Store
 
-__all__ = ["Place"]
+__all__ = ["FailoverStore"]
 
-_ALONE_S = 3.0
+_EXCLUSIVE_S = 3.0
 _MOST_ASIDE = 20
 
 
-class Place:
+class FailoverStore:
     """The store in use. One thread opens it, runs steps on it and closes it.
 
     It begins in memory and moves to the file at once, if it can; when the file fails it moves back
@@ -57,34 +57,34 @@ class Place:
         self._inode: Inode | None = None
         # Whether the rows in memory are all that the file had of ours when it failed.
         self._is_whole = False
-        self._told = False
+        self._warned = False
         self._next_try = 0.0
         self._store = self._store_on(in_memory())
 
     @property
-    def durable(self) -> bool:
+    def recorded(self) -> bool:
         """Whether the rows are in the file."""
         return self._inode is not None
 
     def run(self, steps: Sequence[Step]) -> list[Any]:
         """Take ``steps`` in one transaction; return the result of each, or what it raised."""
-        if self.durable and not self._is_in_place():
+        if self.recorded and not self._is_in_place():
             self._leave("it was moved, replaced or removed")
-            self.land()
-        elif not self.durable and time.monotonic() >= self._next_try:
-            self.land()
+            self.use_file()
+        elif not self.recorded and time.monotonic() >= self._next_try:
+            self.use_file()
         for again in (True, False):
-            if not self.durable:
+            if not self.recorded:
                 break
             try:
                 return self._store.transact(steps)
             except DATABASE_ERRORS as error:
                 self._leave(error)
                 if again and is_unreadable(error):
-                    self.land()
+                    self.use_file()
         return self._store.transact(steps)
 
-    def land(self) -> None:
+    def use_file(self) -> None:
         """Move from memory to the file, if it can be used."""
         self._next_try = time.monotonic() + self._retry_s
         try:
@@ -95,21 +95,21 @@ class Place:
             if self._owner_lock is None:
                 lock = self._path.with_name(f"{self._path.name}.lock")
                 self._owner_lock = OwnerLock(lock, self._owner)
-            with self._owner_lock.alone(_ALONE_S):
+            with self._owner_lock.exclusive(_EXCLUSIVE_S):
                 self._move_to(self._open_some())
         except Exception as error:
-            self._tell(error)
+            self._warn(error)
 
     def close(self) -> None:
         """Let go of the file; what is in memory gets a last chance to be written to it."""
-        if not self.durable:
-            self.land()
+        if not self.recorded:
+            self.use_file()
         self._store.db.close()
         if self._owner_lock is not None:
             self._owner_lock.close()
 
-    def _store_on(self, db: sqlite3.Connection) -> Store:
-        return Store(
+    def _store_on(self, db: sqlite3.Connection) -> Queries:
+        return Queries(
             db,
             self._owner,
             alive=lambda owner: self._owner_lock is None or self._owner_lock.alive(owner),
@@ -181,16 +181,16 @@ class Place:
         disk = self._store_on(db)
         try:
             disk.update_from(self._store.db, whole=self._is_whole)
-            disk.transact([Store.prune])
+            disk.transact([Queries.prune])
             self._inode = inode(self._path_in_use)
         except BaseException:
             db.close()
             raise
         self._store.db.close()
         self._store = disk
-        if self._told:
+        if self._warned:
             self._log.info("The ledger %s can be used again.", self._path)
-            self._told = False
+            self._warned = False
 
     def _is_in_place(self) -> bool:
         return inode(self._path_in_use) == self._inode
@@ -199,15 +199,15 @@ class Place:
         memory = self._store_on(in_memory())
         problem = memory.fill_from(self._store.db)
         self._is_whole = problem is None
-        self._tell(f"{reason}; {problem}" if problem else reason)
+        self._warn(f"{reason}; {problem}" if problem else reason)
         self._store.db.close()
         self._store = memory
         self._inode = None
         self._next_try = time.monotonic() + self._retry_s
 
-    def _tell(self, reason: object) -> None:
-        if not self._told:
-            self._told = True
+    def _warn(self, reason: object) -> None:
+        if not self._warned:
+            self._warned = True
             self._log.warning(
                 "The ledger %s cannot be used (%s). Turns are kept in memory until it can, and a "
                 "crash would lose them. Check the disk and the rights of that folder, or configure "

@@ -19,9 +19,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-from jupyter_ai_personas.runtime.ledger.place import Place
-from jupyter_ai_personas.runtime.ledger.rows import FinalState, LedgerRow, ReplySoFar
-from jupyter_ai_personas.runtime.ledger.store import OneStatement, Step, Store
+from jupyter_ai_personas.runtime.ledger.base import TurnLedger
+from jupyter_ai_personas.runtime.ledger.failover import FailoverStore
+from jupyter_ai_personas.runtime.ledger.queries import Queries, Step
+from jupyter_ai_personas.runtime.ledger.records import ReplySnapshot, TurnRecord
 
 __all__ = ["Ledger"]
 
@@ -53,7 +54,7 @@ class _Entry:
     settle: bool = False
 
 
-class Ledger:
+class Ledger(TurnLedger):
     """The turns accepted and not yet finished, in an SQLite file at ``path``.
 
     Several servers may use one file. Each is an ``owner`` (by default a new name each time), and
@@ -86,8 +87,8 @@ class Ledger:
         self.path = Path(path).absolute()
         self.owner = owner or f"{socket.gethostname()}/{os.getpid()}/{uuid.uuid4().hex}"
         self._log = log
-        self._make_place = partial(
-            Place,
+        self._make_store = partial(
+            FailoverStore,
             self.path,
             self.owner,
             remember_s=remember_s,
@@ -95,11 +96,11 @@ class Ledger:
             retry_s=retry_s,
             log=log,
         )
-        self._place: Place | None = None
+        self._store: FailoverStore | None = None
         self._queue: queue.SimpleQueue[_Entry | None] = queue.SimpleQueue()
         self._mutex = threading.Lock()
         self._accepting = False
-        self._checkpoints: dict[str, tuple[ReplySoFar, ...]] = {}
+        self._checkpoints: dict[str, tuple[ReplySnapshot, ...]] = {}
         self._written_at = time.monotonic()
         self._patient_at = -math.inf
         self._thread: threading.Thread | None = None
@@ -109,9 +110,9 @@ class Ledger:
             future.set_running_or_notify_cancel()  # whoever stops waiting does not cancel them
 
     @property
-    def durable(self) -> bool:
-        """Whether rows are in the file now, and not only in memory."""
-        return self._place is not None and self._place.durable
+    def recorded(self) -> bool:
+        """Whether turns are in the file now. What a crash may repeat must not begin if not."""
+        return self._store is not None and self._store.recorded
 
     async def open(self) -> None:
         """Open the file and start the writer; end it with :meth:`aclose`.
@@ -146,101 +147,22 @@ class Ledger:
             ended.cancel()
             self._log.warning("The ledger %s is still being written; not waiting.", self.path)
 
-    async def accept(self, rows: Sequence[LedgerRow]) -> list[bool]:
-        """Record accepted turns; they are durable when this returns.
-
-        The answer has ``False`` for each whose message and persona are known in that chat already,
-        as an open turn or a finished one: it must not be answered again. When the wait is
-        cancelled the rows may have been recorded, and are found by :meth:`open_turns`. Raises
-        :class:`ValueError`, having recorded none, when a turn id is of another message or persona.
-        """
-        is_one = len(rows) == 1 and not rows[0].replies
-        make_step = OneStatement if is_one else partial
-        return await self._ask(make_step(Store.accept, rows=tuple(rows)))
-
-    async def reopen(self, row: LedgerRow) -> bool:
-        """Record ``row`` in place of what has its chat, message and persona: a retry or restart.
-
-        Durable when this returns. ``False``, with nothing changed, when another live server has
-        that turn. Raises :class:`ValueError` when the turn id is of another message or persona.
-        """
+    async def reopen(self, record: TurnRecord) -> bool:
+        """See :meth:`TurnLedger.reopen`."""
         with self._mutex:
-            self._checkpoints.pop(row.turn_id, None)
-        return await self._ask(partial(Store.reopen, row=row))
+            self._checkpoints.pop(record.turn_id, None)
+        return await super().reopen(record)
 
-    async def open_turns(
-        self, chat_id: str, is_copy: Callable[[str], bool] = lambda path: False
-    ) -> list[LedgerRow]:
-        """Return the chat's turns that are ours, in the order of acceptance, to recover them.
-
-        Those of dead owners become ours in the same transaction, so that of two servers one gets
-        them; but not those accepted at a path of which ``is_copy``, asked in the ledger's thread,
-        says that the chat there is another with the same id. Turns that run in this process are
-        among them: the caller knows those.
-        """
-        step = partial(Store.open_turns, chat_id=chat_id, is_copy=is_copy)
-        return await self._ask(step, settle=True)
-
-    async def adopt(self, chat_id: str, path: str, *, since: float) -> None:
-        """Give a chat the turns that dead owners accepted at its path: its id was never saved.
-
-        ``since`` is when the chat's file was made, in seconds since the epoch: turns accepted
-        earlier are of another file that was there.
-        """
-        await self._ask(partial(Store.adopt, chat_id=chat_id, path=path, since=since))
-
-    async def known(self, chat_id: str, message_ids: Sequence[str]) -> set[tuple[str, str]]:
-        """Return (message id, persona id) for each turn of those messages, open or finished."""
-        return await self._ask(
-            partial(Store.known, chat_id=chat_id, message_ids=tuple(message_ids))
-        )
-
-    async def flush(self) -> None:
-        """Wait until everything recorded so far is in the file, checkpoints too."""
-        await self._ask(lambda store: None, settle=True)
-
-    def keep(self, row: LedgerRow) -> None:
-        """Record ``row`` as :meth:`reopen` does, without waiting and without an answer."""
-        self._put(_Entry(partial(Store.reopen, row=row)))
-
-    def started(self, turn_id: str) -> None:
-        """Record that an accepted turn runs."""
-        self._put(_Entry(partial(Store.started, turn_id=turn_id)))
-
-    def checkpoint(self, turn_id: str, replies: Sequence[ReplySoFar]) -> None:
-        """Record the replies so far. Call it freely: about once a second the newest is written."""
+    def checkpoint(self, turn_id: str, replies: Sequence[ReplySnapshot]) -> None:
+        """See :meth:`TurnLedger.checkpoint`: about once a second the newest is written."""
         with self._mutex:
             if self._accepting:
                 self._checkpoints[turn_id] = tuple(replies)
 
-    def finish(self, turn_id: str, state: FinalState, replies: Sequence[ReplySoFar]) -> None:
-        """Record the end and the final replies; what comes later for this turn changes nothing."""
-        step = partial(Store.finish, turn_id=turn_id, state=state, replies=tuple(replies))
+    def _do(self, step: Step) -> None:
         self._put(_Entry(step))
 
-    def saved(self, chat_id: str, turn_ids: Sequence[str]) -> None:
-        """Record that the document with the final replies is saved: finished turns go.
-
-        A tombstone stays of each. Turns that are not finished stay as they are.
-        """
-        self._put(_Entry(partial(Store.saved, chat_id=chat_id, turn_ids=tuple(turn_ids))))
-
-    def refuse(self, chat_id: str, message_id: str, persona_ids: Sequence[str]) -> None:
-        """Record that these personas are not to answer a message; their turns, if any, stay."""
-        step = partial(
-            Store.refuse, chat_id=chat_id, message_id=message_id, persona_ids=tuple(persona_ids)
-        )
-        self._put(_Entry(step))
-
-    def carry_over(self, chat_id: str, to: str) -> None:
-        """Record that the chat ``chat_id`` has the id ``to`` from now on, as its file says."""
-        self._put(_Entry(partial(Store.carry_over, chat_id=chat_id, to=to)))
-
-    def forget(self, turn_id: str) -> None:
-        """Remove a turn that was withdrawn, without a trace: its message may be accepted again."""
-        self._put(_Entry(partial(Store.forget, turn_id=turn_id)))
-
-    async def _ask(self, step: Callable[[Store], _T], *, settle: bool = False) -> _T:
+    async def _ask(self, step: Callable[[Queries], _T], *, settle: bool = False) -> _T:
         answer: Future[_T] = Future()
         if not self._put(_Entry(step, answer, settle)):
             raise RuntimeError("The ledger is closed")
@@ -264,14 +186,14 @@ class Ledger:
 
     def _work(self) -> None:
         try:
-            place = self._place = self._make_place()
-            place.land()
+            store = self._store = self._make_store()
+            store.use_file()
             self._opened.set_result(None)
             going_on = True
             while going_on:
                 entries, going_on = self._gather()
-                self._write(place, entries, everything=not going_on)
-            place.close()
+                self._write(store, entries, everything=not going_on)
+            store.close()
         finally:
             self._ended.set_result(None)
 
@@ -293,7 +215,7 @@ class Ledger:
             return entries, going_on
         return entries, False
 
-    def _write(self, place: Place, entries: list[_Entry], *, everything: bool) -> None:
+    def _write(self, store: FailoverStore, entries: list[_Entry], *, everything: bool) -> None:
         # Whoever stopped waiting before the writing began gets nothing written.
         entries = [e for e in entries if not e.answer or e.answer.set_running_or_notify_cancel()]
         due = time.monotonic() - self._written_at >= _CHECKPOINT_S
@@ -304,7 +226,7 @@ class Ledger:
         if not entries:
             return
         try:
-            outcomes = place.run([entry.step for entry in entries])
+            outcomes = store.run([entry.step for entry in entries])
         except Exception as error:
             outcomes = [error] * len(entries)
         for entry, outcome in zip(entries, outcomes, strict=True):
@@ -321,6 +243,6 @@ class Ledger:
         with self._mutex:
             taken, self._checkpoints = self._checkpoints, {}
         return [
-            _Entry(partial(Store.checkpoint, turn_id=turn_id, replies=replies))
+            _Entry(partial(Queries.checkpoint, turn_id=turn_id, replies=replies))
             for turn_id, replies in taken.items()
         ]

@@ -1,0 +1,138 @@
+"""The operations of a ledger; each is one step on the database, see :class:`Queries`."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import TypeVar
+
+from jupyter_ai_personas.runtime.ledger.queries import OneStatement, Queries, Step
+from jupyter_ai_personas.runtime.ledger.records import FinalState, ReplySnapshot, TurnRecord
+
+__all__ = ["TurnLedger"]
+
+_T = TypeVar("_T")
+
+
+class TurnLedger(ABC):
+    """The record of turns that are accepted and not finished.
+
+    Methods raise :class:`RuntimeError` before :meth:`open`, and those that are awaited also after
+    :meth:`aclose`. The methods that are not awaited take effect in the order of the calls.
+    """
+
+    @property
+    def recorded(self) -> bool:
+        """Whether what is recorded survives a crash at present."""
+        return False
+
+    @abstractmethod
+    async def open(self) -> None:
+        """Begin to record; end with :meth:`aclose`.
+
+        Raises:
+            RuntimeError: it was opened before.
+        """
+
+    @abstractmethod
+    async def aclose(self) -> None:
+        """Write what was recorded, and close. Bounded in time; idempotent."""
+
+    @abstractmethod
+    async def _ask(self, step: Callable[[Queries], _T], *, settle: bool = False) -> _T:
+        """Take a step and return its answer; ``settle``: after the checkpoints that wait."""
+
+    @abstractmethod
+    def _do(self, step: Step) -> None:
+        """Take a step soon."""
+
+    async def accept(self, records: Sequence[TurnRecord]) -> list[bool]:
+        """Record accepted turns; they are durable when this returns.
+
+        The answer has ``False`` for each whose message and persona are known in that chat already,
+        as an open turn or a finished one: it must not be answered again. When the wait is
+        cancelled the records may have been recorded, and are found by :meth:`open_turns`. Raises
+        :class:`ValueError`, having recorded none, when a turn id is of another message or persona.
+        """
+        is_one = len(records) == 1 and not records[0].replies
+        make_step = OneStatement if is_one else partial
+        return await self._ask(make_step(Queries.accept, records=tuple(records)))
+
+    async def reopen(self, record: TurnRecord) -> bool:
+        """Record ``record`` in store of what has its chat, message and persona: a retry or restart.
+
+        Durable when this returns. ``False``, with nothing changed, when another live server has
+        that turn. Raises :class:`ValueError` when the turn id is of another message or persona.
+        """
+        return await self._ask(partial(Queries.reopen, record=record))
+
+    async def open_turns(
+        self, chat_id: str, is_copy: Callable[[str], bool] = lambda path: False
+    ) -> list[TurnRecord]:
+        """Return the chat's turns that are ours, in the order of acceptance, to recover them.
+
+        Those of dead owners become ours in the same transaction, so that of two servers one gets
+        them; but not those accepted at a path of which ``is_copy``, asked in the ledger's thread,
+        says that the chat there is another with the same id. Turns that run in this process are
+        among them: the caller knows those.
+        """
+        step = partial(Queries.open_turns, chat_id=chat_id, is_copy=is_copy)
+        return await self._ask(step, settle=True)
+
+    async def adopt(self, chat_id: str, path: str, *, since: float) -> None:
+        """Give a chat the turns that dead owners accepted at its path: its id was never saved.
+
+        ``since`` is when the chat's file was made, in seconds since the epoch: turns accepted
+        earlier are of another file that was there.
+        """
+        await self._ask(partial(Queries.adopt, chat_id=chat_id, path=path, since=since))
+
+    async def known(self, chat_id: str, message_ids: Sequence[str]) -> set[tuple[str, str]]:
+        """Return (message id, persona id) for each turn of those messages, open or finished."""
+        return await self._ask(
+            partial(Queries.known, chat_id=chat_id, message_ids=tuple(message_ids))
+        )
+
+    async def flush(self) -> None:
+        """Wait until everything recorded so far is in the file, checkpoints too."""
+        await self._ask(lambda store: None, settle=True)
+
+    def keep(self, record: TurnRecord) -> None:
+        """Record ``record`` as :meth:`reopen` does, without waiting and without an answer."""
+        self._do(partial(Queries.reopen, record=record))
+
+    def started(self, turn_id: str) -> None:
+        """Record that an accepted turn runs."""
+        self._do(partial(Queries.started, turn_id=turn_id))
+
+    def checkpoint(self, turn_id: str, replies: Sequence[ReplySnapshot]) -> None:
+        """Record the replies so far. Call it freely."""
+        self._do(partial(Queries.checkpoint, turn_id=turn_id, replies=tuple(replies)))
+
+    def finish(self, turn_id: str, state: FinalState, replies: Sequence[ReplySnapshot]) -> None:
+        """Record the end and the final replies; what comes later for this turn changes nothing."""
+        step = partial(Queries.finish, turn_id=turn_id, state=state, replies=tuple(replies))
+        self._do(step)
+
+    def saved(self, chat_id: str, turn_ids: Sequence[str]) -> None:
+        """Record that the document with the final replies is saved: finished turns go.
+
+        A tombstone stays of each. Turns that are not finished stay as they are.
+        """
+        self._do(partial(Queries.saved, chat_id=chat_id, turn_ids=tuple(turn_ids)))
+
+    def refuse(self, chat_id: str, message_id: str, persona_ids: Sequence[str]) -> None:
+        """Record that these personas are not to answer a message; their turns, if any, stay."""
+        step = partial(
+            Queries.refuse, chat_id=chat_id, message_id=message_id, persona_ids=tuple(persona_ids)
+        )
+        self._do(step)
+
+    def carry_over(self, chat_id: str, to: str) -> None:
+        """Record that the chat ``chat_id`` has the id ``to`` from now on, as its file says."""
+        self._do(partial(Queries.carry_over, chat_id=chat_id, to=to))
+
+    def forget(self, turn_id: str) -> None:
+        """Remove a turn that was withdrawn, without a trace: its message may be accepted again."""
+        self._do(partial(Queries.forget, turn_id=turn_id))

@@ -1,0 +1,63 @@
+"""A ledger in memory: for tests, and for chats that leave no file."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from jupyter_ai_personas.runtime.ledger.base import TurnLedger
+from jupyter_ai_personas.runtime.ledger.queries import Queries, Step
+from jupyter_ai_personas.runtime.ledger.schema import in_memory
+
+__all__ = ["MemoryLedger"]
+
+_T = TypeVar("_T")
+_LOG = logging.getLogger(__name__)
+
+
+class MemoryLedger(TurnLedger):
+    """The operations of :class:`Ledger` on a database in memory, at once and by one owner."""
+
+    def __init__(self, *, remember_s: float = 30 * 86_400, remember_most: int = 100_000) -> None:
+        self._remember_s = remember_s
+        self._remember_most = remember_most
+        self._queries: Queries | None = None
+        self._closed = False
+
+    async def open(self) -> None:
+        """See :meth:`TurnLedger.open`."""
+        if self._queries is not None:
+            raise RuntimeError("The ledger was opened before")
+        self._queries = Queries(
+            in_memory(),
+            "memory",
+            alive=lambda owner: True,
+            remember_s=self._remember_s,
+            remember_most=self._remember_most,
+            log=_LOG,
+            prune_every=1,
+        )
+
+    async def aclose(self) -> None:
+        """See :meth:`TurnLedger.aclose`."""
+        if self._queries is not None and not self._closed:
+            self._closed = True
+            self._queries.db.close()
+
+    async def _ask(self, step: Callable[[Queries], _T], *, settle: bool = False) -> _T:
+        if self._closed:
+            raise RuntimeError("The ledger is closed")
+        outcome: _T | Exception = self._take(step)
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
+
+    def _do(self, step: Step) -> None:
+        if not self._closed and isinstance(outcome := self._take(step), Exception):
+            _LOG.error("A change of a turn is not recorded.", exc_info=outcome)
+
+    def _take(self, step: Step) -> Any:
+        if self._queries is None:
+            raise RuntimeError("The ledger is not open")
+        return self._queries.transact([step])[0]
