@@ -377,7 +377,7 @@ async def test_a_chat_that_lost_its_id_twice_is_answered_once(stage: Stage, tmp_
     ledger = await left(tmp_path / "l", *lost)
     async with room(Echo, stage=stage, ledger=ledger, root_dir=str(tmp_path)) as here:
         assert await only_reply(here) == ("answered", "done")
-        assert ledger.sqlite
+        assert ledger.recorded
 
 
 async def test_a_command_is_not_run_later(stage: Stage, tmp_path: Path) -> None:
