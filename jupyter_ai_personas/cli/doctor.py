@@ -182,7 +182,7 @@ def _broken(section: str, entry: Broken) -> Finding:
 
 def _personas(runtime: Runtime) -> Iterator[Finding]:
     section = "Personas"
-    for persona in runtime.personas.personas.values():
+    for persona in runtime.personas.values():
         about = f"{persona.name} (@{persona.mention_name}, from {persona.source})"
         if (failure := runtime.personas.try_out(persona)) is not None:
             yield _broken(section, failure)

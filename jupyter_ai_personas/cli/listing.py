@@ -23,7 +23,7 @@ def list_personas(*, as_json: bool) -> int:
     """
     runtime = load_runtime(read_extension(LogKeeper()))
     rows: list[dict[str, Any]] = []
-    for persona in runtime.personas.personas.values():
+    for persona in runtime.personas.values():
         model, problem = runtime.model_of(persona)
         rows.append(
             {

@@ -13,14 +13,14 @@ from jupyter_ai_personas.chat import Message
 from jupyter_ai_personas.chat.markdown import code, inert
 from jupyter_ai_personas.errors import ModelError, PersonasError
 from jupyter_ai_personas.hosts import in_words
+from jupyter_ai_personas.personas import PersonaRegistry
 from jupyter_ai_personas.redaction import for_people
-from jupyter_ai_personas.routing import Chain
-from jupyter_ai_personas.runtime import ActiveTurn, ChatRuntime, Command, Commands
-from jupyter_ai_personas.runtime.chat_runtime import MODELS_SETTING
+from jupyter_ai_personas.runtime import ActiveTurn, Command, CommandContext, Commands
+from jupyter_ai_personas.runtime.services import choose_model
 
 __all__ = ["ChatCommands"]
 
-Handler = Callable[[ChatRuntime, Message, str], Awaitable[str]]
+Handler = Callable[[CommandContext, Message, str], Awaitable[str]]
 
 RETRIABLE = ("failed", "stopped", "interrupted", "rejected")
 MODELS_SHOWN = 6
@@ -56,7 +56,7 @@ class ChatCommands(Commands):
         }
         self.names = frozenset(self._handlers)
 
-    def find(self, chat: ChatRuntime, message: Message) -> Command | None:
+    def find(self, message: Message) -> Command | None:
         """Return what to do for ``message``, or ``None`` if it is no command."""
         body = message.body.strip()
         if not body.startswith("/") or "\n" in body:
@@ -64,35 +64,35 @@ class ChatCommands(Commands):
         name, *others = body.split(None, 1)
         name, rest = name.casefold(), "".join(others)
         if name in self._handlers:
-            return partial(self._answer, self._handlers[name][1], chat, message, rest)
+            return partial(self._answer, self._handlers[name][1], message, rest)
         return None
 
     def always(self, message: Message) -> bool:
         """Return whether the command in ``message`` is obeyed however many there were."""
         return message.body.split(None, 1)[0].casefold() == "/stop"
 
-    def asked(self, chat: ChatRuntime, message: Message) -> str | None:
+    def asked(self, message: Message, personas: PersonaRegistry) -> str | None:
         """Return the id of the persona whose own command ``message`` begins with, or ``None``."""
         word = message.body.split(None, 1)[:1]
         if not word or not word[0].startswith("/"):
             return None
         name = word[0].casefold()
-        for persona in chat.runtime.personas.personas.values():
+        for persona in personas.values():
             if name in persona.commands and name not in self.names:
                 return persona.id
         return None
 
     async def _answer(
-        self, handler: Handler, chat: ChatRuntime, message: Message, rest: str
+        self, handler: Handler, message: Message, rest: str, context: CommandContext
     ) -> str:
         try:
-            return await handler(chat, message, rest)
+            return await handler(context, message, rest)
         except PersonasError as error:
             return in_words(str(error))
 
-    async def _help(self, chat: ChatRuntime, message: Message, rest: str) -> str:
+    async def _help(self, context: CommandContext, message: Message, rest: str) -> str:
         lines = [f"- `{name}`: {text}" for name, (text, _) in self._handlers.items()]
-        for persona in chat.runtime.personas.personas.values():
+        for persona in context.personas.values():
             for name, text in persona.commands.items():
                 if name not in self.names:
                     lines.append(f"- {code(name)} ({inert(persona.name)}): {inert(text)}")
@@ -100,20 +100,20 @@ class ChatCommands(Commands):
         return "\n".join([first, "", *lines])
 
 
-async def _personas(chat: ChatRuntime, message: Message, rest: str) -> str:
+async def _personas(context: CommandContext, message: Message, rest: str) -> str:
     lines = []
-    for persona in chat.runtime.personas.personas.values():
-        model, problem = chat.model_of(persona)
+    for persona in context.personas.values():
+        model, problem = context.model_of(persona)
         about = inert(persona.description) or "no description"
         with_ = code(model) if model else f"no model: {in_words(problem)}"
         lines.append(f"- **{inert(persona.name)}** (`@{persona.mention_name}`): {about} ({with_})")
-    for entry in chat.runtime.personas.broken:
+    for entry in context.personas.broken:
         lines.append(f"- {inert(entry.name)} cannot be used: see `jupyter ai-personas doctor`")
     return "\n".join(lines) or "No personas are installed."
 
 
-async def _models(chat: ChatRuntime, message: Message, rest: str) -> str:
-    infos = await anyio.to_thread.run_sync(chat.runtime.models.infos)
+async def _models(context: CommandContext, message: Message, rest: str) -> str:
+    infos = await anyio.to_thread.run_sync(context.models.infos)
     lines, unready = [], []
     for info in sorted((i for i in infos if i.chat), key=lambda i: i.id):
         if info.available:
@@ -131,7 +131,7 @@ async def _models(chat: ChatRuntime, message: Message, rest: str) -> str:
     if unready:
         lines += ["Not ready:", "", *unready]
     try:
-        default, why = chat.runtime.models.default(chat=True)
+        default, why = context.models.default(chat=True)
         lines.append(f"\nThe default is {code(str(default))} ({inert(why)}).")
     except ModelError as error:
         lines.append(f"\nThere is no default: {in_words(str(error))}")
@@ -146,37 +146,35 @@ def _with_names(text: str) -> str:
     )
 
 
-async def _model(chat: ChatRuntime, message: Message, rest: str) -> str:
+async def _model(context: CommandContext, message: Message, rest: str) -> str:
     words = rest.split()
     if not words or len(words) > 2 or not words[0].startswith("@"):
         return "Write `/model @Name provider:model`; `/models` lists what there is."
-    persona = chat.runtime.personas.find(words[0])
+    persona = context.personas.find(words[0])
     if len(words) == 1:
-        model, problem = chat.model_of(persona)
+        model, problem = context.model_of(persona)
         return f"{inert(persona.name)} uses {code(model)}." if model else in_words(problem)
-    models = chat.runtime.models
+    models = context.models
     reference = models.resolve(words[1], chat=True)
     await anyio.to_thread.run_sync(models.check, reference)
-    chosen = chat.chat.setting(MODELS_SETTING)
-    chosen = dict(chosen) if isinstance(chosen, dict) else {}
-    chat.chat.set_setting(MODELS_SETTING, {**chosen, persona.id: str(reference)})
+    choose_model(context.chat, persona, str(reference))
     return f"{inert(persona.name)} uses {code(str(reference))} in this chat from now on."
 
 
-async def _stop(chat: ChatRuntime, message: Message, rest: str) -> str:
-    turns = list(chat.turns.values())
+async def _stop(context: CommandContext, message: Message, rest: str) -> str:
+    turns = list(context.turns)
     what, whose = "Nothing", "everybody's"
     if rest.casefold() != "all":
         what, whose = "Nothing of yours", "your"
         turns = [turn for turn in turns if turn.person == message.sender]
         if rest:
-            persona = chat.runtime.personas.find(rest)
+            persona = context.personas.find(rest)
             what = f"Nothing of yours with {inert(persona.name)}"
             turns = [turn for turn in turns if turn.persona.id == persona.id]
     if not turns:
-        others = " `/stop all` ends everybody's." if chat.turns else ""
+        others = " `/stop all` ends everybody's." if context.turns else ""
         return f"{what} is running.{others}"
-    await chat.stop(turns, by=message.sender)
+    await context.stop(turns, message.sender)
     return f"Stopped {whose} turns: {_names(turns)}."
 
 
@@ -184,47 +182,43 @@ def _names(turns: list[ActiveTurn]) -> str:
     return ", ".join(dict.fromkeys(inert(turn.persona.name) for turn in turns))
 
 
-async def _retry(chat: ChatRuntime, message: Message, rest: str) -> str:
-    persona = chat.runtime.personas.find(rest) if rest else None
+async def _retry(context: CommandContext, message: Message, rest: str) -> str:
+    persona = context.personas.find(rest) if rest else None
     answer = "There is no reply here that failed or was stopped."
-    asked = {(turn.message.id, turn.persona.id) for turn in chat.turns.values()}
-    for reply in reversed(chat.chat.before(message.id, SEARCHED)):
+    asked = {(turn.message.id, turn.persona.id) for turn in context.turns}
+    for reply in reversed(context.chat.before(message.id, SEARCHED)):
         if not reply.by_persona or reply.deleted or reply.state not in RETRIABLE:
             continue
         if persona is not None and reply.sender != persona.id:
             continue
-        request = chat.chat.get(reply.reply_to or "")
+        request = context.chat.get(reply.reply_to or "")
         if request is None or request.deleted:
             return "The message that it answers is gone. Send it again."
         if (request.id, reply.sender) in asked:
             answer = "That is asked again already."
             continue
-        if reply.sender not in chat.runtime.personas.personas:
+        if reply.sender not in context.personas:
             return "That persona is not installed any more."
-        chain = Chain(request.id)
-        chat.runtime.quarantine.lift(reply.sender)
-        turns = await chat.accept(
-            request, [reply.sender], chain, person=message.sender, rewrite=reply.id, anew=True
-        )
-        return "" if turns else "Another server is answering that."
+        runs = await context.retry(request, reply, message.sender)
+        return "" if runs else "Another server is answering that."
     return answer
 
 
-async def _status(chat: ChatRuntime, message: Message, rest: str) -> str:
+async def _status(context: CommandContext, message: Message, rest: str) -> str:
     now = time.time()
     lines = []
-    for turn in chat.turns.values():
-        user = chat.chat.user(turn.person)
+    for turn in context.turns:
+        user = context.chat.user(turn.person)
         who = inert(user.shown_name if user is not None else turn.person)
         if turn.began_at is not None:
             does, since = f"answers a message of {who}", turn.began_at
         else:
             does, since = f"has a message of {who} waiting", turn.accepted_at
         lines.append(f"- {inert(turn.persona.name)} {does}, for {max(0, round(now - since))} s")
-    for name, what in chat.runtime.hosts.blocked.items():
+    for name, what in context.blocked.items():
         lines.append(f"- {inert(name)} {inert(what)}")
     lines = lines or ["Nothing is running."]
-    for model, (turns, tokens) in chat.usage.items():
+    for model, (turns, tokens) in context.usage.items():
         counted = f", {tokens:,} tokens" if tokens else ""
         lines.append(f"- {code(model)}: {turns} {'reply' if turns == 1 else 'replies'}{counted}")
     return "\n".join(lines)

@@ -33,7 +33,7 @@ class HostEnvironment:
     ) -> None:
         self.config = config
         self.log = log
-        self._personas = personas or {}
+        self._personas = personas if personas is not None else {}
         self._models = models
 
     def persona_class(self, path: str) -> type:

@@ -7,7 +7,7 @@ import logging
 import re
 import threading
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FunctionType
@@ -199,8 +199,8 @@ def _broken(entry: Found, stage: Stage, problem: str, fix: str) -> Broken:
     return Broken(entry.name, entry.distribution, entry.value, stage, problem, fix)
 
 
-class PersonaRegistry:
-    """The personas of this environment. :meth:`load` blocks; the rest only reads."""
+class PersonaRegistry(Mapping[str, Persona]):
+    """The personas of this environment by id. :meth:`load` blocks; the rest only reads."""
 
     def __init__(self, *, log: logging.Logger, entry_points: Iterable[Any] | None = None) -> None:
         """``entry_points`` stand in for the installed ones (tests)."""
@@ -283,10 +283,14 @@ class PersonaRegistry:
         )
         return free
 
-    @property
-    def personas(self) -> Mapping[str, Persona]:
-        """The personas by id."""
-        return self._personas
+    def __getitem__(self, id_: str) -> Persona:
+        return self._personas[id_]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._personas)
+
+    def __len__(self) -> int:
+        return len(self._personas)
 
     @property
     def broken(self) -> list[Broken]:

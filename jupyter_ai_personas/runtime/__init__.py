@@ -1,25 +1,31 @@
 """The runtime: chats, actors, turns, hosts and the ledger in one supervised task tree."""
 
-from jupyter_ai_personas.runtime.chat_runtime import ChatRuntime as ChatRuntime
+from jupyter_ai_personas.runtime.commands import Command as Command
+from jupyter_ai_personas.runtime.commands import CommandContext as CommandContext
+from jupyter_ai_personas.runtime.commands import Commands as Commands
 from jupyter_ai_personas.runtime.ledger import Ledger as Ledger
 from jupyter_ai_personas.runtime.ledger import MemoryLedger as MemoryLedger
-from jupyter_ai_personas.runtime.runtime import Command as Command
-from jupyter_ai_personas.runtime.runtime import Commands as Commands
-from jupyter_ai_personas.runtime.runtime import Metrics as Metrics
+from jupyter_ai_personas.runtime.requests import RequestContext as RequestContext
+from jupyter_ai_personas.runtime.requests import RequestHandler as RequestHandler
 from jupyter_ai_personas.runtime.runtime import Runtime as Runtime
+from jupyter_ai_personas.runtime.services import Metrics as Metrics
+from jupyter_ai_personas.runtime.services import TurnReport as TurnReport
+from jupyter_ai_personas.runtime.session import Session as Session
 from jupyter_ai_personas.runtime.settings import RuntimeSettings as RuntimeSettings
 from jupyter_ai_personas.runtime.turn import ActiveTurn as ActiveTurn
-from jupyter_ai_personas.runtime.turn import Outcome as Outcome
 
 __all__ = [
     "ActiveTurn",
-    "ChatRuntime",
     "Command",
+    "CommandContext",
     "Commands",
     "Ledger",
     "MemoryLedger",
     "Metrics",
-    "Outcome",
+    "RequestContext",
+    "RequestHandler",
     "Runtime",
     "RuntimeSettings",
+    "Session",
+    "TurnReport",
 ]

@@ -18,9 +18,9 @@ __all__ = ["Actor"]
 class Actor:
     """Runs the turns addressed to one persona in one chat.
 
-    One person's turns run one after the other, in the order in which they came; turns of different
-    people run side by side, up to ``max_concurrent()``. After ``idle`` seconds with nothing to do
-    the actor retires: :meth:`run` returns and :attr:`retired` is true.
+    One person's turns run one after the other, in order. Turns of different people run side by
+    side, up to ``max_concurrent()``. After ``idle`` seconds without turns the actor retires:
+    :meth:`run` returns and :attr:`retired` is true.
     """
 
     def __init__(
@@ -40,11 +40,11 @@ class Actor:
         self._lanes: dict[str, deque[ActiveTurn]] = {}
         self._running: set[str] = set()
         self._group: TaskGroup | None = None
-        # Turns that have ended. Unbounded: who may enter is bounded by person before it is put in.
+        # Turns that have ended. Unbounded: turns are bounded by person before they are put in.
         self._send, self._receive = anyio.create_memory_object_stream[ActiveTurn](math.inf)
 
     def put(self, turn: ActiveTurn) -> None:
-        """Queue a turn at the end of its person's lane, and begin it if that is free."""
+        """Queue a turn at the end of its person's lane, and begin it if the lane is free."""
         self.turns[turn.id] = turn
         self._lanes.setdefault(turn.person, deque()).append(turn)
         self._pump()
@@ -75,20 +75,20 @@ class Actor:
         with anyio.move_on_after(math.inf if self.turns else self._idle):
             turn = await self._receive.receive()
         if turn is None:
-            # No await between this look and the flag: nothing can slip in.
+            # No await between this look and the flag: no turn can come in between.
             self.retired = not self.turns
             return
         self.turns.pop(turn.id, None)
-        # Last among the people: whoever asks much does not come first each time.
+        # The lane goes behind those of other people.
         if (lane := self._lanes.pop(turn.person, None)) is not None:
             self._lanes[turn.person] = lane
         self._pump()
 
     def _pump(self) -> None:
         if self._group is None:
-            return  # not running yet: `run` begins with what waits
+            return  # `run` begins with the turns that wait
         for person in list(self._lanes):
-            # One may always run, so the bound is not looked up then.
+            # One turn may always run, so the bound is not looked up then.
             if self._running and len(self._running) >= self._max_concurrent():
                 return
             if person in self._running:
@@ -104,7 +104,5 @@ class Actor:
         try:
             await self._run_turn(turn)
         finally:
-            turn.phase = "ended"
-            turn.ended.set()
             self._running.discard(turn.person)
             self._send.send_nowait(turn)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -31,15 +32,10 @@ class _Entry:
     began: dict[str, float] = field(default_factory=dict)
     # Cancelled turns that the host has not ended yet.
     leaving: set[str] = field(default_factory=set)
-    chats: set[str] = field(default_factory=set)
     opened: anyio.Event = field(default_factory=anyio.Event)
     warned: bool = False
     # Why it could not be opened.
     problem: Exception | None = None
-
-    @property
-    def is_wanted(self) -> bool:
-        return bool(self.chats or self.sinks)
 
 
 class HostPool:
@@ -58,6 +54,8 @@ class HostPool:
         self._log = log
         self._make_host = make_host
         self._entries: dict[str, _Entry] = {}
+        # Persona id → chat id → how many actors hold the persona there.
+        self._holds: dict[str, Counter[str]] = {}
         self._group: TaskGroup | None = None
         self._busy = anyio.Event()
         self.blocks = 0
@@ -81,7 +79,7 @@ class HostPool:
 
     async def start(self, persona: Persona, spec: TurnSpec, sink: Sink) -> None:
         """Begin a turn in the persona's host; ``sink`` gets its events until it ends."""
-        entry = await self._entry(persona, spec.chat_id)
+        entry = await self._entry(persona)
         entry.sinks[spec.turn_id] = sink
         entry.began[spec.turn_id] = anyio.current_time()
         entry.host.start(spec)
@@ -106,28 +104,38 @@ class HostPool:
         if entry is not None and turn_id in entry.sinks:
             entry.host.answer(turn_id, answer)
 
+    def hold(self, persona: Persona, chat_id: str) -> None:
+        """Keep the persona's object for a chat, and its host, until :meth:`release`."""
+        self._holds.setdefault(persona.id, Counter())[chat_id] += 1
+
     def release(self, persona: Persona, chat_id: str) -> None:
-        """Let go of a persona in a chat; with the last chat its host goes."""
-        entry = self._entries.get(persona.id)
-        if entry is None:
+        """Undo one :meth:`hold`. The host goes with the last hold on its persona."""
+        holds = self._holds[persona.id]
+        holds[chat_id] -= 1
+        if holds[chat_id] > 0:
             return
-        entry.chats.discard(chat_id)
-        if not entry.opened.is_set():
-            return  # who opens it finds out that nobody wants it any more
+        del holds[chat_id]
+        if not holds:
+            del self._holds[persona.id]
+        entry = self._entries.get(persona.id)
+        if entry is None or not entry.opened.is_set():
+            return  # the task that opens a host looks whether it is wanted
         entry.host.release(chat_id)
-        if not entry.is_wanted and self._group is not None:
+        if not self._is_wanted(entry) and self._group is not None:
             del self._entries[persona.id]
             self._group.start_soon(entry.host.close)
 
-    async def _entry(self, persona: Persona, chat_id: str) -> _Entry:
+    def _is_wanted(self, entry: _Entry) -> bool:
+        return bool(entry.sinks) or entry.persona.id in self._holds
+
+    async def _entry(self, persona: Persona) -> _Entry:
         entry = self._entries.get(persona.id)
         if entry is None:
             assert self._group is not None, "the pool is not running"
             host = self._make_host(persona.name, self._environment)
             entry = self._entries[persona.id] = _Entry(host, persona)
-            # In a task of the pool: the turn that came first may be stopped, the host is for all.
+            # In a task of the pool: the first turn may be stopped, the host is for all.
             self._group.start_soon(self._live, entry)
-        entry.chats.add(chat_id)
         if not entry.opened.is_set():
             await entry.opened.wait()
         if entry.problem is not None:
@@ -141,7 +149,7 @@ class HostPool:
             entry.problem = error
             del self._entries[entry.persona.id]
         entry.opened.set()
-        if entry.problem is None and not entry.is_wanted:
+        if entry.problem is None and not self._is_wanted(entry):
             del self._entries[entry.persona.id]
             await entry.host.close()
         elif entry.problem is None:

@@ -16,11 +16,10 @@ from jupyter_ai_personas.personas.wire import (
     UsageReported,
 )
 from jupyter_ai_personas.runtime.ledger import ReplySnapshot
-from jupyter_ai_personas.runtime.turn import Outcome
+from jupyter_ai_personas.runtime.outcome import Outcome
+from jupyter_ai_personas.runtime.wording import SAID_NOTHING
 
 __all__ = ["Replies"]
-
-SAID_NOTHING = "*Nothing to add.*"
 
 
 class Replies:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 from uuid import uuid4
 
 import anyio
@@ -17,58 +15,28 @@ from anyio import TASK_STATUS_IGNORED
 from anyio.abc import TaskGroup, TaskStatus
 
 from jupyter_ai_personas.chat import Chat, MemoryChat, Message, Pacer, User
-from jupyter_ai_personas.errors import (
-    ChatNotOpenError,
-    ModelError,
-    UnknownPersonaError,
-)
+from jupyter_ai_personas.errors import ChatNotOpenError
 from jupyter_ai_personas.hosts import HostConfig, HostEnvironment, ThreadHost
 from jupyter_ai_personas.personas import Persona, PersonaRegistry
-from jupyter_ai_personas.routing import Chain, Limits
+from jupyter_ai_personas.routing import Chain
 from jupyter_ai_personas.runtime.attachments import attachments_handler
-from jupyter_ai_personas.runtime.chat_runtime import ChatRuntime
+from jupyter_ai_personas.runtime.chat_handle import ChatHandle
+from jupyter_ai_personas.runtime.commands import Commands
+from jupyter_ai_personas.runtime.exclusive import ExclusiveSlots
 from jupyter_ai_personas.runtime.host_pool import HostPool, MakeHost
-from jupyter_ai_personas.runtime.ledger import Ledger, MemoryLedger
+from jupyter_ai_personas.runtime.ledger import MemoryLedger, TurnLedger
 from jupyter_ai_personas.runtime.quarantine import Quarantine
 from jupyter_ai_personas.runtime.requests import RequestHandler
+from jupyter_ai_personas.runtime.scheduler import Scheduler
+from jupyter_ai_personas.runtime.services import LoopClock, Metrics, NoMetrics, Services
+from jupyter_ai_personas.runtime.session import Session
 from jupyter_ai_personas.runtime.settings import RuntimeSettings
-from jupyter_ai_personas.runtime.turn import ActiveTurn, Outcome
+from jupyter_ai_personas.runtime.turn import ActiveTurn
 
 if TYPE_CHECKING:
     from jupyter_ai_personas.providers import ModelRegistry
 
-__all__ = ["Answer", "Command", "Commands", "Metrics", "Runtime"]
-
-Command = Callable[[], Awaitable[str]]
-"""Does what was typed and returns the answer, in Markdown; an empty one is not shown."""
-
-
-class Commands:
-    """The commands that may be typed in a chat: here, none."""
-
-    names: frozenset[str] = frozenset()
-
-    def find(self, chat: ChatRuntime, message: Message) -> Command | None:
-        """Return what to do for ``message``, or ``None`` if it is no command."""
-        return None
-
-    def always(self, message: Message) -> bool:
-        """Return whether the command in ``message`` is obeyed however many there were."""
-        return False
-
-    def asked(self, chat: ChatRuntime, message: Message) -> str | None:
-        """Return the id of the persona whose own command ``message`` begins with, or ``None``."""
-        return None
-
-
-class Metrics(Protocol):
-    """Who counts."""
-
-    def first_text(self, turn: ActiveTurn) -> None:
-        """A turn's first text came."""
-
-    def ended(self, turn: ActiveTurn, outcome: Outcome) -> None:
-        """A turn ended."""
+__all__ = ["Answer", "Runtime"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,14 +45,6 @@ class Answer:
 
     text: str
     failed: bool
-
-
-class _Uncounted:
-    def first_text(self, turn: ActiveTurn) -> None:
-        pass
-
-    def ended(self, turn: ActiveTurn, outcome: Outcome) -> None:
-        pass
 
 
 class Runtime:
@@ -101,7 +61,7 @@ class Runtime:
         personas: PersonaRegistry,
         models: ModelRegistry,
         log: logging.Logger,
-        ledger: Ledger | MemoryLedger | None = None,
+        ledger: TurnLedger | None = None,
         commands: Commands | None = None,
         metrics: Metrics | None = None,
         make_host: MakeHost = ThreadHost,
@@ -113,44 +73,72 @@ class Runtime:
         self.personas = personas
         self.models = models
         self.log = log
-        self.ledger = ledger or MemoryLedger()
-        self.commands = commands or Commands()
-        self.metrics = metrics or _Uncounted()
+        self.avatar_url = avatar_url
+        self.pacer = Pacer(LoopClock())
         self.quarantine = Quarantine(
             failures=settings.quarantine_failures,
             window=settings.quarantine_window,
             pause=settings.quarantine_pause,
             clock=time.monotonic,
         )
-        self.limits = Limits(settings.max_hops, settings.max_turns_per_message)
-        self.avatar_url = avatar_url
-        self.request_handlers: Mapping[str, RequestHandler] = {
-            "attachments.list": attachments_handler(
-                settings.root_dir, has_files=settings.has_files
-            ),
-            **(request_handlers or {}),
-        }
-        self._load_delay = load_delay
-        self._places: dict[str, anyio.Lock] = {}
-        self.wanted = anyio.Event()
-        self.personas_loaded = anyio.Event()
-        self.loaded = anyio.Event()
-        self.hosts = HostPool(
-            HostEnvironment(
-                HostConfig(models.settings), log=log, personas=personas.personas, models=models
-            ),
-            settings,
-            log=log,
-            make_host=make_host,
+        environment = HostEnvironment(
+            HostConfig(models.settings), log=log, personas=personas, models=models
         )
-        self.chats: set[ChatRuntime] = set()
+        self.hosts = HostPool(environment, settings, log=log, make_host=make_host)
+        self.sessions: set[Session] = set()
+        """The chats that are open, and those that were closed while their turns run."""
+        self.wanted = anyio.Event()
+        """Set when plug-ins are to be imported now."""
+        self.loaded = anyio.Event()
+        """Set when plug-ins are imported."""
+        self._commands = commands or Commands()
+        self._services = Services(
+            settings=settings,
+            personas=personas,
+            models=models,
+            ledger=ledger or MemoryLedger(),
+            hosts=self.hosts,
+            exclusive=ExclusiveSlots(models),
+            quarantine=self.quarantine,
+            pacer=self.pacer,
+            metrics=metrics or NoMetrics(),
+            request_handlers={
+                "attachments.list": attachments_handler(
+                    settings.root_dir, has_files=settings.has_files
+                ),
+                **(request_handlers or {}),
+            },
+            command_names=self._commands.names,
+            avatar_url=avatar_url,
+            log=log,
+        )
+        self._load_delay = load_delay
+        self._personas_loaded = anyio.Event()
+        self._one_shots: set[Scheduler] = set()
         self._group: TaskGroup | None = None
+
+    @property
+    def ledger(self) -> TurnLedger:
+        """The record of turns."""
+        return self._services.ledger
+
+    @property
+    def turns(self) -> list[ActiveTurn]:
+        """All turns that run or wait, in any chat."""
+        return [turn for owner in self._owners for turn in owner.turns.values()]
+
+    @property
+    def _owners(self) -> list[Session | Scheduler]:
+        return [*self.sessions, *self._one_shots]
+
+    def model_of(self, persona: Persona) -> tuple[str | None, str]:
+        """Return the reference of a persona's model, or ``None`` and what is wrong."""
+        return self._services.model_of(persona)
 
     # -- life -------------------------------------------------------------------------------
 
     async def run(self, *, task_status: TaskStatus[None] = TASK_STATUS_IGNORED) -> None:
         """Serve until cancelled. Ready (``started``) when chats can be opened."""
-        self.pacer = Pacer(asyncio.get_running_loop())
         await self.ledger.open()
         try:
             async with anyio.create_task_group() as group:
@@ -165,55 +153,60 @@ class Runtime:
 
     def interrupt(self) -> None:
         """End all turns at once, before :meth:`run` is cancelled: nothing is awaited."""
-        for served in list(self.chats):
-            served.interrupt()
+        for owner in self._owners:
+            owner.interrupt()
 
     async def _load(self) -> None:
         # Imports take seconds and hold the interpreter: never on the event loop, and not before
         # the server has had time for its first answer, unless a chat waits for them.
         with anyio.move_on_after(self._load_delay):
             await self.wanted.wait()
-        # First, so that nothing that a package says while it is imported gets one into the log.
+        # First, so that packages that log while they are imported log no secret.
         await anyio.to_thread.run_sync(self.models.read_secrets)
         await anyio.to_thread.run_sync(self.personas.load)
-        self.personas_loaded.set()
+        self._personas_loaded.set()
         await anyio.to_thread.run_sync(self.models.load)
         self.loaded.set()
 
     # -- chats ------------------------------------------------------------------------------
 
-    def open_chat(self, chat: Chat, ledger: MemoryLedger | None = None) -> ChatRuntime:
+    def open_chat(self, chat: Chat) -> Session:
         """Begin to serve ``chat``: what is posted from now on is routed.
 
-        A chat that was closed while its turns ran goes on where it is. ``ledger`` stands in for
-        the server's, for a chat that leaves nothing.
+        A chat that was closed while its turns ran goes on where it is.
         """
         assert self._group is not None, "the runtime is not running"
         self.wanted.set()
-        for served in self.chats:
-            left = not served.attached and served.turns
-            if left and (served.chat.id, served.chat.path) == (chat.id, chat.path):
-                served.attach(chat)
-                return served
-        opened = ChatRuntime(chat, self, ledger)
-        self.chats.add(opened)
-        self._group.start_soon(self._serve, opened)
-        return opened
+        for session in self.sessions:
+            left = not session.attached and session.turns
+            if left and (session.chat.id, session.chat.path) == (chat.id, chat.path):
+                session.attach(chat)
+                return session
+        session = Session(
+            chat,
+            self._services,
+            self._commands,
+            loading=(self._personas_loaded, self.loaded),
+            running=lambda: {turn.id for turn in self.turns},
+        )
+        self.sessions.add(session)
+        self._group.start_soon(self._serve, session)
+        return session
 
-    async def _serve(self, chat: ChatRuntime) -> None:
+    async def _serve(self, session: Session) -> None:
         try:
-            await chat.run()
+            await session.run()
         except Exception:
-            self.log.exception("Personas have left chat %s", chat.chat.path)
+            self.log.exception("Personas have left chat %s", session.chat.path)
         finally:
-            self.chats.discard(chat)
+            self.sessions.discard(session)
 
-    def close_chat(self, chat: ChatRuntime) -> None:
+    def close_chat(self, session: Session) -> None:
         """Stop serving a chat. Turns that run go on, and the ledger keeps what they write."""
-        chat.detach()
+        session.detach()
 
     async def cancel(
-        self, path: str, persona: str | None, *, by: str | None, name: str = ""
+        self, path: str, persona_id: str | None, *, by: str | None, name: str = ""
     ) -> list[str]:
         """Stop the turns of a chat, or of one persona in it; return the personas' ids.
 
@@ -222,19 +215,13 @@ class Runtime:
         Raises:
             ChatNotOpenError: no chat is open at ``path``.
         """
-        # One that was closed while its turns ran may have been opened anew, with another id.
-        chats = [
-            chat
-            for chat in self.chats
-            if chat.lasts and chat.chat.path.strip("/") == path.strip("/")
-        ]
-        if not chats:
+        # A chat that was closed while its turns ran may have been opened anew, with another id.
+        sessions = [s for s in self.sessions if s.chat.path.strip("/") == path.strip("/")]
+        if not sessions:
             raise ChatNotOpenError(path)
         stopped: set[str] = set()
-        for chat in chats:
-            turns = [t for t in chat.turns.values() if persona in (None, t.persona.id)]
-            await chat.stop(turns, by=by, name=name)
-            stopped.update(turn.persona.id for turn in turns)
+        for session in sessions:
+            stopped.update(await session.stop(persona_id, by=by, name=name))
         return sorted(stopped)
 
     async def one_shot(
@@ -253,6 +240,7 @@ class Runtime:
         Raises:
             UnknownPersonaError: there is no such persona.
         """
+        assert self._group is not None, "the runtime is not running"
         await self.loaded.wait()
         persona = self.personas.find(persona_name)
         chat = chat or MemoryChat("")
@@ -260,74 +248,19 @@ class Runtime:
         message = Message(id=str(uuid4()), sender=sender.username, body=body, time=time.time())
         ledger = MemoryLedger()
         await ledger.open()
-        served = self.open_chat(chat, ledger)
+        # Without commands: nobody can type one there, and no note offers any.
+        services = replace(self._services, ledger=ledger, command_names=frozenset())
+        scheduler = Scheduler(services, ChatHandle(chat, self.settings.root_dir))
+        self._one_shots.add(scheduler)
         try:
-            await served.ready.wait()
-            for turn in await served.accept(
+            await self._group.start(scheduler.run)
+            [turn] = await scheduler.submit(
                 message, [persona.id], Chain(message.id), person=sender.username
-            ):
-                await turn.ended.wait()
+            )
+            await turn.ended.wait()
         finally:
-            served.scope.cancel()
-        replies = [m for m in chat.messages if m.reply_to == message.id]
-        failed = any(reply.state not in ("done", "stopped") for reply in replies)
-        return Answer("\n\n".join(reply.body for reply in replies), failed)
-
-    # -- what personas are given ------------------------------------------------------------
-
-    def _of(self, persona: Persona, mapping: Mapping[str, Any]) -> Any:
-        for key in (persona.id, persona.name, persona.mention_name):
-            if key in mapping:
-                return mapping[key]
-        return None
-
-    def model_of(self, persona: Persona, chosen: str | None = None) -> tuple[str | None, str]:
-        """Return the reference of a persona's model, or ``None`` and what is wrong.
-
-        In this order: what the chat chose, what the operator set, what the persona says, the
-        default.
-        """
-        wanted = chosen or self._of(persona, self.settings.models) or persona.model
-        try:
-            if wanted is None:
-                return str(self.models.default(chat=True)[0]), ""
-            return str(self.models.resolve(wanted, chat=True)), ""
-        except ModelError as error:
-            return None, str(error)
-
-    @asynccontextmanager
-    async def alone(
-        self, persona: Persona, model: str | None, *, on_wait: Callable[[], None]
-    ) -> AsyncIterator[None]:
-        """Hold the only place of a persona, and of a provider, that cannot run concurrently.
-
-        ``model`` is the reference of the turn's model. Others pass; ``on_wait`` is called if the
-        place is taken, by a turn in whichever chat.
-        """
-        single = [] if persona.allows_concurrency else [persona.id]
-        if model is not None and not self.models.allows_concurrency(model):
-            single.append(model.partition(":")[0])
-        async with AsyncExitStack() as places:
-            # The persona's always comes first: two turns never wait for each other.
-            for name in single:
-                place = self._places.setdefault(name, anyio.Lock())
-                if place.locked():
-                    on_wait()
-                await places.enter_async_context(place)
-            yield
-
-    def config_of(self, persona: Persona) -> Mapping[str, Any]:
-        """Return what the operator configured for a persona."""
-        found = self._of(persona, self.settings.persona_config)
-        return found if isinstance(found, Mapping) else {}
-
-    @property
-    def default_persona(self) -> str | None:
-        """The id of the persona that answers what mentions nobody, or ``None``."""
-        name = self.settings.default_persona
-        if not name:
-            return None
-        try:
-            return self.personas.find(name).id
-        except UnknownPersonaError:
-            return None
+            self._one_shots.discard(scheduler)
+            scheduler.close()
+        replies = [reply.body for reply in chat.messages if reply.reply_to == message.id]
+        failed = turn.outcome is None or turn.outcome.state not in ("done", "stopped")
+        return Answer("\n\n".join(replies), failed)

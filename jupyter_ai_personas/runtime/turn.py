@@ -3,73 +3,144 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
-from uuid import uuid4
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Literal
 
 import anyio
 
 from jupyter_ai_personas.chat import Message
 from jupyter_ai_personas.personas import Persona
+from jupyter_ai_personas.personas.turn import reply_id
 from jupyter_ai_personas.routing import Chain
 from jupyter_ai_personas.runtime.ledger import FinalState
+from jupyter_ai_personas.runtime.outcome import Outcome
+from jupyter_ai_personas.runtime.replies import Replies
 
-if TYPE_CHECKING:
-    from jupyter_ai_personas.runtime.replies import Replies
-
-__all__ = ["ActiveTurn", "Outcome"]
+__all__ = ["ActiveTurn", "ReplyFinished"]
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
-    """How a turn ended: the final state of its reply, a paragraph for people, more metadata."""
+class ReplyFinished:
+    """A turn has ended. ``written`` has the message id and body of each of its replies."""
 
+    persona_id: str
+    request_id: str
     state: FinalState
-    note: str = ""
-    metadata: dict[str, Any] = field(default_factory=dict)
+    written: tuple[tuple[str, str], ...]
+    chain: Chain
+    person: str
 
 
-@dataclass(slots=True, eq=False)
 class ActiveTurn:
-    """A turn that was accepted and has not ended.
+    """A turn that was accepted. Only its own methods change it.
 
-    ``person`` is who started the chain: the owner of the lane, the stop and the limits.
-    ``attempt`` counts restarts after an edit. Times are in seconds since 1970.
+    ``person`` is who started the chain: the owner of the lane, the stop and the limits. Times are
+    in seconds since 1970.
     """
 
-    persona: Persona
-    message: Message
-    person: str
-    chain: Chain
-    replies: Replies
-    id: str = field(default_factory=lambda: str(uuid4()))
-    accepted_at: float = field(default_factory=time.time)
-    began_at: float | None = None
-    phase: Literal["queued", "running", "ended"] = "queued"
-    attempt: int = 0
-    restart: bool = False
-    outcome: Outcome | None = None
-    scope: anyio.CancelScope | None = None
-    ended: anyio.Event = field(default_factory=anyio.Event)
+    def __init__(
+        self,
+        turn_id: str,
+        persona: Persona,
+        message: Message,
+        *,
+        person: str,
+        chain: Chain,
+        replies: Replies,
+    ) -> None:
+        self.id = turn_id
+        self.persona = persona
+        self.message = message
+        self.person = person
+        self.chain = chain
+        self.replies = replies
+        self.accepted_at = time.time()
+        self.began_at: float | None = None
+        self.outcome: Outcome | None = None
+        self.ended = anyio.Event()
+        self._attempts = 0
+        self._restarts = False
+        self._scope: anyio.CancelScope | None = None
+
+    @property
+    def phase(self) -> Literal["queued", "running", "ended"]:
+        """How far the turn is."""
+        if self.ended.is_set():
+            return "ended"
+        return "queued" if self.began_at is None else "running"
 
     @property
     def host_id(self) -> str:
         """The id that its host knows it by: late events of an earlier attempt do not match."""
-        return f"{self.id}.{self.attempt}" if self.attempt else self.id
+        return f"{self.id}.{self._attempts}" if self._attempts else self.id
+
+    @property
+    def wants_restart(self) -> bool:
+        """Whether the attempt that runs is to be given up, and another made."""
+        return self._restarts and self.outcome is None
+
+    @property
+    def seconds(self) -> float:
+        """Seconds since the turn was accepted."""
+        # The clock of the machine may have been set back.
+        return max(0.0, time.time() - self.accepted_at)
+
+    @contextmanager
+    def attempt(self) -> Iterator[anyio.CancelScope]:
+        """Run an attempt in the scope that is returned; it ends when the turn is settled."""
+        if self.began_at is None:
+            self.began_at = time.time()
+        if self._restarts:
+            self._restarts = False
+            self._attempts += 1
+            self.replies.restart()
+        with anyio.CancelScope() as self._scope:
+            yield self._scope
 
     def settle(self, outcome: Outcome) -> None:
-        """Say how the turn ends, once, and let its task go on to the end."""
-        if self.outcome is None and self.phase != "ended":
+        """Decide how the turn ends, once, and end the attempt that runs."""
+        if self.outcome is None and not self.ended.is_set():
             self.outcome = outcome
             self._wake()
 
     def begin_again(self, message: Message) -> None:
-        """Restart the turn with ``message``."""
+        """Answer ``message`` instead, in another attempt if one has begun."""
         self.message = message
         if self.phase == "running" and self.outcome is None:
-            self.restart = True
+            self._restarts = True
             self._wake()
 
     def _wake(self) -> None:
-        if self.scope is not None:
-            self.scope.cancel()
+        if self._scope is not None:
+            self._scope.cancel()
+
+    def end(self, outcome: Outcome) -> bool:
+        """Bring the replies to their final state; return whether the turn ends now.
+
+        The first decision counts: ``outcome`` is for a turn that was not settled.
+        """
+        if self.ended.is_set():
+            return False
+        self.outcome = outcome = self.outcome or outcome
+        self.ended.set()
+        note_id = reply_id(self.host_id, len(self.replies.written) + 1)
+        self.replies.finish(outcome, fallback_id=note_id)
+        return True
+
+    def leave(self) -> None:
+        """Wake those who wait for the end of a turn that the next server runs."""
+        self.ended.set()
+
+    def finished(self) -> ReplyFinished:
+        """Return the event that tells of the end."""
+        assert self.outcome is not None, "the turn has not ended"
+        return ReplyFinished(
+            self.persona.id,
+            self.message.id,
+            self.outcome.state,
+            tuple(self.replies.written),
+            self.chain,
+            self.person,
+        )

@@ -16,7 +16,7 @@ from jupyter_server.utils import ensure_async
 
 from jupyter_ai_personas.chat import Message, decode_message
 from jupyter_ai_personas.chat.markdown import code
-from jupyter_ai_personas.runtime import ChatRuntime, Runtime
+from jupyter_ai_personas.runtime import Runtime, Session
 from jupyter_ai_personas.runtime.cut_off_saves import undo_cut_off_save
 
 if TYPE_CHECKING:
@@ -27,24 +27,24 @@ __all__ = ["ChatObserver"]
 SESSION_EVENTS = "https://schema.jupyter.org/jupyter_collaboration/session/v1"
 """The events of jupyter-collaboration that tell of saves."""
 
-LOOP_TURNS = 100
-"""How often the event loop may turn before the chat manager must be among the settings."""
+LOOP_ITERATIONS = 100
+"""How many iterations of the event loop the chat manager may take to be among the settings."""
 
 
 class ChatObserver:
-    """Opens a :class:`ChatRuntime` for each document that the chat manager opens, once."""
+    """Opens a :class:`Session` for each document that the chat manager opens, once."""
 
     def __init__(self, runtime: Runtime, *, log: logging.Logger) -> None:
         self._runtime = runtime
         self._log = log
-        self._open: dict[int, tuple[Any, ChatRuntime]] = {}
+        self._open: dict[int, tuple[Any, Session]] = {}
         self._manager: Any = None
         self._settings: Mapping[str, Any] = {}
 
     async def observe(self, settings: Mapping[str, Any]) -> bool:
         """Begin to observe; return whether there is a chat manager to observe."""
         self._settings = settings
-        for _ in range(LOOP_TURNS):
+        for _ in range(LOOP_ITERATIONS):
             self._manager = settings.get("chat_manager")
             if self._manager is not None:
                 break
@@ -75,26 +75,26 @@ class ChatObserver:
 
     async def _on_session_event(self, logger: Any, schema_id: str, data: dict[str, Any]) -> None:
         action = data.get("action")
-        for key, (document, served) in list(self._open.items()):
+        for key, (document, session) in list(self._open.items()):
             if document.room_id != data.get("room"):
                 continue
-            if action == "save" and served.unsaved:
-                await self._compare_with_save(document.get_path(), served)
+            if action == "save" and session.unsaved:
+                await self._compare_with_save(document.get_path(), session)
             elif action == "clean":
                 self._close(key)
 
-    async def _compare_with_save(self, path: str, served: ChatRuntime) -> None:
+    async def _compare_with_save(self, path: str, session: Session) -> None:
         """Find out what the file has now, of what it lacked.
 
         That it was saved tells nothing of it: the document may have been read for it long before,
         while the disk was slow, and a file that cannot be written is reported as saved as well.
         """
-        wanted = served.unsaved
+        wanted = session.unsaved
         try:
             content, raws = await self._read(path)
             if raws is None or not content:
                 return  # the next save has begun, and writes it
-            served.document_saved(await asyncio.to_thread(_copies, raws, wanted))
+            session.document_saved(await asyncio.to_thread(_copies, raws, wanted))
         except Exception:
             # The ledger keeps it.
             self._log.exception("Chat %s could not be compared with what was saved of it", path)
@@ -114,11 +114,11 @@ class ChatObserver:
         self._undo_cut_off_save(document)
         chat = DocumentChat(document, log=self._log)
         # The document is held, so that its identity is not another's.
-        served = self._runtime.open_chat(chat)
-        self._open[id(document)] = document, served
-        document.set = partial(self._replace, document, document.set, served)
+        session = self._runtime.open_chat(chat)
+        self._open[id(document)] = document, session
+        document.set = partial(self._replace, document, document.set, session)
         self._log.debug("Personas joined chat %s", chat.path)
-        await self._compare_with_file(chat, served)
+        await self._compare_with_file(chat, session)
 
     def _undo_cut_off_save(self, document: Any) -> None:
         """Give a chat that opened empty, since a crash cut off its last save, what it had before.
@@ -144,14 +144,14 @@ class ChatObserver:
             self._log.exception("The last save of chat %s could not be looked at", path)
 
     def _replace(
-        self, document: Any, replace: Callable[[str], None], served: ChatRuntime, content: str
+        self, document: Any, replace: Callable[[str], None], session: Session, content: str
     ) -> None:
         """Give a document the content of its file, which somebody else has written.
 
         That knows nothing of what people and personas wrote since the last save.
         """
         chat_id = document.get_id()
-        with served.replacing():
+        with session.replacing():
             replace(content)
             if not document.ymetadata.get("id"):
                 document.set_id(chat_id)
@@ -160,17 +160,17 @@ class ChatObserver:
             # The room takes the document for saved as it is now; any change makes it save again.
             asyncio.get_running_loop().call_soon(lambda: setattr(document, "dirty", document.dirty))
 
-    async def _compare_with_file(self, chat: DocumentChat, served: ChatRuntime) -> None:
+    async def _compare_with_file(self, chat: DocumentChat, session: Session) -> None:
         """Save the messages that were lost on the way from the file, or the file, if it is none."""
         path = chat.path
         try:
             content, saved = await self._read(path)
             if saved is None:
-                await self._keep_what_is_no_chat(path, content, served)
+                await self._keep_what_is_no_chat(path, content, session)
             else:
                 chat.mend(saved)
                 ids = {raw.get("id") for raw in saved if isinstance(raw, dict)}
-                served.kept.note_unsaved({id_ for id_ in ids if isinstance(id_, str)})
+                session.document_opened({id_ for id_ in ids if isinstance(id_, str)})
         except Exception:
             self._log.exception("Chat %s could not be compared with its file", path)
 
@@ -185,16 +185,15 @@ class ChatObserver:
         model = await ensure_async(manager.get(path, type="file", format="text"))
         return model["content"], await asyncio.to_thread(_messages_of, model["content"])
 
-    async def _keep_what_is_no_chat(self, path: str, content: str, served: ChatRuntime) -> None:
+    async def _keep_what_is_no_chat(self, path: str, content: str, session: Session) -> None:
         """Copy a file that is not JSON: the chat opens empty, and its first save overwrites it."""
         copy = f"{path}.invalid"
         model = {"type": "file", "format": "text", "content": content}
         await ensure_async(self._settings["contents_manager"].save(model, copy))
         self._log.warning("Chat %s is not JSON; its content is kept in %s", path, copy)
-        served.notify(
+        session.notify(
             f"The file of this chat could not be read, since it is not JSON. This chat begins "
-            f"empty; what the file held is kept beside it, in {code(copy.rpartition('/')[2])}.",
-            reply_to="",
+            f"empty; what the file held is kept beside it, in {code(copy.rpartition('/')[2])}."
         )
 
     async def save(self) -> None:
@@ -203,8 +202,8 @@ class ChatObserver:
         The collaboration extension does not save when the server stops.
         """
         manager = self._settings["contents_manager"]
-        for document, served in list(self._open.values()):
-            if served.unsaved:
+        for document, session in list(self._open.values()):
+            if session.unsaved:
                 path = document.get_path()
                 try:
                     # The library's; what a client wrote may make it raise.
@@ -214,13 +213,13 @@ class ChatObserver:
                     # The ledger has it all, and puts it back when the chat is opened again.
                     self._log.exception("Chat %s could not be saved", path)
                 else:
-                    await self._compare_with_save(path, served)
+                    await self._compare_with_save(path, session)
 
     def _close(self, key: int) -> None:
         if key in self._open:
-            document, served = self._open.pop(key)
+            document, session = self._open.pop(key)
             document.__dict__.pop("set", None)
-            self._runtime.close_chat(served)
+            self._runtime.close_chat(session)
 
 
 def _read(file: Path) -> tuple[str, list[Any] | None] | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 
 from prometheus_client import REGISTRY, CollectorRegistry, Counter, Histogram
@@ -10,7 +9,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
-from jupyter_ai_personas.runtime import ActiveTurn, Outcome, Runtime
+from jupyter_ai_personas.runtime import Runtime, TurnReport
 
 __all__ = ["PrometheusMetrics"]
 
@@ -62,18 +61,18 @@ class PrometheusMetrics(Collector):
 
     # -- what the runtime tells ---------------------------------------------------------------
 
-    def first_text(self, turn: ActiveTurn) -> None:
-        """A turn's first text came."""
-        self._first_text.observe(_since(turn))
+    def first_text(self, seconds: float) -> None:
+        """Count the first text of a turn."""
+        self._first_text.observe(seconds)
 
-    def ended(self, turn: ActiveTurn, outcome: Outcome) -> None:
-        """A turn ended."""
-        self._turns.labels(outcome.state).inc()
-        self._duration.observe(_since(turn))
-        usage = turn.replies.usage
+    def ended(self, report: TurnReport) -> None:
+        """Count the end of a turn."""
+        self._turns.labels(report.state).inc()
+        self._duration.observe(report.seconds)
+        usage = report.usage
         if (model := usage.get("model")) is None:
             return
-        self._model_duration.labels(model).observe(turn.replies.seconds)
+        self._model_duration.labels(model).observe(report.work_seconds)
         for direction in ("input", "output"):
             if tokens := usage.get(f"{direction}_tokens"):
                 self._tokens.labels(model, direction).inc(tokens)
@@ -102,16 +101,10 @@ class PrometheusMetrics(Collector):
             yield from _read(self._runtime)
 
 
-def _since(turn: ActiveTurn) -> float:
-    # The clock of the machine may have been set back.
-    return max(0.0, time.time() - turn.accepted_at)
-
-
 def _read(runtime: Runtime) -> Iterator[Metric]:
-    phases = [turn.phase for chat in runtime.chats for turn in chat.turns.values()]
-    joined = sum(chat.lasts for chat in runtime.chats)
+    phases = [turn.phase for turn in runtime.turns]
     for name, text, value in (
-        ("chats_open", "Chats that personas have joined.", joined),
+        ("chats_open", "Chats that personas have joined.", len(runtime.sessions)),
         ("turns_queued", "Turns that wait for an earlier one.", phases.count("queued")),
         ("turns_running", "Turns that run.", phases.count("running")),
     ):
@@ -121,9 +114,7 @@ def _read(runtime: Runtime) -> Iterator[Metric]:
         "How often a persona was found to block its own event loop.",
         runtime.hosts.blocks,
     )
-    pacer = getattr(runtime, "pacer", None)
-    if pacer is None:  # the runtime has not begun
-        return
+    pacer = runtime.pacer
     yield CounterMetricFamily(
         f"{_PREFIX}_flushes", "Transactions that wrote replies.", pacer.flushes
     )

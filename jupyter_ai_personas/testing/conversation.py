@@ -12,7 +12,7 @@ import anyio.lowlevel
 from jupyter_ai_personas.chat import Attachment, Message
 from jupyter_ai_personas.personas import Persona, persona_id
 from jupyter_ai_personas.routing import find_mentions
-from jupyter_ai_personas.runtime import ChatRuntime, Runtime, RuntimeSettings
+from jupyter_ai_personas.runtime import Runtime, RuntimeSettings, Session
 from jupyter_ai_personas.testing.fakes import FakeChat, make_runtime
 from jupyter_ai_personas.testing.models import FakeModel, FakeModels
 
@@ -29,12 +29,12 @@ class Conversation:
     chat: FakeChat
     model: Any
     runtime: Runtime
-    served: ChatRuntime
+    session: Session
 
     @property
     def persona(self) -> Persona:
         """The first persona."""
-        return next(iter(self.runtime.personas.personas.values()))
+        return next(iter(self.runtime.personas.values()))
 
     async def ask(
         self, body: str, *, by: str = "Ada", attachments: Iterable[Attachment] = ()
@@ -56,15 +56,11 @@ class Conversation:
 
     async def quiet(self) -> None:
         """Wait until no turn runs or waits, and all that was posted has been read."""
-        while self.served.turns or not self._has_read():
-            turn = next(iter(self.served.turns.values()), None)
+        while not self.session.is_idle:
+            turn = next(iter(self.session.turns.values()), None)
             if turn is not None:
                 await turn.ended.wait()
             await anyio.lowlevel.checkpoint()
-
-    def _has_read(self) -> bool:
-        mailbox = self.served._receive.statistics()
-        return mailbox.current_buffer_used == 0 and mailbox.tasks_waiting_receive > 0
 
 
 @asynccontextmanager
@@ -91,9 +87,9 @@ async def converse(
     )
     async with make_runtime(personas, models=models, settings=settings) as runtime:
         chat = FakeChat()
-        served = runtime.open_chat(chat)
-        await served.ready.wait()
-        yield Conversation(chat, model, runtime, served)
+        session = runtime.open_chat(chat)
+        await session.ready.wait()
+        yield Conversation(chat, model, runtime, session)
 
 
 async def ask(

@@ -19,7 +19,8 @@ from support.server import JupyterServer
 
 from jupyter_ai_personas import BasePersona, PersonaDefaults
 from jupyter_ai_personas.chat.document import DocumentChat
-from jupyter_ai_personas.runtime import RuntimeSettings
+from jupyter_ai_personas.runtime import RuntimeSettings, TurnReport
+from jupyter_ai_personas.runtime.services import NoMetrics
 from jupyter_ai_personas.testing.fakes import make_runtime
 
 from .options import Goal, Options, Result, Table
@@ -105,9 +106,13 @@ async def _shares(sizes: Sequence[int], turns: int) -> list[tuple[float, float, 
     chats = {size: _filled(size) for size in sizes}
     whole: dict[int, list[float]] = {size: [] for size in sizes}
     library: dict[int, list[float]] = {size: [] for size in sizes}
-    async with make_runtime([Short], settings=settings, log=log) as runtime:
-        ended = asyncio.Event()
-        runtime.metrics.ended = lambda turn, outcome: ended.set()  # type: ignore[method-assign]
+    ended = asyncio.Event()
+
+    class Ends(NoMetrics):
+        def ended(self, report: TurnReport) -> None:
+            ended.set()
+
+    async with make_runtime([Short], settings=settings, log=log, metrics=Ends()) as runtime:
 
         async def turn(chat: YChat) -> float:
             ended.clear()

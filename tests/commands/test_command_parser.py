@@ -49,7 +49,7 @@ async def type_in(bodies: list[str]) -> None:
         async with room(Echo, log=log) as here:
             for body in bodies:
                 message = Message(id="x", sender="ada", body=body)
-                command = ChatCommands().find(here.served, message)
+                command = ChatCommands().find(message)
                 first = body.split(None, 1)[0].casefold() if body.split() else ""
                 if command is not None:
                     assert first in ChatCommands().names | {"/plot"}

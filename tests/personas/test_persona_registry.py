@@ -46,7 +46,7 @@ def test_a_persona_is_described_by_its_defaults() -> None:
         system_prompt="You are.",
         model="openai:gpt",
     )
-    [found] = registry(FakeEntryPoint(persona(defaults=defaults), dist="acme")).personas.values()
+    [found] = registry(FakeEntryPoint(persona(defaults=defaults), dist="acme")).values()
     assert found.id == "jupyter-ai-personas::acme::Echo"
     assert (found.name, found.mention_name) == ("Data Analyst", "Data-Analyst")
     assert found.description == "reads tables"
@@ -63,7 +63,7 @@ def test_defaults_may_be_a_property() -> None:
         def defaults(self) -> PersonaDefaults:  # type: ignore[override]
             return PersonaDefaults(name="Property")
 
-    [found] = registry(FakeEntryPoint(Echo)).personas.values()
+    [found] = registry(FakeEntryPoint(Echo)).values()
     assert found.name == "Property"
 
 
@@ -75,7 +75,7 @@ def test_defaults_of_jupyter_ai_are_understood() -> None:
         system_prompt = "s"
         model_uid = "openai:gpt"
 
-    [found] = registry(FakeEntryPoint(persona(defaults=TheirDefaults()))).personas.values()
+    [found] = registry(FakeEntryPoint(persona(defaults=TheirDefaults()))).values()
     assert (found.name, found.model) == ("Theirs", "openai:gpt")
 
 
@@ -122,7 +122,7 @@ def test_a_class_that_cannot_be_described_is_broken_and_hinders_nobody(
 ) -> None:
     bad = persona(cls="Bad", **attributes)
     loaded = registry(FakeEntryPoint(bad, dist="a-bad"), FakeEntryPoint(persona("Good")))
-    assert [p.name for p in loaded.personas.values()] == ["Good"]
+    assert [p.name for p in loaded.values()] == ["Good"]
     [broken] = loaded.broken
     assert broken.stage == "class"
     assert broken.distribution == "a-bad"
@@ -173,7 +173,7 @@ def test_a_class_whose_process_message_would_be_called_in_vain_is_broken(
     method: Any, problem: str
 ) -> None:
     loaded = registry(FakeEntryPoint(persona(process_message=method)))
-    assert not loaded.personas
+    assert not loaded
     [broken] = loaded.broken
     assert broken.stage == "class"
     assert problem in broken.error
@@ -190,7 +190,7 @@ def test_a_class_whose_process_message_would_be_called_in_vain_is_broken(
 )
 def test_a_process_message_that_may_be_called_is_none_of_our_business(method: Any) -> None:
     loaded = registry(FakeEntryPoint(persona(process_message=method)))
-    assert len(loaded.personas) == 1
+    assert len(loaded) == 1
 
 
 @pytest.mark.parametrize(
@@ -209,7 +209,7 @@ def test_an_entry_point_that_cannot_be_imported_is_broken_with_a_fix(error: Base
     loaded = registry(
         FakeEntryPoint(name="bad", dist="a-bad", error=error), FakeEntryPoint(persona("Good"))
     )
-    assert [p.name for p in loaded.personas.values()] == ["Good"]
+    assert [p.name for p in loaded.values()] == ["Good"]
     [broken] = loaded.broken
     assert broken.stage == "import"
     assert type(error).__name__ in broken.error
@@ -241,7 +241,7 @@ def test_two_personas_of_one_id_are_one_persona_and_one_problem() -> None:
     loaded = registry(
         FakeEntryPoint(persona("One"), dist="a"), FakeEntryPoint(persona("Two"), dist="b")
     )
-    assert [p.name for p in loaded.personas.values()] == ["One"]
+    assert [p.name for p in loaded.values()] == ["One"]
     [broken] = loaded.broken
     assert (broken.stage, broken.distribution) == ("duplicate", "b")
     assert "`a`" in broken.fix
@@ -250,7 +250,7 @@ def test_two_personas_of_one_id_are_one_persona_and_one_problem() -> None:
 def test_a_distribution_that_is_on_the_path_twice_counts_once() -> None:
     cls = persona()
     loaded = registry(FakeEntryPoint(cls, dist="a"), FakeEntryPoint(cls, dist="a"))
-    assert len(loaded.personas) == 1
+    assert len(loaded) == 1
     assert loaded.broken == []
 
 
@@ -263,11 +263,11 @@ def test_two_personas_of_one_name_are_both_reachable(
         FakeEntryPoint(persona(other, cls="B"), dist="b"),
         FakeEntryPoint(persona(first, cls="A"), dist="a"),
     )
-    by_source = {p.source: p for p in loaded.personas.values()}
+    by_source = {p.source: p for p in loaded.values()}
     assert by_source["a"].mention_name == first
     assert by_source["b"].id == "jupyter-ai-personas::acme::B"
     assert by_source["b"].mention_name == f"{other}-2"
-    for found in loaded.personas.values():
+    for found in loaded.values():
         assert loaded.find(f"@{found.mention_name}") is found
     [warning] = [r.getMessage() for r in caplog.records if r.levelno >= logging.WARNING]
     assert warning == (
@@ -280,7 +280,7 @@ def test_the_name_that_a_persona_is_shown_by_is_the_one_that_addresses_it() -> N
     sources = {"a": "Echo", "b": "echo", "c": "Echo 2", "d": "Data Analyst", "e": "Data-Analyst"}
     points = [FakeEntryPoint(persona(name, cls=f"P{d}"), dist=d) for d, name in sources.items()]
     loaded = registry(*points)
-    users = [found.user() for found in loaded.personas.values()]
+    users = [found.user() for found in loaded.values()]
     shown = [user.display_name for user in users]
     assert shown == ["Echo", "echo 2", "Echo 2 2", "Data Analyst", "Data-Analyst 2"]
     for user in users:
@@ -291,7 +291,7 @@ def test_the_name_that_a_persona_is_shown_by_is_the_one_that_addresses_it() -> N
 
 def test_a_persona_is_found_by_name_mention_and_id() -> None:
     loaded = registry(FakeEntryPoint(persona("Data Analyst")))
-    [found] = loaded.personas.values()
+    [found] = loaded.values()
     for name in ("Data Analyst", "@Data-Analyst", "data-analyst", "@data analyst", found.id):
         assert loaded.find(name) is found
 
@@ -323,18 +323,18 @@ def test_an_object_that_cannot_be_made_is_found_by_trying(error: BaseException) 
         raise error
 
     loaded = registry(FakeEntryPoint(persona(__init__=fail), dist="acme"))
-    [found] = loaded.personas.values()
+    [found] = loaded.values()
     broken = loaded.try_out(found)
     assert broken is not None
     assert broken.stage == "instantiate"
     assert type(error).__name__ in broken.error
     assert "acme" in broken.fix
-    assert loaded.try_out(next(iter(registry(FakeEntryPoint(persona())).personas.values()))) is None
+    assert loaded.try_out(next(iter(registry(FakeEntryPoint(persona())).values()))) is None
 
 
 def test_an_init_that_leaves_out_the_bases_is_found_by_trying() -> None:
     loaded = registry(FakeEntryPoint(persona(__init__=lambda self, context: None)))
-    [found] = loaded.personas.values()
+    [found] = loaded.values()
     broken = loaded.try_out(found)
     assert broken is not None
     assert broken.error.endswith(
@@ -392,7 +392,7 @@ def test_installed_packages_are_found_and_broken_ones_hinder_nobody(
         },
     )
     loaded = registry(*points)
-    assert [p.id for p in loaded.personas.values()] == ["jupyter-ai-personas::acme_found::Good"]
+    assert [p.id for p in loaded.values()] == ["jupyter-ai-personas::acme_found::Good"]
     advice = {broken.name: f"{broken.error}. {broken.fix}" for broken in loaded.broken}
     entry_point = "Fix the entry point in group `jupyter_ai.personas` of `acme_found`"
     module = f"{entry_point}, or add that module"
@@ -459,13 +459,13 @@ def test_an_avatar_lies_in_its_package(
     (inner / "link-outside.svg").symlink_to(tmp_path / "outside.svg")
     (inner / "link-inside.svg").symlink_to(inner / "face.svg")
     (inner / "loop.svg").symlink_to(inner / "loop.svg")
-    [found] = registry(*points).personas.values()
+    [found] = registry(*points).values()
     assert (found.avatar is not None) == shown
 
 
 def test_the_persona_of_the_package_has_its_avatar() -> None:
     from jupyter_ai_personas.personas.builtin.guide import Guide
 
-    [found] = registry(FakeEntryPoint(Guide)).personas.values()
+    [found] = registry(FakeEntryPoint(Guide)).values()
     assert found.avatar is not None
     assert found.avatar.is_file()

@@ -201,7 +201,7 @@ async def test_what_was_one_too_many_may_be_asked_again_by_an_edit() -> None:
     now = [0.0]
     stage = DocumentStage()
     async with room(Good, stage=stage, max_messages_per_minute=1) as here:
-        here.served.intake._flood._clock = lambda: now[0]
+        here.session._router._flood._clock = lambda: now[0]
         first, second = here.say("@Good one"), here.say("@Good two")
         await here.reply(first)
         await here.quiet()
@@ -243,7 +243,7 @@ async def test_ten_thousand_messages_in_one_update_are_bounded_and_told() -> Non
             await here.quiet()
         await here.quiet()  # on a slow machine it takes a second look
         answered = [m for m in here.messages if m.by_persona]
-        assert len(answered) == here.served.settings.max_messages_per_minute
+        assert len(answered) == here.runtime.settings.max_messages_per_minute
         assert [notice for notice in here.notices() if "in a minute" in notice] == here.notices()
         assert len(here.notices()) == 1
         asked = here.say("@Good are you there?")

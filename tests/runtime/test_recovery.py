@@ -17,9 +17,9 @@ from support.stages import DocumentStage, Stage, settle
 from jupyter_ai_personas.chat import RECENT, Insert
 from jupyter_ai_personas.chat.room import Write
 from jupyter_ai_personas.runtime import Ledger
-from jupyter_ai_personas.runtime.kept import NOBODY
 from jupyter_ai_personas.runtime.ledger import ReplySnapshot, TurnRecord
-from jupyter_ai_personas.runtime.recovery import INTERRUPTED
+from jupyter_ai_personas.runtime.unsaved import NO_PERSONA
+from jupyter_ai_personas.runtime.wording import INTERRUPTED
 
 LOG = logging.getLogger("tests.recovery")
 
@@ -170,7 +170,7 @@ async def test_what_was_refused_is_not_answered_when_the_chat_is_opened_again(
         await here.quiet()
         before = [m.id for m in here.messages]
         # All of it was saved, and the rows go.
-        here.served.document_saved({m.id: m for m in here.messages})
+        here.session.document_saved({m.id: m for m in here.messages})
     again = DocumentStage()
     await settle()
     again.ychat.set_id(stage.ychat.get_id())
@@ -223,19 +223,19 @@ async def test_what_was_passed_on_is_not_passed_on_again(stage: Stage, tmp_path:
 
 
 async def test_what_people_wrote_is_put_back(stage: Stage, tmp_path: Path) -> None:
-    kept = row(stage, raw("To Bob"), persona_id=NOBODY, state="running")
+    kept = row(stage, raw("To Bob"), persona_id=NO_PERSONA, state="running")
     async with room(Echo, stage=stage, ledger=await left(tmp_path / "l", kept)) as here:
         assert [m.body for m in here.messages] == ["To Bob"]
 
 
 async def test_what_nobody_had_looked_at_is_answered(stage: Stage, tmp_path: Path) -> None:
-    kept = row(stage, raw("@Echo hi"), persona_id=NOBODY)
+    kept = row(stage, raw("@Echo hi"), persona_id=NO_PERSONA)
     async with room(Echo, stage=stage, ledger=await left(tmp_path / "l", kept)) as here:
         assert await only_reply(here) == ("answered", "done")
 
 
 async def test_if_that_is_long_ago_it_gets_a_reason(stage: Stage, tmp_path: Path) -> None:
-    kept = row(stage, raw("@Echo hi"), persona_id=NOBODY, accepted_at=time.time() - 1000)
+    kept = row(stage, raw("@Echo hi"), persona_id=NO_PERSONA, accepted_at=time.time() - 1000)
     async with room(Echo, stage=stage, ledger=await left(tmp_path / "l", kept)) as here:
         assert (await only_reply(here))[1] == "interrupted"
 
@@ -243,7 +243,7 @@ async def test_if_that_is_long_ago_it_gets_a_reason(stage: Stage, tmp_path: Path
 async def test_a_lost_deletion_is_done_again(stage: Stage, tmp_path: Path) -> None:
     question = stage.post("@Nobody hi")
     deleted = {**raw("", deleted=True), "id": question}
-    kept = row(stage, deleted, persona_id=NOBODY, state="running")
+    kept = row(stage, deleted, persona_id=NO_PERSONA, state="running")
     turn = row(stage, {**raw("@Echo hi"), "id": question}, turn_id="u")
     async with room(Echo, stage=stage, ledger=await left(tmp_path / "l", kept, turn)) as here:
         await here.quiet()
@@ -251,7 +251,7 @@ async def test_a_lost_deletion_is_done_again(stage: Stage, tmp_path: Path) -> No
 
 
 async def test_what_a_person_deleted_is_not_put_back(stage: Stage, tmp_path: Path) -> None:
-    kept = row(stage, raw("", deleted=True), persona_id=NOBODY, state="running")
+    kept = row(stage, raw("", deleted=True), persona_id=NO_PERSONA, state="running")
     turn = row(stage, raw("@Echo hi"), turn_id="u")
     async with room(Echo, stage=stage, ledger=await left(tmp_path / "l", kept, turn)) as here:
         await here.quiet()
@@ -261,7 +261,7 @@ async def test_what_a_person_deleted_is_not_put_back(stage: Stage, tmp_path: Pat
 async def test_a_lost_edit_is_done_again(stage: Stage, tmp_path: Path) -> None:
     question = stage.post("To Bob")
     edited = {**raw("To Cleo", edited=True), "id": question}
-    kept = row(stage, edited, persona_id=NOBODY, state="running")
+    kept = row(stage, edited, persona_id=NO_PERSONA, state="running")
     async with room(Echo, stage=stage, ledger=await left(tmp_path / "l", kept)) as here:
         assert [m.body for m in here.messages] == ["To Cleo"]
 
@@ -276,7 +276,7 @@ async def test_what_nobody_accepted_is_found_however_much_is_put_back_after_it(
             stage,
             {**raw(f"To Bob {number}"), "id": f"lost {number}", "time": later + number},
             turn_id=f"lost {number}",
-            persona_id=NOBODY,
+            persona_id=NO_PERSONA,
             state="running",
         )
         for number in range(RECENT + 10)
@@ -326,9 +326,9 @@ async def test_what_came_before_the_chat_was_observed_is_kept(stage: Stage, tmp_
     saved, brought = stage.post("saved"), stage.post("brought back")
     ledger = Ledger(tmp_path / "l", log=LOG)
     async with room(Echo, stage=stage, ledger=ledger) as here:
-        here.served.kept.note_unsaved({saved})
+        here.session.document_opened({saved})
         rows = await ledger.open_turns(stage.chat.id)
-        assert [(r.message_id, r.persona_id) for r in rows] == [(brought, NOBODY)]
+        assert [(r.message_id, r.persona_id) for r in rows] == [(brought, NO_PERSONA)]
 
 
 async def test_the_ledger_is_told_of_a_message_once(stage: Stage, tmp_path: Path) -> None:
@@ -347,7 +347,7 @@ async def test_the_ledger_is_told_of_a_message_once(stage: Stage, tmp_path: Path
         rows = await ledger.open_turns(stage.chat.id)
         assert {(r.message_id, r.persona_id, r.state) for r in rows} == {
             (asked, id_of(Echo), "finished"),
-            (plain, NOBODY, "running"),
+            (plain, NO_PERSONA, "running"),
         }
     assert kept == [plain]
 
@@ -363,7 +363,7 @@ async def test_an_edit_that_asks_is_kept_as_it_is_now(stage: Stage, tmp_path: Pa
         # A row of the text before the edit would put that back after a crash.
         rows = await ledger.open_turns(stage.chat.id)
         kept = {(r.persona_id, r.message["body"], r.state) for r in rows}
-        assert kept == {(NOBODY, "@Echo hi", "running"), (id_of(Echo), "@Echo hi", "finished")}
+        assert kept == {(NO_PERSONA, "@Echo hi", "running"), (id_of(Echo), "@Echo hi", "finished")}
 
 
 async def test_a_chat_that_lost_its_id_twice_is_answered_once(stage: Stage, tmp_path: Path) -> None:
@@ -372,7 +372,7 @@ async def test_a_chat_that_lost_its_id_twice_is_answered_once(stage: Stage, tmp_
     lost = [
         row(stage, raw("@Echo hi"), turn_id=f"{n}{kind}", chat_id=f"id {n}", **about, **f)
         for n in (1, 2)
-        for kind, f in (("turn", {}), ("kept", {"persona_id": NOBODY}))
+        for kind, f in (("turn", {}), ("kept", {"persona_id": NO_PERSONA}))
     ]
     ledger = await left(tmp_path / "l", *lost)
     async with room(Echo, stage=stage, ledger=ledger, root_dir=str(tmp_path)) as here:
@@ -381,7 +381,7 @@ async def test_a_chat_that_lost_its_id_twice_is_answered_once(stage: Stage, tmp_
 
 
 async def test_a_command_is_not_run_later(stage: Stage, tmp_path: Path) -> None:
-    kept = row(stage, raw("/help"), persona_id=NOBODY)
+    kept = row(stage, raw("/help"), persona_id=NO_PERSONA)
     async with room(Echo, stage=stage, ledger=await left(tmp_path / "l", kept)) as here:
         await here.quiet()
         assert here.notices() == []
@@ -450,7 +450,7 @@ async def test_what_is_typed_while_personas_load_is_handled_once(stage: Stage) -
     async with room(Echo, stage=stage, ready=False, max_messages_per_minute=3) as here:
         asked = [here.say("@Echo hi") for _ in range(2)]
         mistyped = here.say("@Ecko hi")
-        await here.served.ready.wait()
+        await here.session.ready.wait()
         for message_id in asked:
             await here.replied(message_id)
         await here.until(lambda: here.answer(mistyped))
@@ -463,6 +463,6 @@ async def test_what_is_deleted_while_personas_load_asks_nobody(stage: Stage) -> 
     async with room(Echo, stage=stage, ready=False) as here:
         asked = here.say("@Echo hi")
         here.stage.delete(asked)
-        await here.served.ready.wait()
+        await here.session.ready.wait()
         await here.quiet()
         assert here.replies(asked) == []

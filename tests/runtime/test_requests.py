@@ -83,7 +83,7 @@ async def test_a_handler_is_told_who_asks_and_its_answer_is_returned(
         assert arguments == {"n": 1}
         assert (context.persona_id, context.person) == (reply.sender, "ada")
         assert context.turn_id == reply.metadata["turn"]
-        assert (context.chat_id, context.chat_path) == (here.served.chat.id, "room.chat")
+        assert (context.chat_id, context.chat_path) == (here.session.chat.id, "room.chat")
         assert (context.message.id, context.message.body) == (asked, "@Good hi")
 
 

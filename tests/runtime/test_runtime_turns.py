@@ -14,8 +14,8 @@ from support.stages import DocumentStage, Stage, settle
 from jupyter_ai_personas.chat import Message, User, WatchedChat
 from jupyter_ai_personas.errors import ChatNotOpenError
 from jupyter_ai_personas.hosts import ThreadHost
-from jupyter_ai_personas.runtime import chat_runtime
-from jupyter_ai_personas.runtime.turn import Outcome
+from jupyter_ai_personas.runtime import scheduler
+from jupyter_ai_personas.runtime.outcome import Outcome
 from jupyter_ai_personas.testing import FakeModel, FakeModels
 
 ADA = User("0815", "ada", "Ada Lovelace")
@@ -458,9 +458,9 @@ async def test_a_turn_goes_on_when_its_chat_is_closed_and_opened_again() -> None
         asked = here.say("@Echo a")
         script.give("@Echo a", "so ")
         await here.streaming(asked, "so ")
-        here.runtime.close_chat(here.served)
+        here.runtime.close_chat(here.session)
         script.give("@Echo a", "far")
-        assert here.runtime.open_chat(stage.chat) is here.served
+        assert here.runtime.open_chat(stage.chat) is here.session
         script.end("@Echo a", "!")
         assert (await here.reply(asked)).body == "so far!"
 
@@ -473,8 +473,8 @@ async def test_a_chat_that_is_opened_again_shows_what_its_personas_do() -> None:
     async with room(Bot, stage=stage) as here:
         here.say("@Echo a")
         await script.until_begun("@Echo a")
-        here.runtime.close_chat(here.served)
-        assert here.runtime.open_chat(again.chat) is here.served
+        here.runtime.close_chat(here.session)
+        assert here.runtime.open_chat(again.chat) is here.session
         await again.memory.until(lambda: again.writing == {id_of(Bot): "is thinking"})
         script.end("@Echo a", "!")
         await again.memory.until(lambda: not again.writing)
@@ -484,7 +484,7 @@ async def a_chat_that_comes_back_while_its_mailbox_waits(here: Room, script: Scr
     """The chat is opened anew, and nobody has looked at that: a message before it is handled."""
     here.say("@Echo a")
     await script.until_begun("@Echo a")
-    handle, again = here.served.intake.handle, FakeStage()
+    handle, again = here.session._router.handle, FakeStage()
     again.chat.id = here.stage.chat.id  # type: ignore[misc]
     never = anyio.Event()
 
@@ -492,11 +492,11 @@ async def a_chat_that_comes_back_while_its_mailbox_waits(here: Room, script: Scr
         await never.wait()
         return await handle(event)
 
-    here.served.intake.handle = wait  # type: ignore[method-assign]
+    here.session._router.handle = wait  # type: ignore[method-assign]
     here.say("nobody looks at this")
     await settle()
-    here.runtime.close_chat(here.served)
-    assert here.runtime.open_chat(again.chat) is here.served
+    here.runtime.close_chat(here.session)
+    assert here.runtime.open_chat(again.chat) is here.session
     return again
 
 
@@ -506,7 +506,7 @@ async def test_what_comes_in_a_chat_that_is_just_opened_again_is_kept_as_it_is()
         again = await a_chat_that_comes_back_while_its_mailbox_waits(here, script)
         said = again.post("hello everybody", sender="ada")
         await settle()
-        rows = await here.served.ledger.open_turns(again.chat.id)
+        rows = await here.runtime.ledger.open_turns(again.chat.id)
         [kept] = [row for row in rows if row.message_id == said]
         assert kept.message["body"] == "hello everybody"
         assert not kept.message.get("deleted")
@@ -516,16 +516,16 @@ async def test_a_chat_that_is_closed_as_soon_as_it_is_opened_again_is_closed() -
     script = Script()
     async with room(persona("Echo", script)) as here:
         again = await a_chat_that_comes_back_while_its_mailbox_waits(here, script)
-        here.runtime.close_chat(here.served)
+        here.runtime.close_chat(here.session)
         assert again.memory._listener is None
 
 
 async def test_a_closed_chat_without_turns_is_left() -> None:
     async with room(Echo) as here:
-        here.runtime.close_chat(here.served)
+        here.runtime.close_chat(here.session)
         with anyio.fail_after(WAIT):
-            await here.served.closed.wait()
-        assert here.runtime.chats == set()
+            await here.session.closed.wait()
+        assert here.runtime.sessions == set()
 
 
 async def test_two_chats_of_one_server_do_not_meet() -> None:
@@ -561,14 +561,14 @@ async def test_a_stop_reaches_all_turns_at_a_path() -> None:
     async with room(persona("Echo", script)) as here:
         old = here.say("@Echo old")
         await script.until_begun("@Echo old")
-        here.runtime.close_chat(here.served)  # its file was deleted, and made anew
+        here.runtime.close_chat(here.session)  # its file was deleted, and made anew
         stage = FakeStage()
         served = here.runtime.open_chat(stage.chat)
         await served.ready.wait()
         new = stage.post("@Echo new", sender="ada")
         await script.until_begun("@Echo new")
         await here.runtime.cancel("room.chat", None, by="ada")
-        assert served.turns == here.served.turns == {}
+        assert served.turns == here.session.turns == {}
         assert [m.state for m in stage.seen if m.reply_to == new] == ["stopped"]
         assert old not in {m.reply_to for m in stage.seen}
 
@@ -576,7 +576,7 @@ async def test_a_stop_reaches_all_turns_at_a_path() -> None:
 async def test_whoever_asks_a_persona_can_wait_for_has_a_bound(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(chat_runtime, "MOST_TURNS", 10)
+    monkeypatch.setattr(scheduler, "MAX_TURNS", 10)
     script = Script()
     async with room(persona("Echo", script), max_concurrent_turns=1) as here:
         asked = [here.stage.post("@Echo hi", sender=f"forged {n}") for n in range(12)]
@@ -585,7 +585,7 @@ async def test_whoever_asks_a_persona_can_wait_for_has_a_bound(
             reply = await here.reply(message_id)
             assert reply.state == "rejected"
             assert "too much to answer" in reply.body
-        assert len(here.served.turns) == 10
+        assert len(here.session.turns) == 10
 
 
 async def test_an_end_that_is_settled_is_no_interruption(stage: Stage) -> None:
@@ -594,7 +594,7 @@ async def test_an_end_that_is_settled_is_no_interruption(stage: Stage) -> None:
         asked = here.say("@Echo a")
         script.give("@Echo a", "all of it")
         await here.streaming(asked, "all of it")
-        [turn] = here.served.turns.values()
+        [turn] = here.session.turns.values()
         turn.settle(Outcome("done"))  # its end has come
         here.runtime.interrupt()  # and the server stops in the same turn of the loop
         await settle()
@@ -618,8 +618,8 @@ async def test_a_persona_that_is_busy_in_a_chat_that_is_open_twice_is_not_shut_d
         await script.until_begun("@Echo a", "@Echo b")
         script.end("@Echo a", "x")
         await here.quiet()
-        here.runtime.close_chat(here.served)
-        await here.served.closed.wait()
+        here.runtime.close_chat(here.session)
+        await here.session.closed.wait()
         assert shut_down == []
         script.end("@Echo b", "x")
         await twin.memory.until(lambda: [m for m in twin.seen if m.state == "done"])
@@ -638,7 +638,7 @@ async def test_a_single_question_is_answered_without_a_chat() -> None:
         assert "/retry" not in answer.text
         await settle()
         assert here.messages == []
-        assert here.runtime.chats == {here.served}
+        assert here.runtime.sessions == {here.session}
 
 
 async def test_a_single_question_is_answered_by_the_one_that_is_asked() -> None:
@@ -695,7 +695,7 @@ async def test_an_error_of_ours_in_one_event_does_not_end_the_chat(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with room(Echo) as here:
-        handle = here.served.intake.handle
+        handle = here.session._router.handle
         failures = [RuntimeError("ours")]
 
         async def fail_once(event: Any) -> bool:
@@ -703,7 +703,7 @@ async def test_an_error_of_ours_in_one_event_does_not_end_the_chat(
                 raise failures.pop()
             return await handle(event)
 
-        monkeypatch.setattr(here.served.intake, "handle", fail_once)
+        monkeypatch.setattr(here.session._router, "handle", fail_once)
         here.say("@Echo lost")
         assert await here.reply(here.say("@Echo kept"))
         assert "could not be handled" in caplog.text

@@ -15,7 +15,7 @@ from support.stages import DocumentStage, Stage, settle
 from jupyter_ai_personas.chat import Message, MessagePosted
 from jupyter_ai_personas.chat.messages import METADATA_KEY
 from jupyter_ai_personas.runtime import Ledger
-from jupyter_ai_personas.runtime.kept import NOBODY
+from jupyter_ai_personas.runtime.unsaved import NO_PERSONA
 
 LOG = logging.getLogger("tests.saves")
 
@@ -32,11 +32,11 @@ class Desk:
 
     def file(self) -> File:
         chat = self.here.stage.chat
-        return {id_: chat.get(id_) for id_ in self.here.served.unsaved}
+        return {id_: chat.get(id_) for id_ in self.here.session.unsaved}
 
     async def save(self, file: File | None = None) -> None:
         await self.here.quiet()
-        self.here.served.document_saved(self.file() if file is None else file)
+        self.here.session.document_saved(self.file() if file is None else file)
 
     async def answered(self, text: str = "@Echo hi") -> str:
         question = self.here.say(text)
@@ -67,7 +67,7 @@ async def test_a_file_that_has_the_end_lets_the_turn_go(stage: Stage, tmp_path: 
         assert await desk.rows() == [(question, ECHO)]
         await desk.save()
         assert await desk.rows() == []
-        assert not desk.here.served.unsaved
+        assert not desk.here.session.unsaved
 
 
 async def test_a_save_that_was_read_before_the_answer_does_not(
@@ -123,7 +123,7 @@ async def test_a_reply_that_says_it_is_of_another_turn_is_not_waited_for(tmp_pat
         stage.other.change(reply.id, metadata={METADATA_KEY: forged})
         await desk.save()
         assert await desk.rows() == []
-        assert not desk.here.served.unsaved
+        assert not desk.here.session.unsaved
 
 
 async def test_the_end_of_the_turn_that_a_retry_replaces_is_not_waited_for(
@@ -140,11 +140,11 @@ async def test_the_end_of_the_turn_that_a_retry_replaces_is_not_waited_for(
         await desk.here.until(lambda: [r.body for r in desk.here.replies(question)] == ["answered"])
         await desk.here.quiet()
         # The file with the failure has a final reply under the same id.
-        await desk.save({id_: failed.get(id_) for id_ in desk.here.served.unsaved})
+        await desk.save({id_: failed.get(id_) for id_ in desk.here.session.unsaved})
         assert (question, ECHO) in await desk.rows()
         await desk.save()
         assert await desk.rows() == []
-        assert not desk.here.served.unsaved
+        assert not desk.here.session.unsaved
 
 
 async def test_what_people_write_is_kept_until_the_file_has_it_as_it_is(
@@ -156,7 +156,7 @@ async def test_what_people_write_is_kept_until_the_file_has_it_as_it_is(
         before = desk.file()
         desk.here.stage.edit(said, "To Cleo")
         await desk.save(before)
-        assert await desk.rows() == [(said, NOBODY)]
+        assert await desk.rows() == [(said, NO_PERSONA)]
         await desk.save()
         assert await desk.rows() == []
 
@@ -171,7 +171,7 @@ async def test_a_deletion_is_kept_until_the_file_has_it(
         before = desk.file()
         desk.here.stage.delete(said)
         await desk.save(before)
-        assert await desk.rows() == [(said, NOBODY)]
+        assert await desk.rows() == [(said, NO_PERSONA)]
         there = before[said]
         assert there is not None
         await desk.save({said: None if gone else replace(there, deleted=True)})
@@ -187,12 +187,12 @@ async def test_what_nobody_has_looked_at_stays_though_the_file_has_it(
         message = stage.chat.get(question)
         assert message is not None
         event = MessagePosted(message)
-        here.served.kept.note(event)
+        here.session._unsaved.note(event)
         await settle()
-        here.served.document_saved({question: message})
+        here.session.document_saved({question: message})
         [kept] = await ledger.open_turns(stage.chat.id)
         assert (kept.message_id, kept.state) == (question, "accepted")
-        here.served.kept.handled(event, recorded=False)
-        here.served.document_saved({question: message})
+        here.session._unsaved.handled(question, recorded=False)
+        here.session.document_saved({question: message})
         assert await ledger.open_turns(stage.chat.id) == []
-        assert not here.served.unsaved
+        assert not here.session.unsaved

@@ -20,7 +20,7 @@ from support.clock import VirtualLoop
 from support.room import FakeStage, Room, id_of, persona, room
 
 from jupyter_ai_personas.chat import Message
-from jupyter_ai_personas.runtime import ActiveTurn, MemoryLedger, Outcome
+from jupyter_ai_personas.runtime import MemoryLedger, TurnReport
 from jupyter_ai_personas.runtime.ledger import TurnRecord
 from jupyter_ai_personas.testing import FakeChat
 
@@ -39,11 +39,11 @@ class WatchedLedger(MemoryLedger):
 
     def __init__(self) -> None:
         super().__init__()
-        self.rows: dict[str, TurnRecord] = {}
+        self.records: dict[str, TurnRecord] = {}
 
     def _note(self, row: TurnRecord) -> None:
         if row.persona_id in {id_of(cls) for cls in CLASSES}:
-            self.rows[row.turn_id] = row
+            self.records[row.turn_id] = row
 
     async def accept(self, rows: Sequence[TurnRecord]) -> list[bool]:
         fresh = await super().accept(rows)
@@ -106,13 +106,13 @@ class WatchedMetrics:
     """Counts how turns end."""
 
     def __init__(self) -> None:
-        self.outcomes: dict[str, list[Outcome]] = {}
+        self.outcomes: dict[str, list[str]] = {}
 
-    def first_text(self, turn: ActiveTurn) -> None:
+    def first_text(self, seconds: float) -> None:
         """Not counted."""
 
-    def ended(self, turn: ActiveTurn, outcome: Outcome) -> None:
-        self.outcomes.setdefault(turn.id, []).append(outcome)
+    def ended(self, report: TurnReport) -> None:
+        self.outcomes.setdefault(report.turn_id, []).append(report.state)
 
 
 class Errors(logging.Handler):
@@ -181,7 +181,7 @@ class BusyRoom(RuleBasedStateMachine):
 
     async def _until_open(self) -> None:
         await self.opened.wait()
-        await self.here.served.ready.wait()
+        await self.here.session.ready.wait()
 
     def _run(self, coroutine: Coroutine[Any, Any, Any]) -> None:
         self.loop.run_until_complete(coroutine)
@@ -207,7 +207,7 @@ class BusyRoom(RuleBasedStateMachine):
         return items[place % len(items)] if items else None
 
     def _slow(self) -> list[asyncio.Queue[Any]]:
-        active = self.here.served.turns.values()
+        active = self.here.session.turns.values()
         wanted = {turn.host_id for turn in active}
         return [steps for key, (_, steps) in self.scene.running.items() if key in wanted]
 
@@ -235,7 +235,7 @@ class BusyRoom(RuleBasedStateMachine):
         message_id = self._pick(self.asked, place)
         if message_id is not None:
             self._do(lambda: self.here.stage.delete(message_id))
-            assert not [t for t in self.here.served.turns.values() if t.message.id == message_id]
+            assert not [t for t in self.here.session.turns.values() if t.message.id == message_id]
 
     @rule(place=places)
     def delete_a_reply(self, place: int) -> None:
@@ -244,13 +244,13 @@ class BusyRoom(RuleBasedStateMachine):
             streaming = reply.state == "streaming"
             self._do(lambda: self.here.stage.delete(reply.id))
             if streaming:
-                assert reply.metadata["turn"] not in self.here.served.turns
+                assert reply.metadata["turn"] not in self.here.session.turns
 
     @rule(who=people)
     def stop(self, who: str) -> None:
-        others = {t.id for t in self.here.served.turns.values() if t.person != who.lower()}
+        others = {t.id for t in self.here.session.turns.values() if t.person != who.lower()}
         self._do(lambda: self.here.say("/stop", by=who))
-        left = {t.id: t.person for t in self.here.served.turns.values()}
+        left = {t.id: t.person for t in self.here.session.turns.values()}
         assert who.lower() not in left.values()
         # Others' turns go on; one that waited may have begun, and ended, in the place set free.
         for turn_id in others - set(left):
@@ -260,13 +260,13 @@ class BusyRoom(RuleBasedStateMachine):
     @rule(who=people, whom=names)
     def stop_one(self, who: str, whom: str) -> None:
         self._do(lambda: self.here.say(f"/stop @{whom}", by=who))
-        left = {(t.person, t.persona.name) for t in self.here.served.turns.values()}
+        left = {(t.person, t.persona.name) for t in self.here.session.turns.values()}
         assert (who.lower(), whom) not in left
 
     @rule(who=people)
     def stop_all(self, who: str) -> None:
         self._do(lambda: self.here.say("/stop all", by=who))
-        assert self.here.served.turns == {}
+        assert self.here.session.turns == {}
         assert self.scene.running == {}
 
     @rule(who=people, whom=st.none() | names)
@@ -300,7 +300,7 @@ class BusyRoom(RuleBasedStateMachine):
     # -- what always holds ------------------------------------------------------------------
 
     def _nothing_runs_unwanted(self) -> None:
-        wanted = {turn.host_id for turn in self.here.served.turns.values()}
+        wanted = {turn.host_id for turn in self.here.session.turns.values()}
         assert set(self.scene.running) <= wanted
 
     @invariant()
@@ -311,7 +311,7 @@ class BusyRoom(RuleBasedStateMachine):
     def no_turn_ends_twice_and_what_ended_is_gone(self) -> None:
         if not hasattr(self, "here"):
             return
-        active = set(self.here.served.turns)
+        active = set(self.here.session.turns)
         for turn_id, outcomes in self.metrics.outcomes.items():
             assert len(outcomes) == 1
             assert turn_id not in active
@@ -359,12 +359,12 @@ class BusyRoom(RuleBasedStateMachine):
             return
         for message in self.here.messages:
             if message.by_persona and message.state == "streaming" and not message.deleted:
-                assert message.metadata["turn"] in self.here.served.turns
+                assert message.metadata["turn"] in self.here.session.turns
 
     @invariant()
     def the_status_shows_who_works_and_nobody_else(self) -> None:
         if hasattr(self, "here"):
-            working = {turn.persona.id for turn in self.here.served.turns.values()}
+            working = {turn.persona.id for turn in self.here.session.turns.values()}
             assert set(self.chat.statuses) == working
 
     @invariant()
@@ -379,7 +379,7 @@ class BusyRoom(RuleBasedStateMachine):
             lanes.setdefault((row.persona_id, row.person), []).append(order.index(turn_id))
         for begun in lanes.values():
             assert begun == sorted(begun)
-        turns = list(self.here.served.turns.values())
+        turns = list(self.here.session.turns.values())
         running = Counter(t.persona.id for t in turns if t.phase == "running")
         assert all(count <= concurrent for count in running.values())
         alone = Counter((t.persona.id, t.person) for t in turns if t.phase == "running")
@@ -408,11 +408,11 @@ class BusyRoom(RuleBasedStateMachine):
 
     def _everything_comes_to_its_end(self) -> None:
         for _ in range(200):
-            if not self.here.served.turns:
+            if not self.here.session.turns:
                 break
             slow = self._slow()
             self._do(*[partial(s.put_nowait, item) for s in slow for item in ("end", None)])
-        assert self.here.served.turns == {}
+        assert self.here.session.turns == {}
         assert self.scene.running == {}
         assert self.chat.statuses == {}
         assert set(self.ledger.records) == set(self.metrics.outcomes)

@@ -14,7 +14,7 @@ from jupyter_ai_personas import BasePersona, PersonaDefaults
 from jupyter_ai_personas.chat import Message
 from jupyter_ai_personas.hosts import InlineHost
 from jupyter_ai_personas.personas import persona_id
-from jupyter_ai_personas.runtime import ChatRuntime, Runtime, RuntimeSettings
+from jupyter_ai_personas.runtime import Runtime, RuntimeSettings, Session
 from jupyter_ai_personas.testing import FakeChat, make_runtime
 from support.stages import DocumentStage, MemoryStage, Stage
 
@@ -97,10 +97,10 @@ class Script:
 class Room:
     """A chat that a runtime serves, and the people in it."""
 
-    def __init__(self, stage: Stage, runtime: Runtime, served: ChatRuntime) -> None:
+    def __init__(self, stage: Stage, runtime: Runtime, session: Session) -> None:
         self.stage = stage
         self.runtime = runtime
-        self.served = served
+        self.session = session
         self._changed = anyio.Event()
         self._names: set[str] = set()
         if isinstance(stage, DocumentStage):
@@ -188,19 +188,18 @@ class Room:
     async def until_turns(self, count: int) -> None:
         """Wait until so many turns run or wait, which need not show in the chat."""
         with anyio.fail_after(WAIT):
-            while len(self.served.turns) != count:
+            while len(self.session.turns) != count:
                 await anyio.lowlevel.checkpoint()
 
     async def quiet(self) -> None:
         """Wait until no turn runs or waits, and everything that was posted has been read."""
         with anyio.fail_after(WAIT):
             while True:
-                turn = next(iter(self.served.turns.values()), None)
+                turn = next(iter(self.session.turns.values()), None)
                 if turn is not None:
                     await turn.ended.wait()
                     continue
-                mailbox = self.served._receive.statistics()
-                if mailbox.current_buffer_used == 0 and mailbox.tasks_waiting_receive:
+                if self.session.is_idle:
                     return
                 await anyio.lowlevel.checkpoint()
 
@@ -236,8 +235,8 @@ async def room(
         **options,
     ) as runtime:
         stage = stage or FakeStage()
-        served = runtime.open_chat(stage.chat)
+        session = runtime.open_chat(stage.chat)
         if ready:
             with anyio.fail_after(WAIT):
-                await served.ready.wait()
-        yield Room(stage, runtime, served)
+                await session.ready.wait()
+        yield Room(stage, runtime, session)

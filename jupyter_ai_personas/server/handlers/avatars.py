@@ -25,7 +25,7 @@ class AvatarHandler(BaseHandler):
     async def get(self, persona_id: str) -> None:
         """Answer the image."""
         runtime = await self.loaded()
-        persona = runtime.personas.personas.get(persona_id)
+        persona = runtime.personas.get(persona_id)
         avatar = persona.avatar if persona is not None else None
         if avatar is None:
             raise HTTPError(404, "There is no such persona, or it has no avatar.")

@@ -24,7 +24,7 @@ class PersonasHandler(BaseHandler):
     async def get(self) -> None:
         """Answer ``{"personas": […]}``."""
         runtime = await self.loaded()
-        ready = [self._ready(persona) for persona in runtime.personas.personas.values()]
+        ready = [self._ready(persona) for persona in runtime.personas.values()]
         broken = [_broken(entry) for entry in runtime.personas.broken]
         self.finish(json.dumps({"personas": [*ready, *broken]}))
 

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from jupyter_ai_personas.chat import Chat
 from jupyter_ai_personas.personas import Persona
+from jupyter_ai_personas.runtime.chat_handle import ChatHandle
+from jupyter_ai_personas.runtime.wording import WAITING
 
-__all__ = ["WAITING", "Presence"]
-
-WAITING = "is waiting for an earlier turn"
+__all__ = ["TypingStatus"]
 
 
-class Presence:
-    """The writing status of the personas of one chat.
+class TypingStatus:
+    """The typing status of the personas of one chat.
 
-    A persona has one status and may have several turns: the newest that does more than wait is
-    shown, and how many wait. It is cleared with the last turn, whatever ended it.
+    A persona has one status and may have several turns. The newest turn that does more than wait
+    is shown, with the number of turns that wait. The last turn that ends clears the status.
     """
 
-    def __init__(self, chat: Chat) -> None:
+    def __init__(self, chat: ChatHandle) -> None:
         self._chat = chat
         # Persona id → the persona, and turn id → text, the newest last.
         self._shown: dict[str, tuple[Persona, dict[str, str]]] = {}
@@ -29,9 +28,8 @@ class Presence:
         texts[turn_id] = text
         self._publish(persona)
 
-    def move_to(self, chat: Chat) -> None:
-        """Show all of it in ``chat``, which is the same one, opened anew."""
-        self._chat = chat
+    def publish_all(self) -> None:
+        """Show all of it again: the chat's document was opened anew."""
         for persona, _ in self._shown.values():
             self._publish(persona)
 
@@ -49,4 +47,4 @@ class Presence:
         shown = working[-1] if working else WAITING if texts else None
         if working and len(texts) > len(working):
             shown = f"{shown} ({len(texts) - len(working)} more waiting)"
-        self._chat.set_status(persona.user(), shown)
+        self._chat.current.set_status(persona.user(), shown)

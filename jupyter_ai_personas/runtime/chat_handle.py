@@ -1,0 +1,55 @@
+"""One chat for as long as it is served, also while its document is closed and opened again."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from jupyter_ai_personas.chat import Chat, Message, encode_message
+from jupyter_ai_personas.routing import Chain
+from jupyter_ai_personas.runtime.ledger import TurnRecord
+
+__all__ = ["ChatHandle"]
+
+
+class ChatHandle:
+    """The chat that is served: :attr:`current` is its document as it was opened last."""
+
+    def __init__(self, chat: Chat, root_dir: str | None) -> None:
+        self.current = chat
+        self._root_dir = root_dir
+
+    @property
+    def id(self) -> str:
+        """The stable id of the chat."""
+        return self.current.id
+
+    @property
+    def full_path(self) -> str:
+        """The path of the chat's file: absolute, if the server's root is in the file system.
+
+        Servers with different roots may share a ledger.
+        """
+        path = self.current.path
+        if self._root_dir is None:
+            return path
+        return str(Path(self._root_dir).absolute() / path.strip("/"))
+
+    def record(
+        self, message: Message, persona_id: str, *, turn_id: str, person: str, chain: Chain
+    ) -> TurnRecord:
+        """Return the ledger's record of a turn, with the whole message."""
+        if (raw := self.current.raw(message.id)) is None:
+            deletion = {"id": message.id, "deleted": True}
+            raw = deletion if message.deleted else encode_message(message)
+        return TurnRecord(
+            turn_id=turn_id,
+            chat_id=self.id,
+            path=self.full_path,
+            message=raw,
+            persona_id=persona_id,
+            person=person,
+            accepted_at=time.time(),
+            root=chain.root,
+            hops=chain.hops,
+        )

@@ -1,0 +1,59 @@
+"""What the commands of a chat must offer to the runtime, and what they are given by it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from jupyter_ai_personas.chat import Chat, Message
+from jupyter_ai_personas.personas import Persona, PersonaRegistry
+from jupyter_ai_personas.runtime.turn import ActiveTurn
+
+if TYPE_CHECKING:
+    from jupyter_ai_personas.providers import ModelRegistry
+
+__all__ = ["Command", "CommandContext", "Commands"]
+
+
+@dataclass(frozen=True, slots=True)
+class CommandContext:
+    """What a command may read and do.
+
+    ``turns`` run or wait. ``usage`` is model → replies and tokens since the chat was opened.
+    ``blocked`` is the name of a persona → where it blocks its event loop. ``stop`` takes turns and
+    the username of who stops them. ``retry`` takes a request, its reply and a username, and returns
+    whether a turn runs.
+    """
+
+    chat: Chat
+    personas: PersonaRegistry
+    models: ModelRegistry
+    turns: Sequence[ActiveTurn]
+    usage: Mapping[str, tuple[int, int]]
+    blocked: Mapping[str, str]
+    model_of: Callable[[Persona], tuple[str | None, str]]
+    stop: Callable[[Sequence[ActiveTurn], str], Awaitable[None]]
+    retry: Callable[[Message, Message, str], Awaitable[bool]]
+
+
+Command = Callable[[CommandContext], Awaitable[str]]
+"""Does what was typed and returns the answer, in Markdown; an empty one is not shown."""
+
+
+class Commands:
+    """The commands that may be typed in a chat: here, none."""
+
+    names: frozenset[str] = frozenset()
+
+    def find(self, message: Message) -> Command | None:
+        """Return what to do for ``message``, or ``None`` if it is no command."""
+        return None
+
+    def always(self, message: Message) -> bool:
+        """Return whether the command in ``message`` is obeyed however many there were."""
+        return False
+
+    def asked(self, message: Message, personas: PersonaRegistry) -> str | None:
+        """Return the id of the persona whose own command ``message`` begins with, or ``None``."""
+        return None

@@ -1,0 +1,197 @@
+"""One turn from its beginning to its end: its host works, its replies grow."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import anyio
+from anyio.abc import TaskGroup
+
+from jupyter_ai_personas.chat.history import read_history
+from jupyter_ai_personas.errors import HostLostError, TurnTimeoutError
+from jupyter_ai_personas.personas import TurnSpec
+from jupyter_ai_personas.personas.wire import (
+    HostEvent,
+    MessageSent,
+    ReplyOpened,
+    RequestWithdrawn,
+    StatusChanged,
+    TurnAnswer,
+    TurnFailed,
+    TurnFinished,
+    TurnLost,
+    TurnRequested,
+)
+from jupyter_ai_personas.runtime.chat_handle import ChatHandle
+from jupyter_ai_personas.runtime.outcome import Outcome
+from jupyter_ai_personas.runtime.requests import RequestContext, TurnRequests
+from jupyter_ai_personas.runtime.services import Services
+from jupyter_ai_personas.runtime.turn import ActiveTurn
+from jupyter_ai_personas.runtime.typing_status import TypingStatus
+from jupyter_ai_personas.runtime.wording import INTERRUPTED, RETRY, THINKING, WAITING
+
+__all__ = ["Execution"]
+
+STARTED_SECONDS = 0.02
+"""How long a turn has run when the ledger is told that it does."""
+
+CHECKPOINT_SECONDS = 1.0
+"""How often the ledger is told what a growing reply has so far."""
+
+
+class Execution:
+    """Runs the turns of one chat; :meth:`run` is what its actors call.
+
+    ``on_end`` is called once for each turn that was run, with the outcome if nothing settled it.
+    """
+
+    def __init__(
+        self,
+        services: Services,
+        chat: ChatHandle,
+        status: TypingStatus,
+        *,
+        on_end: Callable[[ActiveTurn, Outcome], None],
+    ) -> None:
+        self._services = services
+        self._settings = services.settings
+        self._chat = chat
+        self._status = status
+        self._on_end = on_end
+
+    async def run(self, turn: ActiveTurn) -> None:
+        """Run a turn until it has ended, for whatever reason."""
+        try:
+            while turn.outcome is None:
+                await self._attempt(turn)
+        finally:
+            # Also when the server stops: what is written stays, and says what became of it.
+            self.cancel(turn)
+            self._on_end(turn, Outcome("interrupted", INTERRUPTED))
+
+    def cancel(self, turn: ActiveTurn) -> None:
+        """Tell the host of a turn to end the attempt; nothing more of that is heard."""
+        self._services.hosts.cancel(turn.persona, turn.host_id)
+
+    async def _attempt(self, turn: ActiveTurn) -> None:
+        with turn.attempt() as scope:
+            # Resolve once: wait for the slot of the model that is called.
+            model, problem = self._services.model_in(self._chat.current, turn.persona)
+            async with self._services.exclusive.hold(
+                turn.persona, model, on_wait=lambda: self._show(turn, WAITING)
+            ):
+                # The time limit starts when the slot is acquired. A turn that waits for an approval
+                # will give its slot back and get its remaining time here.
+                scope.deadline = anyio.current_time() + self._settings.turn_timeout
+                turn.replies.begin()
+                async with anyio.create_task_group() as group:
+                    await self._work(turn, model, problem, group)
+        if turn.wants_restart:
+            self.cancel(turn)
+        elif turn.outcome is None:
+            error = TurnTimeoutError(turn.persona.name, self._settings.turn_timeout)
+            turn.settle(Outcome("failed", str(error)))
+
+    def _show(self, turn: ActiveTurn, status: str) -> None:
+        # Only in a task of the runtime: the room sends it from a task of its own.
+        if turn.outcome is None:
+            self._status.show(turn.persona, turn.id, status)
+
+    async def _work(
+        self, turn: ActiveTurn, model: str | None, problem: str, group: TaskGroup
+    ) -> None:
+        """Let the host work, until the turn is settled, which cancels this."""
+        if not self._services.hosts.is_open(turn.persona):
+            self._show(turn, THINKING)
+        try:
+            requests = self._requests(turn, group)
+            await self._services.hosts.start(
+                turn.persona,
+                self._spec(turn, model, problem),
+                lambda event: self._on_event(turn, requests, event),
+            )
+        except Exception:
+            # A fault of ours: the persona runs behind the wall.
+            self._services.log.exception("Turn %s could not be started", turn.id)
+            turn.settle(Outcome("failed", str(HostLostError(turn.persona.name))))
+        # After the start: the host's thread would wait for the interpreter meanwhile.
+        self._show(turn, THINKING)
+        # The same holds for the ledger's thread. A shorter turn is recorded as finished anyway.
+        await anyio.sleep(STARTED_SECONDS)
+        self._services.ledger.started(turn.id)
+        while True:
+            await anyio.sleep(CHECKPOINT_SECONDS)
+            if (replies := turn.replies.checkpoint()) is not None:
+                self._services.ledger.checkpoint(turn.id, replies)
+
+    def _requests(self, turn: ActiveTurn, group: TaskGroup) -> TurnRequests:
+        chat, host_id = self._chat.current, turn.host_id
+
+        def answer(answer: TurnAnswer) -> None:
+            self._services.hosts.answer(turn.persona, host_id, answer)
+
+        context = RequestContext(
+            turn_id=turn.id,
+            persona_id=turn.persona.id,
+            persona_name=turn.persona.name,
+            chat_id=chat.id,
+            chat_path=chat.path,
+            message=turn.message,
+            attachments=tuple(chat.attachments(turn.message.attachments)),
+            person=turn.person,
+        )
+        handlers = self._services.request_handlers
+        return TurnRequests(handlers, context, answer, group, log=self._services.log)
+
+    def _spec(self, turn: ActiveTurn, model: str | None, problem: str) -> TurnSpec:
+        chat, persona, message = self._chat.current, turn.persona, turn.message
+        sender = chat.user(message.sender)
+        return TurnSpec(
+            turn_id=turn.host_id,
+            persona_id=persona.id,
+            persona_class=persona.class_path,
+            persona_name=persona.name,
+            chat_id=chat.id,
+            chat_path=chat.path,
+            message=message,
+            speaker=sender.shown_name if sender is not None else message.sender,
+            history=read_history(
+                chat,
+                reader=persona.id,
+                until=message,
+                max_messages=self._settings.history_messages,
+                max_chars=self._settings.history_chars,
+                is_command=self._services.command_names,
+            ),
+            model=model,
+            model_problem=problem,
+            system_prompt=persona.system_prompt,
+            root_dir=self._settings.root_dir,
+            max_reply_chars=self._settings.max_reply_chars,
+            config=self._services.config_of(persona),
+        )
+
+    def _on_event(self, turn: ActiveTurn, requests: TurnRequests, event: HostEvent) -> None:
+        if turn.outcome is not None or event.turn_id != turn.host_id:
+            return
+        if isinstance(event, ReplyOpened | MessageSent) and not turn.replies.any:
+            self._services.metrics.first_text(turn.seconds)
+        turn.replies.on_event(event)
+        match event:
+            case StatusChanged(_, text):
+                self._status.show(turn.persona, turn.id, text or THINKING)
+            case TurnRequested(_, request):
+                requests.begin(request)
+            case RequestWithdrawn(_, request_id):
+                requests.withdraw(request_id)
+            case TurnFinished():
+                turn.settle(Outcome("done"))
+            case TurnFailed():
+                self._services.quarantine.failed(turn.persona.id, expected=event.expected)
+                hint = RETRY if not event.expected and self._services.can_retry else ""
+                turn.settle(Outcome("failed", event.text + hint, {"error": event.error_id}))
+            case TurnLost(begun=False):
+                turn.begin_again(turn.message)
+            case TurnLost():
+                self._services.quarantine.failed(turn.persona.id)
+                turn.settle(Outcome("failed", str(HostLostError(turn.persona.name))))

@@ -1,0 +1,331 @@
+"""Events of a chat become turns, stops, and answers to commands."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from uuid import uuid4
+
+from jupyter_ai_personas.chat import (
+    RECENT,
+    SYSTEM_ID,
+    ChatEvent,
+    Message,
+    MessageDeleted,
+    MessageEdited,
+    MessagePosted,
+    Update,
+)
+from jupyter_ai_personas.chat.markdown import code
+from jupyter_ai_personas.routing import (
+    Chain,
+    NameIndex,
+    address,
+    find_mentions,
+    meant_names,
+    mention_name,
+)
+from jupyter_ai_personas.runtime.chat_handle import ChatHandle
+from jupyter_ai_personas.runtime.commands import Command, CommandContext, Commands
+from jupyter_ai_personas.runtime.flood import FloodGate
+from jupyter_ai_personas.runtime.ledger import ReplySnapshot
+from jupyter_ai_personas.runtime.scheduler import Scheduler
+from jupyter_ai_personas.runtime.services import Services
+from jupyter_ai_personas.runtime.turn import ActiveTurn, ReplyFinished
+from jupyter_ai_personas.runtime.unsaved import NO_PERSONA, Unsaved
+from jupyter_ai_personas.runtime.wording import INTERRUPTED, cut_off, flooding
+
+__all__ = ["Router"]
+
+MAX_ROOTS = 1000
+"""How many messages are remembered whose turns are counted, or whose chain was cut off."""
+
+
+class Router:
+    """Decides what the events of one chat call for."""
+
+    def __init__(
+        self,
+        services: Services,
+        chat: ChatHandle,
+        scheduler: Scheduler,
+        unsaved: Unsaved,
+        commands: Commands,
+    ) -> None:
+        self._services = services
+        self._chat = chat
+        self._scheduler = scheduler
+        self._unsaved = unsaved
+        self._commands = commands
+        self._flood = FloodGate(services.settings.max_messages_per_minute, clock=time.monotonic)
+        # The id of a person's message → the turns that it has caused.
+        self._turns_of_root: dict[str, int] = {}
+        self._warned: dict[str, None] = {}
+
+    async def handle(self, event: ChatEvent) -> bool:
+        """Do what an event calls for; return whether the ledger has its message as it is."""
+        if isinstance(event, MessagePosted):
+            if event.message.by_person and not self._is_deleted(event.message):
+                return await self._posted(event.message)
+            self.settle_stray(event.message.id)
+        elif isinstance(event, MessageEdited):
+            if event.message.by_person:
+                await self._edited(event.message)
+            else:
+                self.settle_stray(event.message.id)
+        else:
+            self._deleted(event)
+        return False
+
+    async def ask(
+        self,
+        message: Message,
+        persona_ids: Sequence[str],
+        chain: Chain,
+        *,
+        person: str,
+        rewrite: str | None = None,
+        anew: bool = False,
+        turn_id: str | None = None,
+    ) -> list[ActiveTurn]:
+        """Submit turns and count them; see :meth:`Scheduler.submit`."""
+        if anew:
+            for persona_id in persona_ids:
+                self._unsaved.runs_again(message.id, persona_id)
+        turns = await self._scheduler.submit(
+            message,
+            persona_ids,
+            chain,
+            person=person,
+            rewrite=rewrite,
+            anew=anew,
+            turn_id=turn_id,
+        )
+        if chain.hops == 0:
+            self._count(chain.root, len(turns))
+        return turns
+
+    def _count(self, root: str, turns: int) -> None:
+        if turns:
+            self._turns_of_root[root] = self._turns_of_root.pop(root, 0) + turns
+        while len(self._turns_of_root) > MAX_ROOTS:
+            del self._turns_of_root[next(iter(self._turns_of_root))]
+
+    # -- messages that are posted -----------------------------------------------------------
+
+    async def _posted(self, message: Message) -> bool:
+        command = self._commands.find(message)
+        if command is not None:
+            return await self._obey(message, command)
+        addressed = self.addressed(message, by_default=False)
+        mistyped = "" if addressed or "@" not in message.body else self._mistyped(message)
+        # The default persona does not answer in place of one whose name was mistyped.
+        addressed = addressed or ([] if mistyped else self.addressed(message))
+        if mistyped:
+            if self._flood.check(message.sender) == "pass":
+                self._scheduler.notify(mistyped, reply_to=message.id)
+        elif addressed and not self._is_flooding(message, addressed):
+            self._unsaved.in_turn(message.id)
+            await self.ask(message, addressed, Chain(message.id), person=message.sender)
+            return True
+        return False
+
+    def _is_deleted(self, message: Message) -> bool:
+        now = self._chat.current.get(message.id)
+        return message.deleted or (now is not None and now.deleted)
+
+    def is_command(self, message: Message) -> bool:
+        """Return whether ``message`` is a command, which addresses no persona."""
+        return self._commands.find(message) is not None
+
+    async def _obey(self, message: Message, command: Command) -> bool:
+        """Run a command, once: a browser may bring it back after the server forgot it."""
+        is_bounded = not self._commands.always(message)
+        if is_bounded and self._is_flooding(message, [SYSTEM_ID]):
+            return False
+        record = self._chat.record(
+            message,
+            SYSTEM_ID,
+            turn_id=str(uuid4()),
+            person=message.sender,
+            chain=Chain(message.id),
+        )
+        self._unsaved.in_turn(message.id)
+        if not (await self._services.ledger.accept([record]))[0]:
+            return True
+        text = await command(self._context())
+        replies: tuple[ReplySnapshot, ...] = ()
+        if text:
+            reply_id, metadata = self._scheduler.notify(text, reply_to=message.id)
+            replies = (ReplySnapshot(reply_id, text, "done", metadata),)
+        self._services.ledger.finish(record.turn_id, "done", replies)
+        reply_ids = [reply.message_id for reply in replies]
+        self._unsaved.ended(record.turn_id, message.id, SYSTEM_ID, reply_ids)
+        return True
+
+    def _context(self) -> CommandContext:
+        services, chat = self._services, self._chat.current
+        return CommandContext(
+            chat=chat,
+            personas=services.personas,
+            models=services.models,
+            turns=tuple(self._scheduler.turns.values()),
+            usage=self._scheduler.usage,
+            blocked=services.hosts.blocked,
+            model_of=lambda persona: services.model_in(chat, persona),
+            stop=lambda turns, by: self._scheduler.stop(turns, by=by),
+            retry=self._retry,
+        )
+
+    async def _retry(self, request: Message, reply: Message, person: str) -> bool:
+        self._services.quarantine.lift(reply.sender)
+        chain = Chain(request.id)
+        return bool(
+            await self.ask(
+                request, [reply.sender], chain, person=person, rewrite=reply.id, anew=True
+            )
+        )
+
+    def _mistyped(self, message: Message) -> str:
+        """Return what to tell a person who mentions a persona by a name that is not quite right."""
+        chat, personas = self._chat.current, self._services.personas
+        users = [chat.user(username) for username in chat.people()]
+        people = [user.mention_name or mention_name(user.shown_name) for user in users if user]
+        broken = {entry.name: entry.name for entry in personas.broken}
+        unusable = find_mentions(message.body, NameIndex(broken))
+        lines = [
+            f"The persona {code(name)} cannot be used: its package failed to load. The operator "
+            "finds the reason with `jupyter ai-personas doctor`."
+            for name in unusable
+        ]
+        near_names = meant_names(message.body, personas.names, [*people, *unusable])
+        for typed, near in near_names.items():
+            meant = " or ".join(f"`@{name}`" for name in near)
+            lines.append(f"There is no persona {code(typed)}. Did you mean {meant}?")
+        return "\n\n".join(lines)
+
+    def _is_flooding(self, message: Message, addressed: list[str]) -> bool:
+        verdict = self._flood.check(message.sender)
+        if verdict == "tell":
+            self._scheduler.notify(flooding(self._flood.most), reply_to=message.id)
+        if verdict != "pass":
+            # Not later either, when the chat is opened again.
+            self._services.ledger.refuse(self._chat.id, message.id, addressed)
+        return verdict != "pass"
+
+    def addressed(self, message: Message, *, by_default: bool = True) -> list[str]:
+        """Return the ids of the personas that a person's message asks.
+
+        ``by_default``: a message without mentions may ask the default persona.
+        """
+        asked = self._commands.asked(message, self._services.personas)
+        if asked is not None:
+            return [asked]
+        default = self._services.default_persona if by_default else None
+        people = self._chat.current.people() if default is not None else set()
+        return address(
+            message.body,
+            message.mentions,
+            self._services.personas.names,
+            alone=default is not None and len(people | {message.sender}) == 1,
+            default=default,
+        )
+
+    def settle_stray(self, message_id: str) -> None:
+        """Mark a reply that says it is streaming although no turn writes it.
+
+        The chat's present state counts: the event may tell of an old copy of a final reply.
+        """
+        message = self._chat.current.get(message_id)
+        if (
+            message is not None
+            and message.by_persona
+            and message.state == "streaming"
+            and message.metadata.get("turn") not in self._scheduler.turns
+        ):
+            body = message.body.removesuffix(INTERRUPTED).rstrip()
+            body = f"{body}\n\n{INTERRUPTED}".lstrip()
+            metadata = {**message.metadata, "state": "interrupted"}
+            self._chat.current.apply([Update(message.id, body, metadata)])
+
+    # -- messages that change ---------------------------------------------------------------
+
+    async def _edited(self, message: Message) -> None:
+        active = [t for t in self._scheduler.turns.values() if t.message.id == message.id]
+        message = self._without_stale_mentions(message, active)
+        # An edit runs no command, and a command addresses no persona.
+        addressed = [] if self.is_command(message) else self._addressed_by_edit(message, active)
+        changed: list[ActiveTurn] = []
+        for turn in active:
+            if turn.persona.id not in addressed:
+                await self._scheduler.stop([turn], by=message.sender, how="by editing the message")
+            elif turn.message.body != message.body:
+                changed.append(turn)
+        if changed and not self._is_flooding(message, []):
+            for turn in changed:
+                turn.begin_again(message)
+        known = await self._services.ledger.known(self._chat.id, [message.id])
+        fresh = [id_ for id_ in addressed if id_ not in {t.persona.id for t in active}]
+        was_asked = not active and any(persona_id != NO_PERSONA for _, persona_id in known)
+        if was_asked and self._is_answered(message):
+            # An edit of an answered message changes nothing, now or later.
+            if fresh:
+                self._services.ledger.refuse(self._chat.id, message.id, fresh)
+        elif fresh and not self._is_flooding(message, fresh):
+            # A message that the flood limit refused may be asked again.
+            chain = Chain(message.id)
+            await self.ask(message, fresh, chain, person=message.sender, anew=was_asked)
+
+    def _addressed_by_edit(self, message: Message, active: list[ActiveTurn]) -> list[str]:
+        explicit = self.addressed(message, by_default=False)
+        # The default persona that was asked goes on being asked, also if others have come.
+        by_default = [
+            t.persona.id for t in active if not self.addressed(t.message, by_default=False)
+        ]
+        return explicit or by_default or self.addressed(message)
+
+    def _is_answered(self, message: Message) -> bool:
+        end = self._chat.current.before(None, RECENT)
+        return any(reply.reply_to == message.id and reply.by_persona for reply in end)
+
+    def _without_stale_mentions(self, message: Message, active: list[ActiveTurn]) -> Message:
+        # JupyterLab's chat leaves names in `mentions` that were edited out.
+        names = self._services.personas.names
+        before = {id_ for turn in active for id_ in find_mentions(turn.message.body, names)}
+        stale = before.difference(find_mentions(message.body, names))
+        return replace(message, mentions=tuple(m for m in message.mentions if m not in stale))
+
+    def _deleted(self, event: MessageDeleted) -> None:
+        for turn in list(self._scheduler.turns.values()):
+            if turn.message.id == event.message.id:
+                by = event.message.sender if event.message.by_person else None
+                self._scheduler.begin_stop(turn, by=by, how="by deleting the message")
+            elif any(reply.id == event.message.id for reply in turn.replies.growing):
+                self._scheduler.begin_stop(turn, by=None, how="by deleting the reply")
+
+    # -- replies that are finished ----------------------------------------------------------
+
+    async def pass_on(self, event: ReplyFinished, *, again: bool = False) -> None:
+        """Address the personas that finished replies mention.
+
+        ``again``: a crash may have come in between; people are not told of a bound again.
+        """
+        root, limits = event.chain.root, self._services.limits
+        for message_id, body in event.written if event.state == "done" else ():
+            allowed, further, cut = event.chain.next(
+                event.persona_id,
+                address(body, (), self._services.personas.names),
+                limits,
+                turns_so_far=self._turns_of_root.get(root, 0),
+            )
+            reply = self._chat.current.get(message_id)
+            if allowed and reply is not None and not reply.deleted:
+                self._count(root, len(allowed))
+                await self.ask(reply, allowed, further, person=event.person)
+            if cut is not None and not again and root not in self._warned:
+                # Once a message, however many replies the bound cuts off.
+                self._warned[root] = None
+                while len(self._warned) > MAX_ROOTS:
+                    del self._warned[next(iter(self._warned))]
+                self._scheduler.notify(cut_off(cut, limits), reply_to=message_id)

@@ -1,0 +1,289 @@
+"""The turns and actors of one chat: submitted, queued, run, stopped, ended."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+from uuid import uuid4
+
+import anyio
+from anyio import TASK_STATUS_IGNORED
+from anyio.abc import TaskGroup, TaskStatus
+
+from jupyter_ai_personas.chat import SYSTEM_ID, GrowingReply, Message, ReplyWriter
+from jupyter_ai_personas.chat.markdown import inert
+from jupyter_ai_personas.errors import HostLostError
+from jupyter_ai_personas.personas import Persona
+from jupyter_ai_personas.routing import Chain
+from jupyter_ai_personas.runtime.actor import Actor
+from jupyter_ai_personas.runtime.chat_handle import ChatHandle
+from jupyter_ai_personas.runtime.execution import Execution
+from jupyter_ai_personas.runtime.ledger import ReplySnapshot, TurnRecord
+from jupyter_ai_personas.runtime.outcome import Outcome
+from jupyter_ai_personas.runtime.replies import Replies
+from jupyter_ai_personas.runtime.services import Services, TurnReport
+from jupyter_ai_personas.runtime.turn import ActiveTurn
+from jupyter_ai_personas.runtime.typing_status import TypingStatus
+from jupyter_ai_personas.runtime.wording import (
+    INTERRUPTED,
+    WAITING,
+    overloaded,
+    paused,
+    queue_full,
+    stopped,
+)
+
+__all__ = ["Scheduler"]
+
+MAX_TURNS = 1000
+"""How many turns a persona may have in one chat, run or waiting: a client may write any sender."""
+
+
+class Scheduler:
+    """Owns the turns of one chat. ``on_end`` is called for each turn that has ended.
+
+    :meth:`run` holds the tasks of all actors.
+    """
+
+    def __init__(
+        self,
+        services: Services,
+        chat: ChatHandle,
+        *,
+        on_end: Callable[[ActiveTurn], None] = lambda turn: None,
+    ) -> None:
+        self.turns: dict[str, ActiveTurn] = {}
+        """The turns that run or wait, by id, in the order of acceptance."""
+        self.usage: dict[str, tuple[int, int]] = {}
+        """Model → replies and tokens so far."""
+        self._services = services
+        self._chat = chat
+        self._on_end = on_end
+        self._writer = ReplyWriter(
+            chat.current, services.pacer, log=services.log, on_gone=self._reply_is_gone
+        )
+        self._status = TypingStatus(chat)
+        self._execution = Execution(services, chat, self._status, on_end=self._end)
+        self._actors: dict[str, Actor] = {}
+        self._is_stopping = False
+        self._scope = anyio.CancelScope()
+        self._group: TaskGroup | None = None
+
+    async def run(self, *, task_status: TaskStatus[None] = TASK_STATUS_IGNORED) -> None:
+        """Hold the actors until :meth:`close`, or until it is cancelled."""
+        with self._scope:
+            async with anyio.create_task_group() as self._group:
+                task_status.started()
+                await anyio.sleep_forever()
+
+    def close(self) -> None:
+        """End all actors and turns."""
+        self._scope.cancel()
+
+    def document_opened(self) -> None:
+        """Show the status of turns in the document that was opened anew."""
+        self._status.publish_all()
+
+    def document_recovered(self) -> None:
+        """Write the replies that grow to the document that was opened anew."""
+        self._writer.move_to(self._chat.current)
+
+    def notify(self, body: str, *, reply_to: str) -> tuple[str, dict[str, Any]]:
+        """Post a line of the system, which addresses nobody; return its id and metadata."""
+        metadata = {"reply_to": reply_to, "notice": True}
+        return self._writer.post(SYSTEM_ID, body, metadata), metadata
+
+    # -- accepting --------------------------------------------------------------------------
+
+    async def submit(
+        self,
+        message: Message,
+        persona_ids: Iterable[str],
+        chain: Chain,
+        *,
+        person: str,
+        rewrite: str | None = None,
+        anew: bool = False,
+        turn_id: str | None = None,
+    ) -> list[ActiveTurn]:
+        """Record turns and start them; return those that were not known before.
+
+        ``anew`` runs turns that are known, as a retry does. ``rewrite`` is the id of the reply
+        that is replaced then, and ``turn_id`` the id that a single turn has already.
+        """
+        personas = self._services.personas
+        turns = [
+            self._new_turn(personas[id_], message, person, chain, rewrite, turn_id)
+            for id_ in persona_ids
+            if id_ in personas
+        ]
+        records = [
+            self._chat.record(message, t.persona.id, turn_id=t.id, person=person, chain=chain)
+            for t in turns
+        ]
+        if rewrite is not None:
+            # A crash before the first checkpoint must not leave a second message about this turn.
+            records = [replace(r, replies=(_emptied(rewrite, r),)) for r in records]
+        ledger = self._services.ledger
+        if anew:
+            fresh = [await ledger.reopen(record) for record in records]
+        else:
+            fresh = await ledger.accept(records)
+        accepted = [turn for turn, is_new in zip(turns, fresh, strict=True) if is_new]
+        for turn in accepted:
+            self.turns[turn.id] = turn
+            self._enqueue(turn)
+        return accepted
+
+    def _new_turn(
+        self,
+        persona: Persona,
+        message: Message,
+        person: str,
+        chain: Chain,
+        rewrite: str | None,
+        turn_id: str | None,
+    ) -> ActiveTurn:
+        turn_id = turn_id or str(uuid4())
+        metadata = {"reply_to": message.id, "turn": turn_id}
+        replies = Replies(self._writer, sender=persona.id, metadata=metadata, rewrite=rewrite)
+        return ActiveTurn(turn_id, persona, message, person=person, chain=chain, replies=replies)
+
+    def _enqueue(self, turn: ActiveTurn) -> None:
+        settings, persona = self._services.settings, turn.persona
+        actor = self._actors.get(persona.id)
+        if actor is None or actor.retired:
+            actor = self._activate(persona)
+        waits = actor.is_busy(turn.person)
+        if seconds := self._services.quarantine.remaining(persona.id):
+            refusal = paused(persona.name, seconds, can_retry=self._services.can_retry)
+        elif len(actor.turns) >= MAX_TURNS:
+            refusal = overloaded(persona.name)
+        elif waits and actor.waiting(turn.person) >= settings.max_queued_turns:
+            refusal = queue_full(persona, settings.max_queued_turns)
+        else:
+            if waits:
+                self._status.show(persona, turn.id, WAITING)
+            actor.put(turn)
+            return
+        self._end(turn, Outcome("rejected", refusal))
+
+    def _activate(self, persona: Persona) -> Actor:
+        actor = self._actors[persona.id] = Actor(
+            persona,
+            self._run,
+            max_concurrent=lambda: self._concurrency(persona),
+            idle=self._services.settings.actor_idle,
+        )
+        self._services.hosts.hold(persona, self._chat.id)
+        assert self._group is not None, "the scheduler is not running"
+        self._group.start_soon(self._live, actor, self._chat.id)
+        return actor
+
+    async def _live(self, actor: Actor, chat_id: str) -> None:
+        try:
+            await actor.run()
+        except Exception:
+            # A fault of ours in one actor must not end the chat.
+            self._services.log.exception("The actor of %s failed", actor.persona.name)
+            for turn in list(actor.turns.values()):
+                self._end(turn, Outcome("failed", str(HostLostError(turn.persona.name))))
+        finally:
+            if self._actors.get(actor.persona.id) is actor:
+                del self._actors[actor.persona.id]
+            self._services.hosts.release(actor.persona, chat_id)
+
+    def _concurrency(self, persona: Persona) -> int:
+        model, _ = self._services.model_in(self._chat.current, persona)
+        if not self._services.exclusive.allows_concurrency(persona, model):
+            return 1
+        return self._services.settings.max_concurrent_turns
+
+    # -- running and ending -----------------------------------------------------------------
+
+    async def _run(self, turn: ActiveTurn) -> None:
+        if self._is_stopping:
+            turn.leave()
+        elif turn.phase == "queued":
+            await self._execution.run(turn)
+
+    def _end(self, turn: ActiveTurn, outcome: Outcome) -> None:
+        """Bring everything of the turn to its final state, once. Does not wait."""
+        if not turn.end(outcome):
+            return
+        assert turn.outcome is not None
+        self._status.clear(turn.persona, turn.id)
+        self.turns.pop(turn.id, None)
+        self._count(turn)
+        self._services.ledger.finish(turn.id, turn.outcome.state, turn.replies.so_far())
+        self._on_end(turn)
+        report = TurnReport(
+            turn.id,
+            turn.persona.id,
+            turn.outcome.state,
+            turn.seconds,
+            turn.replies.seconds,
+            turn.replies.usage,
+        )
+        self._services.metrics.ended(report)
+
+    def _count(self, turn: ActiveTurn) -> None:
+        usage = turn.replies.usage
+        if "model" in usage:
+            turns, tokens = self.usage.get(usage["model"], (0, 0))
+            self.usage[usage["model"]] = turns + 1, tokens + usage.get("total_tokens", 0)
+
+    def interrupt(self) -> None:
+        """End all turns at once, since the server stops; the ledger and the document say so.
+
+        A turn that has not begun stays in the ledger, and runs when the chat is opened again.
+        """
+        self._is_stopping = True
+        for turn in list(self.turns.values()):
+            if turn.phase == "queued":
+                self._status.clear(turn.persona, turn.id)
+            else:
+                self._execution.cancel(turn)
+                self._end(turn, Outcome("interrupted", INTERRUPTED))
+
+    async def stop(
+        self, turns: Sequence[ActiveTurn], *, by: str | None, name: str = "", how: str = ""
+    ) -> None:
+        """Stop ``turns`` and wait until they have ended; see :meth:`begin_stop`."""
+        for turn in turns:
+            self.begin_stop(turn, by=by, name=name, how=how)
+        for turn in turns:
+            await turn.ended.wait()
+
+    def begin_stop(
+        self, turn: ActiveTurn, *, by: str | None, name: str = "", how: str = ""
+    ) -> None:
+        """Stop a turn on behalf of the user ``by``; ``how`` says what the user did.
+
+        ``name`` is the display name of a user who is not in the chat.
+        """
+        user = self._chat.current.user(by) if by is not None else None
+        shown = inert(user.shown_name if user is not None else name or by or "")
+        note = stopped(shown if by is not None else None, how)
+        outcome = Outcome("stopped", note, {"stopped_by": by} if by is not None else {})
+        self._execution.cancel(turn)
+        if turn.phase == "queued":
+            # A retry that never began leaves the reply that it was to replace.
+            self._end(turn, replace(outcome, note="") if turn.replies.is_retry else outcome)
+        else:
+            turn.settle(outcome)
+
+    def _reply_is_gone(self, reply: GrowingReply) -> None:
+        for turn in list(self.turns.values()):
+            if reply in turn.replies.growing:
+                self.begin_stop(turn, by=None, how="by deleting the reply")
+
+
+def _emptied(message_id: str, record: TurnRecord) -> ReplySnapshot:
+    metadata: Mapping[str, Any] = {
+        "reply_to": record.message_id,
+        "turn": record.turn_id,
+        "state": "streaming",
+    }
+    return ReplySnapshot(message_id, "", "streaming", metadata)

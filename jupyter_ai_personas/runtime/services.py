@@ -1,0 +1,158 @@
+"""What the parts of a runtime share: stores, hosts, models, bounds; and the choice of a model."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+from jupyter_ai_personas.chat import Chat, Pacer
+from jupyter_ai_personas.errors import ModelError, UnknownPersonaError
+from jupyter_ai_personas.personas import Persona, PersonaRegistry
+from jupyter_ai_personas.routing import Limits
+from jupyter_ai_personas.runtime.exclusive import ExclusiveSlots
+from jupyter_ai_personas.runtime.host_pool import HostPool
+from jupyter_ai_personas.runtime.ledger import FinalState, TurnLedger
+from jupyter_ai_personas.runtime.quarantine import Quarantine
+from jupyter_ai_personas.runtime.requests import RequestHandler
+from jupyter_ai_personas.runtime.settings import RuntimeSettings
+
+if TYPE_CHECKING:
+    from jupyter_ai_personas.providers import ModelRegistry
+
+__all__ = ["LoopClock", "Metrics", "NoMetrics", "Services", "TurnReport", "choose_model"]
+
+MODELS_SETTING = "models"
+"""The setting of a chat that holds what ``/model`` chose: persona id → reference."""
+
+
+@dataclass(frozen=True, slots=True)
+class TurnReport:
+    """A turn that ended, for metrics.
+
+    ``seconds`` are since the turn was accepted, ``work_seconds`` since it got its slot.
+    """
+
+    turn_id: str
+    persona_id: str
+    state: FinalState
+    seconds: float
+    work_seconds: float
+    usage: Mapping[str, Any]
+
+
+class Metrics(Protocol):
+    """Counts turns."""
+
+    def first_text(self, seconds: float) -> None:
+        """Note the first text of a turn, ``seconds`` after the turn was accepted."""
+
+    def ended(self, report: TurnReport) -> None:
+        """Note the end of a turn."""
+
+
+class NoMetrics:
+    """Counts nothing."""
+
+    def first_text(self, seconds: float) -> None:
+        """See :meth:`Metrics.first_text`."""
+
+    def ended(self, report: TurnReport) -> None:
+        """See :meth:`Metrics.ended`."""
+
+
+class LoopClock:
+    """The time and the timers of the event loop that runs."""
+
+    def time(self) -> float:
+        """Return monotonic seconds."""
+        return asyncio.get_running_loop().time()
+
+    def call_later(self, delay: float, callback: Callable[[], None], /) -> asyncio.TimerHandle:
+        """Call ``callback`` after ``delay`` seconds."""
+        return asyncio.get_running_loop().call_later(delay, callback)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Services:
+    """What the parts of a runtime share.
+
+    ``command_names`` are the commands that people can type; ``avatar_url`` returns the URL of a
+    persona's image.
+    """
+
+    settings: RuntimeSettings
+    personas: PersonaRegistry
+    models: ModelRegistry
+    ledger: TurnLedger
+    hosts: HostPool
+    exclusive: ExclusiveSlots
+    quarantine: Quarantine
+    pacer: Pacer
+    metrics: Metrics
+    request_handlers: Mapping[str, RequestHandler]
+    command_names: frozenset[str]
+    avatar_url: Callable[[Persona], str | None]
+    log: logging.Logger
+
+    @property
+    def limits(self) -> Limits:
+        """The bounds of chains of personas."""
+        return Limits(self.settings.max_hops, self.settings.max_turns_per_message)
+
+    @property
+    def can_retry(self) -> bool:
+        """Whether people can type ``/retry``."""
+        return "/retry" in self.command_names
+
+    def model_in(self, chat: Chat, persona: Persona) -> tuple[str | None, str]:
+        """Return the reference of a persona's model in a chat, or ``None`` and why not."""
+        chosen = chat.setting(MODELS_SETTING)
+        chosen = chosen.get(persona.id) if isinstance(chosen, dict) else None
+        return self.model_of(persona, chosen if isinstance(chosen, str) else None)
+
+    def model_of(self, persona: Persona, chosen: str | None = None) -> tuple[str | None, str]:
+        """Return the reference of a persona's model, or ``None`` and what is wrong.
+
+        In this order: what the chat chose, what the operator set, what the persona says, the
+        default.
+        """
+        wanted = chosen or _of(persona, self.settings.models) or persona.model
+        try:
+            if wanted is None:
+                return str(self.models.default(chat=True)[0]), ""
+            return str(self.models.resolve(wanted, chat=True)), ""
+        except ModelError as error:
+            return None, str(error)
+
+    def config_of(self, persona: Persona) -> Mapping[str, Any]:
+        """Return what the operator configured for a persona."""
+        found = _of(persona, self.settings.persona_config)
+        return found if isinstance(found, Mapping) else {}
+
+    @property
+    def default_persona(self) -> str | None:
+        """The id of the persona that answers messages without mentions, or ``None``."""
+        name = self.settings.default_persona
+        if not name:
+            return None
+        try:
+            return self.personas.find(name).id
+        except UnknownPersonaError:
+            return None
+
+
+def choose_model(chat: Chat, persona: Persona, reference: str) -> None:
+    """Choose the model of a persona in a chat."""
+    chosen = chat.setting(MODELS_SETTING)
+    chosen = dict(chosen) if isinstance(chosen, dict) else {}
+    chat.set_setting(MODELS_SETTING, {**chosen, persona.id: reference})
+
+
+def _of(persona: Persona, mapping: Mapping[str, Any]) -> Any:
+    for key in (persona.id, persona.name, persona.mention_name):
+        if key in mapping:
+            return mapping[key]
+    return None

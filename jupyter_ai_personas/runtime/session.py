@@ -1,0 +1,259 @@
+"""One open chat: its mailbox, and the parts that serve it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Awaitable, Callable, Collection, Container, Iterator, Mapping, Set
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import anyio
+
+from jupyter_ai_personas.chat import (
+    PERSONA_PREFIX,
+    SYSTEM_ID,
+    Chat,
+    ChatEvent,
+    Message,
+    Restore,
+    User,
+)
+from jupyter_ai_personas.runtime.chat_handle import ChatHandle
+from jupyter_ai_personas.runtime.commands import Commands
+from jupyter_ai_personas.runtime.recovery import Recovery
+from jupyter_ai_personas.runtime.router import Router
+from jupyter_ai_personas.runtime.scheduler import Scheduler
+from jupyter_ai_personas.runtime.services import Services
+from jupyter_ai_personas.runtime.turn import ActiveTurn, ReplyFinished
+from jupyter_ai_personas.runtime.unsaved import Unsaved
+
+__all__ = ["Session"]
+
+SYSTEM_USER = User(
+    SYSTEM_ID, "Personas", "Personas", mention_name="Personas", initials="i", offered=False
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Reopened:
+    chat: Chat
+
+
+class Session:
+    """The personas of one chat. No part of the runtime is given the session itself.
+
+    Events come in through a mailbox, since an observer of the document must not write; :meth:`run`
+    handles them in order. ``loading`` are the steps that the recovery waits for: the personas, and
+    everything. ``running`` returns the ids of all turns of this process.
+    """
+
+    def __init__(
+        self,
+        chat: Chat,
+        services: Services,
+        commands: Commands,
+        *,
+        loading: tuple[anyio.Event, anyio.Event],
+        running: Callable[[], Container[str]],
+    ) -> None:
+        self.attached = True
+        """Whether the document is open."""
+        self.ready = anyio.Event()
+        """Set when the mailbox is read."""
+        self.closed = anyio.Event()
+        """Set when the session has ended."""
+        self._services = services
+        self._loading = loading
+        self._handle = ChatHandle(chat, services.settings.root_dir)
+        self._unsaved = Unsaved(self._handle, services.ledger)
+        self._scheduler = Scheduler(services, self._handle, on_end=self._turn_ended)
+        self._router = Router(services, self._handle, self._scheduler, self._unsaved, commands)
+        self._recovery = Recovery(
+            services, self._handle, self._scheduler, self._router, self._unsaved, running=running
+        )
+        # The same chat, opened anew, until the mailbox has come so far.
+        self._reopening: Chat | None = None
+        # Messages whose events are ignored while the document is replaced.
+        self._held: Set[str] = frozenset()
+        self._scope = anyio.CancelScope()
+        self._send, self._receive = anyio.create_memory_object_stream[
+            ChatEvent | ReplyFinished | _Reopened
+        ](math.inf)
+        # A chat gets its id when it is first asked for, and an observer must not write.
+        assert chat.id
+        chat.subscribe(self._observe)
+
+    @property
+    def chat(self) -> Chat:
+        """The document, as it was opened last."""
+        return self._handle.current
+
+    @property
+    def turns(self) -> Mapping[str, ActiveTurn]:
+        """The turns that run or wait, by id."""
+        return self._scheduler.turns
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether no turn runs or waits, and all events have been handled."""
+        mailbox = self._receive.statistics()
+        return (
+            not self.turns
+            and mailbox.current_buffer_used == 0
+            and mailbox.tasks_waiting_receive > 0
+        )
+
+    # -- life -------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Handle the chat's events until it is closed or the server stops."""
+        personas_loaded, all_loaded = self._loading
+        try:
+            with self._scope:
+                async with anyio.create_task_group() as group:
+                    await group.start(self._scheduler.run)
+                    await self._recovered(self._recovery.adopt())
+                    await personas_loaded.wait()
+                    self._register()
+                    await all_loaded.wait()
+                    await self._recovered(self._recovery.recover())
+                    self.ready.set()
+                    async for event in self._receive:
+                        await self._handle_event(event)
+                        self._end_if_left()
+        finally:
+            self.chat.close()
+            self._send.close()
+            self._receive.close()
+            self.closed.set()
+
+    async def _recovered(self, step: Awaitable[None]) -> None:
+        try:
+            await step
+        except Exception:
+            # What a crash left must not keep people from what they do now.
+            self._services.log.exception("Chat %s could not be recovered whole", self.chat.path)
+
+    def _observe(self, event: ChatEvent) -> None:
+        if event.message.id in self._held:
+            return
+        # Enqueue first; the handler may make the record of this message unnecessary.
+        self._send.send_nowait(event)
+        self._unsaved.note(event)
+
+    async def _handle_event(self, event: ChatEvent | ReplyFinished | _Reopened) -> None:
+        try:
+            if isinstance(event, _Reopened):
+                await self._reopened(event.chat)
+            elif isinstance(event, ReplyFinished):
+                await self._router.pass_on(event)
+                self._unsaved.passed_on(event.request_id, event.persona_id)
+            else:
+                recorded = await self._router.handle(event)
+                self._unsaved.handled(event.message.id, recorded=recorded)
+        except Exception:
+            # An event that cannot be handled must not end the chat.
+            self._services.log.exception("An event of chat %s could not be handled", self.chat.path)
+            if not isinstance(event, ReplyFinished | _Reopened):
+                self._unsaved.seen(event.message.id)
+
+    def _turn_ended(self, turn: ActiveTurn) -> None:
+        event = turn.finished()
+        self._unsaved.ended(
+            turn.id,
+            event.request_id,
+            event.persona_id,
+            turn.replies.ids,
+            passed_on=event.state != "done",
+        )
+        self._send.send_nowait(event)
+
+    def _register(self) -> None:
+        """Make the personas known to the chat, so that they are offered for mentioning."""
+        personas = self._services.personas.values()
+        users = [persona.user(self._services.avatar_url(persona)) for persona in personas]
+        self.chat.register([SYSTEM_USER, *users], owned_prefix=PERSONA_PREFIX)
+
+    def interrupt(self) -> None:
+        """End all turns at once, since the server stops."""
+        self._scheduler.interrupt()
+
+    async def stop(self, persona_id: str | None, *, by: str | None, name: str = "") -> list[str]:
+        """Stop all turns, or those of one persona; return the ids of their personas.
+
+        ``by`` and ``name`` are the username and display name of who wants it.
+        """
+        turns = [t for t in self.turns.values() if persona_id in (None, t.persona.id)]
+        await self._scheduler.stop(turns, by=by, name=name)
+        return [turn.persona.id for turn in turns]
+
+    def notify(self, body: str) -> None:
+        """Post a line of the system."""
+        self._scheduler.notify(body, reply_to="")
+
+    # -- the document -----------------------------------------------------------------------
+
+    def detach(self) -> None:
+        """End when all turns have ended: the document was closed."""
+        self.chat.close()
+        if self._reopening is not None:
+            self._reopening.close()
+        self.attached = False
+        self._end_if_left()
+
+    def _end_if_left(self) -> None:
+        waits = self._receive.statistics().current_buffer_used
+        if not self.attached and not self.turns and not waits:
+            self._scope.cancel()
+
+    def attach(self, chat: Chat) -> None:
+        """Go on in the same chat, which was opened anew while turns ran."""
+        self.attached = True
+        self._reopening = chat
+        self._unsaved.begin_anew()
+        chat.subscribe(self._observe)
+        self._send.send_nowait(_Reopened(chat))
+
+    async def _reopened(self, chat: Chat) -> None:
+        self._handle.current = chat
+        if self._reopening is chat:
+            self._reopening = None
+        self._scheduler.document_opened()
+        self._register()
+        await self._recovery.recover()
+        self._scheduler.document_recovered()
+
+    @contextmanager
+    def replacing(self) -> Iterator[None]:
+        """Put back what is not in the chat's file, when the document has got its content."""
+        turns = self.turns.values()
+        replies = [id_ for turn in turns for id_ in turn.replies.ids]
+        self._held = self.unsaved.union((turn.message.id for turn in turns), replies)
+        before = [raw for id_ in self._held if (raw := self.chat.raw(id_)) is not None]
+        chat_id = self.chat.id
+        try:
+            yield
+        finally:
+            if self.chat.id != chat_id:
+                # Two servers opened it before it had an id, and the other's id was saved.
+                self._services.ledger.carry_over(chat_id, self.chat.id)
+            self.chat.apply(Restore(raw) for raw in before)
+            self._held = frozenset()
+
+    @property
+    def unsaved(self) -> set[str]:
+        """The ids of the messages that the chat's file may lack as they are now."""
+        return self._unsaved.ids
+
+    def document_opened(self, saved_ids: Collection[str]) -> None:
+        """Keep what the document holds and its file, with the messages ``saved_ids``, lacks."""
+        self._unsaved.note_missing(saved_ids)
+
+    def document_saved(self, file: Mapping[str, Message | None]) -> None:
+        """Let go of what the chat's file is known to have.
+
+        Args:
+            file: What the file has under each of the ids that :attr:`unsaved` gave before it was
+                read.
+        """
+        self._unsaved.saved(file)

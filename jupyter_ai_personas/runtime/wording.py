@@ -1,0 +1,79 @@
+"""Sentences that people read in a chat."""
+
+from __future__ import annotations
+
+import math
+
+from jupyter_ai_personas.personas import Persona
+from jupyter_ai_personas.routing import Limits
+
+__all__ = [
+    "INTERRUPTED",
+    "NOT_BEGUN",
+    "RETRY",
+    "SAID_NOTHING",
+    "THINKING",
+    "WAITING",
+    "cut_off",
+    "flooding",
+    "overloaded",
+    "paused",
+    "queue_full",
+    "stopped",
+]
+
+INTERRUPTED = "*The server stopped before this was finished. `/retry` runs it again.*"
+NOT_BEGUN = "*The server stopped before this could be answered. `/retry` asks again.*"
+SAID_NOTHING = "*Nothing to add.*"
+THINKING = "is thinking"
+WAITING = "is waiting for an earlier turn"
+RETRY = " `/retry` asks it again."
+
+
+def paused(name: str, seconds: float, *, can_retry: bool) -> str:
+    """Return what is said of a persona that is paused for ``seconds``."""
+    minutes = math.ceil(seconds / 60)
+    hint = ", or `/retry` now" if can_retry else ""
+    return f"`{name}` failed again and again and is paused. Try again in {minutes} min{hint}."
+
+
+def overloaded(name: str) -> str:
+    """Return what is said of a persona that has as many turns as it may have."""
+    return f"`{name}` has too much to answer. Send this again a little later."
+
+
+def queue_full(persona: Persona, most: int) -> str:
+    """Return what a person is told of whom ``most`` messages wait for a persona."""
+    messages = "a message" if most == 0 else f"{most + 1} messages"
+    return (
+        f"`{persona.name}` has {messages} of yours to answer already. Send this again when "
+        f"`{persona.name}` has answered one, or `/stop @{persona.mention_name}` first."
+    )
+
+
+def flooding(most: int) -> str:
+    """Return what a person is told whose messages pass the flood limit."""
+    return (
+        f"More than {most} messages to personas in a minute: this one and those that follow at "
+        "once are not answered. Send them again a little later."
+    )
+
+
+def cut_off(bound: str, limits: Limits) -> str:
+    """Return what is said where a bound ends a chain of personas."""
+    if bound == "hops":
+        return (
+            f"The personas have passed this on {limits.max_hops} times; it ends here. Mention one "
+            "to go on."
+        )
+    return (
+        f"One message may cause {limits.max_turns} turns; the rest is left out. Mention a persona "
+        "to go on."
+    )
+
+
+def stopped(by: str | None, how: str) -> str:
+    """Return the note on a stopped reply: ``by`` whom (Markdown), and ``how``."""
+    who = f" by {by}" if by is not None else ""
+    separator = ", " if who and how else " " if how else ""
+    return f"*Stopped{who}{separator}{how}.*"
