@@ -3,7 +3,7 @@
 Everything outside sees the :class:`Chat` seam, frozen :class:`Message` values and frozen events.
 """
 
-from jupyter_ai_personas.chat.memory import MemoryChat as MemoryChat
+from jupyter_ai_personas.chat.in_memory import MemoryChat as MemoryChat
 from jupyter_ai_personas.chat.messages import METADATA_KEY as METADATA_KEY
 from jupyter_ai_personas.chat.messages import PERSONA_PREFIX as PERSONA_PREFIX
 from jupyter_ai_personas.chat.messages import RECENT as RECENT
@@ -14,14 +14,14 @@ from jupyter_ai_personas.chat.messages import ReplyState as ReplyState
 from jupyter_ai_personas.chat.messages import User as User
 from jupyter_ai_personas.chat.messages import decode_message as decode_message
 from jupyter_ai_personas.chat.messages import encode_message as encode_message
-from jupyter_ai_personas.chat.room import Chat as Chat
-from jupyter_ai_personas.chat.room import ChatEvent as ChatEvent
-from jupyter_ai_personas.chat.room import Insert as Insert
-from jupyter_ai_personas.chat.room import MessageDeleted as MessageDeleted
-from jupyter_ai_personas.chat.room import MessageEdited as MessageEdited
-from jupyter_ai_personas.chat.room import MessagePosted as MessagePosted
-from jupyter_ai_personas.chat.room import Restore as Restore
-from jupyter_ai_personas.chat.room import Update as Update
+from jupyter_ai_personas.chat.protocol import Chat as Chat
+from jupyter_ai_personas.chat.protocol import ChatEvent as ChatEvent
+from jupyter_ai_personas.chat.protocol import Insert as Insert
+from jupyter_ai_personas.chat.protocol import MessageDeleted as MessageDeleted
+from jupyter_ai_personas.chat.protocol import MessageEdited as MessageEdited
+from jupyter_ai_personas.chat.protocol import MessagePosted as MessagePosted
+from jupyter_ai_personas.chat.protocol import Restore as Restore
+from jupyter_ai_personas.chat.protocol import Update as Update
 from jupyter_ai_personas.chat.watching import WatchedChat as WatchedChat
 from jupyter_ai_personas.chat.writer import GrowingReply as GrowingReply
 from jupyter_ai_personas.chat.writer import Pacer as Pacer

@@ -24,22 +24,16 @@ from typing import TYPE_CHECKING, Any
 
 from pycrdt import Array, Map
 
-from jupyter_ai_personas.chat.arrival import arrival
-from jupyter_ai_personas.chat.company import (
-    COMPANY,
-    foreign_metadata,
-    put_back,
-    with_company,
-)
-from jupyter_ai_personas.chat.company import plain as _plain
-from jupyter_ai_personas.chat.copies import content, finality, same
+from jupyter_ai_personas.chat.duplicates import content_of, is_duplicate, precedence
 from jupyter_ai_personas.chat.messages import (
     METADATA_KEY,
     RECENT,
     Message,
     decode_message,
 )
-from jupyter_ai_personas.chat.room import (
+from jupyter_ai_personas.chat.ordering import arrival
+from jupyter_ai_personas.chat.participants import Participants
+from jupyter_ai_personas.chat.protocol import (
     ChatEvent,
     Insert,
     Listener,
@@ -50,7 +44,13 @@ from jupyter_ai_personas.chat.room import (
     Update,
     Write,
 )
-from jupyter_ai_personas.chat.surroundings import Surroundings
+from jupyter_ai_personas.chat.related_entries import (
+    RELATED_ENTRIES,
+    metadata_of,
+    restore_related_entries,
+    with_related_entries,
+)
+from jupyter_ai_personas.chat.related_entries import plain as _plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -58,8 +58,8 @@ if TYPE_CHECKING:
 __all__ = ["DocumentChat"]
 
 
-class DocumentChat(Surroundings):
-    """The seam :class:`~jupyter_ai_personas.chat.room.Chat` over a ``YChat``."""
+class DocumentChat(Participants):
+    """The seam :class:`~jupyter_ai_personas.chat.protocol.Chat` over a ``YChat``."""
 
     def __init__(self, ychat: Any, *, log: logging.Logger) -> None:
         """Mirror ``ychat``."""
@@ -113,7 +113,7 @@ class DocumentChat(Surroundings):
     def _library_is_done(self) -> None:
         self._library_stamps = False
 
-    def mend(self, raws: Iterable[Any]) -> None:
+    def restore_dropped(self, raws: Iterable[Any]) -> None:
         """Put back what re-stamping dropped while ``raws``, the file's messages, were loaded."""
         there = set(self._order)
         lost = [raw for raw in raws if decode_message(raw) and _id_of(raw) not in there]
@@ -247,7 +247,7 @@ class DocumentChat(Surroundings):
         for message, raw in arrived:
             if raw.get("raw_time", True):
                 known = self._recent.get(message.id, message) if message.id in self._known else None
-                is_back = known is not None and same(known, message)
+                is_back = known is not None and is_duplicate(known, message)
                 stamps[message.id] = known.time if known is not None and is_back else None
         for id_ in removed:
             self._maps.pop(id_, None)
@@ -351,10 +351,10 @@ class DocumentChat(Surroundings):
                 copies = {places[there]: message}
                 for place in places[:there] + places[there + 1 :]:
                     other = self._decode_at(place)
-                    if other is not None and same(message, other):
+                    if other is not None and is_duplicate(message, other):
                         copies[place] = other
                 # Of equals the first, which is the one that was there.
-                best = max(copies, key=lambda place: finality(copies[place]))
+                best = max(copies, key=lambda place: precedence(copies[place]))
                 # What grows now is written by us, whatever a browser holds of it.
                 grows = id_ in self._maps
                 if best != places[there] and (not grows or copies[best].deleted):
@@ -412,7 +412,7 @@ class DocumentChat(Surroundings):
         if now.deleted:
             if before is None or not before.deleted:
                 out.append(MessageDeleted(before or now))
-        elif before is None or content(before) != content(now):
+        elif before is None or content_of(before) != content_of(now):
             out.append(MessageEdited(now))
 
     # -- reading ----------------------------------------------------------------------------
@@ -430,7 +430,7 @@ class DocumentChat(Surroundings):
         raw = self._raws.get(message_id)
         if raw is None and (index := self._index(message_id)) is not None:
             raw = _plain(self._array[index])
-        return with_company(self._ychat, raw) if isinstance(raw, Mapping) else None
+        return with_related_entries(self._ychat, raw) if isinstance(raw, Mapping) else None
 
     def before(self, message_id: str | None, limit: int) -> list[Message]:
         """See :meth:`Chat.before`."""
@@ -531,8 +531,8 @@ class DocumentChat(Surroundings):
             self._recent[id_] = message
 
     def _restore(self, write: Restore) -> None:
-        fields = {key: value for key, value in write.raw.items() if key != COMPANY}
-        put_back(self._ychat, write.raw.get(COMPANY))
+        fields = {key: value for key, value in write.raw.items() if key != RELATED_ENTRIES}
+        restore_related_entries(self._ychat, write.raw.get(RELATED_ENTRIES))
         index = self._index(write.id)
         if index is None:
             self._append(write.id, {**fields, "raw_time": False}, self._place(fields))
@@ -571,7 +571,7 @@ class DocumentChat(Surroundings):
         if write.body is not None:
             map_["body"] = write.body
         if write.metadata is not None:
-            map_["metadata"] = {**foreign_metadata(map_), METADATA_KEY: dict(write.metadata)}
+            map_["metadata"] = {**metadata_of(map_), METADATA_KEY: dict(write.metadata)}
         self._maps[write.id] = map_
         self._recent[write.id] = write.applied_to(message)
         self._raws.pop(write.id, None)

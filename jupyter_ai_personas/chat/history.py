@@ -12,7 +12,7 @@ from jupyter_ai_personas.chat.messages import SYSTEM_ID, Message
 if TYPE_CHECKING:
     from langchain_core.messages import BaseMessage as BaseMessage
 
-    from jupyter_ai_personas.chat.room import Chat
+    from jupyter_ai_personas.chat.protocol import Chat
 
 __all__ = ["HistoryEntry", "read_history", "to_langchain"]
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from jupyter_ai_personas.chat.memory import MemoryChat
+from jupyter_ai_personas.chat.in_memory import MemoryChat
 from jupyter_ai_personas.chat.messages import Message
-from jupyter_ai_personas.chat.room import Write
+from jupyter_ai_personas.chat.protocol import Write
 
 __all__ = ["WatchedChat"]
 

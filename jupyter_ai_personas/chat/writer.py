@@ -15,7 +15,7 @@ from weakref import WeakSet
 from jupyter_ai_personas.chat.markdown import closing_fence
 from jupyter_ai_personas.chat.messages import METADATA_KEY, ReplyState, well_formed
 from jupyter_ai_personas.chat.pacing import Pacing
-from jupyter_ai_personas.chat.room import Chat, Insert, Restore, Update, Write
+from jupyter_ai_personas.chat.protocol import Chat, Insert, Restore, Update, Write
 
 __all__ = ["GrowingReply", "Pacer", "ReplyWriter", "Scheduler"]
 

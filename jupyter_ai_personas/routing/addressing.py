@@ -15,7 +15,6 @@ def address(
     mentions: Iterable[str],
     names: NameIndex,
     *,
-    alone: bool = False,
     default: str | None = None,
 ) -> list[str]:
     """Return the ids of the personas that a person's message addresses, in order of mention.
@@ -23,8 +22,8 @@ def address(
     ``mentions`` are the usernames that the client put into the message. One of them counts even
     if the body does not name it (a client may leave the name out), unless the body has the name
     only where it is no mention: clients fill the field by a pattern that takes e-mail addresses
-    and code for mentions. ``alone`` says that only one person takes part in the chat: then a
-    message that mentions nobody, no person either, goes to ``default``.
+    and code for mentions. A message that mentions nobody, no person either, goes to ``default``;
+    pass it only where one person takes part in the chat.
     """
     addressed = dict.fromkeys(find_mentions(body, names))
     mentions = list(dict.fromkeys(mentions))
@@ -35,7 +34,7 @@ def address(
     if addressed:
         return list(addressed)
     people = [id_ for id_ in mentions if id_ not in names]
-    if alone and default is not None and default in names and not people and body.strip():
+    if default is not None and default in names and not people and body.strip():
         return [default]
     return []
 

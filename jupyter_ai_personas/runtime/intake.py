@@ -160,12 +160,12 @@ class Intake:
         if asked is not None:
             return [asked]
         default = self._runtime.default_persona if by_default else None
+        people = self._served.chat.people() | {message.sender} if default is not None else set()
         return address(
             message.body,
             message.mentions,
             self._runtime.personas.names,
-            alone=default is not None and len(self._served.chat.people() | {message.sender}) == 1,
-            default=default,
+            default=default if len(people) == 1 else None,
         )
 
     async def _edited(self, message: Message) -> None:

@@ -24,7 +24,7 @@ from jupyter_ai_personas.chat import (
     decode_message,
     encode_message,
 )
-from jupyter_ai_personas.chat.copies import content
+from jupyter_ai_personas.chat.duplicates import content_of
 from jupyter_ai_personas.runtime.ledger import LedgerRow, RowState
 
 if TYPE_CHECKING:
@@ -173,7 +173,7 @@ class KeptMessages:
 def _is_saved(there: Message | None, now: Message | None) -> bool:
     if now is None or there is None:
         return now is None and (there is None or there.deleted)
-    return content(there) == content(now)
+    return content_of(there) == content_of(now)
 
 
 def is_deletion(row: LedgerRow) -> bool:

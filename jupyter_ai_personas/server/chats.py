@@ -133,10 +133,10 @@ class ChatObserver:
             if content is None:
                 return
             self._log.warning("A crash cut off the last save of chat %s; it is undone", path)
-            from jupyter_ai_personas.chat.content import add_what_is_missing
+            from jupyter_ai_personas.chat.file_format import add_missing
 
             chats, id_ = self._settings.get("chats_by_id", {}), document.get_id()
-            add_what_is_missing(document, content)
+            add_missing(document, content)
             if chats.get(id_) is document:
                 # The chat manager looks for it by its id, which has changed.
                 chats[document.get_id()] = chats.pop(id_)
@@ -168,7 +168,7 @@ class ChatObserver:
             if saved is None:
                 await self._keep_what_is_no_chat(path, content, served)
             else:
-                chat.mend(saved)
+                chat.restore_dropped(saved)
                 ids = {raw.get("id") for raw in saved if isinstance(raw, dict)}
                 served.kept.note_unsaved({id_ for id_ in ids if isinstance(id_, str)})
         except Exception:

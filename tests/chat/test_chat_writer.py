@@ -22,7 +22,7 @@ from jupyter_ai_personas.chat import (
 )
 from jupyter_ai_personas.chat.markdown import closing_fence
 from jupyter_ai_personas.chat.pacing import Pacing
-from jupyter_ai_personas.chat.room import Write
+from jupyter_ai_personas.chat.protocol import Write
 from jupyter_ai_personas.chat.writer import MOST_TRIES, NEARLY_DUE
 
 ECHO = PERSONA_PREFIX + "acme::Echo"

@@ -14,7 +14,7 @@ from server.hostile import install
 from support.server import JupyterServer
 from support.yclient import ChatClient
 
-from jupyter_ai_personas.chat.content import add_what_is_missing
+from jupyter_ai_personas.chat.file_format import add_missing
 from jupyter_ai_personas.runtime.cut_off_saves import made_at, undo_cut_off_save
 
 CHAT = {"messages": [{"id": "q", "body": "hi", "sender": "ada"}], "metadata": {"id": "the chat"}}
@@ -91,7 +91,7 @@ async def test_what_the_document_has_is_not_there_twice_and_comes_after() -> Non
         "attachments": [],
         "metadata": {"id": "the chat"},
     }
-    add_what_is_missing(chat, content)
+    add_missing(chat, content)
     messages = chat.ymessages.to_py()
     assert [m.get("id") for m in messages] == ["q", "new"]
     assert messages[-1]["body"] == "and now?"

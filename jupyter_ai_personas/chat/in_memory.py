@@ -16,7 +16,7 @@ from jupyter_ai_personas.chat.messages import (
     decode_message,
     encode_message,
 )
-from jupyter_ai_personas.chat.room import (
+from jupyter_ai_personas.chat.protocol import (
     ChatEvent,
     Insert,
     Listener,
@@ -33,7 +33,7 @@ __all__ = ["MemoryChat"]
 class MemoryChat:
     """The in-memory twin of a collaborative chat.
 
-    It keeps the seam :class:`~jupyter_ai_personas.chat.room.Chat`, and adds what people do in a
+    It keeps the seam :class:`~jupyter_ai_personas.chat.protocol.Chat`, and adds what people do in a
     front end: :meth:`post`, :meth:`edit`, :meth:`delete`.
     """
 

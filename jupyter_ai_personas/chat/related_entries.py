@@ -8,9 +8,15 @@ from typing import Any
 from pycrdt import Array, Doc, Map, XmlElement, XmlFragment, XmlText
 from pycrdt import Text as YText
 
-__all__ = ["COMPANY", "foreign_metadata", "plain", "put_back", "with_company"]
+__all__ = [
+    "RELATED_ENTRIES",
+    "metadata_of",
+    "plain",
+    "restore_related_entries",
+    "with_related_entries",
+]
 
-COMPANY = "jupyter_ai_personas_company"
+RELATED_ENTRIES = "jupyter_ai_personas_company"
 """The key under which a raw message carries it; no message in a document has it."""
 
 
@@ -29,13 +35,13 @@ def plain(value: Any) -> Any:
     return None if isinstance(plain_, Doc | XmlElement | XmlFragment | XmlText) else plain_
 
 
-def foreign_metadata(map_: Map[Any]) -> dict[str, Any]:
+def metadata_of(map_: Map[Any]) -> dict[str, Any]:
     """Return a message's metadata, ours and others'."""
     metadata = plain(map_.get("metadata"))
     return dict(metadata) if isinstance(metadata, Mapping) else {}
 
 
-def with_company(ychat: Any, raw: Mapping[str, Any]) -> dict[str, Any]:
+def with_related_entries(ychat: Any, raw: Mapping[str, Any]) -> dict[str, Any]:
     """Return ``raw`` and what ``ychat`` holds of its sender and its attachments."""
     ids = raw.get("attachments")
     wanted = {
@@ -46,10 +52,10 @@ def with_company(ychat: Any, raw: Mapping[str, Any]) -> dict[str, Any]:
         name: {key: plain(map_[key]) for key in keys if isinstance(key, str) and key in map_}
         for name, (map_, keys) in wanted.items()
     }
-    return {**raw, COMPANY: {name: entries for name, entries in company.items() if entries}}
+    return {**raw, RELATED_ENTRIES: {name: entries for name, entries in company.items() if entries}}
 
 
-def put_back(ychat: Any, company: Any) -> None:
+def restore_related_entries(ychat: Any, company: Any) -> None:
     """Write the entries of ``company`` that ``ychat`` lacks."""
     for name, map_ in (("users", ychat.yusers), ("attachments", ychat.yattachments)):
         entries = company.get(name) if isinstance(company, Mapping) else None

@@ -5,8 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jupyter_ai_personas.chat.arrival import arrival
 from jupyter_ai_personas.chat.messages import RECENT
+from jupyter_ai_personas.chat.ordering import arrival
 
 NOW = 100.0
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from jupyter_ai_personas.chat.messages import FINAL_STATES, Message
 
-__all__ = ["content", "finality", "same"]
+__all__ = ["content_of", "is_duplicate", "precedence"]
 
 
-def same(one: Message, other: Message) -> bool:
+def is_duplicate(one: Message, other: Message) -> bool:
     """Tell whether messages with one id are copies, and not a clumsy client's.
 
     One of them may be from before an edit; the server's time stays what it was.
@@ -17,13 +17,13 @@ def same(one: Message, other: Message) -> bool:
     return one.by_persona or one.body == other.body or 0 < one.time == other.time
 
 
-def content(message: Message) -> tuple[object, ...]:
+def content_of(message: Message) -> tuple[object, ...]:
     """Return what counts as an edit when it changes."""
     # A browser may bring back that a reply is streaming, after the server that wrote it died.
     return message.body, message.mentions, message.by_persona and message.state
 
 
-def finality(message: Message) -> tuple[bool, bool, bool, int]:
+def precedence(message: Message) -> tuple[bool, bool, bool, int]:
     """Return what is greater for the copy whose content is to stay."""
     return (
         message.deleted,

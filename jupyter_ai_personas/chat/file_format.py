@@ -7,10 +7,10 @@ from typing import Any
 
 from pycrdt import Map
 
-__all__ = ["add_what_is_missing"]
+__all__ = ["add_missing"]
 
 
-def add_what_is_missing(ychat: Any, content: Mapping[str, Any]) -> None:
+def add_missing(ychat: Any, content: Mapping[str, Any]) -> None:
     """Write into a ``YChat`` what it lacks of ``content``, a chat's file as it is documented.
 
     Its messages come before those that are there already, which people wrote since; its metadata,

@@ -1,7 +1,7 @@
 """The seam to a chat: what the runtime reads, observes and writes.
 
 Two implementations stand behind it, one suite of tests runs over both: ``DocumentChat`` over a
-collaborative ``YChat``, and :class:`~jupyter_ai_personas.chat.memory.MemoryChat`.
+collaborative ``YChat``, and :class:`~jupyter_ai_personas.chat.in_memory.MemoryChat`.
 """
 
 from __future__ import annotations

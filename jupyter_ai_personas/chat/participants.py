@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from jupyter_ai_personas.chat.company import plain as _plain
 from jupyter_ai_personas.chat.messages import (
     METADATA_KEY,
     PERSONA_PREFIX,
@@ -15,12 +14,13 @@ from jupyter_ai_personas.chat.messages import (
     decode_user,
     encode_user,
 )
+from jupyter_ai_personas.chat.related_entries import plain as _plain
 
-__all__ = ["Surroundings"]
+__all__ = ["Participants"]
 
 
-class Surroundings:
-    """That part of the seam :class:`~jupyter_ai_personas.chat.room.Chat` over a ``YChat``."""
+class Participants:
+    """That part of the seam :class:`~jupyter_ai_personas.chat.protocol.Chat` over a ``YChat``."""
 
     def __init__(self, ychat: Any) -> None:
         self._ychat = ychat
