@@ -1,18 +1,19 @@
-"""The seam to a chat: what the runtime reads, observes and writes.
+"""The protocol of a chat: what the runtime reads, observes and writes.
 
-Two implementations stand behind it, one suite of tests runs over both: ``DocumentChat`` over a
-collaborative ``YChat``, and :class:`~jupyter_ai_personas.chat.in_memory.MemoryChat`.
+Two classes implement it: ``DocumentChat`` over a collaborative ``YChat``, and
+:class:`~jupyter_ai_personas.chat.in_memory.MemoryChat`. One test suite covers both.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from jupyter_ai_personas.chat.messages import Attachment, Message, User
 
 __all__ = [
+    "Append",
     "Chat",
     "ChatEvent",
     "Insert",
@@ -28,16 +29,16 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class MessagePosted:
-    """A message that this chat has not held before."""
+    """The chat holds a message with an id that it has not held before."""
 
     message: Message
 
 
 @dataclass(frozen=True, slots=True)
 class MessageEdited:
-    """A known message whose body or mentions changed; ``message`` is how it stands now.
+    """The body or the mentions of a known message changed, or the state of a known reply.
 
-    Of a reply, also its state.
+    ``message`` is the message after the change.
     """
 
     message: Message
@@ -45,7 +46,7 @@ class MessageEdited:
 
 @dataclass(frozen=True, slots=True)
 class MessageDeleted:
-    """A known message was deleted; ``message`` is how it stood before."""
+    """A known message was deleted; ``message`` is the message before the deletion."""
 
     message: Message
 
@@ -56,43 +57,62 @@ Listener = Callable[[ChatEvent], None]
 
 @dataclass(frozen=True, slots=True)
 class Insert:
-    """Append a message. ``metadata`` is our part (see :class:`Message`)."""
+    """Add a message at the end of the chat. ``metadata`` is our part (see :class:`Message`).
+
+    The body of a ``live`` message is a shared text: an :class:`Append` then sends only what it
+    adds. The stock front end shows such a body only after an :class:`Update` of it, which makes
+    it a plain string.
+    """
 
     id: str
     sender: str
     body: str
     metadata: Mapping[str, Any] = field(default_factory=dict)
     mentions: tuple[str, ...] = ()
+    live: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Append:
+    """Add ``text`` to the end of the body of a message that exists.
+
+    Writes ``text`` alone if the body is live (see :class:`Insert`), else the whole body.
+    """
+
+    id: str
+    text: str
+
+    def applied_to(self, message: Message) -> Message:
+        """Return ``message`` after this write."""
+        return replace(message, body=message.body + self.text)
 
 
 @dataclass(frozen=True, slots=True)
 class Update:
-    """Replace the body, our metadata, or both, of a message that exists."""
+    """Replace the body, our metadata, or both, of a message that exists.
+
+    The new body is a plain string, also if the old one was live.
+    """
 
     id: str
     body: str | None = None
     metadata: Mapping[str, Any] | None = None
 
     def applied_to(self, message: Message) -> Message:
-        """Return ``message`` as it is after this."""
-        return Message(
-            id=message.id,
-            sender=message.sender,
+        """Return ``message`` after this write."""
+        return replace(
+            message,
             body=message.body if self.body is None else self.body,
-            time=message.time,
-            mentions=message.mentions,
-            attachments=message.attachments,
-            edited=message.edited,
             metadata=message.metadata if self.metadata is None else dict(self.metadata),
         )
 
 
 @dataclass(frozen=True, slots=True)
 class Restore:
-    """Make a message as it was: its fields as plain JSON, an ``id`` among them.
+    """Write a message as :meth:`Chat.raw` returned it: plain JSON with an ``id``.
 
-    What :meth:`Chat.raw` returned. A message that is there gets these fields, its time aside; one
-    that is not goes where its time says, and what it refers to comes back with it.
+    A message that exists gets these fields, except for its time. A missing one is inserted at the
+    position that its time gives, together with the entries that it refers to.
     """
 
     raw: Mapping[str, Any]
@@ -103,53 +123,54 @@ class Restore:
         return str(self.raw["id"])
 
 
-Write = Insert | Update | Restore
+Write = Insert | Append | Update | Restore
 
 
 class Chat(Protocol):
-    """One chat. All calls are made on the event loop that owns it, and none blocks."""
+    """One chat. Call every method on the event loop that owns the chat; none blocks."""
 
     @property
     def id(self) -> str:
-        """The stable id of the chat: it survives restarts and renames."""
+        """The stable id of the chat; restarts and renames do not change it."""
 
     @property
     def path(self) -> str:
-        """The path of its file relative to the server's root, as it is now."""
+        """The current path of the chat's file, relative to the server's root."""
 
     def subscribe(self, listener: Listener) -> None:
-        """Call ``listener`` for what others change from now on.
+        """Call ``listener`` for each change by others from now on.
 
-        What the chat holds now is history. Own writes (:meth:`apply`) cause no events. The
-        listener must neither block nor write.
+        Messages that the chat holds already cause no events, nor do our own writes
+        (:meth:`apply`). The listener must neither block nor write.
         """
 
     def close(self) -> None:
-        """End the subscription; the chat itself stays."""
+        """End the subscription. The chat can still be read and written."""
 
     def get(self, message_id: str) -> Message | None:
-        """Return the message as it stands, or ``None``."""
+        """Return the message, or ``None`` if the chat does not hold it."""
 
     def raw(self, message_id: str) -> dict[str, Any] | None:
-        """Return the message with all that :class:`Restore` needs as plain JSON, or ``None``."""
+        """Return the message as plain JSON for :class:`Restore`, or ``None``."""
 
     def before(self, message_id: str | None, limit: int) -> list[Message]:
         """Return up to ``limit`` messages before ``message_id`` (``None``: the end), in order.
 
-        Costs what ``limit`` costs, not what the chat's length costs.
+        The cost grows with ``limit``, not with the length of the chat.
         """
 
     def apply(self, writes: Iterable[Write]) -> list[str]:
-        """Do all ``writes`` in one transaction; return the ids of messages that are gone.
+        """Apply all ``writes`` in one transaction.
 
-        A message that a person deleted counts as gone: it is not written to.
+        Returns the ids of the messages that an :class:`Append` or :class:`Update` did not find,
+        or found deleted: those are not written.
         """
 
     def user(self, username: str) -> User | None:
         """Return a user of the chat, or ``None``."""
 
     def register(self, users: Sequence[User], *, owned_prefix: str) -> None:
-        """Make ``users`` known to the chat, in at most one transaction.
+        """Write ``users`` into the chat, in at most one transaction.
 
         Users whose name begins with ``owned_prefix`` and who are not among ``users`` are no
         longer offered for mentioning.
@@ -165,7 +186,7 @@ class Chat(Protocol):
         """Show that ``user`` is writing, with ``text``; ``None`` clears it."""
 
     def setting(self, name: str) -> Any:
-        """Return a setting of ours that the chat keeps, or ``None``."""
+        """Return a setting of ours that the chat holds, or ``None``."""
 
     def set_setting(self, name: str, value: Any) -> None:
-        """Keep a setting of ours (JSON) in the chat; ``None`` removes it."""
+        """Store a setting of ours (JSON) in the chat; ``None`` removes it."""
