@@ -56,12 +56,12 @@ class Replies:
         """Write what the host says; other kinds of events are none of our business."""
         kind, data = event.kind, event.data
         if kind in ("opened", "chunk", "message"):
-            self._get(data[0]).append(data[1], more=kind == "message")
+            self._writer.append(self._get(data[0]), data[1], more=kind == "message")
             self._stale = self.any = True
         if kind == "message":
-            self._get(data[0]).finish("done", **self._extra())
+            self._writer.finish(self._get(data[0]), "done", **self._extra())
         elif kind == "closed":
-            self._get(data).finish("done", **self._extra())
+            self._writer.finish(self._get(data), "done", **self._extra())
         elif kind == "usage":
             self.usage = _added(self.usage, data)
 
@@ -114,7 +114,7 @@ class Replies:
         self._replies, self._spares = {}, []
         for reply in written:
             if reply.state == "streaming":
-                reply.restart()
+                self._writer.restart(reply)
                 self._spares.append(reply)
             elif self._writer.holds(reply.id):
                 anew = self._writer.open(
@@ -142,7 +142,9 @@ class Replies:
             growing = [self._replies.setdefault(reply.id, reply)]
         for i, reply in enumerate(growing):
             note = first_note if i == 0 else ""
-            reply.finish(outcome.state, note=note, **self._extra(), **outcome.metadata)
+            self._writer.finish(
+                reply, outcome.state, note=note, **self._extra(), **outcome.metadata
+            )
         for reply in spares:
             self._writer.withdraw(reply)
 
