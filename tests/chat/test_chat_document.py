@@ -25,6 +25,7 @@ from jupyter_ai_personas.chat import (
     Restore,
     Update,
     User,
+    changes,
     decode_message,
 )
 from jupyter_ai_personas.chat.document import DocumentChat
@@ -625,8 +626,8 @@ async def test_only_the_end_of_a_long_chat_is_kept_decoded(stage: DocumentStage)
         stage.chat.apply([Insert(str(n), ECHO, "x", DONE)])
     chat = stage.chat
     assert isinstance(chat, DocumentChat)
-    assert len(chat._recent) <= 2 * RECENT
-    assert len(chat._maps) == 0
+    assert len(chat._mirror.recent) <= 2 * RECENT
+    assert len(chat._mirror.maps) == 0
 
 
 def calls_of(work: Callable[[], object]) -> int:
@@ -691,7 +692,7 @@ async def test_what_cannot_be_read_leaves_the_mirror_right_and_what_came_told(
     stage.post("before")
     await settle()
     with monkeypatch.context() as patch:
-        patch.setattr(DocumentChat, "_arrive", None)
+        patch.setattr(changes, "_arrived", None)
         with stage.other.writing():
             stage.other.post("unread", at=0, raw_time=False)
             stage.other.post("neither", raw_time=False)
