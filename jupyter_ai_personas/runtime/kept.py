@@ -24,7 +24,7 @@ from jupyter_ai_personas.chat import (
     decode_message,
     encode_message,
 )
-from jupyter_ai_personas.chat.duplicates import content_of
+from jupyter_ai_personas.chat.messages import content_of
 from jupyter_ai_personas.runtime.ledger import LedgerRow, RowState
 
 if TYPE_CHECKING:
