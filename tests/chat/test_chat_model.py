@@ -167,7 +167,8 @@ class DocumentMachine(RuleBasedStateMachine):
         async def copy() -> None:
             if (id_ := self.any_id(place)) is not None:
                 raw = self.stage.other.read()[self.stage.other.index(id_)]
-                if edited and id_ not in self.deleted | set(self.own):
+                # Without its time, an edited version is not known as the same message.
+                if edited and id_ not in self.deleted | self.spoiled | set(self.own):
                     raw = {**raw, "body": f"{raw['body']}, edited", "edited": True}
                 with self.stage.other.writing():
                     messages = self.stage.other.messages
