@@ -8,7 +8,6 @@ save; it is compared with the document by message id, never by time or place.
 from __future__ import annotations
 
 import asyncio
-import json
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -27,6 +26,7 @@ from jupyter_ai_personas.chat import (
     Update,
     decode_message,
 )
+from jupyter_ai_personas.chat.file_format import parse_chat
 from jupyter_ai_personas.chat.messages import FINAL_STATES
 from jupyter_ai_personas.personas.turn import reply_id
 from jupyter_ai_personas.routing import Chain, find_mentions
@@ -60,12 +60,10 @@ async def adopt(served: ChatRuntime) -> None:
 def _made_without_id(file: Path) -> float | None:
     """Return when ``file`` was written, if it is a chat's that has no id yet."""
     try:
-        small = file.stat().st_size <= MAX_UNSAVED
-        content = json.loads(file.read_text("utf-8")) if small else None
-    except (OSError, ValueError, RecursionError):
+        chat = parse_chat(file.read_bytes()) if file.stat().st_size <= MAX_UNSAVED else None
+    except OSError:
         return None
-    metadata = content.get("metadata", {}) if isinstance(content, dict) else None
-    return made_at(file) if isinstance(metadata, dict) and "id" not in metadata else None
+    return made_at(file) if chat is not None and "id" not in chat.metadata else None
 
 
 async def recover(served: ChatRuntime) -> None:
@@ -136,14 +134,12 @@ def _finder_of_copies(served: ChatRuntime) -> Callable[[str], bool]:
 
 def _has_id(file: Path, chat_id: str) -> bool:
     try:
-        metadata = json.loads(file.read_bytes())["metadata"]
-        return bool(metadata["id"] == chat_id)
+        chat = parse_chat(file.read_bytes())
     except FileNotFoundError:
         return False
     except OSError:
         return True
-    except (ValueError, LookupError, TypeError, RecursionError):
-        return False
+    return chat is not None and chat.id == chat_id
 
 
 class _Recovery:
