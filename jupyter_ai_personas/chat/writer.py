@@ -19,9 +19,6 @@ __all__ = ["ReplyWriter"]
 MAX_TRIES = 5
 """How often a reply is written that the document refuses."""
 
-NEARLY_DUE = 0.005
-"""Seconds before the time of a flush from which text that arrives is flushed at once."""
-
 
 class ReplyWriter:
     """Writes the replies of one chat.
@@ -83,8 +80,7 @@ class ReplyWriter:
         if not reply.is_inserted and not reply.refusals:
             self._write([reply], late=0.0)
         elif self._timer is None and reply.refusals < MAX_TRIES:
-            wait = self._due - self._pacer.scheduler.time()
-            self._arm(wait if wait > NEARLY_DUE else 0.0)
+            self._arm(max(0.0, self._due - self._pacer.scheduler.time()))
 
     def restart(self, reply: GrowingReply) -> None:
         """Empty a growing reply, in the chat too: its turn begins anew."""

@@ -23,7 +23,7 @@ from jupyter_ai_personas.chat import (
 from jupyter_ai_personas.chat.markdown import closing_fence
 from jupyter_ai_personas.chat.pacing import Pacing
 from jupyter_ai_personas.chat.protocol import Write
-from jupyter_ai_personas.chat.writer import MAX_TRIES, NEARLY_DUE
+from jupyter_ai_personas.chat.writer import MAX_TRIES
 
 ECHO = PERSONA_PREFIX + "acme::Echo"
 META = {"reply_to": "q", "turn": "t"}
@@ -111,19 +111,6 @@ def test_what_follows_is_gathered_into_one_write(desk: Desk) -> None:
     desk.scheduler.advance(0.25)
     assert desk.body() == "abcd"
     assert len(desk.chat.written) == 2
-
-
-def test_text_that_comes_just_before_its_time_does_not_wake_the_loop_again(desk: Desk) -> None:
-    reply = desk.open()
-    desk.writer.append(reply, "a")
-    desk.scheduler.advance(0.1 - NEARLY_DUE / 2)
-    desk.writer.append(reply, "b")
-    desk.scheduler.advance(0.0)
-    assert desk.body() == "ab"
-    desk.scheduler.advance(0.1 - 2 * NEARLY_DUE)
-    desk.writer.append(reply, "c")
-    desk.scheduler.advance(0.0)
-    assert desk.body() == "ab"
 
 
 def test_the_end_is_written_at_once_and_leaves_no_timer(desk: Desk) -> None:
