@@ -26,7 +26,17 @@ def test_a_picked_persona_counts_though_the_body_leaves_its_name_out() -> None:
 
 
 @pytest.mark.parametrize(
-    "body", ["x@Echo.com", "`@Echo`", "> @Echo said", "see https://a.b/@echo", "\\@ECHO"]
+    "body",
+    [
+        "x@Echo.com",
+        "x＠Echo",
+        "<!-- @Echo -->",
+        "[x](@Echo)",
+        "`@Echo`",
+        "> @Echo said",
+        "see https://a.b/@echo",
+        "\\@ECHO",
+    ],
 )
 def test_a_client_that_takes_code_or_addresses_for_mentions_is_overruled(body: str) -> None:
     assert address(body, ["p::echo"], NAMES) == []
