@@ -23,6 +23,7 @@ from jupyter_ai_personas.routing import (
     NameIndex,
     address,
     find_mentions,
+    may_mention,
     meant_names,
     mention_name,
 )
@@ -67,7 +68,7 @@ class Intake:
         if command is not None:
             return await self._obey(message, command)
         addressed = self.addressed(message, by_default=False)
-        mistyped = "" if addressed or "@" not in message.body else self._mistyped(message)
+        mistyped = "" if addressed or not may_mention(message.body) else self._mistyped(message)
         # Who was meant by a name that is not quite right is not who answers by default.
         addressed = addressed or ([] if mistyped else self.addressed(message))
         if mistyped:
@@ -117,7 +118,10 @@ class Intake:
         names = self._runtime.personas.names
         for typed, near in meant_names(message.body, names, [*people, *unusable]).items():
             meant = " or ".join(f"`@{name}`" for name in near)
-            lines.append(f"There is no persona {code(typed)}. Did you mean {meant}?")
+            if names.id_of(typed) is None:
+                lines.append(f"There is no persona {code(typed)}. Did you mean {meant}?")
+            else:
+                lines.append(f"To ask {code(typed)}, write {meant} as a word of its own.")
         return "\n\n".join(lines)
 
     def _is_flooding(self, message: Message, addressed: list[str]) -> bool:

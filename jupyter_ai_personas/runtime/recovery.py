@@ -29,7 +29,7 @@ from jupyter_ai_personas.chat import (
 from jupyter_ai_personas.chat.file_format import parse_chat
 from jupyter_ai_personas.chat.messages import FINAL_STATES
 from jupyter_ai_personas.personas.turn import reply_id
-from jupyter_ai_personas.routing import Chain, find_mentions
+from jupyter_ai_personas.routing import Chain, find_mentions, may_mention
 from jupyter_ai_personas.runtime.cut_off_saves import made_at
 from jupyter_ai_personas.runtime.kept import NOBODY, is_deletion
 from jupyter_ai_personas.runtime.ledger import LedgerRow, ReplySoFar
@@ -298,7 +298,7 @@ async def _sweep(served: ChatRuntime, end: list[Message]) -> None:
     since = time.time() - served.settings.recover_within
     answered = {(m.reply_to, m.sender) for m in tail if m.by_persona}
     asking = [
-        m for m in tail if m.by_person and not m.deleted and m.time >= since and "@" in m.body
+        m for m in tail if m.by_person and not m.deleted and m.time >= since and may_mention(m.body)
     ]
     known = await served.ledger.known(chat.id, [m.id for m in asking]) if asking else set()
     for message in asking:
