@@ -47,6 +47,8 @@ FOREIGN = {
     "pycrdt": {"chat"},
     "jupyterlab_chat": {"chat"},
     "jupyter_ydoc": {"chat"},
+    "markdown_it": {"routing"},
+    "regex": {"routing"},
     "pytest": {"testing"},
 }
 
