@@ -7,6 +7,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -46,6 +47,8 @@ FOREIGN = {
     "pycrdt": {"chat"},
     "jupyterlab_chat": {"chat"},
     "jupyter_ydoc": {"chat"},
+    "markdown_it": {"routing"},
+    "regex": {"routing"},
     "pytest": {"testing"},
 }
 
@@ -100,6 +103,27 @@ def test_heavy_packages_stay_in_their_rooms(module: Path) -> None:
         if places is not None:
             here = {room_of(module), name_of(module)}
             assert here & places, f"{name_of(module)}:{line} imports {name}"
+
+
+ONE_DIRECTION = ["chat", "routing"]
+
+
+@pytest.mark.parametrize("room", ONE_DIRECTION)
+def test_modules_of_a_package_import_each_other_in_one_direction(room: str) -> None:
+    """Imports for type checking only count as well."""
+    inside = [module for module in modules() if room_of(module) == room]
+    names = {f"jupyter_ai_personas.{name_of(m)[:-3].replace('/', '.')}": m for m in inside}
+    graph = {
+        name: {
+            other
+            for _, target in imported(module)
+            for other in (target, target.rpartition(".")[0])
+            if other in names and other != name
+        }
+        for name, module in names.items()
+    }
+    assert any(graph.values())
+    TopologicalSorter(graph).prepare()  # raises CycleError, which names the modules
 
 
 @pytest.mark.parametrize("module", modules(), ids=name_of)

@@ -1,4 +1,4 @@
-"""What a model is shown of a chat: the last messages, each with who said it."""
+"""The history that a model gets: the last messages of a chat, each with its speaker."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from jupyter_ai_personas.chat.messages import SYSTEM_ID, Message
 if TYPE_CHECKING:
     from langchain_core.messages import BaseMessage as BaseMessage
 
-    from jupyter_ai_personas.chat.room import Chat
+    from jupyter_ai_personas.chat.protocol import Chat
 
 __all__ = ["HistoryEntry", "read_history", "to_langchain"]
 
 _LATER = 100
-"""How many messages from the chat's end are looked through for replies to earlier ones."""
+"""How many messages from the end of the chat are searched for replies to earlier ones."""
 
 _FINISHED = frozenset({"done", "stopped"})
 _SHOWN_STATES = _FINISHED | {None, "streaming"}
@@ -25,7 +25,7 @@ _SHOWN_STATES = _FINISHED | {None, "streaming"}
 
 @dataclass(frozen=True, slots=True)
 class HistoryEntry:
-    """One message as plain data: by whom (``own``: by the persona that reads it), and what."""
+    """One message as plain data; ``own``: the persona that reads the history wrote it."""
 
     speaker: str
     own: bool
@@ -44,26 +44,26 @@ def read_history(
 ) -> tuple[HistoryEntry, ...]:
     """Return the history that the persona ``reader`` sees, ending with the message ``until``.
 
-    It holds at most ``max_messages`` messages and ``max_chars`` characters, read from the end;
+    It holds at most ``max_messages`` messages and ``max_chars`` characters, counted from the end;
     ``until`` is always whole. System lines, commands (first words in ``is_command``), deleted
-    messages and replies that failed are left out. A reply follows what it answers, also where
-    that was followed by ``until``, as of somebody who asks twice in a row.
+    messages and failed replies are left out. A reply follows the message that it answers, also if
+    it comes after ``until`` in the chat: a person may ask twice in a row.
     """
     speaker = cache(lambda sender: _speaker(chat, sender))
     entries = [_entry(until, reader, speaker)]
-    room = max_chars - len(until.body)
+    remaining = max_chars - len(until.body)
     for message in reversed(_in_order(chat, until, max_messages)):
         if not _is_shown(message, is_command):
             continue
-        room -= len(message.body)
-        if room < 0 or len(entries) >= max_messages:
+        remaining -= len(message.body)
+        if remaining < 0 or len(entries) >= max_messages:
             break
         entries.append(_entry(message, reader, speaker))
     return tuple(reversed(entries))
 
 
 def _in_order(chat: Chat, until: Message, limit: int) -> list[Message]:
-    """Return the messages before ``until``, each with the replies to it that stand after."""
+    """Return the messages before ``until``, each followed by the replies that come after it."""
     later = chat.before(None, _LATER)
     here = next((i for i, message in enumerate(later) if message.id == until.id), -1)
     replies: dict[str, list[Message]] = {}
@@ -96,9 +96,9 @@ def _entry(message: Message, reader: str, speaker: Callable[[str], str]) -> Hist
 def to_langchain(history: Sequence[HistoryEntry], *, system_prompt: str = "") -> list[BaseMessage]:
     """Return ``history`` as LangChain messages.
 
-    The reading persona's own replies are the assistant's. If anybody else but one person speaks,
-    each message begins with its speaker's display name, since many vendors ignore or refuse the
-    ``name`` field; the system prompt then says so.
+    The reading persona's own replies are the assistant's. If more than one other speaker takes
+    part, each message begins with its speaker's display name, since many vendors ignore or refuse
+    the ``name`` field; the system prompt then says so.
     """
     from langchain_core.messages import AIMessage, HumanMessage, SystemMessage
 

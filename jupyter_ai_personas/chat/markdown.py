@@ -1,4 +1,4 @@
-"""Text of others beside and inside our own Markdown: it must show as it is, and do nothing."""
+"""Foreign text inside our own Markdown: it is shown as it is and has no effect."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ import re
 
 __all__ = ["closing_fence", "code", "inert", "sentence"]
 
-# ASCII punctuation may be escaped (CommonMark 0.31, section 2.4). `@` is no Markdown, but some
-# renderers link it; a full stop or a comma never begins anything.
+# ASCII punctuation can be escaped (CommonMark 0.31, section 2.4). A full stop or a comma never
+# begins anything, so it is left out, and so is `@`.
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>()#+!|~$&=:-])")
 
-# What can begin something in the middle of a sentence; the rest of punctuation reads better as is.
+# The punctuation that can begin markup inside a sentence.
 _BEGINS = re.compile(r"([\\`*_\[\]<>~|$&]|:(?=//)|^[#+=>-])")
 
 _FENCE = re.compile(r"((?:[ \t]*(?:[-+*]|\d{1,9}[.)])(?=[ \t]))*[ \t]*)(`{3,}(?=[^`]*$)|~{3,})")
 
 
 def inert(text: str, *, most: int = 300) -> str:
-    """Return ``text`` on one line, at most ``most`` characters, with nothing that is Markdown."""
+    """Return ``text`` on one line of at most ``most`` characters, with all Markdown escaped."""
     line = " ".join(text.split())
     if len(line) > most:
         line = line[: most - 1] + "…"
@@ -25,8 +25,8 @@ def inert(text: str, *, most: int = 300) -> str:
 
 
 def sentence(text: str) -> str:
-    """Return ``text``, an error of ours that may quote others, with no Markdown but code spans."""
-    # A code span, as our own sentences have them, is between runs of backticks of one length.
+    """Return ``text``, an error of ours, with all Markdown but its code spans escaped."""
+    # A code span stands between runs of backticks of one length.
     parts = re.split(r"(`+)", " ".join(text.split()))
     closing: dict[int, int] = {}
     latest: dict[str, int] = {}
@@ -54,7 +54,7 @@ def code(text: str) -> str:
 
 
 def closing_fence(text: str) -> str:
-    """Return the line that ends the code block in which ``text`` stops, or an empty string."""
+    """Return the line that closes the code block in which ``text`` ends, or an empty string."""
     indent = fence = ""
     for line in text.splitlines():
         if fence:
@@ -62,6 +62,6 @@ def closing_fence(text: str) -> str:
             if content.startswith(fence) and not content.strip(fence[0]):
                 fence = ""
         elif opened := _FENCE.match(line):
-            # As deep as the block was opened: in a list, less would begin another one.
+            # Inside a list, a smaller indent would begin another block.
             indent, fence = " " * len(opened.group(1)), opened.group(2)
     return indent + fence if fence else ""

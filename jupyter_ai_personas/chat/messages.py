@@ -16,23 +16,25 @@ __all__ = [
     "Message",
     "ReplyState",
     "User",
+    "content_of",
     "decode_message",
     "encode_message",
+    "is_duplicate",
 ]
 
 PERSONA_PREFIX = "jupyter-ai-personas::"
 """What every persona's id begins with; the front end hides users marked as bots."""
 
 SYSTEM_ID = "jupyter-ai-personas::system"
-"""The sender of command answers and notices. It is no persona."""
+"""The sender of command answers and notices; not a persona."""
 
 METADATA_KEY = "jupyter_ai_personas"
 """The key of our part in a message's metadata and in the chat's."""
 
 RECENT = 256
-"""How many messages from the end are at hand: held decoded, and looked through for what is left.
+"""How many messages from the end are held decoded, and searched for unfinished replies.
 
-What is further back costs more to look at, the more messages there are.
+Reading an older message costs more in a longer chat.
 """
 
 ReplyState = Literal["streaming", "done", "stopped", "failed", "interrupted", "rejected"]
@@ -60,7 +62,7 @@ class User:
 
 @dataclass(frozen=True, slots=True)
 class Attachment:
-    """What a person attached: a path relative to the server's root, and its kind."""
+    """A file that a person attached; ``path`` is relative to the server's root."""
 
     id: str
     path: str
@@ -71,9 +73,9 @@ class Attachment:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """An entry of the chat as it stood when it was read.
+    """An entry of the chat at the time at which it was read.
 
-    ``time`` is in seconds since the epoch, by whatever clock; it never identifies a message.
+    ``time`` is in seconds since the epoch, by any clock; it never identifies a message.
     ``attachments`` are ids within the chat. ``metadata`` is our part of the message's metadata
     (:data:`METADATA_KEY`): ``reply_to``, ``turn`` and ``state`` on a reply, else empty.
     """
@@ -111,11 +113,28 @@ class Message:
         return reply_to if isinstance(reply_to, str) else None
 
 
-def well_formed(text: str) -> str:
-    """Return ``text`` with a replacement character for each half of a surrogate pair.
+def content_of(message: Message) -> tuple[object, ...]:
+    """Return the parts of a message of which a change is an edit."""
+    # A browser may bring back that a reply is streaming, after the server that wrote it died.
+    return message.body, message.mentions, message.by_persona and message.state
 
-    A document holds UTF-8, which has no such halves: its library does not survive being given one.
-    Vendors cut pairs where they cut an answer into chunks.
+
+def is_duplicate(one: Message, other: Message) -> bool:
+    """Return whether two messages with one id are versions of one message.
+
+    One of them may be from before an edit; the server's time does not change. Otherwise a client
+    gave one id to different messages.
+    """
+    if one.sender != other.sender:
+        return False
+    return one.by_persona or one.body == other.body or 0 < one.time == other.time
+
+
+def well_formed(text: str) -> str:
+    """Return ``text`` with a replacement character for each lone half of a surrogate pair.
+
+    A document holds UTF-8, which has no such halves: its library fails on them. Vendors may cut
+    a pair where they cut an answer into chunks.
     """
     if text.isascii():
         return text
@@ -131,8 +150,8 @@ def _strings(value: Any) -> tuple[str, ...]:
 def decode_message(raw: Any) -> Message | None:
     """Return the message that ``raw`` holds, or ``None`` if it holds none.
 
-    Total: clients may write anything. What has no usable id, sender or body is no message; any
-    other field of a wrong type counts as absent.
+    Never raises: clients may write anything. Without a usable id, sender and body there is no
+    message; any other field of a wrong type counts as absent.
     """
     if not isinstance(raw, Mapping):
         return None
@@ -160,7 +179,7 @@ def decode_message(raw: Any) -> Message | None:
 
 
 def encode_message(message: Message) -> dict[str, Any]:
-    """Return ``message`` as the document holds it; what :func:`decode_message` reads."""
+    """Return ``message`` as the document holds it: the input of :func:`decode_message`."""
     raw: dict[str, Any] = {
         "id": message.id,
         "type": "msg",
@@ -178,7 +197,7 @@ def encode_message(message: Message) -> dict[str, Any]:
 
 
 def decode_user(username: str, raw: Any) -> User:
-    """Return the user that the chat's users map holds under ``username``; total."""
+    """Return the user that the chat's users map holds under ``username``. Never raises."""
     fields = raw if isinstance(raw, Mapping) else {}
 
     def text(key: str) -> str:
@@ -198,7 +217,7 @@ def decode_user(username: str, raw: Any) -> User:
 
 
 def decode_attachment(id_: str, raw: Any) -> Attachment | None:
-    """Return the attachment that the chat holds under ``id_``, or ``None``; total."""
+    """Return the attachment that the chat holds under ``id_``, or ``None``. Never raises."""
     if not isinstance(raw, Mapping) or not isinstance(raw.get("value"), str):
         return None
     cells = raw.get("cells")

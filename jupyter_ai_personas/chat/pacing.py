@@ -1,31 +1,35 @@
-"""When is a growing reply written next? A pure policy.
+"""When a growing reply is written next: a pure policy, and the load that it is given.
 
-A body is a string, so each flush writes all of it: bytes grow with the number of flushes times
+A body is a string, so each flush writes all of it: the bytes grow with the number of flushes times
 the length. A document transaction costs the server milliseconds whatever its size, most of them
-after it has returned (clients, update store, saving), and makes every browser render the body
-again; measured there, about four flushes a second show text sooner than twenty.
+after the call has returned (clients, update store, saving), and each browser renders the body
+again. About four flushes a second show text sooner than twenty.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+import time
+from asyncio import TimerHandle
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Protocol
+from weakref import WeakSet
 
-__all__ = ["Pacing"]
+__all__ = ["Pacer", "Pacing", "Scheduler"]
 
 
 @dataclass(frozen=True, slots=True)
 class Pacing:
-    """The flush policy; all times in seconds, sizes in characters.
+    """The flush policy. Times are in seconds, sizes in characters.
 
-    ``interval`` is the pause while text flows. A reply's first ``eager_chars`` flow after
-    ``eager_interval``, so that a short answer does not seem to hesitate. A body so long that it
-    would pass ``chars_per_second`` is written less often. When the server's event loop works for
-    more than ``share`` of the time, pauses stretch until it does not; none is longer than
-    ``longest``. Transactions of different chats keep ``spacing`` apart, as long as all have their
-    place within a pause: what follows each (clients, update store) goes on for about that long,
-    other requests come in between, and the update stores of rooms, which wait for one another's
-    locks, seldom meet.
+    ``interval`` is the pause while text flows. The first ``eager_chars`` of a reply are flushed
+    after ``eager_interval``, so that a short answer appears quickly. A body for which this exceeds
+    ``chars_per_second`` is written less often. When the server's event loop works for more than
+    ``share`` of the time, all pauses stretch until it does not; none is longer than ``longest``.
+    Transactions of different chats are ``spacing`` apart, unless there are too many chats for that
+    within a pause: requests run in between, and the rooms' update stores, which wait for one
+    another's locks, seldom meet.
     """
 
     interval: float = 0.25
@@ -37,25 +41,86 @@ class Pacing:
     spacing: float = 0.008
 
     def pause(self, *, chars: int, stretch: float = 1.0, lag: float = 0.0) -> float:
-        """Return how long to wait after a flush before the next one.
+        """Return the seconds to wait after a flush before the next one.
 
-        ``chars`` is the size of all bodies that grow in the chat, ``stretch`` what
-        :meth:`adapt` says, ``lag`` by how much the event loop was late. The last two are the
-        same for all chats: under load all slow down evenly.
+        ``chars`` is the size of all bodies that grow in the chat, ``stretch`` the result of
+        :meth:`adapt`, ``lag`` the delay of the event loop. The last two are the same for all
+        chats: under load all of them slow down evenly.
         """
         flow = self.eager_interval if chars < self.eager_chars else self.interval
         by_size = chars / self.chars_per_second
         return min(max(flow * stretch, by_size, 2 * lag), self.longest)
 
     def space(self, *, chats: int, stretch: float = 1.0) -> float:
-        """Return how far apart transactions are when replies grow in so many chats."""
+        """Return the seconds between transactions while replies grow in ``chats`` chats."""
         return min(self.spacing, self.interval * stretch / max(chats, 1))
 
     def adapt(self, stretch: float, busy: float) -> float:
-        """Return the next ``stretch``, at least 1, given how busy the event loop was with it.
+        """Return the next ``stretch``, at least 1, for an event loop that was ``busy`` with it.
 
         ``busy`` is the processor time of the loop's thread as a share of the time that passed. The
-        square root damps: what a longer pause brings is seen one pause later.
+        square root damps the control: the effect of a longer pause is measured one pause later.
         """
         factor = math.sqrt(max(busy, 0.0) / self.share)
         return min(max(stretch * factor, 1.0), self.longest / self.interval)
+
+
+class Scheduler(Protocol):
+    """The part of an event loop that the writer needs."""
+
+    def time(self) -> float:
+        """Return monotonic seconds."""
+
+    def call_later(self, delay: float, callback: Callable[[], None], /) -> TimerHandle:
+        """Call ``callback`` after ``delay`` seconds."""
+
+
+@dataclass(slots=True)
+class Pacer:
+    """The policy and the measured load; all chats of a server share one.
+
+    ``processor_time`` returns the processor time of the loop's thread: it includes all that a
+    transaction causes there.
+    """
+
+    scheduler: Scheduler
+    policy: Pacing = field(default_factory=Pacing)
+    processor_time: Callable[[], float] = time.thread_time
+    stretch: float = 1.0
+    lag: float = 0.0
+    flushes: int = 0
+    bytes_written: int = 0
+    writing: WeakSet[object] = field(default_factory=WeakSet)
+    """The writers of the chats in which replies grow."""
+    _measured_at: float = 0.0
+    _used: float = 0.0
+    _next_slot: float = 0.0
+
+    def pause(self, chars: int) -> float:
+        """Return the seconds until a chat with ``chars`` of growing bodies is flushed again."""
+        return self.policy.pause(chars=chars, stretch=self.stretch, lag=self.lag)
+
+    def next_slot(self) -> float:
+        """Reserve the next time at which a chat may write, and return it."""
+        spacing = self.policy.space(chats=len(self.writing), stretch=self.stretch)
+        self._next_slot = max(self.scheduler.time(), self._next_slot + spacing)
+        return self._next_slot
+
+    @property
+    def slowdown(self) -> float:
+        """The factor by which pauses are longer than on an idle server; at least 1."""
+        if not self.writing:
+            return 1.0  # what was measured while replies grew is out of date
+        return self.pause(self.policy.eager_chars) / self.policy.interval
+
+    def flushed(self, *, late: float, size: int) -> None:
+        """Record a flush that was ``late`` seconds late and wrote ``size`` bytes of bodies."""
+        self.flushes += 1
+        self.bytes_written += size
+        self.lag += (max(0.0, late) - self.lag) / 4
+        now = self.scheduler.time()
+        passed = now - self._measured_at
+        if passed >= self.policy.interval:
+            used = self.processor_time()
+            self.stretch = self.policy.adapt(self.stretch, (used - self._used) / passed)
+            self._measured_at, self._used = now, used

@@ -1,12 +1,12 @@
-"""A chat in memory that tells how the replies in it grow."""
+"""A chat in memory that reports how the replies in it grow."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from jupyter_ai_personas.chat.memory import MemoryChat
+from jupyter_ai_personas.chat.in_memory import MemoryChat
 from jupyter_ai_personas.chat.messages import Message
-from jupyter_ai_personas.chat.room import Write
+from jupyter_ai_personas.chat.protocol import Write
 
 __all__ = ["WatchedChat"]
 
@@ -14,9 +14,9 @@ _GOOD = ("streaming", "done", "stopped")
 
 
 class WatchedChat(MemoryChat):
-    """Calls ``grew`` with each piece of what personas write, one message after the other.
+    """Calls ``grew`` with each piece of text that personas write, one message after the other.
 
-    A message that begins while an earlier one still grows waits for its turn.
+    The text of a message that begins while an earlier one still grows is held back until then.
     """
 
     def __init__(self, grew: Callable[[str], None]) -> None:
@@ -48,7 +48,7 @@ class WatchedChat(MemoryChat):
 
 
 def _parts(message: Message) -> tuple[str, str]:
-    """Return what a persona wrote, and why it could not go on."""
+    """Return the text that a persona wrote, and the reason why it failed."""
     if message.state in _GOOD:
         return message.body, ""
     # A reply that fails while it grows keeps its text; the reason is its last paragraph.

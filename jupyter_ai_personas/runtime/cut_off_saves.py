@@ -8,17 +8,16 @@ stayed open what was there.
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+
+from jupyter_ai_personas.chat.file_format import ChatFile, parse_chat
 
 __all__ = ["made_at", "undo_cut_off_save"]
 
 
-def undo_cut_off_save(file: Path) -> Mapping[str, Any] | None:
+def undo_cut_off_save(file: Path) -> ChatFile | None:
     """Give ``file`` what its copy holds and return that, if a save was cut off.
 
     ``None`` with nothing changed: it was not, or the copy is no better. The time of the last
@@ -29,16 +28,16 @@ def undo_cut_off_save(file: Path) -> Mapping[str, Any] | None:
         OSError: A file cannot be read or written.
     """
     copy = _copy_of(file)
-    if not copy.exists() or _chat_in(file) is not None:
+    if not copy.exists() or parse_chat(file.read_bytes()) is not None:
         return None
-    content = _chat_in(copy)
-    if content is not None:
+    chat = parse_chat(copy.read_bytes())
+    if chat is not None:
         file = file.resolve()
         times, whole = file.stat(), copy.with_name(f"{copy.name}.whole")
         shutil.copy(copy, whole)
         os.utime(whole, ns=(times.st_atime_ns, times.st_mtime_ns))
         whole.replace(file)
-    return content
+    return chat
 
 
 def made_at(file: Path) -> float:
@@ -56,11 +55,3 @@ def made_at(file: Path) -> float:
 def _copy_of(file: Path) -> Path:
     file = file.resolve()
     return file.with_name(f".~{file.name}")
-
-
-def _chat_in(file: Path) -> Mapping[str, Any] | None:
-    try:
-        content = json.loads(file.read_bytes())
-    except (ValueError, RecursionError):
-        return None
-    return content if isinstance(content, Mapping) else None

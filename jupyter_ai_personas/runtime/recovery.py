@@ -8,7 +8,6 @@ save; it is compared with the document by message id, never by time or place.
 from __future__ import annotations
 
 import asyncio
-import json
 import time
 from collections.abc import Callable, Container, Iterator, Sequence
 from contextlib import contextmanager
@@ -26,9 +25,10 @@ from jupyter_ai_personas.chat import (
     Update,
     decode_message,
 )
+from jupyter_ai_personas.chat.file_format import parse_chat
 from jupyter_ai_personas.chat.messages import FINAL_STATES
 from jupyter_ai_personas.personas.turn import reply_id
-from jupyter_ai_personas.routing import Chain, find_mentions
+from jupyter_ai_personas.routing import Chain, find_mentions, may_mention
 from jupyter_ai_personas.runtime.chat_handle import ChatHandle
 from jupyter_ai_personas.runtime.cut_off_saves import made_at
 from jupyter_ai_personas.runtime.ledger import ReplySnapshot, TurnRecord
@@ -283,7 +283,9 @@ class Recovery:
         since = time.time() - self._settings.recover_within
         answered = {(m.reply_to, m.sender) for m in tail if m.by_persona}
         asking = [
-            m for m in tail if m.by_person and not m.deleted and m.time >= since and "@" in m.body
+            m
+            for m in tail
+            if m.by_person and not m.deleted and m.time >= since and may_mention(m.body)
         ]
         asked = [m.id for m in asking]
         known = await self._ledger.known(chat.id, asked) if asking else set()
@@ -310,12 +312,10 @@ def _as_final(reply: ReplySnapshot, *, note: str = "") -> ReplySnapshot:
 def _made_without_id(file: Path) -> float | None:
     """Return when ``file`` was written, if it is a chat's that has no id yet."""
     try:
-        small = file.stat().st_size <= MAX_UNSAVED
-        content = json.loads(file.read_text("utf-8")) if small else None
-    except (OSError, ValueError, RecursionError):
+        chat = parse_chat(file.read_bytes()) if file.stat().st_size <= MAX_UNSAVED else None
+    except OSError:
         return None
-    metadata = content.get("metadata", {}) if isinstance(content, dict) else None
-    return made_at(file) if isinstance(metadata, dict) and "id" not in metadata else None
+    return made_at(file) if chat is not None and "id" not in chat.metadata else None
 
 
 def _finder_of_copies(root: str | None, chat: ChatHandle) -> Callable[[str], bool]:
@@ -336,11 +336,9 @@ def _finder_of_copies(root: str | None, chat: ChatHandle) -> Callable[[str], boo
 
 def _has_id(file: Path, chat_id: str) -> bool:
     try:
-        metadata = json.loads(file.read_bytes())["metadata"]
-        return bool(metadata["id"] == chat_id)
+        chat = parse_chat(file.read_bytes())
     except FileNotFoundError:
         return False
     except OSError:
         return True
-    except (ValueError, LookupError, TypeError, RecursionError):
-        return False
+    return chat is not None and chat.id == chat_id

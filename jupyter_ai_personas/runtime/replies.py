@@ -63,12 +63,12 @@ class Replies:
         """Write what the turn says; other events change nothing."""
         match event:
             case MessageSent(_, reply_id, body):
-                self._get(reply_id).append(body, more=True)
-                self._get(reply_id).finish("done", **self._extra())
+                self._writer.append(self._get(reply_id), body, more=True)
+                self._writer.finish(self._get(reply_id), "done", **self._extra())
             case ReplyOpened(_, reply_id, text) | TextDelta(_, reply_id, text):
-                self._get(reply_id).append(text)
+                self._writer.append(self._get(reply_id), text)
             case ReplyClosed(_, reply_id):
-                self._get(reply_id).finish("done", **self._extra())
+                self._writer.finish(self._get(reply_id), "done", **self._extra())
                 return
             case UsageReported(_, usage):
                 self.usage = _added(self.usage, usage)
@@ -126,7 +126,7 @@ class Replies:
         self._replies, self._spares = {}, []
         for reply in written:
             if reply.state == "streaming":
-                reply.restart()
+                self._writer.restart(reply)
                 self._spares.append(reply)
             elif self._writer.holds(reply.id):
                 anew = self._writer.open(
@@ -154,7 +154,9 @@ class Replies:
             growing = [self._replies.setdefault(reply.id, reply)]
         for i, reply in enumerate(growing):
             note = first_note if i == 0 else ""
-            reply.finish(outcome.state, note=note, **self._extra(), **outcome.metadata)
+            self._writer.finish(
+                reply, outcome.state, note=note, **self._extra(), **outcome.metadata
+            )
         for reply in spares:
             self._writer.withdraw(reply)
 

@@ -23,6 +23,7 @@ from jupyter_ai_personas.routing import (
     NameIndex,
     address,
     find_mentions,
+    may_mention,
     meant_names,
     mention_name,
 )
@@ -119,7 +120,7 @@ class Router:
         if command is not None:
             return await self._obey(message, command)
         addressed = self.addressed(message, by_default=False)
-        mistyped = "" if addressed or "@" not in message.body else self._mistyped(message)
+        mistyped = "" if addressed or not may_mention(message.body) else self._mistyped(message)
         # The default persona does not answer in place of one whose name was mistyped.
         addressed = addressed or ([] if mistyped else self.addressed(message))
         if mistyped:
@@ -202,7 +203,10 @@ class Router:
         near_names = meant_names(message.body, personas.names, [*people, *unusable])
         for typed, near in near_names.items():
             meant = " or ".join(f"`@{name}`" for name in near)
-            lines.append(f"There is no persona {code(typed)}. Did you mean {meant}?")
+            if personas.names.id_of(typed) is None:
+                lines.append(f"There is no persona {code(typed)}. Did you mean {meant}?")
+            else:
+                lines.append(f"To ask {code(typed)}, write {meant} as a word of its own.")
         return "\n\n".join(lines)
 
     def _is_flooding(self, message: Message, addressed: list[str]) -> bool:
@@ -223,13 +227,12 @@ class Router:
         if asked is not None:
             return [asked]
         default = self._services.default_persona if by_default else None
-        people = self._chat.current.people() if default is not None else set()
+        people = self._chat.current.people() | {message.sender} if default is not None else set()
         return address(
             message.body,
             message.mentions,
             self._services.personas.names,
-            alone=default is not None and len(people | {message.sender}) == 1,
-            default=default,
+            default=default if len(people) == 1 else None,
         )
 
     def settle_stray(self, message_id: str) -> None:

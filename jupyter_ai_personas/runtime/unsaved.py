@@ -21,7 +21,7 @@ from jupyter_ai_personas.chat import (
     MessagePosted,
     decode_message,
 )
-from jupyter_ai_personas.chat.copies import content
+from jupyter_ai_personas.chat.messages import content_of
 from jupyter_ai_personas.routing import Chain
 from jupyter_ai_personas.runtime.chat_handle import ChatHandle
 from jupyter_ai_personas.runtime.ledger import TurnLedger, TurnRecord
@@ -235,7 +235,7 @@ def _is_final(reply: Message | None, now: Message | None) -> bool:
 def _is_saved(there: Message | None, now: Message | None) -> bool:
     if now is None or there is None:
         return now is None and (there is None or there.deleted)
-    return content(there) == content(now)
+    return content_of(there) == content_of(now)
 
 
 def is_deletion(record: TurnRecord) -> bool:

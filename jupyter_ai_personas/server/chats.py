@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +13,7 @@ import anyio
 import anyio.lowlevel
 from jupyter_server.utils import ensure_async
 
-from jupyter_ai_personas.chat import Message, decode_message
+from jupyter_ai_personas.chat.file_format import ChatFile, add_missing, parse_chat
 from jupyter_ai_personas.chat.markdown import code
 from jupyter_ai_personas.runtime import Runtime, Session
 from jupyter_ai_personas.runtime.cut_off_saves import undo_cut_off_save
@@ -91,10 +90,10 @@ class ChatObserver:
         """
         wanted = session.unsaved
         try:
-            content, raws = await self._read(path)
-            if raws is None or not content:
+            content, saved = await self._read(path)
+            if saved is None or not content:
                 return  # the next save has begun, and writes it
-            session.document_saved(await asyncio.to_thread(_copies, raws, wanted))
+            session.document_saved(await asyncio.to_thread(saved.find, wanted))
         except Exception:
             # The ledger keeps it.
             self._log.exception("Chat %s could not be compared with what was saved of it", path)
@@ -133,10 +132,8 @@ class ChatObserver:
             if content is None:
                 return
             self._log.warning("A crash cut off the last save of chat %s; it is undone", path)
-            from jupyter_ai_personas.chat.content import add_what_is_missing
-
             chats, id_ = self._settings.get("chats_by_id", {}), document.get_id()
-            add_what_is_missing(document, content)
+            add_missing(document, content)
             if chats.get(id_) is document:
                 # The chat manager looks for it by its id, which has changed.
                 chats[document.get_id()] = chats.pop(id_)
@@ -168,14 +165,13 @@ class ChatObserver:
             if saved is None:
                 await self._keep_what_is_no_chat(path, content, session)
             else:
-                chat.mend(saved)
-                ids = {raw.get("id") for raw in saved if isinstance(raw, dict)}
-                session.document_opened({id_ for id_ in ids if isinstance(id_, str)})
+                chat.restore_dropped(saved.messages)
+                session.document_opened(saved.message_ids)
         except Exception:
             self._log.exception("Chat %s could not be compared with its file", path)
 
-    async def _read(self, path: str) -> tuple[str, list[Any] | None]:
-        """Return what is in a chat's file, and what that lists as messages: see _messages_of."""
+    async def _read(self, path: str) -> tuple[str, ChatFile | None]:
+        """Return the text of a chat's file, and the chat in it, if any: see :func:`_chat_in`."""
         root = self._runtime.settings.root_dir
         # Straight from the disk where it is there: the manager costs ten times as much.
         read = await asyncio.to_thread(_read, Path(root) / path.strip("/")) if root else None
@@ -183,7 +179,7 @@ class ChatObserver:
             return read
         manager = self._settings["contents_manager"]
         model = await ensure_async(manager.get(path, type="file", format="text"))
-        return model["content"], await asyncio.to_thread(_messages_of, model["content"])
+        return model["content"], await asyncio.to_thread(_chat_in, model["content"])
 
     async def _keep_what_is_no_chat(self, path: str, content: str, session: Session) -> None:
         """Copy a file that is not JSON: the chat opens empty, and its first save overwrites it."""
@@ -222,30 +218,15 @@ class ChatObserver:
             self._runtime.close_chat(session)
 
 
-def _read(file: Path) -> tuple[str, list[Any] | None] | None:
-    """Return what is in ``file`` and :func:`_messages_of` it, or ``None``: it cannot be read."""
+def _read(file: Path) -> tuple[str, ChatFile | None] | None:
+    """Return the text of ``file`` and the chat in it, or ``None`` if it cannot be read."""
     try:
         content = file.read_bytes().decode()
     except (OSError, ValueError):
         return None
-    return content, _messages_of(content)
+    return content, _chat_in(content)
 
 
-def _copies(raws: list[Any], wanted: Collection[str]) -> dict[str, Message | None]:
-    """Return the message that ``raws`` has under each of the ids in ``wanted``."""
-    copies: dict[str, Message | None] = dict.fromkeys(wanted)
-    for raw in raws:
-        id_ = raw.get("id") if isinstance(raw, dict) else None
-        if isinstance(id_, str) and id_ in copies:
-            copies[id_] = decode_message(raw)
-    return copies
-
-
-def _messages_of(content: str) -> list[Any] | None:
-    """Return what a chat's file lists as messages, or ``None`` if it is no JSON."""
-    try:
-        saved = json.loads(content.strip() or "{}")
-    except (ValueError, RecursionError):
-        return None
-    messages = saved.get("messages") if isinstance(saved, dict) else None
-    return messages if isinstance(messages, list) else []
+def _chat_in(content: str) -> ChatFile | None:
+    """Return the chat that a file's text holds; an empty file is an empty chat."""
+    return parse_chat(content) if content.strip() else ChatFile()

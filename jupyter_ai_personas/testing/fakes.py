@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import anyio
 
 from jupyter_ai_personas.chat import ChatEvent, MemoryChat, Message, User
-from jupyter_ai_personas.chat.room import Write
+from jupyter_ai_personas.chat.protocol import Write
 from jupyter_ai_personas.commands import ChatCommands
 from jupyter_ai_personas.hosts import InlineHost
 from jupyter_ai_personas.personas import PersonaRegistry

@@ -88,5 +88,5 @@ def bench_chunk(benchmark: Any, chars: int) -> None:
     writer = ReplyWriter(MemoryChat("a.chat"), Pacer(Never()), log=logging.getLogger("bench"))
     reply = writer.open("p", {})
     for _ in range(chars // 5):
-        reply.append("word ")
-    benchmark.pedantic(reply.append, args=("word ",), rounds=200, iterations=100)
+        writer.append(reply, "word ")
+    benchmark.pedantic(writer.append, args=(reply, "word "), rounds=200, iterations=100)

@@ -1,4 +1,4 @@
-"""Runs `bench_pure.py` (pytest-benchmark) and shows how each thing grows with its input."""
+"""Runs `bench_pure.py` (pytest-benchmark): how each thing grows; and the flush policy's table."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from itertools import groupby, pairwise
 from pathlib import Path
 from typing import Any
 
+from . import policy
 from .options import Options, Result, Table
 
 
@@ -28,7 +29,7 @@ async def run(options: Options) -> Result:
             row[name] = f"{medians[size]:,.2f} ({size:,})"
         row["growth"] = max(medians[b] / medians[a] for a, b in pairwise(sizes))
         table.rows.append(row)
-    return Result("micro", [table])
+    return Result("micro", [table, policy.table()])
 
 
 def _measure(file: Path, *, quick: bool) -> list[dict[str, Any]]:

@@ -18,6 +18,7 @@ from support.stages import LOG, DocumentStage, settle
 
 from jupyter_ai_personas.chat import (
     PERSONA_PREFIX,
+    Append,
     Insert,
     MessageDeleted,
     MessageEdited,
@@ -25,6 +26,7 @@ from jupyter_ai_personas.chat import (
     Restore,
     Update,
     User,
+    changes,
     decode_message,
 )
 from jupyter_ai_personas.chat.document import DocumentChat
@@ -373,6 +375,56 @@ async def test_a_message_that_came_back_as_a_plain_dict_is_written_and_observed(
     assert bodies(stage) == ["question", "abc"]
 
 
+# -- live bodies ------------------------------------------------------------------------------
+
+
+def bytes_sent(stage: DocumentStage, work: Callable[[], object]) -> list[int]:
+    """The size of each transaction that ``work`` makes."""
+    sent: list[int] = []
+    subscription = stage.ychat.ydoc.observe(lambda event: sent.append(len(event.update)))
+    work()
+    stage.ychat.ydoc.unobserve(subscription)
+    return sent
+
+
+@pytest.mark.parametrize("live", [False, True])
+async def test_a_live_body_grows_by_what_is_new(stage: DocumentStage, live: bool) -> None:
+    body = "x" * 10_000
+    stage.chat.apply([Insert("r", ECHO, body, STREAMING, live=live)])
+    [sent] = bytes_sent(stage, lambda: stage.chat.apply([Append("r", "y")]))
+    assert (sent < 100) is live
+    [sent] = bytes_sent(stage, lambda: stage.chat.apply([Update("r", body + "y!", DONE)]))
+    assert sent > len(body)
+    assert stage.ychat.ymessages[0]["body"] == body + "y!"  # a Text equals no string
+    assert in_document(stage) == [body + "y!"]
+
+
+async def test_a_live_body_is_saved_as_a_string(stage: DocumentStage) -> None:
+    stage.chat.apply([Insert("r", ECHO, "a", STREAMING, live=True), Append("r", "b")])
+    assert json.loads(stage.ychat.get())["messages"][0]["body"] == "ab"
+
+
+async def test_a_reply_grows_on_where_somebody_replaced_its_live_body(
+    stage: DocumentStage,
+) -> None:
+    stage.chat.apply([Insert("r", ECHO, "a", STREAMING, live=True)])
+    stage.ychat.set(stage.ychat.get())  # the library loads strings
+    assert stage.chat.apply([Append("r", "b")]) == []
+    stage.other.change("r", body="theirs, ")
+    assert stage.chat.apply([Append("r", "ours")]) == []
+    assert in_document(stage) == bodies(stage) == ["theirs, ours"]
+
+
+async def test_what_others_type_into_a_live_body_is_told(stage: DocumentStage) -> None:
+    stage.chat.apply([Insert("r", ECHO, "a", STREAMING, live=True)])
+    with stage.other.writing():
+        text = stage.other.messages[0]["body"]
+        text += "b"
+    assert [(type(e), e.message.body) for e in stage.events] == [(MessageEdited, "ab")]
+    assert stage.chat.apply([Append("r", "c")]) == []
+    assert in_document(stage) == bodies(stage) == ["abc"]
+
+
 # -- reload -----------------------------------------------------------------------------------
 
 
@@ -625,8 +677,8 @@ async def test_only_the_end_of_a_long_chat_is_kept_decoded(stage: DocumentStage)
         stage.chat.apply([Insert(str(n), ECHO, "x", DONE)])
     chat = stage.chat
     assert isinstance(chat, DocumentChat)
-    assert len(chat._recent) <= 2 * RECENT
-    assert len(chat._maps) == 0
+    assert len(chat._mirror.recent) <= 2 * RECENT
+    assert len(chat._mirror.maps) == 0
 
 
 def calls_of(work: Callable[[], object]) -> int:
@@ -691,7 +743,7 @@ async def test_what_cannot_be_read_leaves_the_mirror_right_and_what_came_told(
     stage.post("before")
     await settle()
     with monkeypatch.context() as patch:
-        patch.setattr(DocumentChat, "_arrive", None)
+        patch.setattr(changes, "_arrived", None)
         with stage.other.writing():
             stage.other.post("unread", at=0, raw_time=False)
             stage.other.post("neither", raw_time=False)

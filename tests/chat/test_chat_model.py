@@ -15,6 +15,7 @@ from support.stages import DocumentStage, settle
 
 from jupyter_ai_personas.chat import (
     PERSONA_PREFIX,
+    Append,
     Insert,
     MessagePosted,
     Restore,
@@ -166,7 +167,8 @@ class DocumentMachine(RuleBasedStateMachine):
         async def copy() -> None:
             if (id_ := self.any_id(place)) is not None:
                 raw = self.stage.other.read()[self.stage.other.index(id_)]
-                if edited and id_ not in self.deleted | set(self.own):
+                # Without its time, an edited version is not known as the same message.
+                if edited and id_ not in self.deleted | self.spoiled | set(self.own):
                     raw = {**raw, "body": f"{raw['body']}, edited", "edited": True}
                 with self.stage.other.writing():
                     messages = self.stage.other.messages
@@ -181,28 +183,30 @@ class DocumentMachine(RuleBasedStateMachine):
 
         self.run(reload())
 
-    @rule(state=st.sampled_from([STREAMING, DONE]))
-    def we_begin_a_reply(self, state: dict[str, str]) -> None:
+    @rule(state=st.sampled_from([STREAMING, DONE]), live=st.booleans())
+    def we_begin_a_reply(self, state: dict[str, str], live: bool) -> None:
         async def begin() -> None:
             self.own.append(self.new_id())
-            assert self.stage.chat.apply([Insert(self.own[-1], ECHO, "r", state)]) == []
+            insert = Insert(self.own[-1], ECHO, "r", state, live=live)
+            assert self.stage.chat.apply([insert]) == []
 
         self.run(begin())
 
-    @rule(place=places, final=st.booleans())
-    def we_write_on(self, place: float, final: bool) -> None:
+    @rule(place=places, how=st.sampled_from(["append", "replace", "finish"]))
+    def we_write_on(self, place: float, how: str) -> None:
         async def write() -> None:
             if not self.own:
                 return
             id_ = self.own[min(int(place * len(self.own)), len(self.own) - 1)]
             before = {m.id: m for m in self.stage.seen}.get(id_)
-            gone = self.stage.chat.apply([Update(id_, "r" * 5, DONE if final else None)])
-            there = before is not None and not before.deleted
-            assert gone == ([] if there else [id_])
-            now = {m.id: m for m in self.stage.seen}.get(id_)
-            if there:
-                assert now is not None
-                assert now.body == "r" * 5
+            write = Update(id_, "r" * 5, DONE if how == "finish" else None)
+            gone = self.stage.chat.apply([Append(id_, "rr") if how == "append" else write])
+            if before is None or before.deleted:
+                assert gone == [id_]
+                return
+            assert gone == []
+            now = {m.id: m for m in self.stage.seen}[id_]
+            assert now.body == (before.body + "rr" if how == "append" else "r" * 5)
 
         self.run(write())
 

@@ -22,8 +22,8 @@ from jupyter_ai_personas.chat import (
 )
 from jupyter_ai_personas.chat.markdown import closing_fence
 from jupyter_ai_personas.chat.pacing import Pacing
-from jupyter_ai_personas.chat.room import Write
-from jupyter_ai_personas.chat.writer import MOST_TRIES, NEARLY_DUE
+from jupyter_ai_personas.chat.protocol import Write
+from jupyter_ai_personas.chat.writer import MAX_TRIES
 
 ECHO = PERSONA_PREFIX + "acme::Echo"
 META = {"reply_to": "q", "turn": "t"}
@@ -97,7 +97,7 @@ def desk() -> Desk:
 def test_the_first_text_is_written_at_once(desk: Desk) -> None:
     reply = desk.open()
     assert desk.chat.written == []
-    reply.append("Hel")
+    desk.writer.append(reply, "Hel")
     [(time, [write])] = desk.chat.written
     assert time == desk.scheduler.now
     assert write == Insert("r", ECHO, "Hel", {**META, "state": "streaming"})
@@ -106,31 +106,18 @@ def test_the_first_text_is_written_at_once(desk: Desk) -> None:
 def test_what_follows_is_gathered_into_one_write(desk: Desk) -> None:
     reply = desk.open()
     for chunk in ("a", "b", "c", "d"):
-        reply.append(chunk)
+        desk.writer.append(reply, chunk)
     assert desk.body() == "a"
     desk.scheduler.advance(0.25)
     assert desk.body() == "abcd"
     assert len(desk.chat.written) == 2
 
 
-def test_text_that_comes_just_before_its_time_does_not_wake_the_loop_again(desk: Desk) -> None:
-    reply = desk.open()
-    reply.append("a")
-    desk.scheduler.advance(0.1 - NEARLY_DUE / 2)
-    reply.append("b")
-    desk.scheduler.advance(0.0)
-    assert desk.body() == "ab"
-    desk.scheduler.advance(0.1 - 2 * NEARLY_DUE)
-    reply.append("c")
-    desk.scheduler.advance(0.0)
-    assert desk.body() == "ab"
-
-
 def test_the_end_is_written_at_once_and_leaves_no_timer(desk: Desk) -> None:
     reply = desk.open()
-    reply.append("a")
-    reply.append("b")
-    reply.finish("done", usage={"n": 1})
+    desk.writer.append(reply, "a")
+    desk.writer.append(reply, "b")
+    desk.writer.finish(reply, "done", usage={"n": 1})
     [message] = desk.chat.messages
     assert (message.body, message.state) == ("ab", "done")
     assert message.metadata == {**META, "state": "done", "usage": {"n": 1}}
@@ -140,39 +127,38 @@ def test_the_end_is_written_at_once_and_leaves_no_timer(desk: Desk) -> None:
 
 def test_a_complete_message_is_one_write(desk: Desk) -> None:
     reply = desk.open()
-    reply.append("all of it", more=True)
-    reply.finish("done")
+    desk.writer.append(reply, "all of it", more=True)
+    desk.writer.finish(reply, "done")
     assert [len(writes) for _, writes in desk.chat.written] == [1]
     assert desk.body() == "all of it"
 
 
 def test_nothing_is_written_after_the_end(desk: Desk) -> None:
     reply = desk.open()
-    reply.finish("stopped", note="*Stopped.*")
-    reply.append("late")
-    reply.finish("done")
+    desk.writer.finish(reply, "stopped", note="*Stopped.*")
+    desk.writer.append(reply, "late")
+    desk.writer.finish(reply, "done")
     desk.scheduler.advance(5)
     assert [(m.body, m.state) for m in desk.chat.messages] == [("*Stopped.*", "stopped")]
 
 
 def test_a_silent_reply_costs_nothing(desk: Desk) -> None:
     reply = desk.open()
-    reply.append("a")
+    desk.writer.append(reply, "a")
     desk.scheduler.advance(60)
-    reply.append("")
+    desk.writer.append(reply, "")
     desk.scheduler.advance(60)
     assert len(desk.chat.written) == 1
-    reply.append("b")
+    desk.writer.append(reply, "b")
     desk.scheduler.advance(0.01)
     assert desk.body() == "ab"
 
 
 def test_all_replies_of_a_chat_grow_in_one_transaction(desk: Desk) -> None:
     replies = [desk.open(f"r{n}") for n in range(5)]
-    for reply in replies:
-        reply.append("a")
-    for reply in replies:
-        reply.append("b")
+    for text in "ab":
+        for reply in replies:
+            desk.writer.append(reply, text)
     desk.scheduler.advance(0.3)
     assert [len(writes) for _, writes in desk.chat.written] == [1, 1, 1, 1, 1, 5]
 
@@ -180,25 +166,25 @@ def test_all_replies_of_a_chat_grow_in_one_transaction(desk: Desk) -> None:
 def test_a_chunk_reads_nothing_of_the_chat(desk: Desk) -> None:
     reply = desk.open()
     for n in range(1000):
-        reply.append("x")
+        desk.writer.append(reply, "x")
         desk.scheduler.advance(0.01)
         if n == 1:
             desk.chat.reads = 0
-    reply.finish("done")
+    desk.writer.finish(reply, "done")
     assert desk.chat.reads == 0
 
 
 def test_a_deleted_reply_is_noticed_and_the_others_go_on(desk: Desk) -> None:
     one, two = desk.open("one"), desk.open("two")
-    one.append("a")
-    two.append("a")
+    desk.writer.append(one, "a")
+    desk.writer.append(two, "a")
     desk.chat.delete("one")
-    one.append("b")
-    two.append("b")
+    desk.writer.append(one, "b")
+    desk.writer.append(two, "b")
     desk.scheduler.advance(0.3)
     assert desk.gone == [one]
-    one.finish("stopped", note="*Stopped.*")
-    two.finish("done")
+    desk.writer.finish(one, "stopped", note="*Stopped.*")
+    desk.writer.finish(two, "done")
     assert (desk.body("one"), desk.body("two")) == ("", "ab")
     assert len(desk.gone) == 1
 
@@ -207,29 +193,29 @@ def test_a_retry_empties_the_reply_at_once_and_writes_into_it(desk: Desk) -> Non
     desk.writer.post(ECHO, "failed", {**META, "state": "failed"}, message_id="r")
     reply = desk.open(rewrite=True)
     assert desk.body() == ""
-    reply.append("bet")
-    reply.append("ter")
+    desk.writer.append(reply, "bet")
+    desk.writer.append(reply, "ter")
     desk.scheduler.advance(0.3)
     assert desk.body() == "better"
-    reply.finish("done")
+    desk.writer.finish(reply, "done")
     assert [(m.id, m.state) for m in desk.chat.messages] == [("r", "done")]
 
 
 def test_a_restart_forgets_what_was_written(desk: Desk) -> None:
     reply = desk.open()
-    reply.append("old text")
-    reply.restart()
-    reply.append("new")
+    desk.writer.append(reply, "old text")
+    desk.writer.restart(reply)
+    desk.writer.append(reply, "new")
     desk.scheduler.advance(0.3)
     assert desk.body() == "new"
-    reply.finish("done")
+    desk.writer.finish(reply, "done")
     assert desk.body() == "new"
 
 
 def test_a_note_is_a_paragraph_of_its_own(desk: Desk) -> None:
     reply = desk.open()
-    reply.append("half a sen")
-    reply.finish("stopped", note="*Stopped by Ada.*")
+    desk.writer.append(reply, "half a sen")
+    desk.writer.finish(reply, "stopped", note="*Stopped by Ada.*")
     assert desk.body() == "half a sen\n\n*Stopped by Ada.*"
 
 
@@ -249,29 +235,29 @@ def test_a_note_is_a_paragraph_of_its_own(desk: Desk) -> None:
 def test_a_note_does_not_end_up_in_a_code_block(desk: Desk, body: str, closing: str) -> None:
     assert closing_fence(body) == closing
     reply = desk.open()
-    reply.append(body)
-    reply.finish("stopped", note="*Stopped.*")
+    desk.writer.append(reply, body)
+    desk.writer.finish(reply, "stopped", note="*Stopped.*")
     assert desk.body() == "\n".join([body, *([closing] if closing else []), "", "*Stopped.*"])
 
 
 def test_a_document_that_refuses_a_write_is_written_again(desk: Desk) -> None:
     reply = desk.open()
     desk.chat.refuse = 1
-    reply.append("a")
+    desk.writer.append(reply, "a")
     assert desk.chat.messages == []
-    reply.append("b")
+    desk.writer.append(reply, "b")
     desk.scheduler.advance(0.3)
-    reply.finish("done")
+    desk.writer.finish(reply, "done")
     assert [(m.body, m.state) for m in desk.chat.messages] == [("ab", "done")]
     assert desk.gone == []
 
 
 def test_a_refused_end_is_written_again_without_anybody_asking(desk: Desk) -> None:
     reply = desk.open()
-    reply.append("a")
-    reply.append("b")
+    desk.writer.append(reply, "a")
+    desk.writer.append(reply, "b")
     desk.chat.refuse = 2
-    reply.finish("done")
+    desk.writer.finish(reply, "done")
     assert desk.body() == "a"
     desk.scheduler.advance(1)
     assert [(m.body, m.state) for m in desk.chat.messages] == [("ab", "done")]
@@ -281,8 +267,8 @@ def test_a_refused_end_is_written_again_without_anybody_asking(desk: Desk) -> No
 
 def test_a_refused_flush_is_repeated_though_no_more_text_comes(desk: Desk) -> None:
     reply = desk.open()
-    reply.append("a")
-    reply.append("b")
+    desk.writer.append(reply, "a")
+    desk.writer.append(reply, "b")
     desk.chat.refuse = 1
     desk.scheduler.advance(1)
     assert desk.body() == "ab"
@@ -291,24 +277,24 @@ def test_a_refused_flush_is_repeated_though_no_more_text_comes(desk: Desk) -> No
 def test_a_document_that_refuses_for_ever_is_given_up(desk: Desk) -> None:
     reply = desk.open()
     desk.chat.refuse = 10**6
-    reply.append("a")
-    reply.finish("done")
+    desk.writer.append(reply, "a")
+    desk.writer.finish(reply, "done")
     desk.scheduler.advance(60)
-    assert desk.chat.refuse >= 10**6 - MOST_TRIES
+    assert desk.chat.refuse >= 10**6 - MAX_TRIES
     assert desk.writer.growing == []
     assert desk.scheduler.pending == 0
 
 
 def test_what_ends_does_not_write_what_else_grows(desk: Desk) -> None:
     long = desk.open("long")
-    long.append("x" * 50_000)
+    desk.writer.append(long, "x" * 50_000)
     desk.scheduler.advance(1)
     desk.chat.written.clear()
     for number in range(20):
-        long.append("y")
+        desk.writer.append(long, "y")
         short = desk.open(f"short {number}")
-        short.append("one line", more=True)
-        short.finish("done")
+        desk.writer.append(short, "one line", more=True)
+        desk.writer.finish(short, "done")
     assert desk.chat.chars == 20 * len("one line")
     desk.scheduler.advance(1)
     assert desk.body("long").endswith("y" * 20)
@@ -316,14 +302,14 @@ def test_what_ends_does_not_write_what_else_grows(desk: Desk) -> None:
 
 def test_a_chat_that_was_opened_anew_gets_what_it_lacks(desk: Desk) -> None:
     one, two = desk.open("one"), desk.open("two")
-    one.append("1")
-    two.append("2")
+    desk.writer.append(one, "1")
+    desk.writer.append(two, "2")
     other = WatchedChat(desk.scheduler)
     other.apply([Insert("one", ECHO, "1", META)])
     desk.writer.move_to(other)
-    one.append("1")
-    one.finish("done")
-    two.finish("done")
+    desk.writer.append(one, "1")
+    desk.writer.finish(one, "done")
+    desk.writer.finish(two, "done")
     assert {m.id: m.body for m in other.messages} == {"one": "11", "two": "2"}
 
 
@@ -334,9 +320,9 @@ def stream(desk: Desk, *, chars: int, chunk: int, every: float) -> list[float]:
     """Let a reply grow; return the pauses between its writes, in seconds."""
     reply = desk.open()
     for _ in range(chars // chunk):
-        reply.append("x" * chunk)
+        desk.writer.append(reply, "x" * chunk)
         desk.scheduler.advance(every)
-    reply.finish("done")
+    desk.writer.finish(reply, "done")
     assert desk.body() == "x" * (chars // chunk * chunk)
     return [b - a for a, b in zip(desk.chat.times, desk.chat.times[1:], strict=False)]
 
@@ -396,11 +382,11 @@ def test_a_busy_server_writes_less_often(desk: Desk) -> None:
 def test_a_late_event_loop_is_given_time(desk: Desk) -> None:
     reply = desk.open()
     for _ in range(40):
-        reply.append("x" * 200)
+        desk.writer.append(reply, "x" * 200)
         desk.scheduler.advance(0.5, late=0.4)
     desk.chat.written.clear()
     for _ in range(100):
-        reply.append("x")
+        desk.writer.append(reply, "x")
         desk.scheduler.advance(0.05)
     pauses = [b - a for a, b in zip(desk.chat.times, desk.chat.times[1:], strict=False)]
     assert pauses[0] > 0.4
@@ -410,11 +396,11 @@ def test_chats_take_turns_and_slow_down_together() -> None:
     desk = Desk(chats=20)
     replies = [writer.open(ECHO, META) for writer in desk.writers]
     for _ in range(200):
-        for reply in replies:
-            reply.append("xxxxx")
+        for writer, reply in zip(desk.writers, replies, strict=True):
+            writer.append(reply, "xxxxx")
         desk.scheduler.advance(0.01)
-    for reply in replies:
-        reply.finish("done")
+    for writer, reply in zip(desk.writers, replies, strict=True):
+        writer.finish(reply, "done")
     counts = [len(chat.written) for chat in desk.chats]
     assert max(counts) - min(counts) <= 2
     times = sorted(t for chat in desk.chats for t in chat.times[2:-1])
@@ -427,16 +413,16 @@ def test_however_many_chats_there_are_text_flows_unless_the_server_is_busy(chats
     desk = Desk(chats=chats)
     replies = [writer.open(ECHO, META) for writer in desk.writers]
     for _ in range(300):
-        for reply in replies:
-            reply.append("xxxxx")
+        for writer, reply in zip(desk.writers, replies, strict=True):
+            writer.append(reply, "xxxxx")
         desk.scheduler.advance(0.01)
     pauses = [
         b - a for chat in desk.chats for a, b in zip(chat.times, chat.times[1:], strict=False)
     ]
     assert max(pauses) <= 0.36
     assert desk.pacer.slowdown == 1.0
-    for reply in replies:
-        reply.finish("done")
+    for writer, reply in zip(desk.writers, replies, strict=True):
+        writer.finish(reply, "done")
     assert len(desk.pacer.writing) == 0
 
 
@@ -445,7 +431,7 @@ def test_a_loop_that_is_late_shows_in_the_slowdown(desk: Desk) -> None:
     assert desk.pacer.slowdown == 1.0
     desk.pacer.flushed(late=4.0, size=0)
     assert desk.pacer.slowdown == 8.0
-    reply.finish("done")
+    desk.writer.finish(reply, "done")
     assert desk.pacer.slowdown == 1.0
 
 

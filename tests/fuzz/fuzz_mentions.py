@@ -13,11 +13,31 @@ import time
 import atheris
 
 with atheris.instrument_imports(include=["jupyter_ai_personas.routing"]):
-    from jupyter_ai_personas.routing import NameIndex, find_mentions, meant_names, mention_name
+    from jupyter_ai_personas.routing import (
+        NameIndex,
+        find_mentions,
+        may_mention,
+        meant_names,
+        mention_name,
+    )
 
-NAMES = ["Guide", "C++-Guru", "Données", "数据助手", "Data Analyst", "Straße"]
+NAMES = ["Guide", "C++-Guru", "Données", "数据助手", "Data Analyst", "Straße", "Bot🤖", "👩‍💻"]
 IDS = {f"id::{name}": mention_name(name) for name in NAMES}
 INDEX = NameIndex(IDS)
+MARKS = [
+    "`",
+    "```",
+    "\n\n",
+    "\n> ",
+    "\n- ",
+    "    ",
+    "<!--",
+    "-->",
+    "](",
+    "https://",
+    "\ufe0f",
+    "＠",
+]
 MOST_SECONDS = 2.0
 
 
@@ -25,10 +45,13 @@ def one_input(data: bytes) -> None:
     provider = atheris.FuzzedDataProvider(data)
     body = provider.ConsumeUnicode(20_000)
     if provider.ConsumeBool():
-        body = body.replace("x", f"@{NAMES[provider.ConsumeIntInRange(0, len(NAMES) - 1)]}")
+        name = NAMES[provider.ConsumeIntInRange(0, len(NAMES) - 1)]
+        body = body.replace("x", f"@{name}").replace("y", provider.PickValueInList(MARKS))
     began = time.perf_counter()
     found = find_mentions(body, INDEX)
-    meant_names(body, INDEX, [])
+    meant = meant_names(body, INDEX, [])
+    assert {name for near in meant.values() for name in near} <= set(IDS.values())
+    assert not found or may_mention(body)
     assert set(found) <= set(IDS)
     assert len(found) == len(set(found))
     assert time.perf_counter() - began < MOST_SECONDS

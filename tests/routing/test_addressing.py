@@ -26,7 +26,17 @@ def test_a_picked_persona_counts_though_the_body_leaves_its_name_out() -> None:
 
 
 @pytest.mark.parametrize(
-    "body", ["x@Echo.com", "`@Echo`", "> @Echo said", "see https://a.b/@echo", "\\@ECHO"]
+    "body",
+    [
+        "x@Echo.com",
+        "x＠Echo",
+        "<!-- @Echo -->",
+        "[x](@Echo)",
+        "`@Echo`",
+        "> @Echo said",
+        "see https://a.b/@echo",
+        "\\@ECHO",
+    ],
 )
 def test_a_client_that_takes_code_or_addresses_for_mentions_is_overruled(body: str) -> None:
     assert address(body, ["p::echo"], NAMES) == []
@@ -46,25 +56,24 @@ def test_people_and_unknown_names_are_not_addressed() -> None:
 
 
 def test_who_is_alone_is_answered_by_the_default_persona() -> None:
-    assert address("hello", [], NAMES, alone=True, default="p::echo") == ["p::echo"]
-    assert address("hello", [], NAMES, alone=False, default="p::echo") == []
-    assert address("hello", [], NAMES, alone=True, default=None) == []
-    assert address("hello", [], NAMES, alone=True, default="p::gone") == []
+    assert address("hello", [], NAMES, default="p::echo") == ["p::echo"]
+    assert address("hello", [], NAMES, default=None) == []
+    assert address("hello", [], NAMES, default="p::gone") == []
 
 
 def test_the_default_persona_stays_out_of_what_is_for_somebody_else() -> None:
-    assert address("@Data hi", [], NAMES, alone=True, default="p::echo") == ["p::data"]
-    assert address("hi", ["ada"], NAMES, alone=True, default="p::echo") == []
+    assert address("@Data hi", [], NAMES, default="p::echo") == ["p::data"]
+    assert address("hi", ["ada"], NAMES, default="p::echo") == []
 
 
 @pytest.mark.parametrize("body", ["", "  \n", "\u3000"])
 def test_an_empty_message_addresses_nobody(body: str) -> None:
-    assert address(body, [], NAMES, alone=True, default="p::echo") == []
+    assert address(body, [], NAMES, default="p::echo") == []
 
 
 @given(st.text(), st.lists(st.one_of(st.text(), st.sampled_from(["p::echo", "p::data"]))))
 def test_any_message_addresses_known_personas_at_most_once(body: str, mentions: list[str]) -> None:
-    addressed = address(body, mentions, NAMES, alone=True, default="p::echo")
+    addressed = address(body, mentions, NAMES, default="p::echo")
     assert len(addressed) == len(set(addressed))
     assert all(id_ in NAMES for id_ in addressed)
 

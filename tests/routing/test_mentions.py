@@ -45,8 +45,54 @@ NAMES = NameIndex(
         ("Thanks @Echo…", ["echo"]),
         ("line\n@Echo\nline", ["echo"]),
         ("@Echo-", ["echo"]),
+        ("@Data_", ["data"]),
+        # what cannot continue a name ends it
+        ("@Echo.com", ["echo"]),
+        ("@echo@example.org", ["echo"]),
+        ("@echo/package", ["echo"]),
+        ("@Echo@Data", ["echo", "data"]),
+        ("@Echo/Data", ["echo"]),
+        ("@Echo.What now?", ["echo"]),
+        ("@Echo,what @Data;now", ["echo", "data"]),
+        ("@Echo—or @Data…", ["echo", "data"]),
+        ("@Echo|@Data", ["echo", "data"]),
+        ("@Echo/@Data", ["echo", "data"]),
+        ("@Echo+@Data&@C++-Guru=@v1.5", ["echo", "data", "cxx", "dot"]),
+        ("@v1.5.@Echo", ["dot", "echo"]),
+        ("_@Echo_ and __@Data__", ["echo", "data"]),
+        ("**@Echo**, *@Data*, ***_@C++-Guru_***, ~~@v1.5~~", ["echo", "data", "cxx", "dot"]),
+        ("@Echo’s and <@Data>", ["echo", "data"]),
+        ("| @Echo | @Data |", ["echo", "data"]),
+        ("-@Echo, #@Data and .@v1.5", ["echo", "data", "dot"]),
+        ("Thanks.@Echo", ["echo"]),
+        ("@Echo@", ["echo"]),
+        # the sign, and full-width forms of names
+        ("＠Echo and ﹫Data", ["echo", "data"]),
+        ("请＠数据助手看看", ["cn"]),
+        ("＠Ｅｃｈｏ，＠Ｖ１．５", ["echo", "dot"]),
+        ("ada＠Echo", []),
+        # emoji and what cannot be seen
+        ("❤️@Echo", ["echo"]),
+        ("👩‍💻@Echo 👋🏽@Data 🇩🇪@v1.5", ["echo", "data", "dot"]),
+        ("1️⃣@Echo", ["echo"]),
+        ("@Echo1️⃣", ["echo"]),
+        ("@Echo❤️", ["echo"]),
+        ("@🤖bot❤", ["emoji"]),
+        ("@🤖️bot", ["emoji"]),
+        ("@Echo\u200d @Data\ufe0f", ["echo", "data"]),
+        ("\u2067@\u200eEcho\u2069", ["echo"]),
+        ("@Ec\u00adho", ["echo"]),
+        ("\u00a0@Echo\u00a0", ["echo"]),
+        ("@Echo\u200bone", []),
+        ("é@Echo e\u0301@Echo x\u200d@Echo", []),
+        # punctuation of other scripts
+        ("「@Echo」，（@Data）。", ["echo", "data"]),
+        ("@Echo、@Data。", ["echo", "data"]),
+        ("¿@Echo? «@Data»", ["echo", "data"]),
         ("👋@Echo", ["echo"]),
         ("[@Echo](https://example.org)", ["echo"]),
+        ("[text](https://example.org/@Echo)@Data", ["data"]),
+        ("[text](@Echo) ![@Data](plot.png '@v1.5')", ["data"]),
         ("@C++-Guru why?", ["cxx"]),
         ("@v1.5 is out", ["dot"]),
         ("@🤖bot hi", ["emoji"]),
@@ -55,7 +101,8 @@ NAMES = NameIndex(
         ("@Data-Analysts", []),
         ("@Data-Scientist", []),
         ("@Database", []),
-        ("@Data_", []),
+        ("@Data_table", []),
+        ("@Data-_-x", []),
         ("@Data2", []),
         # any language's letters, in either composition, in either case
         ("@Données", ["fr"]),
@@ -81,17 +128,22 @@ NAMES = NameIndex(
         ("@@Echo", []),
         (r"\@Echo", []),
         ("me@Echo.com and x@echo", []),
-        ("@Echo.com", []),
-        ("@echo@example.org", []),
-        ("@echo/package", []),
+        ("@Nobody@Echo", []),
+        ("_me_@Echo me+x@Echo me-@Echo", []),
+        ("a/@Echo", []),
+        ("\\\\@Echo", []),
         ("see https://example.org/@Echo and www.example.org/?q=@Echo", []),
         ("mailto:@Echo", []),
         ("<https://example.org/,@Echo>", []),
+        ("https://example.org/(@Echo)/@Data", []),
+        ("(https://example.org)@Echo", ["echo"]),
+        ('"https://example.org"@Echo', ["echo"]),
         ("`@Echo`", []),
         ("``a ` @Echo``", []),
         ("`unclosed @Echo", ["echo"]),
         ("``unclosed ` @Echo", ["echo"]),
         (r"\`@Echo\`", ["echo"]),
+        (r"``@Echo\`` @Data", ["data"]),
         ("`code` @Echo `code`", ["echo"]),
         ("`ends with\n\nits paragraph` @Echo", ["echo"]),
         ("`spans a\nline @Echo`", []),
@@ -105,12 +157,23 @@ NAMES = NameIndex(
         ("1. ```\n   @Echo\n   ```\n2. @Data", ["data"]),
         ("text\n\n    @Echo\n\n@Data", ["data"]),
         ("    @Echo", []),
+        ("-     @Echo", []),
+        ("- ```\n@Echo", ["echo"]),
         ("text\n    @Echo", ["echo"]),
         ("- item\n\n    @Echo", ["echo"]),
         ("> @Echo said", []),
         ("   >@Echo said\n\nI disagree, @Data", ["data"]),
         ("- > @Echo\n- @Data", ["data"]),
         ("> @Echo\n> more\n@Data what do you think?", ["data"]),
+        ("> @Echo\nand @Data\n> @Echo again", ["data"]),
+        ("- > @Echo\n  > @Echo\n  @Data", ["data"]),
+        # markup
+        ("<!-- @Echo --> @Data", ["data"]),
+        ("<!-- @Echo\n\n@Echo -->\n\n@Data", ["data"]),
+        ("text <!-- @Echo", ["echo"]),
+        ("<b>@Echo</b> <i title='@Data'>x</i>", ["echo"]),
+        ("<div title='@Echo'>\n@Data <!-- @Echo -->\n</div>", ["data"]),
+        ("`<!--` @Echo `-->`", ["echo"]),
         ("> ```\n> open fence in a quote\n\n@Echo", ["echo"]),
     ],
 )
@@ -211,6 +274,65 @@ def test_a_name_outside_of_code_is_found(name: str, before: str) -> None:
         assert find_mentions(f"{before}@{name}{after}", index) == ["it"]
 
 
+@given(names, st.sampled_from(["@", "/@", "+@", ".@", " @", "，＠"]))
+def test_mentions_may_touch_each_other(name: str, between: str) -> None:
+    index = NameIndex({"one": name, "two": f"x{name}"})
+    assume(len(index) == 2)
+    assert find_mentions(f"@{name}{between}x{name}", index) == ["one", "two"]
+
+
+invisible = st.sampled_from(
+    "\u200b\u200c\u200d\u200e\u200f\u2060\u2066\u2069\u061c\u00ad\ufe0e\ufe0f\ufeff"
+)
+
+
+@given(names, st.data())
+def test_what_cannot_be_seen_does_not_matter(name: str, data: st.DataObject) -> None:
+    at = data.draw(st.integers(0, len(name)))
+    written = name[:at] + data.draw(st.text(invisible, max_size=3)) + name[at:]
+    assert find_mentions(f"so @{written}, hm", NameIndex({"it": name})) == ["it"]
+    assert find_mentions(f"so @{name}, hm", NameIndex({"it": written})) == ["it"]
+
+
+emoji = st.sampled_from(["🤖", "❤", "❤️", "👋🏽", "👩‍💻", "🇩🇪", "🏴󠁧󠁢󠁥󠁮󠁧󠁿", "☎", "™"])
+
+
+@given(
+    st.sampled_from(["Guide", "Données", "助手", "Bot🤖"]),
+    st.sampled_from("\u0301\u0308\u20dd\u0483"),
+)
+def test_a_name_is_not_cut_out_of_a_grapheme_cluster(name: str, mark: str) -> None:
+    assert find_mentions(f"@{name}{mark}", NameIndex({"it": name})) == []
+    assert find_mentions(f"@{name}{mark}", NameIndex({"it": name + mark})) == ["it"]
+
+
+@given(st.lists(emoji, min_size=1, max_size=3).map("".join), st.sampled_from(["", " ", "!", "s"]))
+def test_an_emoji_is_found_with_and_without_its_selector(name: str, after: str) -> None:
+    plain = name.replace("\ufe0f", "")
+    for known in (f"Bot{name}", f"Bot{plain}"):
+        index = NameIndex({"it": known})
+        for written in (name, plain, f"{plain}\ufe0f"):
+            found = find_mentions(f"@Bot{written}{after}", index)
+            assert found == ["it"], written
+
+
+@pytest.mark.parametrize(
+    ("known", "written"),
+    [("👋", "👋🏽"), ("👩", "👩‍💻"), ("❤", "❤️‍🔥"), ("🇩", "🇩🇪"), ("🏴", "🏴󠁧󠁢󠁥󠁮󠁧󠁿"), ("no1", "no1️⃣")],
+)
+def test_one_emoji_is_no_part_of_another(known: str, written: str) -> None:
+    assert find_mentions(f"@{written}", NameIndex({"it": known})) == []
+    assert find_mentions(f"@{written}", NameIndex({"it": known, "other": written})) == ["other"]
+
+
+@given(names, st.from_regex(r"[a-z0-9]([a-z0-9._+-]*[a-z0-9])?", fullmatch=True), st.booleans())
+def test_an_email_address_is_no_mention(name: str, person: str, is_wide: bool) -> None:
+    address = f"{person}{'＠' if is_wide else '@'}{name}"
+    index = NameIndex({"it": name})
+    for body in (address, f"write to {address}.org!", f"<{address}>", f"**{address}**"):
+        assert find_mentions(body, index) == []
+
+
 @given(names)
 @example("ŉ")
 @example("ǰ")
@@ -277,6 +399,17 @@ def test_the_longest_name_wins(short: str, more: str) -> None:
             "\u0301\u0316",
             "\n```\n~~~",
             "ß@ß",
+            "@🇩",
+            "\u200d@",
+            "👩\u200d",
+            "- @\n",
+            "> @\na\n",
+            "@`\n\n",
+            "<!-- @",
+            "<div>\n@",
+            "](@",
+            "a://(b",
+            "._+@",
         ]
     )
 )

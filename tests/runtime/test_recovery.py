@@ -15,7 +15,7 @@ from support.room import FakeStage, Room, Script, id_of, persona, room
 from support.stages import DocumentStage, Stage, settle
 
 from jupyter_ai_personas.chat import RECENT, Insert
-from jupyter_ai_personas.chat.room import Write
+from jupyter_ai_personas.chat.protocol import Write
 from jupyter_ai_personas.runtime import Ledger
 from jupyter_ai_personas.runtime.ledger import ReplySnapshot, TurnRecord
 from jupyter_ai_personas.runtime.unsaved import NO_PERSONA

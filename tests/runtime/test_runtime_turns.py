@@ -685,10 +685,22 @@ async def test_whoever_floods_is_told_once() -> None:
         assert await here.reply(here.say("@Echo me", by="Bob"))
 
 
-async def test_a_near_miss_is_hinted_at(stage: Stage) -> None:
-    async with room(Data, stage=stage) as here:
-        asked = here.say("@Data-Analist please")
-        assert "Did you mean `@Data-Analyst`" in str(await here.until(lambda: here.answer(asked)))
+@pytest.mark.parametrize(
+    ("body", "hint"),
+    [
+        ("@Data-Analist please", "Did you mean `@Data-Analyst`?"),
+        ("＠Data Analyst please", "Did you mean `@Data-Analyst`?"),
+        ("@ Data-Analyst please", "write `@Data-Analyst` as a word of its own"),
+        ("hello@Data-Analyst", "write `@Data-Analyst` as a word of its own"),
+    ],
+)
+async def test_a_near_miss_gets_one_hint_and_no_answer(stage: Stage, body: str, hint: str) -> None:
+    async with room(Data, stage=stage, default_persona="Data-Analyst") as here:
+        asked = here.say(body)
+        assert hint in str(await here.until(lambda: here.answer(asked)))
+        await here.quiet()
+        assert len(here.notices()) == 1
+        assert here.replies(asked) == []
 
 
 async def test_an_error_of_ours_in_one_event_does_not_end_the_chat(

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 from pathlib import Path
 
 import pytest
 from jupyter_server.services.contents.fileio import atomic_writing
-from jupyterlab_chat.ychat import YChat
 from server.hostile import install
 from support.server import JupyterServer
 from support.yclient import ChatClient
 
-from jupyter_ai_personas.chat.content import add_what_is_missing
+from jupyter_ai_personas.chat.file_format import ChatFile, format_chat, parse_chat
 from jupyter_ai_personas.runtime.cut_off_saves import made_at, undo_cut_off_save
 
-CHAT = {"messages": [{"id": "q", "body": "hi", "sender": "ada"}], "metadata": {"id": "the chat"}}
+CHAT = ChatFile(messages=[{"id": "q", "body": "hi", "sender": "ada"}], metadata={"id": "the chat"})
 
 
 def cut_off(file: Path, left: int = 0) -> None:
@@ -28,10 +26,10 @@ def cut_off(file: Path, left: int = 0) -> None:
 
 def test_jupyter_empties_a_file_before_it_writes_it(tmp_path: Path) -> None:
     file = tmp_path / "a.chat"
-    file.write_text(json.dumps(CHAT))
+    file.write_text(format_chat(CHAT))
     with atomic_writing(str(file), text=False):
         assert file.read_text() == ""
-        assert undo_cut_off_save(file) == json.loads(file.read_text()) == CHAT
+        assert undo_cut_off_save(file) == parse_chat(file.read_text()) == CHAT
 
 
 @pytest.mark.parametrize("left", [0, 20])
@@ -39,20 +37,20 @@ def test_a_save_that_was_cut_off_is_undone_and_nobody_takes_it_for_a_change(
     tmp_path: Path, left: int
 ) -> None:
     file = tmp_path / "a.chat"
-    file.write_text(json.dumps(CHAT))
+    file.write_text(format_chat(CHAT))
     os.utime(file, (1000, 1000))
     cut_off(file, left)
     changed = file.stat().st_mtime_ns
     assert undo_cut_off_save(file) == CHAT
     assert file.stat().st_mtime_ns == changed
-    assert json.loads(file.read_text()) == CHAT
+    assert parse_chat(file.read_text()) == CHAT
     assert made_at(file) == 1000
     assert undo_cut_off_save(file) is None
     (tmp_path / ".~a.chat").unlink()  # as the next save does
     assert list(tmp_path.iterdir()) == [file]
 
 
-@pytest.mark.parametrize(("there", "copy"), [("{}", json.dumps(CHAT)), ("", '{"mess'), ("", "[]")])
+@pytest.mark.parametrize(("there", "copy"), [("{}", format_chat(CHAT)), ("", '{"mess'), ("", "[]")])
 def test_what_is_whole_stays_and_no_copy_that_is_no_better_is_taken(
     tmp_path: Path, there: str, copy: str
 ) -> None:
@@ -73,30 +71,12 @@ def test_a_file_that_was_never_cut_off_is_let_alone(tmp_path: Path) -> None:
 def test_a_link_leads_to_the_file_that_was_cut_off(tmp_path: Path) -> None:
     (tmp_path / "elsewhere").mkdir()
     file = tmp_path / "elsewhere" / "a.chat"
-    file.write_text(json.dumps(CHAT))
+    file.write_text(format_chat(CHAT))
     cut_off(file)
     link = tmp_path / "link.chat"
     link.symlink_to(file)
     assert undo_cut_off_save(link) is not None
     assert link.is_symlink()
-
-
-async def test_what_the_document_has_is_not_there_twice_and_comes_after() -> None:
-    chat = YChat()
-    chat.ymessages.append({"id": "new", "body": "and now?"})
-    chat.yusers["ada"] = {"name": "Ada, now"}
-    content = {
-        "messages": [*CHAT["messages"], {"id": "new", "body": "and n"}, {"no": "id"}, 7],
-        "users": {"ada": {"name": "Ada"}, "bob": {"name": "Bob"}},
-        "attachments": [],
-        "metadata": {"id": "the chat"},
-    }
-    add_what_is_missing(chat, content)
-    messages = chat.ymessages.to_py()
-    assert [m.get("id") for m in messages] == ["q", "new"]
-    assert messages[-1]["body"] == "and now?"
-    assert chat.yusers.to_py() == {"ada": {"name": "Ada, now"}, "bob": {"name": "Bob"}}
-    assert chat.get_id() == "the chat"
 
 
 @pytest.mark.server

@@ -13,9 +13,9 @@ import anyio.lowlevel
 from pycrdt import Array, Awareness, Doc, Map, TransactionEvent
 
 from jupyter_ai_personas.chat import Attachment, Chat, ChatEvent, MemoryChat, Message
-from jupyter_ai_personas.chat.company import plain
 from jupyter_ai_personas.chat.document import DocumentChat
 from jupyter_ai_personas.chat.messages import decode_message
+from jupyter_ai_personas.chat.shared_types import plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

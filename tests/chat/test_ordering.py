@@ -1,22 +1,22 @@
-"""Where messages that come are put."""
+"""Where messages that arrive are put."""
 
 from __future__ import annotations
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jupyter_ai_personas.chat.arrival import arrival
 from jupyter_ai_personas.chat.messages import RECENT
+from jupyter_ai_personas.chat.ordering import reorder
 
 NOW = 100.0
 
 
 def arranged(order: list[str], stamps: dict[str, float | None], times: list[float]) -> list[str]:
     """The ids in the order in which they are to be."""
-    found = arrival(order, stamps, NOW, times.__getitem__)
-    moving = [order[place] for place in found.moving]
-    left = [id_ for place, id_ in enumerate(order) if place not in found.moving]
-    at = found.behind + 1 - len(moving)
+    found = reorder(order, stamps, NOW, times.__getitem__)
+    moving = [order[index] for index in found.moving]
+    left = [id_ for index, id_ in enumerate(order) if index not in found.moving]
+    at = found.after + 1 - len(moving)
     return left[:at] + moving + left[at:] if moving else left
 
 
@@ -45,25 +45,25 @@ def test_what_is_not_there_moves_nothing() -> None:
 def test_only_the_end_of_a_long_chat_is_looked_at() -> None:
     asked: list[int] = []
 
-    def time_at(place: int) -> float:
-        asked.append(place)
+    def time_at(index: int) -> float:
+        asked.append(index)
         return 1.0
 
     order = [str(number) for number in range(10_000)]
-    arrival(order, {"9998": None}, NOW, time_at)
+    reorder(order, {"9998": None}, NOW, time_at)
     assert asked == [9_999]
 
 
 def test_a_chat_that_is_of_the_future_is_not_read_to_its_beginning() -> None:
     asked: list[int] = []
 
-    def time_at(place: int) -> float:
-        asked.append(place)
+    def time_at(index: int) -> float:
+        asked.append(index)
         return 5e9
 
     order = ["new", *(str(number) for number in range(10_000))]
-    found = arrival(order, {"new": None}, NOW, time_at)
-    assert (found.places, found.moving) == ([0], [])
+    found = reorder(order, {"new": None}, NOW, time_at)
+    assert (found.indexes, found.moving) == ([0], [])
     assert len(asked) == RECENT
 
 
@@ -90,5 +90,5 @@ def test_the_new_come_behind_all_that_was_there_and_nothing_else_moves(
     assert sorted(after) == sorted(order)
     assert [id_ for id_ in after if id_[:3] != "new"] == [id_ for id_ in order if id_[:3] != "new"]
     assert [id_ for id_ in after if id_[:3] == "new"] == [id_ for id_ in order if id_[:3] == "new"]
-    first_new = next((place for place, id_ in enumerate(after) if id_[:3] == "new"), len(after))
+    first_new = next((index for index, id_ in enumerate(after) if id_[:3] == "new"), len(after))
     assert all(id_[:3] in ("new", "fut") for id_ in after[first_new:])

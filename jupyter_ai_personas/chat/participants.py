@@ -1,11 +1,10 @@
-"""What a chat document holds beside its messages: people, attachments, settings, who is writing."""
+"""The people, attachments and settings of a chat document, and who is writing."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from jupyter_ai_personas.chat.company import plain as _plain
 from jupyter_ai_personas.chat.messages import (
     METADATA_KEY,
     PERSONA_PREFIX,
@@ -15,12 +14,13 @@ from jupyter_ai_personas.chat.messages import (
     decode_user,
     encode_user,
 )
+from jupyter_ai_personas.chat.shared_types import plain
 
-__all__ = ["Surroundings"]
+__all__ = ["Participants"]
 
 
-class Surroundings:
-    """That part of the seam :class:`~jupyter_ai_personas.chat.room.Chat` over a ``YChat``."""
+class Participants:
+    """The part of :class:`~jupyter_ai_personas.chat.protocol.Chat` that concerns no messages."""
 
     def __init__(self, ychat: Any) -> None:
         self._ychat = ychat
@@ -30,14 +30,14 @@ class Surroundings:
     def user(self, username: str) -> User | None:
         """See :meth:`Chat.user`."""
         raw = self._ychat.yusers.get(username)
-        return None if raw is None else decode_user(username, _plain(raw))
+        return None if raw is None else decode_user(username, plain(raw))
 
     def people(self) -> set[str]:
         """See :meth:`Chat.people`."""
         yusers = self._ychat.yusers
         names = {name for name in list(yusers.keys()) if not name.startswith(PERSONA_PREFIX)}
         # Other extensions' bots.
-        names = {name for name in names if decode_user(name, _plain(yusers.get(name))).offered}
+        names = {name for name in names if decode_user(name, plain(yusers.get(name))).offered}
         awareness = self._ychat.awareness
         for state in list(awareness.states.values()) if awareness is not None else ():
             user = state.get("user") if isinstance(state, Mapping) else None
@@ -50,14 +50,14 @@ class Surroundings:
         """See :meth:`Chat.attachments`."""
         found = []
         for id_ in ids:
-            attachment = decode_attachment(id_, _plain(self._ychat.yattachments.get(id_)))
+            attachment = decode_attachment(id_, plain(self._ychat.yattachments.get(id_)))
             if attachment is not None:
                 found.append(attachment)
         return found
 
     def setting(self, name: str) -> Any:
         """See :meth:`Chat.setting`."""
-        ours = _plain(self._ychat.ymetadata.get(METADATA_KEY))
+        ours = plain(self._ychat.ymetadata.get(METADATA_KEY))
         return ours.get(name) if isinstance(ours, Mapping) else None
 
     def register(self, users: Sequence[User], *, owned_prefix: str) -> None:
@@ -67,14 +67,14 @@ class Surroundings:
         there = set(yusers.keys())
         for username in there:
             if username.startswith(owned_prefix) and username not in wanted:
-                entry = _plain(yusers.get(username))
+                entry = plain(yusers.get(username))
                 if isinstance(entry, Mapping) and entry.get("bot") is not True:
                     # The front end keeps the name beside old messages, and offers no bots.
                     wanted[username] = {**entry, "bot": True}
         changed = {
             username: entry
             for username, entry in wanted.items()
-            if username not in there or _plain(yusers.get(username)) != entry
+            if username not in there or plain(yusers.get(username)) != entry
         }
         if changed:
             with self._ychat.ydoc.transaction():
@@ -82,7 +82,7 @@ class Surroundings:
 
     def set_setting(self, name: str, value: Any) -> None:
         """See :meth:`Chat.set_setting`."""
-        ours = _plain(self._ychat.ymetadata.get(METADATA_KEY))
+        ours = plain(self._ychat.ymetadata.get(METADATA_KEY))
         settings = dict(ours) if isinstance(ours, Mapping) else {}
         settings.pop(name, None)
         if value is not None:
@@ -114,9 +114,9 @@ class Surroundings:
         )
 
     def watch_newcomers(self) -> None:
-        """Announce to everybody who comes what was announced before."""
+        """Announce the writing status again to each client that joins."""
         if self._ychat.awareness is not None:
-            self._newcomers = self._ychat.awareness.observe(self._on_presence)
+            self._newcomers = self._ychat.awareness.observe(self._on_awareness)
 
     def unwatch_newcomers(self) -> None:
         """End :meth:`watch_newcomers`."""
@@ -124,10 +124,10 @@ class Surroundings:
             self._ychat.awareness.unobserve(self._newcomers)
             self._newcomers = None
 
-    def _on_presence(self, topic: str, change: tuple[Mapping[str, Any], Any]) -> None:
+    def _on_awareness(self, topic: str, change: tuple[Mapping[str, Any], Any]) -> None:
         what, origin = change
         if topic == "change" and origin != "local" and what["added"] and self._status:
-            # Who comes hears nothing of what the room announced before, but for a renewal every
-            # fifteen seconds: it is announced again.
+            # A client that joins hears of earlier announcements only at the next renewal, which
+            # comes every fifteen seconds.
             awareness = self._ychat.awareness
             awareness.set_local_state(awareness.get_local_state())

@@ -1,4 +1,4 @@
-"""A chat that lives in memory: for one-shot requests, for tests, for authors."""
+"""A chat in memory: for one-shot requests, for tests, for authors."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from jupyter_ai_personas.chat.messages import (
     decode_message,
     encode_message,
 )
-from jupyter_ai_personas.chat.room import (
+from jupyter_ai_personas.chat.protocol import (
     ChatEvent,
     Insert,
     Listener,
@@ -33,7 +33,7 @@ __all__ = ["MemoryChat"]
 class MemoryChat:
     """The in-memory twin of a collaborative chat.
 
-    It keeps the seam :class:`~jupyter_ai_personas.chat.room.Chat`, and adds what people do in a
+    It implements :class:`~jupyter_ai_personas.chat.protocol.Chat`, and adds what people do in a
     front end: :meth:`post`, :meth:`edit`, :meth:`delete`.
     """
 
@@ -98,7 +98,7 @@ class MemoryChat:
         if self._listener is not None:
             self._listener(event)
 
-    # -- the seam ---------------------------------------------------------------------------
+    # -- the protocol -----------------------------------------------------------------------
 
     def subscribe(self, listener: Listener) -> None:
         """See :meth:`Chat.subscribe`."""
@@ -152,12 +152,8 @@ class MemoryChat:
             message = self._messages.get(write.id)
             if message is None or message.deleted:
                 gone.append(write.id)
-                continue
-            if write.body is not None:
-                message = replace(message, body=write.body)
-            if write.metadata is not None:
-                message = replace(message, metadata=dict(write.metadata))
-            self._messages[write.id] = message
+            else:
+                self._messages[write.id] = write.applied_to(message)
         return gone
 
     def user(self, username: str) -> User | None:

@@ -11,6 +11,7 @@ from support.stages import DocumentStage, MemoryStage, Stage, settle
 from jupyter_ai_personas.chat import (
     PERSONA_PREFIX,
     SYSTEM_ID,
+    Append,
     Attachment,
     Insert,
     MessageDeleted,
@@ -127,6 +128,56 @@ async def test_a_reply_grows_and_ends_for_everybody(stage: Stage) -> None:
     assert (seen.body, seen.state, seen.reply_to) == ("Hello!", "done", "q")
     assert seen.by_persona
     assert replace(seen, time=0.0) == replace(stage.chat.get("r") or seen, time=0.0)
+
+
+@pytest.mark.parametrize("live", [False, True])
+async def test_a_reply_grows_by_what_is_appended(stage: Stage, live: bool) -> None:
+    stage.subscribe()
+    assert stage.chat.apply([Insert("r", ECHO, "", STREAMING, live=live)]) == []
+    for text in ("Hé", "llo 🤖", "", " there"):
+        assert stage.chat.apply([Append("r", text)]) == []
+    [seen] = stage.seen
+    assert (seen.body, seen.state) == ("Héllo 🤖 there", "streaming")
+    assert (stage.chat.get("r") or seen).body == seen.body
+    raw = stage.chat.raw("r")
+    assert raw is not None
+    assert raw["body"] == seen.body
+    assert stage.chat.apply([Update("r", "Héllo!", DONE)]) == []
+    assert stage.chat.apply([Append("r", "!")]) == []
+    await settle()
+    [seen] = stage.seen
+    assert (seen.body, seen.state) == ("Héllo!!", "done")
+    assert stage.events == []
+
+
+@pytest.mark.parametrize("live", [False, True])
+async def test_what_is_appended_sees_the_writes_before_it(stage: Stage, live: bool) -> None:
+    stage.subscribe()
+    insert = Insert("r", ECHO, "a", STREAMING, live=live)
+    assert stage.chat.apply([insert, Append("r", "b"), Append("r", "c"), Append("no", "c")]) == [
+        "no"
+    ]
+    assert [m.body for m in stage.seen] == ["abc"]
+    assert stage.chat.apply([Update("r", "x"), Append("r", "y")]) == []
+    assert [m.body for m in stage.seen] == ["xy"]
+
+
+@pytest.mark.parametrize("live", [False, True])
+async def test_nothing_is_appended_to_a_deleted_message(stage: Stage, live: bool) -> None:
+    stage.subscribe()
+    stage.chat.apply([Insert("r", ECHO, "a", STREAMING, live=live)])
+    stage.delete("r")
+    assert stage.chat.apply([Append("r", "b")]) == ["r"]
+    assert stage.chat.apply([Update("r", "ab", DONE)]) == ["r"]
+    assert [(m.body, m.deleted) for m in stage.seen] == [("", True)]
+
+
+async def test_text_can_be_appended_to_any_message(stage: Stage) -> None:
+    stage.subscribe()
+    id_ = stage.post("question")
+    await settle()
+    assert stage.chat.apply([Append(id_, "?")]) == []
+    assert [m.body for m in stage.seen] == ["question?"]
 
 
 async def test_a_reply_can_be_written_again_after_its_end(stage: Stage) -> None:

@@ -1,0 +1,91 @@
+"""The buffer of a reply that grows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from jupyter_ai_personas.chat.markdown import closing_fence
+from jupyter_ai_personas.chat.messages import ReplyState
+from jupyter_ai_personas.chat.protocol import Insert, Update
+
+__all__ = ["GrowingReply"]
+
+
+class GrowingReply:
+    """The text and the state of a reply, and how much of it the chat holds.
+
+    A passive buffer: :class:`~jupyter_ai_personas.chat.writer.ReplyWriter` makes, changes and
+    writes it, everybody else only reads it.
+    """
+
+    __slots__ = (
+        "_metadata",
+        "_parts",
+        "chars",
+        "id",
+        "is_inserted",
+        "is_stale",
+        "refusals",
+        "sender",
+        "state",
+    )
+
+    def __init__(
+        self, message_id: str, sender: str, metadata: Mapping[str, Any], *, is_inserted: bool
+    ) -> None:
+        self.id = message_id
+        self.sender = sender
+        self.state: ReplyState = "streaming"
+        self.chars = 0
+        self.is_inserted = is_inserted
+        """Whether the chat holds the message."""
+        self.is_stale = False
+        """Whether the chat lacks something of it."""
+        self.refusals = 0
+        """How often in a row the chat refused to be written."""
+        self._metadata = dict(metadata)
+        self._parts: list[str] = []
+
+    @property
+    def body(self) -> str:
+        """The text so far."""
+        if len(self._parts) > 1:
+            self._parts = ["".join(self._parts)]
+        return self._parts[0] if self._parts else ""
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """Our metadata of the message, with the current state."""
+        return {**self._metadata, "state": self.state}
+
+    def add(self, text: str) -> None:
+        """Add ``text`` to the body. The cost grows with ``text`` only."""
+        self._parts.append(text)
+        self.chars += len(text)
+        self.is_stale = True
+
+    def clear(self) -> None:
+        """Empty the body."""
+        self._parts = []
+        self.chars = 0
+        self.is_stale = self.is_inserted
+
+    def end(self, state: ReplyState, note: str, metadata: Mapping[str, Any]) -> None:
+        """Set the final ``state``, add ``note`` as a paragraph, and ``metadata`` to ours."""
+        if note:
+            body = self.body
+            lines = [*([body] if body else []), *filter(None, [closing_fence(body)])]
+            self._parts = ["\n".join([*lines, *([""] if lines else []), note])]
+        self.state = state
+        self._metadata.update(metadata)
+        self.is_stale = True
+
+    def write(self) -> Insert | Update:
+        """Return the write that brings the chat up to date, and count it as made."""
+        self.is_stale = False
+        if self.is_inserted:
+            is_final = self.state != "streaming"
+            return Update(self.id, self.body, self.metadata if is_final else None)
+        self.is_inserted = True
+        return Insert(self.id, self.sender, self.body, self.metadata)
