@@ -56,9 +56,9 @@ class _Search:
 
     def meant(self, sign: Sign) -> dict[str, list[str]]:
         text, start = sign.text, sign.at + 1
-        if sign.is_glued:
+        if sign.follows == "word":
             return self._exactly(text, start) if not self._is_address(text, start) else {}
-        if not sign.is_open:
+        if sign.follows != "nothing":
             return {}
         if spaces := _SPACES.match(text, start):
             return self._exactly(text, spaces.end())

@@ -13,10 +13,8 @@
 from __future__ import annotations
 
 import re
-from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import accumulate
 from typing import Literal
 
 from jupyter_ai_personas.routing.names import KEYCAP, NameIndex, extends, is_word
@@ -29,30 +27,34 @@ MAX_SCANNED = 100_000
 
 _SIGN = re.compile(f"[{SIGNS}]")
 
+# What can hold a sign: a URL, the destination of a link, or the text.
 # Parentheses belong to a URL in pairs. In scripts without spaces, full-width punctuation ends it.
-_URL = re.compile(
+_TOKEN = re.compile(
     r"(?:\b[a-z][a-z0-9+.-]{1,30}://|\bwww\.|\bmailto:)"
-    r"(?:[^\s<>()\"\u3000-\u303f\uff00-\uff0f\uff1a-\uff1f]|\([^\s<>()]*\))*",
+    r"(?:[^\s<>()\"\u3000-\u303f\uff00-\uff0f\uff1a-\uff1f]|\([^\s<>()]*\))*"
+    r"|\]\([^()\n]*\)"
+    rf"|(?P<sign>[{SIGNS}])",
     re.IGNORECASE,
 )
-_DESTINATION = re.compile(r"\]\([^()\n]*\)")
 
 # What an e-mail address or a path can have before the sign, beside letters and digits.
 _JOINERS = frozenset("+-%&=#_/.")
 
 
+Follows = Literal["nothing", "word", "path"]
+
+
 @dataclass(frozen=True, slots=True)
 class Sign:
-    """A sign at ``at`` in ``text``, which is not hidden, and the id of the name that it mentions.
+    """A sign at ``at`` in ``text``, and the id of the persona that it mentions, if any.
 
-    ``is_open`` says that a name after it would be a mention, ``is_glued`` that it would not since
-    a word stands before the sign.
+    ``follows`` tells what stands before it. Only after nothing can there be a mention; a word
+    is that of an e-mail address, or a space is missing.
     """
 
     text: str
     at: int
-    is_open: bool
-    is_glued: bool
+    follows: Follows
     id: str | None
 
 
@@ -73,38 +75,21 @@ def find_mentions(body: str, names: NameIndex) -> list[str]:
 
 
 def find_signs(body: str, names: NameIndex) -> Iterator[Sign]:
-    """Yield each sign of ``body`` that is neither hidden nor escaped, in order."""
+    """Yield each sign of ``body`` that is not hidden, in order."""
     for text in visible_text(body[:MAX_SCANNED]):
         mentioned = 0
-        for at in _unhidden(text):
+        for token in _TOKEN.finditer(text):
+            if token["sign"] is None:
+                continue
+            at = token.start()
             follows = _follows(text, at, mentioned)
             found = names.longest_at(text, at + 1) if follows == "nothing" else None
             if found is not None:
                 mentioned = found[1]
-            yield Sign(
-                text,
-                at,
-                is_open=follows == "nothing",
-                is_glued=follows == "word",
-                id=found and found[0],
-            )
+            yield Sign(text, at, follows, found and found[0])
 
 
-def _unhidden(text: str) -> Iterator[int]:
-    """Yield where ``text`` has a sign outside of URLs and link destinations."""
-    hidden = [m.span() for m in _DESTINATION.finditer(text)] if "](" in text else []
-    if ":" in text or "www." in text.lower():
-        hidden += [m.span() for m in _URL.finditer(text)]
-    hidden.sort()
-    starts = [a for a, _ in hidden]
-    furthest = list(accumulate((b for _, b in hidden), max))
-    for sign in _SIGN.finditer(text):
-        covering = bisect_right(starts, sign.start()) - 1
-        if covering < 0 or sign.start() >= furthest[covering]:
-            yield sign.start()
-
-
-def _follows(text: str, at: int, mentioned: int) -> Literal["nothing", "word", "path"]:
+def _follows(text: str, at: int, mentioned: int) -> Follows:
     """Return what the sign at ``at`` follows; ``mentioned`` is the end of the last mention."""
     before = at
     while before > mentioned:

@@ -16,6 +16,10 @@ SIGNS = "@\uff20\ufe6b"
 
 _HAS_SIGN = re.compile(f"[{SIGNS}]")
 
+# Without any of these, nothing is hidden, and nothing need be parsed.
+_BLOCKS = re.compile(r"[`<>\\\t]|~~~| {4}")
+_SPANS = re.compile(r"[`<\\]")
+
 # An unclosed comment hides the rest, as in a browser.
 _MARKUP = re.compile(r"<!--.*?(?:-->|\Z)|<[^<>]*>", re.DOTALL)
 
@@ -40,6 +44,9 @@ def visible_text(body: str) -> Iterator[str]:
     backslash if it is one of :data:`SIGNS`. Time is linear in the length of ``body``.
     """
     if not _HAS_SIGN.search(body):
+        return
+    if not _BLOCKS.search(body):
+        yield body
         return
     quotes = 0
     lines: list[str] = []
@@ -72,6 +79,8 @@ def _unquoted(paragraph: Token, lines: Sequence[str]) -> str:
 
 
 def _without_code(text: str) -> str:
+    if not _SPANS.search(text):
+        return text
     parser, tokens = _parser(), list[Token]()
     parser.inline.parse(text, parser, {}, tokens)
     return "".join(map(_shown, tokens))
