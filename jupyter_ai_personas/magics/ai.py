@@ -17,9 +17,10 @@ from . import listing
 from .background import Background, Emit
 from .cells import Cells
 from .conversation import Conversation
-from .display import is_notebook, make_display
+from .display import make_display
 from .failures import StoppedError, explain
 from .formats import without_images
+from .frontends import front_end_of
 from .interpolation import interpolate
 from .options import CellOptions, Command, help_text, parse_cell_line, parse_line
 from .settings import MagicsSettings
@@ -170,7 +171,7 @@ class AiMagics(MagicsSettings):
             return listing.providers(infos, aliases=self.aliases, default=default, broken=broken)
 
         found = self._background.run(describe)
-        if is_notebook(self._shell):
+        if front_end_of(self._shell).rich:
             data = {"text/markdown": found.markdown(), "text/plain": found.text()}
             self._shell.display_pub.publish(data)
         else:
