@@ -17,9 +17,10 @@ from . import listing
 from .background import Background, Emit
 from .cells import Cells
 from .conversation import Conversation
-from .display import is_notebook, make_display
+from .display import make_display
 from .failures import StoppedError, explain
 from .formats import without_images
+from .frontends import front_end_of
 from .interpolation import interpolate
 from .options import CellOptions, Command, help_text, parse_cell_line, parse_line
 from .settings import MagicsSettings
@@ -170,7 +171,7 @@ class AiMagics(MagicsSettings):
             return listing.providers(infos, aliases=self.aliases, default=default, broken=broken)
 
         found = self._background.run(describe)
-        if is_notebook(self._shell):
+        if front_end_of(self._shell).rich:
             data = {"text/markdown": found.markdown(), "text/plain": found.text()}
             self._shell.display_pub.publish(data)
         else:
@@ -179,11 +180,16 @@ class AiMagics(MagicsSettings):
     def _explain_error(self, options: CellOptions) -> None:
         last = self._cells.last_error()
         if last is None:
-            raise MagicsError("There is no error to explain: no cell raised one since `%load_ext`.")
-        number, trace = last
-        prompt = "Explain the error that this cell of a notebook raised, and how to mend it."
-        code = self._cells.input(number)
-        self._ask(options, f"{prompt}\n\n```python\n{code}\n```\n\n```text\n{trace}\n```")
+            raise MagicsError("There is no error to explain: nothing has raised one here.")
+        trace = f"```text\n{last.trace}\n```"
+        if last.code is None:
+            prompt = f"Explain the error of this traceback, and how to mend it.\n\n{trace}"
+        else:
+            prompt = (
+                "Explain the error that this cell of a notebook raised, and how to mend it.\n\n"
+                f"```python\n{last.code}\n```\n\n{trace}"
+            )
+        self._ask(options, prompt)
 
     def _alias(self, name: str, target: str) -> None:
         if not _ALIAS.fullmatch(name):

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 import traceback
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -14,11 +16,19 @@ import IPython
 from ..errors import MagicsError
 from .interpolation import CELL_REFERENCE
 
-__all__ = ["Cells"]
+__all__ = ["CellError", "Cells"]
 
 _MOST_ERRORS = 100
 _MOST_CHARS = 20_000  # of a traceback
 _IPYTHON = str(Path(IPython.__file__).parent)
+
+
+@dataclass(frozen=True, slots=True)
+class CellError:
+    """An exception as text; ``code`` is the cell that raised it, ``None`` where it is unknown."""
+
+    trace: str
+    code: str | None = None
 
 
 class Cells(Mapping[str, str]):
@@ -31,20 +41,33 @@ class Cells(Mapping[str, str]):
     def __init__(self, shell: Any) -> None:
         self._shell = shell
         self._errors: OrderedDict[int, str] = OrderedDict()
+        # What `sys` holds from before `%load_ext`.
+        self._shown = _shown_error()
+        self._last = self._without_code(self._shown)
 
     def record(self, result: Any) -> None:
         """Remember how a cell failed: IPython's callback after each, with its result."""
         error = result.error_before_exec or result.error_in_exec
-        ours = isinstance(error, MagicsError | KeyboardInterrupt)
-        if error is not None and not ours and result.execution_count is not None:
-            self._errors[result.execution_count] = self._traceback_text(error)
+        if error is None:
+            return
+        self._shown = _shown_error()
+        if _is_ours(error):
+            return
+        trace = self._traceback_text(error)
+        self._last = CellError(trace, result.info.raw_cell)
+        # Cells that are not stored in the history have no number.
+        if result.execution_count is not None:
+            self._errors[result.execution_count] = trace
             self._errors.move_to_end(result.execution_count)
             if len(self._errors) > _MOST_ERRORS:
                 self._errors.popitem(last=False)
 
-    def last_error(self) -> tuple[int, str] | None:
-        """Return the number and the traceback of the cell that failed last."""
-        return next(reversed(self._errors.items()), None)
+    def last_error(self) -> CellError | None:
+        """Return the last error, with the cell that raised it, if one that is known did."""
+        shown = _shown_error()
+        # Callbacks of widgets and silent cells raise errors that are shown and not recorded.
+        is_newer = shown is not self._shown
+        return (self._without_code(shown) if is_newer else None) or self._last
 
     def input(self, number: int) -> str:
         """Return a cell's input as it was typed. Raises :class:`MagicsError`."""
@@ -52,6 +75,11 @@ class Cells(Mapping[str, str]):
         if not 0 < number < len(inputs):
             raise MagicsError(f"There is no `In[{number}]`: no cell with that number was run here.")
         return str(inputs[number])
+
+    def _without_code(self, error: BaseException | None) -> CellError | None:
+        if error is None or _is_ours(error):
+            return None
+        return CellError(self._traceback_text(error))
 
     def _traceback_text(self, error: BaseException) -> str:
         trace = _without_ipython(error.__traceback__)
@@ -91,6 +119,16 @@ class Cells(Mapping[str, str]):
 
     def __len__(self) -> int:
         return sum(1 for _ in self)
+
+
+def _shown_error() -> BaseException | None:
+    """Return the exception whose traceback was shown last, as Python itself remembers it."""
+    # `last_exc` came with Python 3.12.
+    return getattr(sys, "last_exc", None) or getattr(sys, "last_value", None)
+
+
+def _is_ours(error: BaseException) -> bool:
+    return isinstance(error, MagicsError | KeyboardInterrupt)
 
 
 def _text(name: str, value: Any) -> str:

@@ -1,4 +1,4 @@
-"""How a reply appears while it grows and when it is complete, in a notebook and elsewhere."""
+"""How a reply appears while it grows and when it is complete, by what the front end can show."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from typing import Any, Protocol
 from uuid import uuid4
 
 from .formats import NotInFormatError, bundle, code_of, inserted_code, preview
+from .frontends import FrontEnd, front_end_of
 
-__all__ = ["Display", "NotebookDisplay", "TextDisplay", "is_notebook", "make_display"]
+__all__ = ["Display", "PrintedDisplay", "UpdatedDisplay", "make_display"]
 
 _INTERVAL = 0.1  # seconds
 _CHARS_A_SECOND = 200_000
@@ -39,26 +40,25 @@ class Display(Protocol):
         """Show what came of a reply that will not be completed."""
 
 
-def is_notebook(shell: Any) -> bool:
-    """Return whether the shell is that of a kernel: what it displays can be updated."""
-    return getattr(shell, "kernel", None) is not None
-
-
 def make_display(shell: Any, format: str) -> Display:
-    """Return the display that fits the shell."""
-    return NotebookDisplay(shell, format) if is_notebook(shell) else TextDisplay(format)
+    """Return the display that fits the front end of the running cell."""
+    front_end = front_end_of(shell)
+    if front_end.updates:
+        return UpdatedDisplay(shell, format, front_end)
+    return PrintedDisplay(shell, format, front_end)
 
 
-class NotebookDisplay:
+class UpdatedDisplay:
     """One output of the cell, updated while the reply grows.
 
     An update carries the whole reply, so the longer it is, the fewer there are.
     """
 
-    def __init__(self, shell: Any, format: str) -> None:
+    def __init__(self, shell: Any, format: str, front_end: FrontEnd) -> None:
         self.text = ""
         self._shell = shell
         self._format = format
+        self._front_end = front_end
         self._metadata: Mapping[str, Any] = {}
         self._transient = {"display_id": uuid4().hex}
         self._shown_text: str | None = None
@@ -83,17 +83,19 @@ class NotebookDisplay:
 
     def finish(self) -> str:
         """See :meth:`Display.finish`."""
-        if self._format == "code":
+        if self._format == "code" and self._front_end.cells:
             code = code_of(self.text)
             self._shell.set_next_input(code, replace=False)
             self._publish(inserted_code(code))
             return code
         try:
-            self._publish(bundle(self._format, self.text))
+            data = bundle(self._format, self.text)
         except NotInFormatError as error:
             self.keep()
             print(error, file=sys.stderr)
-        return self.text
+            return self.text
+        self._publish(data)
+        return _value(self._format, self.text, data)
 
     def keep(self) -> None:
         """See :meth:`Display.keep`."""
@@ -110,12 +112,18 @@ class NotebookDisplay:
         self._shown_text = self.text
 
 
-class TextDisplay:
-    """Standard output, in a terminal or a script: what is printed cannot be changed again."""
+class PrintedDisplay:
+    """Text as it arrives; other formats once, when the reply is complete. Nothing changes later.
 
-    def __init__(self, format: str) -> None:
+    It needs nothing but standard output, so no front end loses any text.
+    """
+
+    def __init__(self, shell: Any, format: str, front_end: FrontEnd) -> None:
         self.text = ""
+        self._shell = shell
         self._format = format
+        self._front_end = front_end
+        self._metadata: Mapping[str, Any] = {}
         self._printed = 0
 
     def note(self, line: str) -> None:
@@ -125,6 +133,7 @@ class TextDisplay:
     def write(self, text: str, metadata: Mapping[str, Any]) -> None:
         """See :meth:`Display.write`."""
         self.text += text
+        self._metadata = metadata
         if self._format in _AS_IT_COMES:
             self._print_rest()
 
@@ -137,20 +146,32 @@ class TextDisplay:
             self.keep()
             return self.text
         try:
-            shown = bundle(self._format, self.text)["text/plain"]
+            data = bundle(self._format, self.text)
         except NotInFormatError as error:
             self.keep()
             print(error, file=sys.stderr)
             return self.text
-        print(shown, flush=True)
-        return str(shown) if self._format == "code" else self.text
+        if self._front_end.rich:
+            metadata = {"jupyter_ai": dict(self._metadata)}
+            self._shell.display_pub.publish(dict(data), metadata)
+        else:
+            print(data["text/plain"], flush=True)
+        return _value(self._format, self.text, data)
 
     def keep(self) -> None:
         """See :meth:`Display.keep`."""
-        self._print_rest()
-        if self.text and not self.text.endswith("\n"):
-            print(flush=True)
+        if self._format in _AS_IT_COMES:
+            self._print_rest()
+            if self.text and not self.text.endswith("\n"):
+                print(flush=True)
+        elif self.text:
+            print(preview(self._format, self.text)["text/plain"], flush=True)
 
     def _print_rest(self) -> None:
         print(self.text[self._printed :], end="", flush=True)
         self._printed = len(self.text)
+
+
+def _value(format: str, text: str, data: Mapping[str, Any]) -> str:
+    """Return the value of the cell: for ``code`` the code alone."""
+    return str(data["text/plain"]) if format == "code" else text

@@ -1,4 +1,4 @@
-"""``%%ai`` in JupyterLab's notebook, in a real browser.
+"""``%%ai`` in JupyterLab's notebook and in its code console, in a real browser.
 
 Leaves a picture in ``tests/artefacts/magics.png``; it is the one of the page about the magics.
 """
@@ -39,6 +39,18 @@ def loopback() -> Iterator[OpenAIServer]:
         yield server
 
 
+async def start_lab(start_server: StartServer, loopback: OpenAIServer) -> JupyterServer:
+    """JupyterLab whose default model is the loopback server's."""
+    endpoint = {"base_url": loopback.url, "models": ["small"]}
+    return await start_server(
+        lab=True,
+        config={
+            "AiExtension.endpoints": {"loop": endpoint},
+            "AiExtension.default_model": "loop:small",
+        },
+    )
+
+
 def write_notebook(server: JupyterServer, *cells: str) -> None:
     made = nbformat.v4.new_notebook(
         cells=[nbformat.v4.new_code_cell(cell) for cell in cells],
@@ -50,14 +62,7 @@ def write_notebook(server: JupyterServer, *cells: str) -> None:
 async def test_a_reply_streams_into_its_cell_and_code_makes_a_new_one(
     start_server: StartServer, chromium: Browser, loopback: OpenAIServer
 ) -> None:
-    endpoint = {"base_url": loopback.url, "models": ["small"]}
-    server = await start_server(
-        lab=True,
-        config={
-            "AiExtension.endpoints": {"loop": endpoint},
-            "AiExtension.default_model": "loop:small",
-        },
-    )
+    server = await start_lab(start_server, loopback)
     write_notebook(
         server,
         "%load_ext jupyter_ai_personas\nnumbers = [3, 1, 2]",
@@ -99,4 +104,43 @@ async def test_a_reply_streams_into_its_cell_and_code_makes_a_new_one(
 
     ARTEFACTS.mkdir(exist_ok=True)
     await page.screenshot(path=ARTEFACTS / "magics.png")
+    await page.close()
+
+
+async def test_a_code_console_shows_the_whole_reply_and_keeps_the_questions(
+    start_server: StartServer, chromium: Browser, loopback: OpenAIServer
+) -> None:
+    server = await start_lab(start_server, loopback)
+    page = await chromium.new_page(viewport={"width": 1000, "height": 720})
+    page.set_default_timeout(WAIT * 1000)
+    await page.goto(f"{server.url}/lab/workspaces/{uuid4().hex}?token={server.token}&reset")
+    await page.locator('.jp-LauncherCard[data-category="Console"]').first.click()
+    await expect(page.get_by_text("Python 3 (ipykernel) | Idle")).to_be_visible()
+    prompt = page.locator(".jp-CodeConsole-promptCell .cm-content")
+    cells = page.locator(".jp-CodeConsole-content .jp-CodeCell")
+    output = page.locator(".jp-CodeConsole-content .jp-CodeCell .jp-OutputArea-output")
+
+    async def run(cell: str) -> None:
+        await prompt.fill(cell)
+        await prompt.press("Shift+Enter")
+
+    await run("%load_ext jupyter_ai_personas")
+    await expect(cells).to_have_count(1)
+    loopback.answer(Answer(text=REPLY, hold_after=6), Answer(text=CODE))
+    await run("%%ai\nWhen is `map` better?")
+    await expect(output).to_contain_text("A list comprehension builds")
+    await anyio.to_thread.run_sync(loopback.wait_for_hold)
+    await expect(output).not_to_contain_text("iterator")
+    loopback.release()
+    await expect(output.locator("table")).to_contain_text("an iterator")
+    await expect(output).to_have_count(1)
+
+    await run("%%ai -f code\nThe squares")
+    await expect(output).to_have_count(2)
+    await expect(output.last).to_have_text("squares = [n * n for n in numbers]\n")
+    # A further cell has run: by now the console has done what the reply to the last one says.
+    await run("1 + 1")
+    await expect(output).to_have_count(3)
+    await expect(cells.nth(2).locator(".cm-content")).to_have_text("%%ai -f codeThe squares")
+    await expect(page.get_by_text("in the cell below")).to_have_count(0)
     await page.close()

@@ -3,8 +3,10 @@ from __future__ import annotations
 import importlib
 import os
 import re
+import sys
 import warnings
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +44,57 @@ class MyProvider(BaseProvider, FakeListLLM):
             ["This is a response from model 'b'"]
         )
         super().__init__(**kwargs)
+"""
+
+# Streams from the loopback server without a vendor's client, whose import takes two seconds of each
+# process. It says what that server says, so a test can hold it and see what it is asked.
+LIGHT = """
+import json
+import os
+
+import httpx
+from jupyter_ai_personas import BaseProvider, EnvAuthStrategy
+from langchain_core.language_models import BaseChatModel
+from langchain_core.messages import AIMessageChunk
+from langchain_core.outputs import ChatGenerationChunk
+
+ROLES = {"human": "user", "ai": "assistant", "system": "system"}
+
+
+class Light(BaseProvider, BaseChatModel):
+    id = "light"
+    name = "Light"
+    models = ["small", "large"]
+    auth_strategy = EnvAuthStrategy("LOOP_KEY")
+
+    @property
+    def _llm_type(self):
+        return self.id
+
+    def _generate(self, messages, stop=None, run_manager=None, **kwargs):
+        raise NotImplementedError
+
+    async def _astream(self, messages, stop=None, run_manager=None, **kwargs):
+        body = {
+            "model": self.model_id,
+            "stream": True,
+            "messages": [{"role": ROLES[m.type], "content": m.content} for m in messages],
+        }
+        async with (
+            httpx.AsyncClient(trust_env=False, timeout=None, verify=False) as client,
+            client.stream(
+                "POST",
+                os.environ["LOOP_URL"] + "/chat/completions",
+                json=body,
+                headers={"Authorization": "Bearer " + os.environ["LOOP_KEY"]},
+            ) as response,
+        ):
+            response.raise_for_status()
+            async for line in response.aiter_lines():
+                if line.startswith("data: {"):
+                    for choice in json.loads(line[6:])["choices"]:
+                        text = choice["delta"].get("content") or ""
+                        yield ChatGenerationChunk(message=AIMessageChunk(content=text))
 """
 
 OTHERS = """
@@ -139,28 +192,50 @@ class Echo(BasePersona):
 @pytest.fixture(scope="session")
 def plugins(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A directory for ``PYTHONPATH`` with a package that brings providers and a persona."""
-    # Its own deprecation is no concern of these tests; once imported, it says nothing more.
-    with warnings.catch_warnings(action="ignore"):
-        importlib.import_module("langchain_community.llms").FakeListLLM  # noqa: B018
     classes = ("Plain", "Stuck", "Painter", "NeedsPackage", "NeedsKey")
-    providers = {"my-provider": "my_package.my_provider:MyProvider"}
     return make_plugin(
         tmp_path_factory.mktemp("plugins"),
-        "my_package",
-        {"my_provider.py": MY_PROVIDER, "others.py": OTHERS},
+        "others",
+        {"__init__.py": OTHERS},
         {
-            "jupyter_ai.model_providers": providers
-            | {name.lower(): f"my_package.others:{name}" for name in classes},
-            "jupyter_ai.personas": {"echo": "my_package.others:Echo"},
+            "jupyter_ai.model_providers": {name.lower(): f"others:{name}" for name in classes},
+            "jupyter_ai.personas": {"echo": "others:Echo"},
         },
     )
 
 
+@pytest.fixture(scope="session")
+def light(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory for ``PYTHONPATH`` with the provider `light`."""
+    return make_plugin(
+        tmp_path_factory.mktemp("light"),
+        "light",
+        {"__init__.py": LIGHT},
+        {"jupyter_ai.model_providers": {"light": "light:Light"}},
+    )
+
+
+@pytest.fixture(scope="session")
+def documented(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory for ``PYTHONPATH`` with the documented provider, which is slow to import."""
+    # Its own deprecation is no concern of these tests; once imported, it says nothing more.
+    with warnings.catch_warnings(action="ignore"):
+        importlib.import_module("langchain_community.llms").FakeListLLM  # noqa: B018
+    return make_plugin(
+        tmp_path_factory.mktemp("documented"),
+        "my_package",
+        {"my_provider.py": MY_PROVIDER},
+        {"jupyter_ai.model_providers": {"my-provider": "my_package.my_provider:MyProvider"}},
+    )
+
+
 @pytest.fixture(scope="module")
-def environment(tmp_path_factory: pytest.TempPathFactory, plugins: Path) -> Iterator[Path]:
+def environment(
+    tmp_path_factory: pytest.TempPathFactory, plugins: Path, light: Path
+) -> Iterator[Path]:
     """Nothing of whoever runs the tests: no keys, no servers; returns IPython's directory.
 
-    Processes that are started inherit it.
+    Processes that are started inherit it, and have the provider `light` besides.
     """
     directory = tmp_path_factory.mktemp("jupyter")
     with pytest.MonkeyPatch.context() as patch:
@@ -177,7 +252,7 @@ def environment(tmp_path_factory: pytest.TempPathFactory, plugins: Path) -> Iter
             patch.setenv(variable, str(directory / name))
         patch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(directory / "none"))
         patch.setenv("AWS_EC2_METADATA_DISABLED", "true")
-        patch.setenv("PYTHONPATH", str(plugins))
+        patch.setenv("PYTHONPATH", os.pathsep.join(map(str, (plugins, light))))
         patch.setenv("LOOP_KEY", KEY)
         patch.syspath_prepend(str(plugins))
         yield directory / "ipython"
@@ -192,14 +267,34 @@ def loopback() -> Iterator[OpenAIServer]:
 
 @pytest.fixture
 def settings(loopback: OpenAIServer) -> dict[str, Any]:
-    """Traits of `AiMagics` that make the loopback server the provider `loop`."""
+    """Traits of `AiMagics` that make the loopback server the endpoint `loop`, a real vendor's."""
     endpoint = {"base_url": loopback.url, "key_variable": "LOOP_KEY", "models": ["small", "large"]}
     return {"endpoints": {"loop": endpoint}, "default_model": "loop:small"}
 
 
 @pytest.fixture
-def configured(environment: Path, settings: Mapping[str, Any]) -> Iterator[None]:
-    """IPython's configuration file makes the loopback server known to processes started now."""
+def light_url(loopback: OpenAIServer, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The loopback server answers for the provider `light` in processes started now."""
+    monkeypatch.setenv("LOOP_URL", loopback.url)
+    return loopback.url
+
+
+@pytest.fixture
+def configured(environment: Path, light_url: str) -> Iterator[None]:
+    """IPython's configuration file makes `light` the default in processes started now."""
+    with _configured(environment, {"default_model": "light:small"}):
+        yield
+
+
+@pytest.fixture
+def configured_with_vendor(environment: Path, settings: Mapping[str, Any]) -> Iterator[None]:
+    """IPython's configuration file sets `settings` for processes started now."""
+    with _configured(environment, settings):
+        yield
+
+
+@contextmanager
+def _configured(environment: Path, settings: Mapping[str, Any]) -> Iterator[None]:
     file = environment / "profile_default" / "ipython_config.py"
     file.parent.mkdir(exist_ok=True)
     lines = [f"c.AiMagics.{name} = {value!r}" for name, value in settings.items()]
@@ -211,12 +306,17 @@ def configured(environment: Path, settings: Mapping[str, Any]) -> Iterator[None]
 @pytest.fixture
 def shell(
     environment: Path,
+    documented: Path,
     settings: Mapping[str, Any],
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[Shell]:
     """A shell with the magics loaded and the loopback server configured."""
     monkeypatch.setattr(HistoryManager, "enabled", False)
+    monkeypatch.syspath_prepend(str(documented))
+    # What another test raised.
+    for name in ("last_exc", "last_value"):
+        monkeypatch.delattr(sys, name, raising=False)
     InteractiveShell.clear_instance()
     config = Config({"AiMagics": dict(settings), "InteractiveShell": {"colors": "nocolor"}})
     ip = InteractiveShell.instance(config=config, user_ns={})
@@ -234,15 +334,15 @@ def one_kernel(environment: Path) -> Iterator[Kernel]:
     """A kernel for all tests of a module, with the magics loaded."""
     with Kernel() as kernel:
         kernel.run("%load_ext jupyter_ai_personas")
-        # The first request imports all this, longer than the loopback server may wait.
-        kernel.run("import langchain_openai\nget_ipython().run_line_magic('ai', 'list')")
+        kernel.run("%config AiMagics.default_model = 'light:small'")
+        # The first request imports LangChain, longer than the loopback server may wait.
+        kernel.run("%ai list")
         yield kernel
 
 
 @pytest.fixture
-def kernel(one_kernel: Kernel, settings: Mapping[str, Any]) -> Kernel:
+def kernel(one_kernel: Kernel, light_url: str) -> Kernel:
     """A kernel that knows the loopback server and remembers no other test."""
-    for name, value in settings.items():
-        one_kernel.run(f"%config AiMagics.{name} = {value!r}")
+    one_kernel.run(f"import os; os.environ['LOOP_URL'] = {light_url!r}")
     one_kernel.run("%ai reset")
     return one_kernel

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import os
 import subprocess
 import sys
 import threading
@@ -18,7 +19,8 @@ from support.shells import PATIENCE, WAIT, Kernel
 
 from jupyter_ai_personas.testing.openai_server import Answer, OpenAIServer
 
-SMALL = {"jupyter_ai": {"provider_id": "loop", "model_id": "small"}}
+SMALL = {"jupyter_ai": {"provider_id": "light", "model_id": "small"}}
+VENDOR = {"jupyter_ai": {"provider_id": "loop", "model_id": "small"}}
 PNG = base64.b64encode(b"\x89PNG\r\n\x1a\n" + bytes(20)).decode()
 
 
@@ -31,7 +33,7 @@ def test_a_reply_streams_into_one_output_and_ends_as_markdown(
     kernel: Kernel, loopback: OpenAIServer
 ) -> None:
     loopback.answer(Answer(text="one **two** three", hold_after=2))
-    request = kernel.start("%%ai loop:small\nhi")
+    request = kernel.start("%%ai light:small\nhi")
     messages = kernel.messages(request)
     loopback.wait_for_hold()
     # The model is in the middle of its reply, and the cell shows what has come.
@@ -161,7 +163,7 @@ def test_the_kernels_running_event_loop_is_left_alone(
         import asyncio
         loop = asyncio.get_running_loop()
         task = asyncio.ensure_future(asyncio.sleep(0, "went on"))
-        get_ipython().run_cell_magic("ai", "loop:small", "hi")
+        get_ipython().run_cell_magic("ai", "light:small", "hi")
         assert asyncio.get_running_loop() is loop
         await task
         """
@@ -172,7 +174,7 @@ def test_the_kernels_running_event_loop_is_left_alone(
 
 def test_list_is_a_table(kernel: Kernel) -> None:
     (shown,) = kernel.run("%ai list").displayed
-    row = "| `my_provider` | yes, for the magics only | `model_a`, `model_b` |"
+    row = "| `plain` | yes, for the magics only | `one` |"
     assert row in shown["data"]["text/markdown"]
 
 
@@ -218,8 +220,13 @@ class Watching(NotebookClient):
 
 
 def test_a_notebook_is_executed_with_streamed_outputs_and_metadata(
-    configured: None, loopback: OpenAIServer
+    configured_with_vendor: None,
+    plugins: Path,
+    documented: Path,
+    loopback: OpenAIServer,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(map(str, (plugins, documented))))
     words = " ".join(f"word{number}" for number in range(2000))
     half = words.partition("word1000")[0]
     loopback.answer(Answer(text=words, hold_after=1000), Answer(text="```python\nprint(1)\n```"))
@@ -247,7 +254,7 @@ def test_a_notebook_is_executed_with_streamed_outputs_and_metadata(
     _, _, reply, code, plain, version = made.cells
     (output,) = reply.outputs
     assert output.data["text/markdown"] == words
-    assert output.metadata == SMALL
+    assert output.metadata == VENDOR
     streamed = [shown for shown in client.shown if words.startswith(shown)]
     assert half in streamed
     assert streamed == sorted(streamed, key=len)

@@ -134,17 +134,17 @@ class ServersKernel(Kernel):
 async def test_in_a_kernel_of_the_server_its_settings_hold_and_an_interrupt_stops_its_persona(
     start_server: StartServer,
     plugins: Path,
+    light: Path,
     environment: Path,
-    settings: dict[str, Any],
+    light_url: str,
     loopback: OpenAIServer,
 ) -> None:
     server = await start_server(
-        pythonpath=[plugins],
+        pythonpath=[plugins, light],
         config={
-            "AiExtension.endpoints": settings["endpoints"],
-            "AiExtension.default_model": "loop:large",
-            "AiExtension.model_aliases": {"mine": "loop:small"},
-            "AiExtension.blocked_providers": ["my_provider"],
+            "AiExtension.default_model": "light:large",
+            "AiExtension.model_aliases": {"mine": "light:small"},
+            "AiExtension.blocked_providers": ["plain"],
         },
     )
     status, started = await server.post("/api/kernels", json={"name": "python3"})
@@ -153,13 +153,11 @@ async def test_in_a_kernel_of_the_server_its_settings_hold_and_an_interrupt_stop
     def in_the_kernel(kernel: ServersKernel) -> str:
         kernel.run("%load_ext jupyter_ai_personas")
         (shown,) = kernel.run("%%ai\nhi").displayed
-        assert shown["metadata"]["jupyter_ai"] == {"provider_id": "loop", "model_id": "large"}
+        assert shown["metadata"]["jupyter_ai"] == {"provider_id": "light", "model_id": "large"}
         (shown,) = kernel.run("%%ai mine\nhi").displayed
-        assert shown["metadata"]["jupyter_ai"] == {"provider_id": "loop", "model_id": "small"}
-        assert (
-            "not allowed here"
-            in kernel.fail("%%ai my_provider:model_a\nhi").of("error")[0]["evalue"]
-        )
+        assert shown["metadata"]["jupyter_ai"] == {"provider_id": "light", "model_id": "small"}
+        (error,) = kernel.fail("%%ai plain:one\nhi").of("error")
+        assert "not allowed here" in error["evalue"]
         done = kernel.run("%%ai @Echo\nhello")
         assert done.printed == f"Echo answers through the server {server.url}/\n"
         (shown,) = done.displayed

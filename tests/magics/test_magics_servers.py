@@ -121,7 +121,7 @@ class Fixed(http.server.BaseHTTPRequestHandler):
 def fixed() -> Iterator[tuple[Server, type[Fixed]]]:
     handler = type("Handler", (Fixed,), {"asked": []})
     with http.server.HTTPServer(("127.0.0.1", 0), handler) as served:
-        thread = threading.Thread(target=served.serve_forever)
+        thread = threading.Thread(target=served.serve_forever, args=(0.01,))
         thread.start()
         yield Server(f"http://127.0.0.1:{served.server_port}/base/", 1, "the-token"), handler
         served.shutdown()

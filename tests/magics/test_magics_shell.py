@@ -88,7 +88,7 @@ def test_an_image_that_a_chat_model_sends_is_the_reply(shell: Shell) -> None:
     assert shell.run("%%ai painter:oil -f image\na gecko") == "<image/png>\n"
     assert "data:image/png;base64,PICTURE" in shell.run("_")
     shell.run("%%ai painter:oil -f image\nonce more")
-    shown = shell.run("from my_package.others import SHOWN\nSHOWN[-1]")
+    shown = shell.run("from others import SHOWN\nSHOWN[-1]")
     assert "<image/png>" in shown
     assert "PICTURE" not in shown, "its data would fill the context of the next question"
     printed = shell.run("%%ai painter:oil\na gecko")

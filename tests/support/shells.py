@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import textwrap
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
 
@@ -12,6 +12,8 @@ import pytest
 from IPython.core.interactiveshell import InteractiveShell
 from jupyter_client.manager import KernelManager
 
+LAB_NOTEBOOK: Mapping[str, Any] = {"cellId": "4f1c", "deletedCells": [], "recordTiming": False}
+"""The metadata of the requests of JupyterLab's notebook."""
 WAIT = 180.0
 """Seconds that a kernel may take for anything, on a machine that is busy."""
 PATIENCE: dict[str, Any] = {"timeout": WAIT, "iopub_timeout": WAIT, "startup_timeout": WAIT}
@@ -70,7 +72,12 @@ class Done:
 
 
 class Kernel:
-    """A kernel in a process of its own: ``with Kernel() as kernel``. It inherits `os.environ`."""
+    """A kernel in a process of its own: ``with Kernel() as kernel``. It inherits `os.environ`.
+
+    Cells are sent as a front end does whose requests have this metadata.
+    """
+
+    metadata: Mapping[str, Any] = LAB_NOTEBOOK
 
     def __enter__(self) -> Self:
         self.manager = KernelManager(kernel_name="python3")
@@ -87,7 +94,18 @@ class Kernel:
 
     def start(self, cell: str) -> str:
         """Begin to run a cell, and return the request's id."""
-        return str(self.client.execute(textwrap.dedent(cell).lstrip("\n")))
+        content = {
+            "code": textwrap.dedent(cell).lstrip("\n"),
+            "silent": False,
+            "store_history": True,
+            "user_expressions": {},
+            "allow_stdin": True,
+            "stop_on_error": True,
+        }
+        session = self.client.session
+        message = session.msg("execute_request", content, metadata=dict(self.metadata))
+        self.client.shell_channel.send(message)
+        return str(message["header"]["msg_id"])
 
     def messages(self, request: str) -> Iterator[dict[str, Any]]:
         """Yield what the kernel says about a request as it says it, until it is idle."""
