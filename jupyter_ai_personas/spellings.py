@@ -54,7 +54,8 @@ def without(secrets: Iterable[str], text: str, redacted: str) -> str:
 @lru_cache(maxsize=4096)
 def _spellings(secret: str) -> tuple[frozenset[str], frozenset[str]]:
     """Return the texts that stand for ``secret``, and what Base64 of it has in any place."""
-    raw = {secret, secret.strip(), " ".join(secret.split())}
+    # White space around it is no part of it: what is left of the text stays as it is.
+    raw = {secret.strip(), " ".join(secret.split())}
     raw.update(line for line in map(str.strip, secret.splitlines()) if len(line) >= _SHORTEST_LINE)
     plain = set(raw)
     for text in raw:

@@ -58,9 +58,10 @@ def build_model(
     except PersonasError:
         raise
     except Exception as error:
-        cause = environment_problem(provider, error) or _first_line(error)
-        reason = " ".join(for_people(redact(cause)).split())[:_MOST_REASON]
-        reason += mentioned(reason, provider)
+        reason = environment_problem(provider, error)
+        if reason is None:
+            reason = " ".join(for_people(redact(_first_line(error))).split())[:_MOST_REASON]
+            reason += mentioned(reason, provider)
         raise ModelFailedError(str(reference), f"it cannot be set up: {reason}") from None
     return model
 

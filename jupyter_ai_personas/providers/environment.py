@@ -89,7 +89,7 @@ def mentioned(text: str, provider: Any) -> str:
         for name in getattr(provider, "vendor_variables", ())
         if os.environ.get(name) and name.rpartition("_")[2].lower() in text.lower()
     ]
-    return f" The environment sets {' and '.join(f'`{name}`' for name in names)}." if names else ""
+    return f" (the environment sets {' and '.join(f'`{n}`' for n in names)})" if names else ""
 
 
 def _is_of_a_header(error: BaseException) -> bool:
@@ -123,6 +123,10 @@ def _problems(provider: Any) -> Iterator[str]:
                 "Leave it out: networks must be of IPv4, and addresses without brackets."
             )
     yield from _unprintable(provider)
+    for name in getattr(provider, "vendor_variables", ()):
+        # Most packages take an empty address for one.
+        if name.endswith(_URLS) and name in os.environ and not os.environ[name]:
+            yield f"`{name}` is set and empty. Unset it."
 
 
 def _unprintable(provider: Any) -> Iterator[str]:
@@ -144,14 +148,12 @@ def _effective(variable: str) -> str:
 def _wrong_address(name: str, value: str) -> str | None:
     if value != value.strip() or not value.isprintable():
         return "has white space around it or in it. Remove that."
-    if name.endswith("_HOST"):
-        return None  # Ollama takes a host, a port, or both, as well.
     is_proxy = name.upper().endswith("_PROXY")
-    # A proxy may be written without the scheme.
-    url = value if "://" in value or not is_proxy else f"http://{value}"
+    # A proxy, and Ollama's host, may be written without the scheme.
+    is_short = is_proxy or name.endswith("_HOST")
     try:
-        parts = urlsplit(url)
-        is_url = bool(parts.hostname) and parts.port != 0
+        parts = urlsplit(value if "://" in value or not is_short else f"http://{value}")
+        is_url = parts.port != 0 and bool(parts.hostname or name.endswith("_HOST"))
     except ValueError:
         is_url = False
     if not is_url or parts.scheme.lower() not in (_SCHEMES if is_proxy else _SCHEMES[:2]):
@@ -178,7 +180,7 @@ def _wrong_exception(entry: str) -> bool:
     import httpx
 
     try:
-        version = ipaddress.ip_address(entry.partition("/")[0]).version
+        version: int = ipaddress.ip_address(entry.partition("/")[0]).version
     except ValueError:
         version = 0
     pattern = {4: f"all://{entry}", 6: f"all://[{entry}]"}.get(version, f"all://*{entry}")

@@ -225,7 +225,13 @@ class BedrockProvider(VendorProvider):
         model_id = str(kwargs.get("model_id", ""))
         if model_id.startswith("arn:") and not kwargs.get("provider"):
             kwargs["provider"] = _vendor_of_arn(model_id)
-        super().__init__(**kwargs)
+        try:
+            super().__init__(**kwargs)
+        except Exception as error:
+            if "specify a region" not in str(error):
+                raise
+            reason = "no region is set. The operator must set `AWS_REGION`"
+            raise ModelFailedError(f"bedrock:{model_id}", f"{reason}.") from None
 
 
 def _vendor_of_arn(arn: str) -> str:
