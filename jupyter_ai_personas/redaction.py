@@ -68,7 +68,9 @@ _SHAPES = (
     ),
     (r"(?i)(\b[a-z][a-z0-9+.-]{0,20}://)[^\s/@'\"<>]{1,300}@", rf"\1{_REDACTED}@"),
 )
-_SECRETS = [(re.compile(shape), clean) for shape, clean in _SHAPES]
+# A quote may be escaped, more than once, where one text quotes another.
+_QUOTE, _ESCAPED_QUOTE = r"['\"]", r"(?:\\{0,7}['\"])"
+_SECRETS = [(re.compile(s.replace(_QUOTE, _ESCAPED_QUOTE)), clean) for s, clean in _SHAPES]
 _USERINFO = re.compile(r"\b[A-Za-z][A-Za-z0-9+.-]{0,20}://[^\s/@]*?([^\s/@:]{3,})@")
 # Nobody names a model or a provider like this: a long run of letters and digits, or a UUID.
 _OPAQUE = re.compile(

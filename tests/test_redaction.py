@@ -44,6 +44,8 @@ from jupyter_ai_personas.redaction import (
         ('Cookie: a="2|1:0|x"; session=ijklmnop', "Cookie: [secret]"),
         ('Authorization: Digest username="u", response="66"', "Authorization: [secret] [secret]"),
         ("Authorization: AWS4-HMAC-SHA256 Signature=a, b", "Authorization: [secret] [secret]"),
+        (r"{\'x-api-key\': \'abcdefgh\'}", r"{\'x-api-key\': \'[secret]'}"),
+        (r"{\\\"password\\\": \\\"abcdefgh\\\"}", r'{\\\"password\\\": \\\"[secret]"}'),
         ("api_key = abcdefgh", "api_key = [secret]"),
         ("openai_api_key='abcdefgh'", "openai_api_key='[secret]'"),
         ('aws_session_token="abcdefgh"', 'aws_session_token="[secret]"'),

@@ -92,7 +92,6 @@ class AzureProvider(VendorProvider):
         "AZURE_OPENAI_AD_TOKEN",
         "OPENAI_ORG_ID",
         "OPENAI_ORGANIZATION",
-        "OPENAI_CUSTOM_HEADERS",
     )
 
     def __init__(self, **kwargs: Any) -> None:
