@@ -38,6 +38,8 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+from .redaction import redact, without_secret
+
 __all__ = [
     "AttachmentError",
     "ChatError",
@@ -81,7 +83,7 @@ def near_matches(word: str, known: Iterable[str], *, most: int = 3) -> list[str]
     fold = word.casefold()
     near = difflib.get_close_matches(fold, list(by_fold), n=most, cutoff=0.6)
     near += [k for k in by_fold if len(fold) >= 3 and fold in k and k not in near]
-    return [by_fold[k] for k in near[:most]]
+    return [without_secret(by_fold[k]) for k in near[:most]]
 
 
 def _did_you_mean(near: list[str]) -> str:
@@ -138,11 +140,11 @@ class UnknownProviderError(ModelError):
     """The part before the colon names no provider."""
 
     def __init__(self, provider_id: str, known: Iterable[str] = ()) -> None:
-        self.provider_id = provider_id
+        self.provider_id = without_secret(provider_id)
         self.near = near_matches(provider_id, known)
         hint = _did_you_mean(self.near)
         super().__init__(
-            f"There is no model provider `{provider_id}`.{hint} "
+            f"There is no model provider `{self.provider_id}`.{hint} "
             "`/models` lists what is installed; a provider comes with a package, "
             "`jupyter ai-personas doctor` shows those that failed to load."
         )
@@ -154,12 +156,12 @@ class UnknownModelError(ModelError):
     def __init__(
         self, model_id: str, *, provider_id: str | None = None, known: Iterable[str] = ()
     ) -> None:
-        self.model_id = model_id
+        self.model_id = without_secret(model_id)
         self.provider_id = provider_id
         self.near = near_matches(model_id, known)
         where = f"Provider `{provider_id}` has no model" if provider_id else "There is no model"
         hint = _did_you_mean(self.near)
-        super().__init__(f"{where} `{model_id}`.{hint} `/models` lists what there is.")
+        super().__init__(f"{where} `{self.model_id}`.{hint} `/models` lists what there is.")
 
 
 class ModelNotAllowedError(ModelError):
@@ -205,7 +207,7 @@ class MissingCredentialsError(ModelError):
 
     def __init__(self, provider_id: str, variables: Iterable[str]) -> None:
         self.provider_id = provider_id
-        self.variables = list(variables)
+        self.variables = [without_secret(variable) for variable in variables]
         names = " and ".join(f"`{v}`" for v in self.variables)
         super().__init__(
             f"Provider `{provider_id}` needs {names}, which the operator must set before the "
@@ -218,7 +220,7 @@ class RefusedCredentialsError(ModelError):
 
     def __init__(self, provider_id: str, variables: Iterable[str] = ()) -> None:
         self.provider_id = provider_id
-        self.variables = list(variables)
+        self.variables = [without_secret(variable) for variable in variables]
         names = " and ".join(f"`{v}`" for v in self.variables) or "its credentials"
         super().__init__(
             f"Provider `{provider_id}` refused the credentials. The operator must check {names}."
@@ -345,4 +347,4 @@ class MagicsError(PersonasError):
 
     def _render_traceback_(self) -> list[str]:
         """Return what IPython shows in place of a traceback: lines of text."""
-        return [str(self)]
+        return [redact(str(self))]

@@ -1,8 +1,9 @@
 """Secrets taken out of texts, and what only the operator may read taken out of what people see.
 
 Who reads secrets tells :func:`remember`; :func:`redact` takes them, and the environment's, out of
-whatever is logged. :func:`for_people` goes further, for texts of others that are shown in a chat or
-by REST: they may quote paths, headers and tracebacks.
+whatever is logged, however they are written there (:mod:`.spellings`). :func:`for_people` goes
+further, for texts of others that are shown in a chat or by REST: they may quote paths, headers and
+tracebacks.
 """
 
 from __future__ import annotations
@@ -11,15 +12,28 @@ import logging
 import os
 import re
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from urllib.parse import unquote
 
-__all__ = ["RedactingFilter", "for_people", "names_a_secret", "redact", "remember"]
+from .spellings import SHORTEST, without
+
+__all__ = [
+    "RedactingFilter",
+    "for_people",
+    "has_a_secrets_shape",
+    "looks_like_a_secret",
+    "names_a_secret",
+    "passwords_in",
+    "redact",
+    "remember",
+    "without_secret",
+]
 
 _REDACTED = "[secret]"
-_SHORTEST = 6  # characters; anything shorter is part of ordinary words
 
 _SECRET_NAME = re.compile(
-    r"(KEY|TOKEN|SECRET|PASSWORD|PASSWD|PASSPHRASE|CREDENTIALS?)(_|$)|(PASS|_PWD|PW|AUTH)$",
+    r"(KEY|TOKEN|SECRET|PASSWORD|PASSWD|PASSPHRASE|CREDENTIALS?)([_-]|$)"
+    r"|(PASS|_PWD|PW|AUTH|AUTHORIZATION|COOKIE)$",
     re.IGNORECASE,
 )
 # What no variable's name tells: the shapes of the vendors' keys, of headers and parameters that
@@ -54,8 +68,15 @@ _SHAPES = (
     ),
     (r"(?i)(\b[a-z][a-z0-9+.-]{0,20}://)[^\s/@'\"<>]{1,300}@", rf"\1{_REDACTED}@"),
 )
-_SECRETS = [(re.compile(shape), clean) for shape, clean in _SHAPES]
+# A quote may be escaped, more than once, where one text quotes another.
+_QUOTE, _ESCAPED_QUOTE = r"['\"]", r"(?:\\{0,7}['\"])"
+_SECRETS = [(re.compile(s.replace(_QUOTE, _ESCAPED_QUOTE)), clean) for s, clean in _SHAPES]
 _USERINFO = re.compile(r"\b[A-Za-z][A-Za-z0-9+.-]{0,20}://[^\s/@]*?([^\s/@:]{3,})@")
+# Nobody names a model or a provider like this: a long run of letters and digits, or a UUID.
+_OPAQUE = re.compile(
+    r"(?=[A-Za-z]*\d[A-Za-z]*\d)(?=\d*[A-Za-z]\d*[A-Za-z])[A-Za-z0-9]{20,}"
+    r"|\b[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\b"
+)
 _TOKEN = re.compile(r"(?=\S*\d)(?=\S*[A-Za-z])[^\s/:;,=]{16,}")
 _PATH = re.compile(
     r"(?:(?<![\w:/.\\])|(?<=[A-Za-z]:)(?!//))"
@@ -67,18 +88,36 @@ _PATH = re.compile(
 _TRACEBACK = re.compile(r"(?<!\s)\s*Traceback \(most recent call last\).*", re.DOTALL)
 
 _lock = threading.Lock()
-_remembered: set[str] = set()
+_remembered: frozenset[str] = frozenset()  # replaced, never changed: others read it meanwhile
 
 
 def remember(secrets: Iterable[str]) -> None:
-    """Take these values out of all texts from now on, as long as the process lives."""
+    """Take these values, and the passwords of URLs among them, out of all texts from now on."""
+    global _remembered
+    secrets = list(secrets)
+    secrets += [password for secret in secrets for password in passwords_in(secret)]
     with _lock:
-        _remembered.update(secret for secret in secrets if len(secret) >= _SHORTEST)
+        _remembered |= {secret for secret in secrets if len(secret) >= SHORTEST}
 
 
 def names_a_secret(variable: str) -> bool:
     """Return whether a variable of that name is likely to hold a secret."""
     return _SECRET_NAME.search(variable) is not None
+
+
+def looks_like_a_secret(text: str) -> bool:
+    """Return whether ``text``, which was typed where a name belongs, is likely to be a secret."""
+    return _OPAQUE.search(text) is not None or has_a_secrets_shape(text)
+
+
+def has_a_secrets_shape(text: str) -> bool:
+    """Return whether ``text`` is written as vendors write their keys."""
+    return _without_shapes(text) != text
+
+
+def without_secret(name: str) -> str:
+    """Return ``name`` as it may be shown: not at all if it looks like a secret."""
+    return _REDACTED if looks_like_a_secret(name) else name
 
 
 def redact(text: str, *secrets: str) -> str:
@@ -92,10 +131,18 @@ def redact(text: str, *secrets: str) -> str:
         if names_a_secret(name):
             found.add(value)
         elif "@" in value:
-            found.update(_USERINFO.findall(value))
-    for secret in sorted(found, key=len, reverse=True):
-        if len(secret) >= _SHORTEST:
-            text = text.replace(secret, _REDACTED)
+            found.update(passwords_in(value))
+    return _without_shapes(without(found, text, _REDACTED))
+
+
+def passwords_in(text: str) -> Iterator[str]:
+    """Yield the passwords of the URLs in a text, as they stand there and decoded."""
+    for password in _USERINFO.findall(text):
+        yield password
+        yield unquote(password)
+
+
+def _without_shapes(text: str) -> str:
     for shape, clean in _SECRETS:
         text = shape.sub(clean, text)
     return text

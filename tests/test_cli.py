@@ -274,6 +274,25 @@ def test_doctor_finds_settings_that_lead_nowhere(run: Run) -> None:
     assert "!!  Guide" in result.stdout
 
 
+def test_doctor_shows_no_secret(run: Run) -> None:
+    secret = "sk-proj-abcdefghijkl0123"
+    at = {"base_url": "http://127.0.0.1:9/v1"}
+    for settings in (
+        {"default_model": secret, "models": {"Guide": f"openai:{secret}"}},
+        {"endpoints": {"gate": {**at, "key_variable": secret}}},
+        {"endpoints": {secret: at}},
+        {"model_aliases": {"fast": secret}, "fallback_models": [secret]},
+        {
+            "endpoints": {"gate": {**at, "parameters": {"api_key": "sk-proj-abc\ndefghijkl0123"}}},
+            "default_model": "gate:m",
+        },
+    ):
+        result = run("doctor", config={"AiExtension": settings})
+        assert result.returncode == 1
+        assert "abcdefghijkl" not in result.stdout + result.stderr
+        assert "defghijkl0123" not in result.stdout + result.stderr
+
+
 def test_doctor_says_when_an_extension_is_switched_off(run: Run) -> None:
     off = {"jupyter_ai_personas": False, "jupyterlab_chat": False}
     result = run("doctor", "--json", config={"ServerApp": {"jpserver_extensions": off}})

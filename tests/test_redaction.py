@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+import html
+import json
 import logging
+import re
+from base64 import b64encode, urlsafe_b64encode
+from urllib.parse import quote, quote_plus
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from support.clock import is_linear
 
-from jupyter_ai_personas.redaction import RedactingFilter, for_people, redact, remember
+from jupyter_ai_personas.redaction import (
+    RedactingFilter,
+    for_people,
+    looks_like_a_secret,
+    redact,
+    remember,
+)
 
 
 @pytest.mark.parametrize(
@@ -33,6 +44,8 @@ from jupyter_ai_personas.redaction import RedactingFilter, for_people, redact, r
         ('Cookie: a="2|1:0|x"; session=ijklmnop', "Cookie: [secret]"),
         ('Authorization: Digest username="u", response="66"', "Authorization: [secret] [secret]"),
         ("Authorization: AWS4-HMAC-SHA256 Signature=a, b", "Authorization: [secret] [secret]"),
+        (r"{\'x-api-key\': \'abcdefgh\'}", r"{\'x-api-key\': \'[secret]'}"),
+        (r"{\\\"password\\\": \\\"abcdefgh\\\"}", r'{\\\"password\\\": \\\"[secret]"}'),
         ("api_key = abcdefgh", "api_key = [secret]"),
         ("openai_api_key='abcdefgh'", "openai_api_key='[secret]'"),
         ('aws_session_token="abcdefgh"', 'aws_session_token="[secret]"'),
@@ -106,10 +119,110 @@ def test_plain_text_stays(text: str) -> None:
         "a=",
         "a1",
         "-_",
+        "cGxhaW5zZWNyZXR2YWx1ZQ",
     ],
 )
-def test_a_long_text_takes_no_more_for_each_character(unit: str) -> None:
+def test_a_long_text_takes_no_more_for_each_character(
+    unit: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SOME_API_KEY", "plainsecretvalue")
     assert is_linear(lambda size: for_people("x" + unit * (size // len(unit)) + "y"), 200_000)
+
+
+AWKWARD = "pa'ss\"wo\\rd/é+&<ü>%0123456\n"
+SPELLINGS = {
+    "raw": lambda secret: secret,
+    "stripped": str.strip,
+    "repr": lambda secret: repr(secret)[1:-1],
+    "repr inside a longer one": lambda secret: repr(f"\"header': {secret}"),
+    "bytes repr": lambda secret: repr(secret.encode()),
+    "bytes repr in latin-1": lambda secret: repr(f"api-key: {secret}".encode("latin-1")),
+    "JSON": json.dumps,
+    "JSON in UTF-8": lambda secret: json.dumps({"key": secret}, ensure_ascii=False),
+    "JSON in JSON": lambda secret: json.dumps({"body": json.dumps({"key": secret})}),
+    "repr of JSON": lambda secret: repr(json.dumps([secret])),
+    "percent": lambda secret: "?q=" + quote(secret, safe=""),
+    "percent, lower case": lambda secret: re.sub("%..", lambda m: m[0].lower(), quote(secret)),
+    "percent, slashes kept": quote,
+    "form": quote_plus,
+    "HTML": html.escape,
+    "one line": lambda secret: " ".join(secret.split()),
+    "Bearer": lambda secret: "Bearer " + b64encode(secret.encode()).decode(),
+    "Basic": lambda secret: "Basic " + b64encode(f"user:{secret}".encode()).decode(),
+    "Basic, longer": lambda secret: "Basic " + b64encode(f"ada:{secret}:x".encode()).decode(),
+    "Basic, no user": lambda secret: b64encode(f":{secret}".encode()).decode(),
+    "URL-safe Base64": lambda secret: urlsafe_b64encode(f"{secret}:".encode()).decode(),
+}
+
+
+@pytest.mark.parametrize("spelling", SPELLINGS)
+@pytest.mark.parametrize(
+    "secret", [AWKWARD, "plainsecretvalue", " spaced-0815 \r\n", "k\tey-x-4711"]
+)
+def test_a_secret_is_known_however_it_is_spelled(
+    spelling: str, secret: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spell = SPELLINGS[spelling]
+    monkeypatch.setenv("ODDLY_SPELLED_KEY", secret)
+    clean = redact(f"before | {spell(secret)} | after")
+    assert "[secret]" in clean
+    assert spell(secret.strip()).strip("\"'b=") not in clean
+    assert clean.startswith("before | ")
+    assert clean.endswith(" | after")
+
+
+@given(st.binary(min_size=8, max_size=40), st.binary(max_size=9), st.binary(max_size=9))
+def test_base64_that_holds_a_secret_leaves_nothing_of_it(
+    secret: bytes, before: bytes, after: bytes
+) -> None:
+    text = secret.hex()
+    encoded = b64encode(before + text.encode() + after).decode()
+    assert redact(f"x {encoded} y", text) == "x [secret] y"
+
+
+def test_each_line_of_a_secret_of_several_lines_is_known() -> None:
+    key = "-----BEGIN KEY-----\nbG9uZyBsaW5lIG9mIGE=\n-----END KEY-----"
+    assert redact("the second line is bG9uZyBsaW5lIG9mIGE= here", key) == (
+        "the second line is [secret] here"
+    )
+
+
+def test_a_password_in_a_url_is_known_as_basic_and_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SOME_PROXY", "http://ada:hunter%2Fpass@proxy:3128")
+    basic = b64encode(b"ada:hunter/pass").decode()
+    assert redact(f"hunter/pass, {basic}") == "[secret], [secret]"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "sk-proj-abcdefghijkl0123",
+        "0123456789abcdef0123456789abcdef",
+        "hf_AbCdEfGhIjKlMnOpQrSt",
+        "1b4e28ba-2fa1-11d2-883f-0016d3cca427",
+        "openai:gsk_0123456789abcdefghij",
+        "X7f9Kq2LmN4pRs8TuVwZ",
+    ],
+)
+def test_a_secret_in_place_of_a_name_is_recognised(text: str) -> None:
+    assert looks_like_a_secret(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "gpt-4o-mini-2024-07-18",
+        "ft:gpt-4o-mini-2024-07-18:acme:suffix:AbC123xy",
+        "us.anthropic.claude-sonnet-4-20250514-v1:0",
+        "arn:aws:bedrock:us-east-1:123456789012:application-inference-profile/ab12cd34ef56",
+        "meta-llama/Llama-3.3-70B-Instruct-Turbo",
+        "hf.co/bartowski/Llama-3.2-1B-Instruct-GGUF:Q4_K_M",
+        "OPENAI_API_KEY_FOR_TEAM_2",
+        "gateway",
+    ],
+)
+def test_the_name_of_a_model_is_no_secret(text: str) -> None:
+    assert not looks_like_a_secret(text)
 
 
 @given(st.text(alphabet=st.sampled_from("a1/@:.~=&? '\\-Bearkycoi")))

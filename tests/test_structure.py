@@ -19,8 +19,9 @@ PACKAGE = Path(jupyter_ai_personas.__file__).parent
 BELOW = {
     # room → the rooms that it may import
     "__init__": {"errors", "personas", "providers", "magics", "server"},
-    "errors": set(),
-    "redaction": set(),
+    "spellings": set(),
+    "redaction": {"spellings"},
+    "errors": {"redaction"},
     "slices": set(),
     "discovery": {"errors"},
     "chat": {"errors"},

@@ -18,6 +18,7 @@ from packaging.requirements import Requirement
 from jupyter_ai_personas.cli.installation import LogKeeper, load_runtime, read_extension
 from jupyter_ai_personas.discovery import Broken
 from jupyter_ai_personas.errors import ConfigurationError, PersonasError
+from jupyter_ai_personas.redaction import redact
 
 if TYPE_CHECKING:
     from jupyter_ai_personas.providers import ModelReference, ModelRegistry
@@ -47,7 +48,9 @@ class Finding:
 
 def doctor(*, as_json: bool) -> int:
     """Print what was found; return 1 if something is broken, else 0."""
-    findings = list(_examine())
+    findings = [
+        dataclasses.replace(one, text=redact(one.text), fix=redact(one.fix)) for one in _examine()
+    ]
     broken = [finding for finding in findings if finding.state == "broken"]
     if as_json:
         report = {"ok": not broken, "findings": [dataclasses.asdict(f) for f in findings]}

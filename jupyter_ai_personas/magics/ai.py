@@ -13,6 +13,7 @@ from traitlets import observe
 
 from .. import __version__
 from ..errors import MagicsError, PersonasError, near_matches
+from ..redaction import looks_like_a_secret, without_secret
 from . import listing
 from .background import Background, Emit
 from .cells import Cells
@@ -192,9 +193,10 @@ class AiMagics(MagicsSettings):
         self._ask(options, prompt)
 
     def _alias(self, name: str, target: str) -> None:
-        if not _ALIAS.fullmatch(name):
+        if not _ALIAS.fullmatch(name) or looks_like_a_secret(name):
             raise MagicsError(
-                f"`{name}` cannot be an alias: it takes letters, digits, `_`, `-` and `.`."
+                f"`{without_secret(name)}` cannot be an alias: it takes letters, digits, `_`, `-` "
+                "and `.`."
             )
         models = self._get_models()
         meant = str(self._background.run(lambda: models.resolve(target)))
@@ -205,7 +207,7 @@ class AiMagics(MagicsSettings):
         if name not in self.aliases:
             near = near_matches(name, self.aliases)
             hint = f" Did you mean `{near[0]}`?" if near else ""
-            raise MagicsError(f"There is no alias `{name}`.{hint}")
+            raise MagicsError(f"There is no alias `{without_secret(name)}`.{hint}")
         self.aliases = {k: v for k, v in self.aliases.items() if k != name}
         print(f"{name} stands for nothing now.")
 

@@ -13,6 +13,7 @@ from ..errors import (
     UnknownModelError,
     UnknownProviderError,
 )
+from ..redaction import redact
 
 __all__ = ["StoppedError", "explain"]
 
@@ -26,7 +27,11 @@ class StoppedError(KeyboardInterrupt):
 
 
 def explain(error: PersonasError) -> str:
-    """Say what is wrong, and what the person at the notebook can do."""
+    """Say what is wrong, and what the person at the notebook can do, without any secret."""
+    return redact(_explain(error))
+
+
+def _explain(error: PersonasError) -> str:
     match error:
         case UnknownProviderError():
             known = _near(error.near) or " `%ai list` shows what there is."

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from ..redaction import redact
+
 if TYPE_CHECKING:
     from ..providers import ProviderInfo
 
@@ -60,7 +62,10 @@ def providers(
     ready_first = sorted(infos, key=lambda info: not info.available)
     rows = [[f"`{info.id}`", _state(info), _some(info.models)] for info in ready_first]
     lines = [f"A cell that names no model asks {default}."]
-    lines += [f"`{name}` stands for `{target}`." for name, target in sorted(aliases.items())]
+    lines += [
+        f"`{redact(name)}` stands for `{redact(target)}`."
+        for name, target in sorted(aliases.items())
+    ]
     lines += [f"Not usable: {problem}" for problem in broken]
     return Listing(("Provider", "Ready", "Models"), rows, lines)
 

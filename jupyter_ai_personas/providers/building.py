@@ -10,12 +10,15 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
+from functools import partial
+from importlib import import_module
 from typing import Any
 
 import anyio
 
 from ..errors import ConfigurationError, ModelFailedError, PersonasError
 from ..redaction import for_people
+from .environment import environment_problem, mentioned
 from .references import ModelReference
 from .vendor import concrete_class
 
@@ -24,6 +27,8 @@ __all__ = ["build_model", "close_model"]
 _MODEL_KEYS = frozenset({"model", "model_id", "model_name"})
 _CLOSE_TIMEOUT = 2.0  # seconds
 _MOST_REASON = 300  # characters
+_PROXIES = {"openai": "openai_proxy", "groq": "groq_proxy"}
+"""The field of a vendor's LangChain class that holds its proxy, by the vendor's package."""
 
 
 def build_model(
@@ -48,12 +53,15 @@ def build_model(
     try:
         provider = concrete_class(provider)
         own = _own_client(provider, arguments)
-        model = provider(model_id=reference.model_id, **arguments, **own)
+        model = provider(model_id=reference.model_id, **{**arguments, **own})
         _replace_shared_client(model)
     except PersonasError:
         raise
     except Exception as error:
-        reason = for_people(redact(_first_line(error)))[:_MOST_REASON]
+        reason = environment_problem(provider, error)
+        if reason is None:
+            reason = " ".join(for_people(redact(_first_line(error))).split())[:_MOST_REASON]
+            reason += mentioned(reason, provider)
         raise ModelFailedError(str(reference), f"it cannot be set up: {reason}") from None
     return model
 
@@ -68,18 +76,37 @@ def _first_line(error: Exception) -> str:
             )
         except (TypeError, KeyError):
             pass
-    # With its class: what a KeyError says is but the key.
-    text = " ".join(str(error).split())
+    # With its class: what a KeyError says is but the key. On one line only where it is shown,
+    # or else a secret with a line break in it is not found.
+    text = str(error).strip()
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
 def _own_client(provider: Any, arguments: Mapping[str, Any]) -> dict[str, Any]:
-    fields = getattr(provider, "model_fields", {})
-    if "http_async_client" not in fields or {"http_async_client", "openai_proxy"} & set(arguments):
-        return {}
-    import httpx
+    """Return arguments that give the model HTTP clients of its own, through its vendor's proxy.
 
-    return {"http_async_client": httpx.AsyncClient(follow_redirects=True)}
+    A class that has a proxy of its own, such as ``openai_proxy``, refuses it beside a client, or
+    ignores it, so the clients get it. Its default is what the vendor reads from the environment.
+    """
+    fields = getattr(provider, "model_fields", {})
+    if "http_async_client" not in fields:
+        return {}
+    package, key = next(((p, k) for p, k in _PROXIES.items() if k in fields), ("httpx", ""))
+    if "http_async_client" in arguments:
+        return {key: None} if key else {}
+    vendor = import_module(package)
+    new: Any = getattr(vendor, "DefaultAsyncHttpxClient", None)
+    if new is None:
+        new = partial(import_module("httpx").AsyncClient, follow_redirects=True)
+    proxy = arguments.get(key) or (key and fields[key].get_default(call_default_factory=True))
+    if not proxy:
+        return {"http_async_client": new()}
+    blocking: Any = getattr(vendor, "DefaultHttpxClient", None) or import_module("httpx").Client
+    return {
+        "http_async_client": new(proxy=proxy),
+        "http_client": arguments.get("http_client") or blocking(proxy=proxy),
+        key: None,
+    }
 
 
 def _replace_shared_client(model: Any) -> None:

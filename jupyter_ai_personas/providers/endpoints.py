@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import urllib.error
 import urllib.request
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from ..errors import ModelFailedError, RefusedCredentialsError
@@ -27,11 +28,25 @@ class EndpointProvider(VendorProvider):
     langchain_class = "langchain_openai:ChatOpenAI"
     base_url: ClassVar[str]
 
+    openai_proxy: str | None = None
+    """Replaces the vendor's default, which is the variable `OPENAI_PROXY`."""
+
     def __init__(self, **kwargs: Any) -> None:
         # Always a key of its own: without one, the OpenAI client sends OPENAI_API_KEY anywhere.
         kwargs.setdefault("api_key", _NO_KEY)
         kwargs.setdefault("stream_usage", True)
         super().__init__(**{"base_url": self.base_url, **kwargs})
+        self._forget_openai(kwargs)
+
+    def _forget_openai(self, given: Mapping[str, Any]) -> None:
+        """Keep what `OPENAI_*` variables say of an account at OpenAI from another server."""
+        headers = dict(given.get("default_headers") or {})
+        organization = given.get("organization") or given.get("openai_organization")
+        for name in ("root_client", "root_async_client"):
+            client: Any = getattr(self, name, None)
+            if client is not None:
+                client.organization, client.project = organization, None
+                client._custom_headers = headers
 
     def _convert_chunk_to_generation_chunk(self, chunk: dict[str, Any], *more: Any) -> Any:
         """Keep the reasoning that such servers send beside the text; ``ChatOpenAI`` drops it.

@@ -22,6 +22,7 @@ from ..errors import (
 )
 from ..redaction import for_people
 from .auth import variables_of
+from .environment import cannot_be_reached, why_unsent
 from .references import ModelReference
 
 __all__ = ["model_error"]
@@ -47,7 +48,9 @@ def model_error(
         return RateLimitError(reference.provider_id, retry_after)
     if status == 404 and "model" in _message(error).lower():
         return _unknown_model(reference, provider)
-    return ModelFailedError(str(reference), _reason(error, status, redact))
+    unsent = None if status else why_unsent(list(_chain(error)), provider)
+    reason = unsent or _reason(error, status, redact, provider)
+    return ModelFailedError(str(reference), reason)
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
@@ -103,7 +106,9 @@ def _unknown_model(reference: ModelReference, provider: Any) -> ModelError:
     return UnknownModelError(reference.model_id, provider_id=reference.provider_id, known=known)
 
 
-def _reason(error: Exception, status: int | None, redact: Callable[[str], str]) -> str:
+def _reason(
+    error: Exception, status: int | None, redact: Callable[[str], str], provider: Any
+) -> str:
     if status is not None and status >= 500:
         return f"its server answers with HTTP status {status}. Try again later."
     if _is_named(error, "TimeoutError", "TimeoutException", "APITimeoutError"):
@@ -111,7 +116,7 @@ def _reason(error: Exception, status: int | None, redact: Callable[[str], str]) 
     if _is_named(error, "RemoteProtocolError", "ReadError", "IncompleteRead", "ProtocolError"):
         return "the connection was cut before the end of the answer. Try again."
     if _is_named(error, "ConnectError", "APIConnectionError", "ConnectionError", "gaierror"):
-        return "its server cannot be reached. The operator must check its address."
+        return cannot_be_reached(provider)
     if isinstance(error, json.JSONDecodeError | UnicodeDecodeError):
         return "its answer cannot be read: it is not in the provider's format."
     # Before it is cut: what is left of half a secret would not be known as one.

@@ -33,6 +33,7 @@ class Description:
     registry: bool
     packages: tuple[str, ...]
     strategy: Any
+    keys_in_headers: bool
     allows_concurrency: bool
 
 
@@ -48,6 +49,8 @@ def describe(provider: Any) -> Description:
         registry=bool(provider.registry),
         packages=tuple(provider.pypi_package_deps or ()),
         strategy=provider.auth_strategy,
+        # Another package's key may be a document of several lines, for all that is known here.
+        keys_in_headers=issubclass(provider, VendorProvider),
         allows_concurrency=_allows_concurrency(provider),
     )
 

@@ -6,6 +6,7 @@ from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 
 from ..errors import UnknownModelError, UnknownProviderError, near_matches
+from ..redaction import has_a_secrets_shape
 
 __all__ = ["ModelReference", "find_reference"]
 
@@ -40,7 +41,9 @@ def find_reference(
     provider_id, colon, model_id = text.partition(":")
     if colon and provider_id in models:
         known_here = model_id in models[provider_id] or provider_id in registries
-        if known_here and model_id not in ("", "*"):
+        # A registry takes any id, but no key: it would be shown, and sent as a model's name.
+        is_key = model_id not in models[provider_id] and has_a_secrets_shape(model_id)
+        if known_here and not is_key and model_id not in ("", "*"):
             return ModelReference(provider_id, model_id)
         raise UnknownModelError(model_id, provider_id=provider_id, known=models[provider_id])
     having = [ModelReference(p, text) for p, ids in models.items() if text in ids and text != "*"]

@@ -18,15 +18,17 @@ from ..errors import (
     ConfigurationError,
     MissingCredentialsError,
     MissingPackageError,
+    ModelFailedError,
     ModelNotAllowedError,
     NoModelError,
     NotAChatModelError,
     UnknownProviderError,
 )
+from ..redaction import looks_like_a_secret, remember, without_secret
 from .auth import keyword_of, variables_of
-from .credentials import Credentials, read_secrets_file
+from .credentials import ILLEGAL, Credentials, is_legal, read_secrets_file
 from .packages import missing_packages
-from .parameters import copied, key_of_another_model
+from .parameters import copied, illegal_secret, key_of_another_model, secrets_in, stripped
 from .references import ModelReference, find_reference
 from .settings import ProviderSettings
 
@@ -147,8 +149,9 @@ class ModelRegistry:
             self.credentials = self._credentials(secrets)
 
     def _credentials(self, file: Mapping[str, str] | None = None) -> Credentials:
-        parameters = [endpoint.parameters for endpoint in self.settings.endpoints.values()]
-        parameters += self.settings.model_parameters.values()
+        endpoints = self.settings.endpoints.values()
+        parameters = [{"base_url": one.base_url, **one.parameters} for one in endpoints]
+        parameters += map(dict, self.settings.model_parameters.values())
         return Credentials(file=file, config=self.settings.credentials, parameters=parameters)
 
     def _report(self, problem: str) -> None:
@@ -176,7 +179,14 @@ class ModelRegistry:
         self._register(provider_id, found.obj)
 
     def _register_endpoint(self, provider_id: str, provider: type) -> None:
-        if provider_id in self._providers:
+        if looks_like_a_secret(provider_id):
+            remember([provider_id])
+            self._report(
+                "The name of an endpoint in `c.AiExtension.endpoints` looks like a secret, so the "
+                "endpoint is left out. Give it a name such as `gateway`; `key_variable` names the "
+                "variable that holds its key."
+            )
+        elif provider_id in self._providers:
             self._report(
                 f"The endpoint `{provider_id}` in `c.AiExtension.endpoints` has the id of a "
                 "provider. Give it another name."
@@ -210,7 +220,9 @@ class ModelRegistry:
         elif packages := missing_packages(provider.packages):
             problem = f"pip install {' '.join(packages)}"
         elif variables := self._missing_variables(provider_id):
-            problem = f"set {' and '.join(variables)}"
+            problem = f"set {' and '.join(map(without_secret, variables))}"
+        elif illegal := self._illegal(provider_id):
+            problem = f"{illegal} {ILLEGAL}: enter it again"
         return ProviderInfo(
             id=provider_id,
             name=provider.name,
@@ -237,14 +249,25 @@ class ModelRegistry:
         missing = self.credentials.missing(strategy)
         return [variable for variable in missing if keyword_of(strategy, variable) not in given]
 
+    def _illegal(self, provider_id: str, model_id: str | None = None) -> str | None:
+        """Return the variable or parameter whose value cannot be sent in a header, if any."""
+        provider = self._providers[provider_id]
+        if not provider.keys_in_headers:
+            return None
+        given = self._parameters(provider_id, model_id)
+        for variable in self.credentials.illegal(provider.strategy):
+            if keyword_of(provider.strategy, variable) not in given:
+                return variable
+        return illegal_secret(given, is_legal)
+
     def _parameters(self, provider_id: str, model_id: str | None = None) -> dict[str, Any]:
         """Return the operator's parameters: an endpoint's, a provider's, a model's; later win."""
         settings = self.settings
         endpoint = settings.endpoints.get(provider_id)
         return {
-            **(endpoint.parameters if endpoint else {}),
-            **settings.model_parameters.get(provider_id, {}),
-            **settings.model_parameters.get(f"{provider_id}:{model_id}", {}),
+            **stripped(endpoint.parameters if endpoint else {}),
+            **stripped(settings.model_parameters.get(provider_id, {})),
+            **stripped(settings.model_parameters.get(f"{provider_id}:{model_id}", {})),
         }
 
     def resolve(self, reference: str, *, chat: bool = False) -> ModelReference:
@@ -324,7 +347,8 @@ class ModelRegistry:
         """Check what can be known without a network, and without importing a vendor's package.
 
         Raises :class:`ModelNotAllowedError`, :class:`MissingPackageError`,
-        :class:`MissingCredentialsError`.
+        :class:`MissingCredentialsError`, and :class:`ModelFailedError` for a key that no HTTP
+        header can carry.
         """
         self._check_allowed(reference)
         provider = self._providers[reference.provider_id]
@@ -332,6 +356,8 @@ class ModelRegistry:
             raise MissingPackageError(reference.provider_id, packages)
         if variables := self._missing_variables(reference.provider_id, reference.model_id):
             raise MissingCredentialsError(reference.provider_id, variables)
+        if illegal := self._illegal(reference.provider_id, reference.model_id):
+            raise _illegal_error(reference, illegal)
 
     def build(
         self, reference: ModelReference, *, parameters: Mapping[str, Any] | None = None
@@ -354,10 +380,14 @@ class ModelRegistry:
                 f"The parameters of `{reference}` name another model in `{key}`. Use that model's "
                 "own reference instead."
             )
+        chosen = stripped(parameters or {})
+        remember(secrets_in(chosen))
+        if provider.keys_in_headers and (illegal := illegal_secret(chosen, is_legal)):
+            raise _illegal_error(reference, illegal)
         arguments = {
             **self.credentials.keywords(provider.strategy),
             **copied(self._parameters(reference.provider_id, reference.model_id)),
-            **copied(parameters or {}),
+            **copied(chosen),
         }
         return build_model(provider.provider, reference, arguments, redact=self.credentials.redact)
 
@@ -375,7 +405,14 @@ class ModelRegistry:
             return self._models_of(provider_id)
         from .endpoints import list_endpoint_models
 
+        if illegal := self._illegal(provider_id):
+            raise _illegal_error(ModelReference(provider_id, "*"), illegal)
         endpoint = self.settings.endpoints[provider_id]
         key = self.credentials.get(endpoint.key_variable) if endpoint.key_variable else None
         listed = list_endpoint_models(provider_id, endpoint.base_url, key=key, timeout=timeout)
         return [model_id for model_id in listed if self.settings.allows(provider_id, model_id)]
+
+
+def _illegal_error(reference: ModelReference, name: str) -> ModelFailedError:
+    reason = f"`{name}` {ILLEGAL}. The operator must enter it again."
+    return ModelFailedError(str(reference), reason)

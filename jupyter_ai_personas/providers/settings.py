@@ -9,10 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import ConfigurationError, near_matches
+from ..redaction import looks_like_a_secret, remember
 
 __all__ = ["Endpoint", "ProviderSettings"]
 
 _PROVIDER_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_PASSWORD = re.compile(r"(?=.*[a-z])(?=.*[0-9])[A-Za-z0-9]*")  # such as `hunter2pass`
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +41,13 @@ class Endpoint:
         Raises :class:`ConfigurationError` for an unfit id, an unknown key, or a URL that is none.
         """
         where = f"The endpoint `{provider_id}` in `c.AiExtension.endpoints`"
+        if looks_like_a_secret(provider_id):
+            remember([provider_id])
+            raise ConfigurationError(
+                "The name of an endpoint in `c.AiExtension.endpoints` looks like a secret. Give "
+                "the endpoint a name such as `gateway`; `key_variable` names the variable that "
+                "holds its key."
+            )
         if not _PROVIDER_ID.fullmatch(provider_id):
             raise ConfigurationError(
                 f"{where} needs a name of letters, digits, `-`, `_` and `.`, such as `vllm`."
@@ -53,10 +63,25 @@ class Endpoint:
             raise ConfigurationError(
                 f"{where} needs a `base_url` such as `http://localhost:8000/v1`."
             )
+        _check_variable(where, config.get("key_variable"))
         models = config.get("models", ())
         if isinstance(models, str):
             raise ConfigurationError(f'{where}: `models` is a list, such as `["{models}"]`.')
         return cls(**{**config, "base_url": url.rstrip("/"), "models": tuple(models)})
+
+
+def _check_variable(where: str, variable: Any) -> None:
+    """Refuse a secret in place of a variable's name, without showing it."""
+    if not isinstance(variable, str) or not variable:
+        return
+    is_name = _VARIABLE.fullmatch(variable) and not _PASSWORD.fullmatch(variable)
+    if not is_name or looks_like_a_secret(variable):
+        remember([variable])
+        raise ConfigurationError(
+            f"{where}: `key_variable` does not hold the name of a variable, but maybe the secret "
+            "itself. Write a name such as `GATEWAY_KEY` there, and set that variable to the secret "
+            "in the server's environment or in `c.AiExtension.secrets_file`."
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

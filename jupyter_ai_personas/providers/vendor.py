@@ -35,6 +35,13 @@ class VendorProvider(BaseProvider):
 
     langchain_class: ClassVar[str]
     """``module:name`` of a ``BaseChatModel``."""
+    vendor_variables: ClassVar[tuple[str, ...]] = ()
+    """Variables that the class, or the package below it, reads by itself besides the credentials.
+
+    An error that one of them may have caused names it.
+    """
+    proxies: ClassVar[tuple[str, ...]] = ("HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY")
+    """Those of the usual variables with a proxy that the vendor's package heeds."""
 
 
 @cache

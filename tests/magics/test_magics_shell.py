@@ -267,6 +267,41 @@ def test_refused_credentials_can_be_mended_in_place(
     assert shell.run("%%ai\nhi") == "Hello from the loopback model.\n"
 
 
+@pytest.mark.parametrize(
+    "cell",
+    [
+        "%%ai sk-proj-abcdefghijkl0123\nhi",
+        "%%ai openai:sk-proj-abcdefghijkl0123\nhi",
+        "%%ai sk-proj-abcdefghijkl0123:m\nhi",
+        "%ai alias sk-proj-abcdefghijkl0123 loop:small",
+        "%ai alias fast sk-proj-abcdefghijkl0123",
+        "%ai dealias sk-proj-abcdefghijkl0123",
+        "%ai list sk-proj-abcdefghijkl0123",
+        '%%ai loop:small -m {"api_key": "sk-proj-abc\\ndefghijkl0123"}\nhi',
+        '%%ai loop:small -m {"api_key": "sk-proj-abcdefghijkl0123"\nhi',
+    ],
+)
+def test_a_secret_typed_in_the_wrong_place_is_not_shown(shell: Shell, cell: str) -> None:
+    said = shell.fail(cell)
+    assert said.strip()
+    assert "abcdefghijkl" not in said
+    assert "defghijkl0123" not in said
+
+
+def test_a_key_of_the_environment_may_have_a_newline(
+    shell: Shell, loopback: OpenAIServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = os.environ["LOOP_KEY"]
+    monkeypatch.setenv("OPENAI_API_KEY", f"{key}\n")
+    monkeypatch.setenv("OPENAI_BASE_URL", loopback.url)
+    assert shell.run("%%ai openai:m\nhi")
+    assert loopback.requests[-1].headers["authorization"] == f"Bearer {key}"
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-with\na-newline")
+    said = shell.fail("%%ai openai:other\nhi")
+    assert "`OPENAI_API_KEY` holds a line break" in said
+    assert "a-newline" not in said
+
+
 def test_an_answer_that_is_cut_keeps_what_came(shell: Shell, loopback: OpenAIServer) -> None:
     loopback.answer(Answer(text="one two three", cut_after=2))
     printed = shell.fail("%%ai\nhi")

@@ -8,21 +8,29 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from dotenv import dotenv_values
+from langchain_core.messages import HumanMessage
+from pydantic import SecretStr
 
 from jupyter_ai_personas.errors import (
     ConfigurationError,
     MissingCredentialsError,
     ModelFailedError,
+    PersonasError,
 )
 from jupyter_ai_personas.providers import (
     AwsAuthStrategy,
     Endpoint,
     EnvAuthStrategy,
+    ModelCache,
     ModelReference,
     MultiEnvAuthStrategy,
     ProviderSettings,
 )
 from jupyter_ai_personas.providers.credentials import Credentials, read_secrets_file, redact
+from jupyter_ai_personas.testing.openai_server import OpenAIServer
+
+ASK = [HumanMessage("why?")]
 
 
 def write(path: Path, text: str | bytes, mode: int = 0o600) -> Path:
@@ -45,6 +53,63 @@ def test_a_secrets_file_is_read_like_a_dotenv_file(tmp_path: Path) -> None:
         "E_KEY": "a#b",
         "F_KEY": "é",
     }
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ('A_KEY="sk-abc" # prod', "sk-abc"),
+        ("A_KEY='sk-abc' # prod", "sk-abc"),
+        ("A_KEY=sk-abc # prod", "sk-abc"),
+        ("A_KEY=sk-abc#prod", "sk-abc#prod"),
+        ("A_KEY= # none", ""),
+        ("A_KEY=", ""),
+        ('A_KEY=""', ""),
+        ("A_KEY = sk-abc ", "sk-abc"),
+        ("\ufeffA_KEY=sk-abc", "sk-abc"),
+        ("export A_KEY=sk-abc", "sk-abc"),
+        ("export\tA_KEY=sk-abc", "sk-abc"),
+        ("A_KEY=sk-abc\r\nB_KEY=x\r\n", "sk-abc"),
+        ("B_KEY=x\r\nA_KEY='sk-abc'\r\n", "sk-abc"),
+        ("A_KEY=first\nA_KEY=second", "second"),
+        ('A_KEY="two\\nlines"', "two\nlines"),
+        ('A_KEY="two\nlines"', "two\nlines"),
+        ("A_KEY='a\\'b'", "a'b"),
+        ('A_KEY="a\\"b"', 'a"b'),
+        ("A_KEY=it's", "it's"),
+        ("A_KEY=$HOME-${B_KEY}", "$HOME-${B_KEY}"),
+        ('A_KEY="${B_KEY}"', "${B_KEY}"),
+        ("A_KEY=sk=abc==", "sk=abc=="),
+    ],
+)
+def test_the_values_of_a_secrets_file_are_those_of_dotenv(
+    tmp_path: Path, text: str, value: str
+) -> None:
+    file = write(tmp_path / "secrets.env", text)
+    assert read_secrets_file(file)["A_KEY"] == value
+    assert dotenv_values(file, interpolate=False, encoding="utf-8-sig")["A_KEY"] == value
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("topsecret", 1),
+        ("\ufefftopsecret", 1),
+        ("A_KEY=1\n\n# a comment\n\ntopsecret and more\n", 5),
+        ("A_KEY=1\r\n\r\ntopsecret and more\r\n", 3),
+        ("A_KEY='topsecret' more", 1),
+        ("\n\nA_KEY='topsecret\nB_KEY=1\n", 3),
+        ("=topsecret", 1),
+        ("A_KEY: topsecret", 1),
+        ("B='two\nlines'\nexport topsecret\n", 3),
+    ],
+)
+def test_a_line_that_is_not_understood_is_named_by_its_number(
+    tmp_path: Path, text: str, line: int
+) -> None:
+    with pytest.raises(ConfigurationError, match=rf"^Line {line} of .*`NAME=value`") as caught:
+        read_secrets_file(write(tmp_path / "secrets.env", text))
+    assert "topsecret" not in str(caught.value)
 
 
 @pytest.mark.parametrize("others", [stat.S_IRGRP, stat.S_IROTH, stat.S_IWOTH])
@@ -239,3 +304,194 @@ def test_a_constructor_that_quotes_a_secret_does_not_show_it(
     with pytest.raises(ModelFailedError, match=r"wrong key \[secret\]") as caught:
         registry.build(registry.resolve("leaky:m"))
     assert caught.value.__cause__ is None
+
+
+KEY = "sk-as-it-should-be"
+AROUND = [f"{KEY}\n", f" {KEY}", f"{KEY} ", f"{KEY}\r\n", f"\t{KEY}\n\n"]
+BLANK = ["", " ", "\n", "\t \r\n"]
+ILLEGAL = [
+    "sk-as\nit-should",
+    "sk-as\rit-should",
+    "sk-as\tit-should",
+    "sk-“as”-it",
+    "sk-as\x7f-it",
+    "clé-0123",
+]
+
+
+def endpoint_with(source: str, key: str, url: str, place: Path, env: Any) -> dict[str, Any]:
+    """Return settings of an endpoint `loop` that takes `key` from one of the sources."""
+    parameters: dict[str, Any] = {}
+    settings: dict[str, Any] = {}
+    if source == "environment":
+        env.setenv("LOOP_KEY", key)
+    elif source == "file":
+        escaped = key.replace("\n", "\\n").replace("\r", "\\r").replace("\t", "\\t")
+        settings["secrets_file"] = write(place / "s.env", f'LOOP_KEY="{escaped}"')
+    elif source == "configuration":
+        settings["credentials"] = {"LOOP_KEY": key}
+    elif source == "endpoint":
+        parameters["api_key"] = key
+    elif source == "header":
+        parameters["default_headers"] = {"Authorization": f"Bearer {key.lstrip()}"}
+    else:
+        settings["model_parameters"] = {source: {"api_key": SecretStr(key)}}
+    variable = None if source == "header" else "LOOP_KEY"
+    endpoint = Endpoint(base_url=url, key_variable=variable, parameters=parameters)
+    return {"endpoints": {"loop": endpoint}, **settings}
+
+
+SOURCES = ["environment", "file", "configuration", "endpoint", "loop", "loop:m", "header"]
+
+
+@pytest.mark.parametrize("source", SOURCES)
+@pytest.mark.parametrize("key", AROUND)
+async def test_white_space_around_a_key_is_left_out(
+    source: str, key: str, make_registry: Any, tmp_path: Path, monkeypatch: Any, text_of: Any
+) -> None:
+    with OpenAIServer(key=KEY) as server:
+        settings = endpoint_with(source, key, server.url, tmp_path, monkeypatch)
+        cache = ModelCache(make_registry(**settings))
+        assert await text_of(cache.stream("loop:m", ASK)) == "Hello from the loopback model."
+        await cache.aclose()
+
+
+@pytest.mark.parametrize("source", SOURCES[:-1])
+@pytest.mark.parametrize("key", BLANK)
+def test_a_blank_key_is_missing(
+    source: str, key: str, make_registry: Any, tmp_path: Path, monkeypatch: Any
+) -> None:
+    settings = endpoint_with(source, key, "http://127.0.0.1:9/v1", tmp_path, monkeypatch)
+    registry = make_registry(**settings)
+    with pytest.raises(MissingCredentialsError, match="needs `LOOP_KEY`"):
+        registry.check(ModelReference("loop", "m"))
+    assert {info.id: info for info in registry.infos()}["loop"].problem == "set LOOP_KEY"
+
+
+@pytest.mark.parametrize("source", SOURCES)
+@pytest.mark.parametrize("key", ILLEGAL)
+def test_a_key_that_no_header_can_carry_is_named_and_not_shown(
+    source: str, key: str, make_registry: Any, tmp_path: Path, monkeypatch: Any, caplog: Any
+) -> None:
+    settings = endpoint_with(source, key, "http://127.0.0.1:9/v1", tmp_path, monkeypatch)
+    name = {"header": "default_headers.Authorization", "endpoint": "api_key"}.get(source, "api_key")
+    if source in ("environment", "file", "configuration"):
+        name = "LOOP_KEY"
+    registry = make_registry(**settings)
+    with pytest.raises(ModelFailedError, match=f"`{name}` holds a line break") as caught:
+        registry.build(ModelReference("loop", "m"))
+    if source != "loop:m":
+        info = {info.id: info for info in registry.infos()}["loop"]
+        assert (info.available, str(info.problem).partition(" ")[0]) == (False, name)
+    if source in ("environment", "file", "configuration"):
+        with pytest.raises(ModelFailedError, match=f"`{name}` holds a line break"):
+            registry.list_models("loop")
+    for part in ("sk-as", "should", "clé"):
+        assert part not in str(caught.value) + caplog.text + str(registry.infos())
+
+
+@pytest.mark.parametrize("key", [f"{KEY}\n", f"{KEY}\r", f" {KEY} "])
+@pytest.mark.parametrize("source", ["environment", "configuration"])
+async def test_azures_key_and_endpoint_may_have_white_space_around_them(
+    key: str, source: str, make_registry: Any, monkeypatch: Any, text_of: Any
+) -> None:
+    with OpenAIServer() as server:
+        root = server.url.removesuffix("/v1")
+        values = {"AZURE_OPENAI_API_KEY": key, "AZURE_OPENAI_ENDPOINT": f"{root}\n"}
+        if source == "environment":
+            for name, value in values.items():
+                monkeypatch.setenv(name, value)
+        cache = ModelCache(make_registry(credentials=values if source == "configuration" else {}))
+        assert await text_of(cache.stream("azure:m", ASK)) == "Hello from the loopback model."
+        await cache.aclose()
+        assert server.requests[0].headers["api-key"] == KEY
+
+
+async def test_a_key_of_one_call_is_stripped_checked_and_known(
+    make_registry: Any, text_of: Any
+) -> None:
+    with OpenAIServer(key=KEY) as server:
+        cache = ModelCache(make_registry(endpoints={"loop": Endpoint(base_url=server.url)}))
+        given = {"api_key": f"{KEY}\n"}
+        assert await text_of(cache.stream("loop:m", ASK, parameters=given))
+        await cache.aclose()
+        with pytest.raises(ModelFailedError, match="`api_key` holds a line break"):
+            cache.registry.build(ModelReference("loop", "m"), parameters={"api_key": "a\nb"})
+    assert redact(f"quoted: {KEY}") == "quoted: [secret]"
+
+
+def test_aws_credentials_of_the_file_reach_boto3_without_white_space(
+    make_registry: Any, tmp_path: Path, monkeypatch: Any
+) -> None:
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "aws-secret-0815\n")
+    file = write(tmp_path / "s.env", "AWS_ACCESS_KEY_ID=AKIA0815\n")
+    registry = make_registry(
+        secrets_file=file, model_parameters={"bedrock": {"region_name": "eu-west-1"}}
+    )
+    model = registry.build(ModelReference("bedrock", "amazon.nova-lite-v1:0"))
+    assert model.aws_access_key_id.get_secret_value() == "AKIA0815"
+    assert model.aws_secret_access_key.get_secret_value() == "aws-secret-0815"
+
+
+async def test_a_class_that_puts_an_illegal_key_into_a_header_names_its_variable(
+    make_registry: Any, install: Any, monkeypatch: Any, loopback: OpenAIServer
+) -> None:
+    monkeypatch.setenv("CARELESS_URL", loopback.url)
+    install(
+        "careless",
+        "import httpx\n"
+        "from jupyter_ai_personas import BaseProvider, EnvAuthStrategy\n"
+        "from langchain_core.language_models.chat_models import SimpleChatModel\n"
+        "class Careless(BaseProvider, SimpleChatModel):\n"
+        "    id, name, models = 'careless', 'Careless', ['m']\n"
+        "    auth_strategy = EnvAuthStrategy('CARELESS_KEY', 'secret')\n"
+        "    secret: str = ''\n"
+        "    _llm_type = property(lambda self: 'careless')\n"
+        "    def _call(self, *_, **__):\n"
+        "        import os\n"
+        "        httpx.get(os.environ['CARELESS_URL'], headers={'api-key': self.secret})\n",
+        {"careless": "careless:Careless"},
+    )
+    for key in ("one\ntwothreefour", "schlüssel-4711", "“quoted”-4711"):
+        monkeypatch.setenv("CARELESS_KEY", key)
+        cache = ModelCache(make_registry())
+        with pytest.raises(ModelFailedError, match=r"line break .*`CARELESS_KEY`") as caught:
+            await anext(cache.stream("careless:m", ASK))
+        assert "twothree" not in repr(caught.value) + repr(caught.value.__cause__)
+
+
+@pytest.mark.parametrize(
+    "secret",
+    ["sk-proj-abcdefghijkl0123", "0123456789abcdef0123456789abcdef", "hunter2pass", "not a name!"],
+)
+def test_a_secret_typed_in_place_of_its_variable_is_recognised_and_not_shown(secret: str) -> None:
+    config = {"base_url": "http://x/v1", "key_variable": secret}
+    with pytest.raises(ConfigurationError, match=r"`gate`.*`key_variable`.*GATEWAY_KEY") as caught:
+        Endpoint.from_config("gate", config)
+    assert secret not in str(caught.value)
+    assert redact(f"config: {config}") == redact(f"config: {config}").replace(secret, "")
+
+
+@pytest.mark.parametrize("name", ["GATEWAY_KEY", "gateway_key", "KEY_2", "_KEY", "HF_TOKEN"])
+def test_the_name_of_a_variable_is_taken(name: str) -> None:
+    config = {"base_url": "http://x/v1", "key_variable": name}
+    assert Endpoint.from_config("gate", config).key_variable == name
+
+
+def test_a_secret_typed_as_a_name_is_not_shown(make_registry: Any, caplog: Any) -> None:
+    secret = "sk-proj-abcdefghijkl0123"
+    at = Endpoint(base_url="http://127.0.0.1:9/v1", key_variable=secret, models=("m",))
+    registry = make_registry(
+        endpoints={secret: at, "gate": at}, aliases={secret: "gate:m", "fast": f"gate:{secret}"}
+    )
+    said = [*registry.problems, str(registry.infos())]
+    for text in (secret, f"openai:{secret}", f"{secret}:m", f"{secret[:-1]}x", "fast"):
+        with pytest.raises(PersonasError) as caught:
+            registry.check(registry.resolve(text))
+        said.append(f"{caught.value} {vars(caught.value)}")
+    assert "[secret]" in str(said)
+    assert "looks like a secret" in registry.problems[0]
+    assert secret[:12] not in str(said) + caplog.text
+    with pytest.raises(ConfigurationError) as refused:
+        Endpoint.from_config(secret, {"base_url": "http://x/v1"})
+    assert secret not in str(refused.value)

@@ -20,7 +20,8 @@ PROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text("utf-8"))["pro
 def test_the_table_lists_every_built_in_with_its_extra_and_its_variables(
     make_registry: Any,
 ) -> None:
-    rows = dict(re.findall(r"^\| `([a-z]+)` \| (.*) \|$", PAGE, re.MULTILINE))
+    table = PAGE.partition("\n## Variables")[0]
+    rows = dict(re.findall(r"^\| `([a-z]+)` \| (.*) \|$", table, re.MULTILINE))
     providers = make_registry().providers
     assert set(rows) == set(providers)
     for provider_id, row in rows.items():
@@ -28,6 +29,16 @@ def test_the_table_lists_every_built_in_with_its_extra_and_its_variables(
         assert all(f"`{variable}`" in row for variable in variables_of(provider.auth_strategy))
         if provider_id != "keyless":
             assert f"| `{provider_id}` |" in f"| {row} |"
+
+
+def test_the_variables_that_vendors_read_are_listed(make_registry: Any) -> None:
+    part = PAGE.partition("## Variables that vendors read themselves")[2].partition("\n## ")[0]
+    for provider_id, provider in make_registry().providers.items():
+        for variable in getattr(provider, "vendor_variables", ()):
+            if variable not in ("AWS_DEFAULT_REGION", "OPENAI_ORGANIZATION"):  # older spellings
+                (row,) = re.findall(rf"^\| `{provider_id}` \| .*$", part, re.MULTILINE)
+                assert f"`{variable}`" in row
+    assert "`2024-10-21`" in part
 
 
 def test_every_extra_installs_what_its_provider_needs(make_registry: Any) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import sqlite3
+from base64 import b64encode
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, closing, suppress
 from pathlib import Path
@@ -28,7 +29,14 @@ ENVIRONMENT = {
     "PLANTED_DATABASE": "postgres://app:planted-in-a-url-4712@db.example.org/app",
     # A name that says nothing: people must not see it, and nobody can know it in a log.
     "PLANTED_THING": "plantedwithoutaname4713abcdef",
+    # As it is pasted from a file, and with what is escaped wherever it is quoted.
+    "PLANTED_ODD_KEY": "planted'with\"a/newline-4721\n",
 }
+ODD = ENVIRONMENT["PLANTED_ODD_KEY"]
+SPELLED = [
+    *(ODD.strip(), repr(ODD)[1:-1], repr(ODD.encode())[2:-1], json.dumps(ODD)[1:-1]),
+    *(quote(ODD.strip(), safe=""), b64encode(f"user:{ODD.strip()}".encode()).decode()),
+]
 FILE = "planted-in-the-file-4714"
 PARAMETER = "planted-parameter-4715"
 ENDPOINT = "planted-in-the-endpoint-4716"
@@ -40,6 +48,7 @@ SECRETS = [
     "planted-in-a-header-4718",
     "planted-in-a-query-4719",
     "planted-basic-4720",
+    *SPELLED,
 ]
 FOR_OPERATORS = [ENVIRONMENT["PLANTED_THING"], "Traceback", "/hidden/path", ".py"]
 """What may stand in the log, and nowhere else."""
@@ -48,9 +57,12 @@ MARKUP = "<img src=x onerror=alert(1)> [link](javascript:alert(2)) **bold** `"
 
 SOURCE = f"""
 import asyncio
+import base64
+import json
 import logging
 import os
 import sys
+import urllib.parse
 import threading
 import warnings
 from pathlib import Path
@@ -65,6 +77,16 @@ from jupyter_ai_personas.errors import ModelError
 MARKUP = {MARKUP!r}
 
 
+def spelled():
+    odd = os.environ["PLANTED_ODD_KEY"]
+    key = odd.strip()
+    pair = base64.b64encode(b"user:" + key.encode()).decode()
+    return [
+        key, repr(odd), repr(odd.encode()), json.dumps({{"key": odd}}),
+        urllib.parse.quote(key, safe=""), "Basic " + pair, "Illegal header " + repr(odd.encode()),
+    ]
+
+
 def leak():
     given = dict(line.split("=", 1) for line in Path(os.environ["PLANTED_FILE"]).open())
     return " ".join([
@@ -72,7 +94,7 @@ def leak():
         os.environ["PLANTED_THING"], given["SOME_LOGIN"].strip(), {PARAMETER!r}, {CREDENTIAL!r},
         "https://user:{ENDPOINT}@api.example.org/v1?key=planted-in-a-query-4719",
         "{{'Authorization': 'Basic planted-basic-4720', 'x-api-key': 'planted-in-a-header-4718'}}",
-        "/hidden/path/secrets.txt", __file__, MARKUP,
+        "/hidden/path/secrets.txt", __file__, MARKUP, *spelled(),
     ])
 
 
@@ -317,6 +339,7 @@ async def provoke(here: Place) -> None:
             for command in (
                 *("/help", "/personas", "/models", "/status", "/retry @Named", "/broken @Broken"),
                 *("/model @Reader leaky:gone", "/model @Reader loop:none", "/model @Reader"),
+                "/model @Reader sk-proj-planted0123456789",
                 *(f"/model @Reader {MARKUP.split()[0]}`:x", "/stop @No`<img>`body", "/odd"),
                 *("@Broken are you there", "/model @Reader spy:one"),
             ):

@@ -6,9 +6,11 @@ the one that ``default_model = "auto"`` picks.
 
 from __future__ import annotations
 
+import os
 from importlib import import_module
 from typing import Any, ClassVar
 
+from ...errors import ModelFailedError
 from ..auth import AuthStrategy, AwsAuthStrategy, EnvAuthStrategy, MultiEnvAuthStrategy
 from ..fields import Field, TextField
 from ..vendor import VendorProvider
@@ -51,6 +53,15 @@ class OpenAIProvider(VendorProvider):
     auth_strategy: ClassVar[AuthStrategy] = EnvAuthStrategy("OPENAI_API_KEY", "api_key")
     fields: ClassVar[list[Field]] = [_BASE_URL]
     langchain_class = "langchain_openai:ChatOpenAI"
+    vendor_variables = (
+        "OPENAI_API_BASE",
+        "OPENAI_BASE_URL",
+        "OPENAI_PROXY",
+        "OPENAI_ORG_ID",
+        "OPENAI_ORGANIZATION",
+        "OPENAI_PROJECT_ID",
+        "OPENAI_CUSTOM_HEADERS",
+    )
 
     def __init__(self, **kwargs: Any) -> None:
         # LangChain asks OpenAI for the usage only where nobody passed an HTTP client.
@@ -74,6 +85,14 @@ class AzureProvider(VendorProvider):
     )
     fields: ClassVar[list[Field]] = [TextField("api_version", "API version (optional)")]
     langchain_class = "langchain_openai:AzureChatOpenAI"
+    vendor_variables = (
+        "AZURE_OPENAI_ENDPOINT",
+        "OPENAI_PROXY",
+        "OPENAI_API_VERSION",
+        "AZURE_OPENAI_AD_TOKEN",
+        "OPENAI_ORG_ID",
+        "OPENAI_ORGANIZATION",
+    )
 
     def __init__(self, **kwargs: Any) -> None:
         for variable, keyword in (
@@ -82,7 +101,8 @@ class AzureProvider(VendorProvider):
         ):
             if variable in kwargs:
                 kwargs.setdefault(keyword, kwargs.pop(variable))
-        kwargs.setdefault("api_version", "2024-10-21")
+        version = os.environ.get("OPENAI_API_VERSION", "").strip()
+        kwargs.setdefault("api_version", version or "2024-10-21")
         if "stream_usage" in type(self).model_fields:  # not with an older LangChain
             kwargs.setdefault("stream_usage", True)
         super().__init__(**kwargs)
@@ -106,6 +126,12 @@ class AnthropicProvider(VendorProvider):
     auth_strategy: ClassVar[AuthStrategy] = EnvAuthStrategy("ANTHROPIC_API_KEY", "api_key")
     fields: ClassVar[list[Field]] = [_BASE_URL]
     langchain_class = "langchain_anthropic:ChatAnthropic"
+    vendor_variables = (
+        "ANTHROPIC_API_URL",
+        "ANTHROPIC_BASE_URL",
+        "ANTHROPIC_PROXY",
+        "ANTHROPIC_CUSTOM_HEADERS",
+    )
 
 
 class GoogleProvider(VendorProvider):
@@ -124,6 +150,13 @@ class GoogleProvider(VendorProvider):
     pypi_package_deps: ClassVar[list[str]] = ["langchain-google-genai"]
     auth_strategy: ClassVar[AuthStrategy] = EnvAuthStrategy("GOOGLE_API_KEY", "google_api_key")
     langchain_class = "langchain_google_genai:ChatGoogleGenerativeAI"
+    vendor_variables = (
+        "GOOGLE_GEMINI_BASE_URL",
+        "GOOGLE_GENAI_USE_VERTEXAI",
+        "GOOGLE_CLOUD_PROJECT",
+        "GOOGLE_CLOUD_LOCATION",
+    )
+    proxies = ("HTTPS_PROXY", "HTTP_PROXY")
 
     @classmethod
     def is_api_key_exc(cls, exc: Exception, /) -> bool:
@@ -149,6 +182,7 @@ class MistralProvider(VendorProvider):
     auth_strategy: ClassVar[AuthStrategy] = EnvAuthStrategy("MISTRAL_API_KEY", "api_key")
     fields: ClassVar[list[Field]] = [_BASE_URL]
     langchain_class = "langchain_mistralai:ChatMistralAI"
+    vendor_variables = ("MISTRAL_BASE_URL",)
 
 
 class BedrockProvider(VendorProvider):
@@ -166,7 +200,10 @@ class BedrockProvider(VendorProvider):
     ]
     registry = True
     model_id_key = "model_id"
-    help = "The model id is that of a model, an inference profile, or an ARN."
+    help = (
+        "The model id is that of a model, an inference profile, or an ARN. An ARN that does not "
+        "name the model needs its vendor as the parameter `provider`."
+    )
     pypi_package_deps: ClassVar[list[str]] = ["langchain-aws"]
     auth_strategy: ClassVar[AuthStrategy] = AwsAuthStrategy()
     fields: ClassVar[list[Field]] = [
@@ -174,6 +211,46 @@ class BedrockProvider(VendorProvider):
         TextField("region_name", "Region (optional)"),
     ]
     langchain_class = "langchain_aws:ChatBedrockConverse"
+    vendor_variables = (
+        "AWS_ENDPOINT_URL_BEDROCK_RUNTIME",
+        "AWS_ENDPOINT_URL",
+        "AWS_PROFILE",
+        "AWS_REGION",
+        "AWS_DEFAULT_REGION",
+    )
+    proxies = ("HTTPS_PROXY", "HTTP_PROXY")
+
+    def __init__(self, **kwargs: Any) -> None:
+        model_id = str(kwargs.get("model_id", ""))
+        if model_id.startswith("arn:") and not kwargs.get("provider"):
+            kwargs["provider"] = _vendor_of_arn(model_id)
+        try:
+            super().__init__(**kwargs)
+        except Exception as error:
+            if "specify a region" not in str(error):
+                raise
+            reason = "no region is set. The operator must set `AWS_REGION`"
+            raise ModelFailedError(f"bedrock:{model_id}", f"{reason}.") from None
+
+
+def _vendor_of_arn(arn: str) -> str:
+    """Return whose model an ARN of Bedrock names, such as ``anthropic``.
+
+    Raises :class:`ModelFailedError` where only AWS knows: an application's inference profile, and
+    models that are provisioned, imported or fine-tuned.
+    """
+    from langchain_aws.utils import parse_model_provider
+
+    # arn:aws:bedrock:<region>:<account>:<kind>/<model or profile>[/<id>]
+    name = arn.split(":", 5)[-1].partition("/")[2].partition("/")[0]
+    if "." in name:
+        return parse_model_provider(name)
+    example = f'c.AiExtension.model_parameters = {{"bedrock:{arn}": {{"provider": "anthropic"}}}}'
+    raise ModelFailedError(
+        f"bedrock:{arn}",
+        "this ARN does not say whose model it is. The operator must name the vendor, as the ids of "
+        f"models do before the dot, for example: `{example}`.",
+    )
 
 
 class OllamaProvider(VendorProvider):
@@ -188,6 +265,10 @@ class OllamaProvider(VendorProvider):
     pypi_package_deps: ClassVar[list[str]] = ["langchain-ollama"]
     fields: ClassVar[list[Field]] = [_BASE_URL]
     langchain_class = "langchain_ollama:ChatOllama"
+    vendor_variables = (
+        "OLLAMA_HOST",
+        "OLLAMA_API_KEY",
+    )
 
 
 class HuggingFaceProvider(VendorProvider):
@@ -207,6 +288,10 @@ class HuggingFaceProvider(VendorProvider):
     pypi_package_deps: ClassVar[list[str]] = ["langchain-huggingface"]
     auth_strategy: ClassVar[AuthStrategy] = EnvAuthStrategy("HF_TOKEN", "huggingfacehub_api_token")
     langchain_class = "langchain_huggingface:ChatHuggingFace"
+    vendor_variables = (
+        "HF_ENDPOINT",
+        "HF_INFERENCE_ENDPOINT",
+    )
 
     def __init__(self, **kwargs: Any) -> None:
         endpoint_class = import_module("langchain_huggingface").HuggingFaceEndpoint
@@ -239,6 +324,11 @@ class GroqProvider(VendorProvider):
     auth_strategy: ClassVar[AuthStrategy] = EnvAuthStrategy("GROQ_API_KEY", "api_key")
     fields: ClassVar[list[Field]] = [_BASE_URL]
     langchain_class = "langchain_groq:ChatGroq"
+    vendor_variables = (
+        "GROQ_API_BASE",
+        "GROQ_BASE_URL",
+        "GROQ_PROXY",
+    )
 
 
 class OpenRouterProvider(VendorProvider):
@@ -254,3 +344,8 @@ class OpenRouterProvider(VendorProvider):
     auth_strategy: ClassVar[AuthStrategy] = EnvAuthStrategy("OPENROUTER_API_KEY", "api_key")
     fields: ClassVar[list[Field]] = [_BASE_URL]
     langchain_class = "langchain_openrouter:ChatOpenRouter"
+    vendor_variables = (
+        "OPENROUTER_API_BASE",
+        "OPENROUTER_APP_URL",
+        "OPENROUTER_APP_TITLE",
+    )
