@@ -25,9 +25,11 @@ BELOW = {
     "chat": {"errors"},
     "routing": {"errors"},
     "providers": {"errors", "redaction", "slices", "discovery"},
+    "context": {"errors", "redaction", "slices", "discovery", "chat", "routing", "providers"},
     "personas": {"errors", "redaction", "slices", "discovery", "chat", "routing", "providers"},
     "hosts": {"errors", "redaction", "chat", "personas", "providers"},
 }
+BELOW["personas"] |= {"context"}
 BELOW["runtime"] = BELOW["personas"] | {"personas", "hosts"}
 BELOW["commands"] = BELOW["runtime"] | {"runtime"}
 BELOW["magics"] = BELOW["server"] = BELOW["commands"] | {"commands", "__init__"}
