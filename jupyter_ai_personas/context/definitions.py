@@ -11,11 +11,12 @@ from jupyter_ai_personas.context.passage import MAX_LINE, Heading, Passage, betw
 
 __all__ = ["CODE_SUFFIXES", "python", "source"]
 
-CODE_SUFFIXES = frozenset(
-    ".bash .c .cc .cpp .cs .cu .cuh .cxx .dart .ex .exs .f .f90 .f95 .go .groovy .h .hh .hpp .hs"
-    " .java .jl .js .jsx .kt .kts .lua .m .mjs .ml .nim .php .pl .pm .proto .ps1 .pxd .pyx .r .rb"
-    " .rs .scala .sh .sql .swift .ts .tsx .v .vb .vue .zig".split()
-)
+_SUFFIXES = """
+.bash .c .cc .cpp .cs .cu .cuh .cxx .dart .ex .exs .f .f90 .f95 .go .groovy .h .hh .hpp .hs .java
+.jl .js .jsx .kt .kts .lua .m .mjs .ml .nim .php .pl .pm .proto .ps1 .pxd .pyx .r .rb .rs .scala
+.sh .sql .swift .ts .tsx .v .vb .vue .zig
+"""
+CODE_SUFFIXES = frozenset(_SUFFIXES.split())
 """Suffixes of languages whose definitions are told by the look of a line."""
 
 _MODIFIERS = (

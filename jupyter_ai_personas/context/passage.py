@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 __all__ = ["MAX_LINE", "MAX_PASSAGE", "Passage", "between", "pieces"]
 
@@ -36,7 +37,7 @@ def between(text: str, headings: Iterable[Heading]) -> Iterator[Passage]:
     lines = text.split("\n")
     above: list[tuple[int, str]] = []
     starts = [(1, 0, ""), *headings, (len(lines) + 1, 0, "")]
-    for (start, depth, title), (end, _, _) in zip(starts, starts[1:], strict=False):
+    for (start, depth, title), (end, _, _) in pairwise(starts):
         above = [(d, t) for d, t in above if d < depth] + ([(depth, title)] if title else [])
         body = "\n".join(lines[start - 1 : end - 1])
         if body.strip():

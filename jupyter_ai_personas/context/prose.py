@@ -47,7 +47,13 @@ def restructured(text: str) -> Iterator[Passage]:
     lines = text.split("\n")
     for number in range(1, len(lines)):
         title, mark = lines[number - 1].rstrip(), _UNDERLINE.match(lines[number][:MAX_LINE])
-        if not mark or len(title) > MAX_LINE or not title or title[0].isspace() or _UNDERLINE.match(title):
+        if (
+            not mark
+            or len(title) > MAX_LINE
+            or not title
+            or title[0].isspace()
+            or _UNDERLINE.match(title)
+        ):
             continue
         if len(lines[number].rstrip()) < len(title) - 2:
             continue

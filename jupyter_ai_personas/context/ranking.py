@@ -12,7 +12,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise, zip_longest
+from itertools import islice, pairwise, zip_longest
 from typing import Any
 
 from rapidfuzz.distance import OSA
@@ -91,9 +91,15 @@ def search(searcher: Searcher, query: str, limit: int) -> list[dict[str, Any]]:
         ((_score(path, hits, is_question), hits) for path, hits in found.items()),
         key=lambda file: -file[0],
     )
-    rounds = zip_longest(*([(score, hit) for _, hit in hits] for score, hits in ranked))
-    flat = (hit for each in rounds for hit in each if hit is not None)
-    return [{**hit, "score": round(score, 4)} for (score, hit), _ in zip(flat, range(limit))]
+    # One passage of each file before the second of any.
+    rounds = zip_longest(*([(best, hit) for _, hit in hits] for best, hits in ranked))
+    flat = (pair for each in rounds for pair in each if pair is not None)
+    least = float("inf")
+    results = []
+    for best, hit in islice(flat, limit):
+        least = min(least, best)
+        results.append({**hit, "score": round(least, 4)})
+    return results
 
 
 def _score(path: str, hits: Sequence[tuple[float, Any]], is_question: bool) -> float:
@@ -163,9 +169,7 @@ def _neighbours(searcher: Searcher, word: str) -> list[str]:
 
 
 def _query(groups: Sequence[_Group]) -> Query:
-    parts = [
-        _any([_term(term) for term in group], 0.1) for group in groups
-    ]
+    parts = [_any([_term(term) for term in group], 0.1) for group in groups]
     singles = [stems(group[0].words[0])[0] for group in groups if len(group[0].words) == 1]
     for pair in pairwise(singles):
         if pair[0] != pair[1]:
@@ -177,7 +181,9 @@ def _query(groups: Sequence[_Group]) -> Query:
 
 def _term(term: _Term) -> Query:
     stemmed = [stems(word)[0] for word in term.words]
-    return _any([Query.boost_query(_in(field, stemmed), term.weight) for field in _FIELDS], _OTHER_FIELDS)
+    return _any(
+        [Query.boost_query(_in(field, stemmed), term.weight) for field in _FIELDS], _OTHER_FIELDS
+    )
 
 
 def _in(field: str, stemmed: list[str]) -> Query:

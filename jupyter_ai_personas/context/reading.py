@@ -42,11 +42,13 @@ def read_text(file: Path) -> str | None:
     name = file.name.lower()
     if name.endswith(_BINARY):
         return None
-    most = MAX_NOTEBOOK if name.endswith(_WHOLE) else MAX_DATA if name.endswith(_DATA) else MAX_BYTES
+    most = (
+        MAX_NOTEBOOK if name.endswith(_WHOLE) else MAX_DATA if name.endswith(_DATA) else MAX_BYTES
+    )
     # A link, or a pipe that would block, may have taken the file's place.
     flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
     descriptor = os.open(file, flags | getattr(os, "O_BINARY", 0))
-    with open(descriptor, "rb") as opened:
+    with os.fdopen(descriptor, "rb") as opened:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             raise OSError("not a regular file")
         data = opened.read(most + 1)

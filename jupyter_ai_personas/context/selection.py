@@ -44,7 +44,7 @@ class Selection:
     def __init__(self, root: Path, exclude: Sequence[str], private: Sequence[Path] = ()) -> None:
         self._root = root
         self._exclude = GitIgnoreSpec.from_lines(exclude)
-        self._private = {os.path.realpath(path) for path in private}
+        self._private = {path.name: os.path.realpath(path) for path in private}
         self._rules: dict[str, _Rules] = {}
 
     @property
@@ -100,7 +100,7 @@ class Selection:
             found = file.lstat()
         except (FileNotFoundError, NotADirectoryError):
             return None
-        is_file = os.path.isfile(file) and not os.path.islink(file)  # noqa: PTH112, PTH113, PTH114
+        is_file = os.path.isfile(file) and not os.path.islink(file)  # noqa: PTH113, PTH114
         return FileState(found.st_mtime_ns, found.st_size) if is_file else None
 
     def _takes(self, path: str, rules: _Rules, *, is_folder: bool = False) -> bool:
@@ -108,7 +108,7 @@ class Selection:
         # Names that are not Unicode cannot be told to a browser.
         if name.startswith(".") or is_secret(name) or not name.isprintable():
             return False
-        if self._private and os.path.realpath(self._root / path) in self._private:
+        if name in self._private and self._private[name] == os.path.realpath(self._root / path):
             return False
         end = "/" if is_folder else ""
         if self._exclude.match_file(path + end):

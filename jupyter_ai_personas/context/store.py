@@ -116,6 +116,8 @@ class IndexWriter:
         self._folder = folder
         self.files: dict[str, FileState] = {}
         """What the index holds, once `commit` returns."""
+        self.committed = 0
+        """How many files readers see."""
         self._changed: dict[str, FileState | None] = {}
         index = open_index(folder, reading=False)
         with damages():
@@ -127,6 +129,7 @@ class IndexWriter:
             )
             rows = self._db.execute("SELECT path, mtime_ns, size FROM files").fetchall()
             self.files = {path: FileState(mtime_ns, size) for path, mtime_ns, size in rows}
+            self.committed = len(self.files)
             index.reload()
             if not self.files and index.searcher().num_docs:
                 self._writer.delete_all_documents()  # half of the folder was removed
@@ -170,6 +173,7 @@ class IndexWriter:
             self._db.executemany("INSERT OR REPLACE INTO files VALUES (?, ?, ?)", kept)
             self._db.execute("COMMIT")
         self._changed.clear()
+        self.committed = len(self.files)
 
     def close(self, *, erase: bool = False) -> None:
         """Let go of the files, and remove them if ``erase``."""
@@ -183,7 +187,8 @@ class IndexWriter:
 def remove_index(folder: Path) -> None:
     """Remove an index, as far as it can be removed."""
     shutil.rmtree(folder / "passages", ignore_errors=True)
-    for name in ("files.sqlite", "files.sqlite-journal", "damaged"):
+    # Last what says that it is damaged: until then, nobody reads it.
+    for name in ("files.sqlite", "files.sqlite-journal", "status.json", "damaged"):
         with contextlib.suppress(OSError):
             (folder / name).unlink()
 

@@ -9,16 +9,16 @@ __all__ = ["STOP_WORDS", "identifier_parts", "with_parts"]
 _MIXED = re.compile(r"\b[A-Za-z]*(?:[a-z0-9][A-Z]|[A-Z]{2}[a-z])[A-Za-z0-9]*\b")
 _PART = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+|[^\W_A-Za-z0-9]+")
 
-STOP_WORDS = frozenset(
-    "a about above after again all also am an and any are as at be because been before being below"
-    " between both but by can could did do does doing done down during each either every for from"
-    " get gets got had has have having he her here him his how i if in into is it its just like"
-    " made make makes many may me might more most much must my need neither no nor not of off on"
-    " once one ones only onto or other others our out over own please same shall she should so some"
-    " such tell than that the their them then there these they this those to under up us use used"
-    " using very want was way we were what when where which while who whom whose why will with"
-    " within without would you your".split()
-)
+_STOP = """
+a about above after again all also am an and any are as at be because been before being below
+between both but by can could did do does doing done down during each either every for from get gets
+got had has have having he her here him his how i if in into is it its just like made make makes
+many may me might more most much must my need neither no nor not of off on once one ones only onto
+or other others our out over own please same shall she should so some such tell than that the their
+them then there these they this those to under up us use used using very want was way we were what
+when where which while who whom whose why will with within without would you your
+"""
+STOP_WORDS = frozenset(_STOP.split())
 """Words of questions that say nothing about the answer."""
 
 
