@@ -48,7 +48,11 @@ FOREIGN = {
     "pycrdt": {"chat"},
     "jupyterlab_chat": {"chat"},
     "jupyter_ydoc": {"chat"},
+    "pathspec": {"context"},
     "pytest": {"testing"},
+    "rapidfuzz": {"context"},
+    "tantivy": {"context"},
+    "watchfiles": {"context"},
 }
 
 
@@ -117,7 +121,7 @@ def loaded_after(code: str) -> set[str]:
     return {name.split(".")[0] for name in json.loads(done.stdout.splitlines()[-1])}
 
 
-HEAVY = {"langchain_core", "pycrdt", "tornado", "jupyter_server", "IPython", "pydantic"}
+HEAVY = {"tantivy", "langchain_core", "pycrdt", "tornado", "jupyter_server", "IPython", "pydantic"}
 
 
 @pytest.mark.parametrize(
@@ -128,6 +132,7 @@ HEAVY = {"langchain_core", "pycrdt", "tornado", "jupyter_server", "IPython", "py
         "import jupyter_ai_personas.routing",
         "from jupyter_ai_personas import BasePersona, PersonaDefaults, Turn",
         "import jupyter_ai_personas.providers",
+        "import jupyter_ai_personas.context",
         "import jupyter_ai_personas.runtime",
         "import jupyter_ai_personas.commands",
         "import jupyter_ai_personas.testing",
@@ -139,4 +144,5 @@ def test_nothing_heavy_is_imported_before_it_is_needed(code: str) -> None:
 
 
 def test_the_server_extension_is_loaded_without_langchain() -> None:
-    assert "langchain_core" not in loaded_after("import jupyter_ai_personas.server")
+    loaded = loaded_after("import jupyter_ai_personas.server")
+    assert loaded & {"langchain_core", "tantivy", "watchfiles"} == set()

@@ -7,6 +7,7 @@ import json
 import logging
 import subprocess
 import sys
+import tempfile
 import threading
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
@@ -28,6 +29,7 @@ MAX_HITS = 50
 
 _ANSWER_S = 10.0
 _STOP_S = 2.0
+_LAST_WORDS = 2_000  # characters of what the process wrote before it ended
 _RESTART_S = (1.0, 60.0)  # after the first crash, and at most
 
 
@@ -74,14 +76,19 @@ class WorkspaceIndex:
         limiter = anyio.CapacityLimiter(1)
         while True:
             begin = anyio.current_time()
+            why = ""
             try:
-                await anyio.to_thread.run_sync(self._serve, limiter=limiter, abandon_on_cancel=True)
+                why = await anyio.to_thread.run_sync(
+                    self._serve, limiter=limiter, abandon_on_cancel=True
+                )
+            except Exception as error:  # no process, or a word of it that makes no sense
+                why = f"{type(error).__name__}: {error}"
             finally:
                 with anyio.CancelScope(shield=True):
                     await anyio.to_thread.run_sync(self._end)
             if anyio.current_time() > begin + longest:
                 pause = _RESTART_S[0]
-            self._log.warning("The process that indexes the workspace ended; it starts again.")
+            self._log.warning("The index process ended and starts again in %g s. %s", pause, why)
             await anyio.sleep(pause)
             pause = min(2 * pause, longest)
 
@@ -122,37 +129,39 @@ class WorkspaceIndex:
             return IndexStatus("failed", problem=self._problem)
         return self._place.read_status() if self._process is not None else IndexStatus("starting")
 
-    def _serve(self) -> None:
-        """Start the process and hand out its answers until it ends."""
+    def _serve(self) -> str:
+        """Start the process and hand out its answers until it ends; return its last words."""
         # -P: a file of the root that is called like a module must not be imported.
         command = [sys.executable, "-P", "-m", "jupyter_ai_personas.context.worker"]
-        process = subprocess.Popen(
-            command,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-            encoding="utf-8",
-        )
-        arguments = {
-            "root": str(self._place.root),
-            "data_dir": str(self._data_dir),
-            "exclude": self._settings.exclude,
-            "private": self._settings.private,
-        }
-        assert process.stdin is not None
-        assert process.stdout is not None
-        with self._lock:
-            with contextlib.suppress(OSError):
+        with tempfile.TemporaryFile() as errors:
+            process = subprocess.Popen(
+                command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                text=True,
+                encoding="utf-8",
+            )
+            assert process.stdin is not None
+            assert process.stdout is not None
+            with self._lock:
+                self._process = process
+                arguments = {
+                    "root": str(self._place.root),
+                    "data_dir": str(self._data_dir),
+                    "exclude": self._settings.exclude,
+                    "private": self._settings.private,
+                }
                 process.stdin.write(json.dumps(arguments) + "\n")
                 process.stdin.flush()
-            self._process = process
-        for line in process.stdout:
-            answer = json.loads(line)
-            if "problem" in answer:
-                self._note(answer["problem"])
-            elif future := self._asked.pop(answer["id"], None):
-                future.set_result(answer)
+            for line in process.stdout:
+                answer = json.loads(line)
+                if "problem" in answer:
+                    self._note(answer["problem"])
+                elif future := self._asked.pop(answer["id"], None):
+                    future.set_result(answer)
+            errors.seek(max(errors.seek(0, 2) - _LAST_WORDS, 0))
+            return errors.read().decode("utf-8", "replace").strip()
 
     def _note(self, problem: str) -> None:
         if problem and problem != self._problem:

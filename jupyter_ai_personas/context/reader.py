@@ -31,8 +31,11 @@ class IndexReader:
         Raises:
             NoIndexError: there is no index, or none that can be read; it will be built.
         """
+        status = self._place.read_status()
+        if not status.files and status.state == "ready":
+            return []
         # What is there before the first commit, or while an index is removed, is not damaged.
-        if self._place.damaged.exists() or not self._place.read_status().files:
+        if not status.files or self._place.damaged.exists():
             self._index = None
             raise NoIndexError("the first files are being indexed")
         try:
