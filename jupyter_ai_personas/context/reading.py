@@ -54,11 +54,11 @@ def read_text(file: Path) -> str | None:
         data = opened.read(most + 1)
     if len(data) > most and name.endswith(_WHOLE):
         return None
-    text = _decode(data[:most])
+    text = _decode(data[:most], is_whole=len(data) <= most)
     return None if text is None or holds_private_key(text) else text
 
 
-def _decode(data: bytes) -> str | None:
+def _decode(data: bytes, *, is_whole: bool) -> str | None:
     for bom, encoding in _BOMS:
         if data.startswith(bom):
             return data.decode(encoding, "replace")
@@ -66,8 +66,7 @@ def _decode(data: bytes) -> str | None:
     if b"\0" in head or len(head) - len(head.translate(None, _CONTROL)) > len(head) // 50:
         return None
     try:
-        return data.decode("utf-8")
-    except UnicodeDecodeError as error:
-        if error.start > len(data) - 4:
-            return data[: error.start].decode("utf-8")  # the bound cuts a character
-    return data.decode("cp1252", "replace")
+        # The bound may have cut a character.
+        return codecs.getincrementaldecoder("utf-8")().decode(data, final=is_whole)
+    except UnicodeDecodeError:
+        return data.decode("cp1252", "replace")

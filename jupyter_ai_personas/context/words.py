@@ -7,7 +7,7 @@ import re
 __all__ = ["STOP_WORDS", "identifier_parts", "with_parts"]
 
 _MIXED = re.compile(r"\b[A-Za-z]*(?:[a-z0-9][A-Z]|[A-Z]{2}[a-z])[A-Za-z0-9]*\b")
-_PART = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+|[^\W_A-Za-z0-9]+")
+_PIECE = re.compile(r"[^\W_]+")
 
 _STOP = """
 a about above after again all also am an and any are as at be because been before being below
@@ -27,7 +27,22 @@ def identifier_parts(word: str) -> list[str]:
 
     A word of one part is returned as it is, in lower case.
     """
-    return [part.lower() for part in _PART.findall(word)]
+    parts: list[str] = []
+    for piece in _PIECE.findall(word):
+        start = 0
+        for at in range(1, len(piece)):
+            if _is_between(piece[at - 1], piece[at], piece[at + 1 : at + 2]):
+                parts.append(piece[start:at].lower())
+                start = at
+        parts.append(piece[start:].lower())
+    return parts
+
+
+def _is_between(before: str, here: str, after: str) -> bool:
+    """Return whether a part begins here: ``readCsv`` at C, ``HTTPServer`` at S, ``csv2`` at 2."""
+    if before.isdigit() != here.isdigit():
+        return True
+    return here.isupper() and (before.islower() or (before.isupper() and after.islower()))
 
 
 def with_parts(text: str) -> str:

@@ -153,11 +153,11 @@ def _rankings(files: dict[str, str], folder: Path) -> dict[str, Rank]:
 
 
 def _grep(files: dict[str, str], question: str) -> list[str]:
+    """The files with the most occurrences of the question's words."""
+    asked = set(_WORD.findall(question.lower()))
     counts: Counter[str] = Counter()
     for path, text in files.items():
-        lower = text.lower()
-        for word in set(_WORD.findall(question.lower())):
-            counts[path] += lower.count(word)
+        counts[path] = sum(word in asked for word in _WORD.findall(text.lower()))
     return [path for path, count in counts.most_common(max(DEPTHS)) if count]
 
 
