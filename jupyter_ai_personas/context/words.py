@@ -6,7 +6,8 @@ import re
 
 __all__ = ["STOP_WORDS", "identifier_parts", "with_parts"]
 
-_MIXED = re.compile(r"\b[A-Za-z]*(?:[a-z0-9][A-Z]|[A-Z]{2}[a-z])[A-Za-z0-9]*\b")
+_ASCII_WORD = re.compile(r"[A-Za-z0-9]+")
+_HUMP = re.compile(r"[a-z0-9][A-Z]|[A-Z]{2}[a-z]")
 _PIECE = re.compile(r"[^\W_]+")
 
 _STOP = """
@@ -50,5 +51,6 @@ def with_parts(text: str) -> str:
 
     The index splits at whatever is neither letter nor digit, so ``read_csv`` needs nothing.
     """
-    mixed = dict.fromkeys(_MIXED.findall(text))
+    found = dict.fromkeys(_ASCII_WORD.findall(text))
+    mixed = (word for word in found if not word.islower() and _HUMP.search(word))
     return " ".join([text, *(" ".join(identifier_parts(word)) for word in mixed)])

@@ -19,6 +19,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
+from itertools import accumulate
 from pathlib import Path
 
 import anyio
@@ -317,26 +318,27 @@ def _generate(root: Path, count: int, size: int) -> list[str]:
     )
     vocabulary.sort()
     choose.shuffle(vocabulary)
-    frequency = [1 / rank for rank in range(1, len(vocabulary) + 1)]
+    frequency = list(accumulate(1 / rank for rank in range(1, len(vocabulary) + 1)))
     sentences = [
-        " ".join(choose.choices(vocabulary, frequency, k=choose.randint(6, 18)))
+        " ".join(choose.choices(vocabulary, cum_weights=frequency, k=choose.randint(6, 18)))
         for _ in range(30_000)
     ]
-    lines = size // count // 80
+    lines = size // count // 110
     for number in range(count):
         folder = root / f"project{number % 40}" / f"part{number % 500}"
         folder.mkdir(parents=True, exist_ok=True)
         text = choose.choices(sentences, k=lines)
+        parts = ["\n".join(text[at : at + 12]) for at in range(0, lines, 12)]
         suffix = (".md", ".py", ".ipynb", ".txt")[number % 4]
         title = choose.choice(vocabulary)
         if suffix == ".md":
-            body = "\n\n".join(f"# {title} {n}\n\n{line}" for n, line in enumerate(text))
+            body = "\n\n".join(f"# {title} {n}\n\n{part}" for n, part in enumerate(parts))
         elif suffix == ".py":
-            body = "\n".join(f'def {title}_{n}():\n    """{line}"""' for n, line in enumerate(text))
+            body = "\n".join(
+                f'def {title}_{n}():\n    """{part}"""' for n, part in enumerate(parts)
+            )
         elif suffix == ".ipynb":
-            cells = [
-                {"cell_type": "code", "id": f"c{n}", "source": line} for n, line in enumerate(text)
-            ]
+            cells = [{"cell_type": "raw", "id": f"c{n}", "source": p} for n, p in enumerate(parts)]
             body = json.dumps({"cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 5})
         else:
             body = "\n".join(text)
