@@ -101,16 +101,15 @@ class WorkspaceIndex:
         future: Future[dict[str, Any]] = Future()
         with self._lock:
             process = self._process
-            if process is None or process.stdin is None:
+            if process is None:
                 raise SearchUnavailableError(self._problem or "it is starting")
             self._count += 1
             number = self._count
             self._asked[number] = future
             asked = {"id": number, "query": query, "limit": min(limit, MAX_HITS)}
             try:
-                process.stdin.write(json.dumps(asked) + "\n")
-                process.stdin.flush()
-            except OSError:
+                _write(process, asked)
+            except (OSError, ValueError):  # ValueError: its input is closed
                 self._asked.pop(number, None)
                 raise SearchUnavailableError("it is starting again") from None
         try:
@@ -133,28 +132,27 @@ class WorkspaceIndex:
         """Start the process and hand out its answers until it ends; return its last words."""
         # -P: a file of the root that is called like a module must not be imported.
         command = [sys.executable, "-P", "-m", "jupyter_ai_personas.context.worker"]
-        with tempfile.TemporaryFile() as errors:
-            process = subprocess.Popen(
+        arguments = {
+            "root": str(self._place.root),
+            "data_dir": str(self._data_dir),
+            "exclude": self._settings.exclude,
+            "private": self._settings.private,
+        }
+        with (
+            tempfile.TemporaryFile() as errors,
+            subprocess.Popen(
                 command,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=errors,
                 text=True,
                 encoding="utf-8",
-            )
-            assert process.stdin is not None
-            assert process.stdout is not None
+            ) as process,
+        ):
             with self._lock:
                 self._process = process
-                arguments = {
-                    "root": str(self._place.root),
-                    "data_dir": str(self._data_dir),
-                    "exclude": self._settings.exclude,
-                    "private": self._settings.private,
-                }
-                process.stdin.write(json.dumps(arguments) + "\n")
-                process.stdin.flush()
-            for line in process.stdout:
+                _write(process, arguments)
+            for line in process.stdout or ():
                 answer = json.loads(line)
                 if "problem" in answer:
                     self._note(answer["problem"])
@@ -174,15 +172,21 @@ class WorkspaceIndex:
             asked, self._asked = self._asked, {}
         for future in asked.values():
             future.set_result({"error": "it is starting again"})
-        if process is None:
+        if process is None or process.stdin is None:
             return
         with contextlib.suppress(OSError):
-            process.stdin.close()  # type: ignore[union-attr]
+            process.stdin.close()  # which it waits for
         try:
             process.wait(_STOP_S)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+
+
+def _write(process: subprocess.Popen[str], value: dict[str, Any]) -> None:
+    assert process.stdin is not None
+    process.stdin.write(json.dumps(value) + "\n")
+    process.stdin.flush()
 
 
 def hits(found: list[dict[str, Any]]) -> list[Hit]:
