@@ -28,6 +28,7 @@
     ├── ChatError
     │   ├── ChatNotOpenError          no open chat at that path
     │   └── AttachmentError           an attachment that cannot be read
+    ├── SearchUnavailableError        the workspace's index cannot answer now
     └── MagicsError                   `%ai` or `%%ai` cannot do what was typed
 
 Messages are shown to people: one short paragraph, no path, no secret, no traceback.
@@ -62,6 +63,7 @@ __all__ = [
     "RefusedCredentialsError",
     "ReplyTooLongError",
     "RequestRefusedError",
+    "SearchUnavailableError",
     "TurnEndedError",
     "TurnError",
     "TurnTimeoutError",
@@ -340,6 +342,14 @@ class ChatNotOpenError(ChatError):
 
 class AttachmentError(ChatError):
     """An attachment cannot be read; the message says why."""
+
+
+class SearchUnavailableError(PersonasError):
+    """The workspace's index cannot answer now."""
+
+    def __init__(self, why: str) -> None:
+        self.why = why
+        super().__init__(f"Workspace search cannot answer now: {why}. Try again in a minute.")
 
 
 class MagicsError(PersonasError):

@@ -27,9 +27,11 @@ BELOW = {
     "chat": {"errors"},
     "routing": {"errors"},
     "providers": {"errors", "redaction", "slices", "discovery"},
+    "context": {"errors", "redaction", "slices", "discovery", "chat", "routing", "providers"},
     "personas": {"errors", "redaction", "slices", "discovery", "chat", "routing", "providers"},
     "hosts": {"errors", "redaction", "chat", "personas", "providers"},
 }
+BELOW["personas"] |= {"context"}
 BELOW["runtime"] = BELOW["personas"] | {"personas", "hosts"}
 BELOW["commands"] = BELOW["runtime"] | {"runtime"}
 BELOW["magics"] = BELOW["server"] = BELOW["commands"] | {"commands", "__init__"}
@@ -50,7 +52,11 @@ FOREIGN = {
     "jupyter_ydoc": {"chat"},
     "markdown_it": {"routing"},
     "regex": {"routing"},
+    "pathspec": {"context"},
     "pytest": {"testing"},
+    "rapidfuzz": {"context"},
+    "tantivy": {"context"},
+    "watchfiles": {"context"},
 }
 
 
@@ -140,7 +146,7 @@ def loaded_after(code: str) -> set[str]:
     return {name.split(".")[0] for name in json.loads(done.stdout.splitlines()[-1])}
 
 
-HEAVY = {"langchain_core", "pycrdt", "tornado", "jupyter_server", "IPython", "pydantic"}
+HEAVY = {"tantivy", "langchain_core", "pycrdt", "tornado", "jupyter_server", "IPython", "pydantic"}
 
 
 @pytest.mark.parametrize(
@@ -151,6 +157,7 @@ HEAVY = {"langchain_core", "pycrdt", "tornado", "jupyter_server", "IPython", "py
         "import jupyter_ai_personas.routing",
         "from jupyter_ai_personas import BasePersona, PersonaDefaults, Turn",
         "import jupyter_ai_personas.providers",
+        "import jupyter_ai_personas.context",
         "import jupyter_ai_personas.runtime",
         "import jupyter_ai_personas.commands",
         "import jupyter_ai_personas.testing",
@@ -162,4 +169,5 @@ def test_nothing_heavy_is_imported_before_it_is_needed(code: str) -> None:
 
 
 def test_the_server_extension_is_loaded_without_langchain() -> None:
-    assert "langchain_core" not in loaded_after("import jupyter_ai_personas.server")
+    loaded = loaded_after("import jupyter_ai_personas.server")
+    assert loaded & {"langchain_core", "tantivy", "watchfiles"} == set()

@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from jupyter_ai_personas import __version__
 
@@ -21,11 +22,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         from jupyter_ai_personas.cli.doctor import doctor
 
         return doctor(as_json=options.json)
-    from jupyter_ai_personas.cli.listing import list_models, list_personas
     from jupyter_ai_personas.errors import PersonasError
 
-    show = list_personas if options.command == "list" else list_models
     try:
+        if options.command == "search":
+            from jupyter_ai_personas.cli.search import search
+
+            return search(
+                options.query, root=options.root, limit=options.limit, as_json=options.json
+            )
+        from jupyter_ai_personas.cli.listing import list_models, list_personas
+
+        show = list_personas if options.command == "list" else list_models
         return show(as_json=options.json)
     except PersonasError as error:
         print(error, file=sys.stderr)
@@ -44,7 +52,26 @@ def _parser() -> argparse.ArgumentParser:
         ("list", "the personas, with the model that each uses"),
         ("models", "the model providers, their models, and what some lack"),
         ("doctor", "check everything; say how to mend what is broken (exit code 1)"),
+        ("search", "the passages in this folder's files that answer a question best"),
     ):
         command = commands.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.")
         command.add_argument("--json", action="store_true", help="print JSON, for scripts")
+        if name == "search":
+            command.add_argument("query", metavar="QUERY", help="a question, words or a name")
+            command.add_argument(
+                "--root",
+                type=Path,
+                default=Path(),
+                metavar="DIR",
+                help="the folder that the server serves; this one if none is given",
+            )
+            command.add_argument(
+                "--limit", type=_limit, default=10, metavar="N", help="how many passages; 10"
+            )
     return parser
+
+
+def _limit(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= 50:
+        raise argparse.ArgumentTypeError(f"`{text}` is no number from 1 to 50")
+    return int(text)

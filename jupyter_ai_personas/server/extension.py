@@ -19,6 +19,7 @@ from jupyter_server.utils import url_path_join
 from traitlets import Bool, Dict, Float, Int, List, Unicode
 
 from jupyter_ai_personas.commands import ChatCommands
+from jupyter_ai_personas.context import DEFAULT_EXCLUDE, IndexSettings, WorkspaceIndex
 from jupyter_ai_personas.personas import Persona, PersonaRegistry
 from jupyter_ai_personas.providers import Endpoint, ModelRegistry, ProviderSettings
 from jupyter_ai_personas.redaction import RedactingFilter
@@ -243,8 +244,22 @@ class AiExtension(ExtensionApp):
         help="The file that records turns until they are answered. Default: "
         "`jupyter_ai_personas/ledger.sqlite` in Jupyter's data directory.",
     )
+    workspace_search = Bool(
+        True,
+        config=True,
+        help="Whether the text files below the server's root are indexed, for `GET search` and "
+        "for personas that search. The index is kept in Jupyter's data directory.",
+    )
+    search_exclude = List(
+        Unicode(),
+        default_value=list(DEFAULT_EXCLUDE),
+        config=True,
+        help="Files and folders that are not indexed, in the syntax of `.gitignore`. Hidden and "
+        "secret-like files never are.",
+    )
 
     runtime: Runtime
+    search: WorkspaceIndex | None
 
     @property
     def _server(self) -> ServerApp:
@@ -288,6 +303,11 @@ class AiExtension(ExtensionApp):
             show_reasoning=self.show_reasoning,
         )
 
+    def index_settings(self) -> IndexSettings:
+        """Return the configuration of the search index as plain data."""
+        private = [str(Path(self.secrets_file).expanduser())] if self.secrets_file else []
+        return IndexSettings(exclude=tuple(self.search_exclude), private=tuple(private))
+
     def initialize_settings(self) -> None:
         """Build what routes and the owner task share. Nothing foreign is imported here."""
         path = self.ledger_path or str(
@@ -316,6 +336,13 @@ class AiExtension(ExtensionApp):
         )
         self._metrics.publish(self.runtime)
         self.settings["jupyter_ai_personas_runtime"] = self.runtime
+        root = self.runtime_settings().root_dir
+        self.search = None
+        if self.workspace_search and root is not None:
+            self.search = WorkspaceIndex(
+                Path(root), Path(jupyter_data_dir()), self.index_settings(), log=self.log
+            )
+        self.settings["jupyter_ai_personas_search"] = self.search
         self._tell_kernels()
 
     def _tell_kernels(self) -> None:
@@ -367,6 +394,8 @@ class AiExtension(ExtensionApp):
             # What plug-ins and their libraries brought stays for good. Looking through it for
             # garbage, again and again, would stop every thread for a tenth of a second.
             gc.freeze()
+            if self.search is not None:
+                group.start_soon(self.search.run)
 
     async def stop_extension(self) -> None:
         """End the owner task and all below it, within ``SAVE_SECONDS`` and ``STOP_SECONDS``."""

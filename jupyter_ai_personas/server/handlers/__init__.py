@@ -7,6 +7,7 @@ from jupyter_ai_personas.server.handlers.cancel import CancelHandler
 from jupyter_ai_personas.server.handlers.message import MessageHandler
 from jupyter_ai_personas.server.handlers.model_providers import ModelProvidersHandler
 from jupyter_ai_personas.server.handlers.personas import PersonasHandler
+from jupyter_ai_personas.server.handlers.search import SearchHandler
 
 __all__ = ["HANDLERS"]
 
@@ -16,4 +17,5 @@ HANDLERS: list[tuple[str, type[Any]]] = [
     (r"/api/ai/model_providers", ModelProvidersHandler),
     (r"/api/ai/avatars/([^/]+)", AvatarHandler),
     (r"/api/ai/message/([^/]+)", MessageHandler),
+    (r"/api/ai/search", SearchHandler),
 ]

@@ -1,0 +1,14 @@
+"""What personas know of the workspace: the search index, and which files stay private."""
+
+from jupyter_ai_personas.context.index import MAX_HITS, Hit, WorkspaceIndex
+from jupyter_ai_personas.context.place import IndexStatus
+from jupyter_ai_personas.context.settings import DEFAULT_EXCLUDE, IndexSettings
+
+__all__ = [
+    "DEFAULT_EXCLUDE",
+    "MAX_HITS",
+    "Hit",
+    "IndexSettings",
+    "IndexStatus",
+    "WorkspaceIndex",
+]

@@ -1,0 +1,89 @@
+"""Notebooks cut at cells and chats at messages. What is no notebook or chat has no passages."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from jupyter_ai_personas.context.passage import Passage
+from jupyter_ai_personas.context.prose import markdown_headings
+
+__all__ = ["chat", "notebook"]
+
+MAX_OUTPUTS = 2_000
+"""Characters of a cell's outputs that are kept."""
+
+_ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+
+
+def notebook(text: str) -> Iterator[Passage]:
+    """Yield the cells with their text outputs, below the Markdown headings before them."""
+    content = _object(text)
+    above: list[tuple[int, str]] = []
+    for index, cell in enumerate(_cells(content)):
+        body = _joined(cell.get("source", cell.get("input")))
+        if cell.get("cell_type") == "markdown":
+            for _, depth, title in markdown_headings(body):
+                above = [(d, t) for d, t in above if d < depth] + [(depth, title)]
+        body = "\n".join(part for part in (body, *_outputs(cell)) if part.strip())
+        if body:
+            heading = " › ".join(title for _, title in above[-3:])
+            yield Passage(1, body, heading, str(cell.get("id") or f"index-{index}"))
+
+
+def chat(text: str) -> Iterator[Passage]:
+    """Yield the messages that are not deleted, each below the name of who wrote it."""
+    content = _object(text)
+    users = content.get("users")
+    users = users if isinstance(users, dict) else {}
+    for message in _objects(content.get("messages")):
+        body, sender = message.get("body"), str(message.get("sender", ""))
+        if isinstance(body, str) and body.strip() and not message.get("deleted"):
+            user = users.get(sender)
+            user = user if isinstance(user, dict) else {}
+            yield Passage(1, body, str(user.get("display_name") or user.get("name") or sender))
+
+
+def _object(text: str) -> dict[str, Any]:
+    try:
+        content = json.loads(text)
+    except (ValueError, RecursionError):
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def _objects(value: Any) -> list[dict[str, Any]]:
+    items = value if isinstance(value, list) else []
+    return [item for item in items if isinstance(item, dict)]
+
+
+def _cells(content: dict[str, Any]) -> list[dict[str, Any]]:
+    # Version 3 of the format keeps its cells in worksheets.
+    sheets = _objects(content.get("worksheets")) or [content]
+    return [cell for sheet in sheets for cell in _objects(sheet.get("cells"))]
+
+
+def _joined(value: Any) -> str:
+    if isinstance(value, list):
+        return "".join(part for part in value if isinstance(part, str))
+    return value if isinstance(value, str) else ""
+
+
+def _outputs(cell: dict[str, Any]) -> Iterator[str]:
+    left = MAX_OUTPUTS
+    for output in _objects(cell.get("outputs")):
+        data = output.get("data")
+        if output.get("output_type") in ("error", "pyerr"):
+            trace = output.get("traceback")
+            lines = [line for line in trace if isinstance(line, str)] if trace else []
+            text = "\n".join([f"{output.get('ename')}: {output.get('evalue')}", *lines])
+        elif "text" in output:
+            text = _joined(output["text"])
+        else:
+            text = _joined(data.get("text/plain")) if isinstance(data, dict) else ""
+        text = _ANSI.sub("", text[: 2 * left])[:left]
+        left -= len(text)
+        if text:
+            yield text

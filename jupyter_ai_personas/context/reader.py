@@ -1,0 +1,59 @@
+"""Queries to an index that another process may be writing, or removing."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import Any
+
+import tantivy
+
+from jupyter_ai_personas.context.place import IndexPlace
+from jupyter_ai_personas.context.ranking import search
+from jupyter_ai_personas.context.store import DamagedError, damages, open_index
+
+__all__ = ["IndexReader", "NoIndexError"]
+
+
+class NoIndexError(Exception):
+    """Nothing can be found yet; the message says why."""
+
+
+class IndexReader:
+    """Reads one index. Used by one thread at a time."""
+
+    def __init__(self, place: IndexPlace) -> None:
+        self._place = place
+        self._index: tantivy.Index | None = None
+
+    def search(self, query: str, limit: int) -> list[dict[str, Any]]:
+        """Return up to ``limit`` passages, as `ranking.search` does, of the last commit.
+
+        Raises:
+            NoIndexError: there is no index, or none that can be read; it will be built.
+        """
+        status = self._place.read_status()
+        if not status.files and status.state == "ready":
+            return []
+        # What is there before the first commit, or while an index is removed, is not damaged.
+        if not status.files or self._place.damaged.exists():
+            self._index = None
+            raise NoIndexError("the first files are being indexed")
+        try:
+            return self._search(query, limit)
+        except DamagedError:
+            # The index may have been replaced by another one since it was opened.
+            self._index = None
+        try:
+            return self._search(query, limit)
+        except DamagedError as error:
+            self._index = None
+            with contextlib.suppress(OSError):
+                self._place.damaged.touch()
+            raise NoIndexError("the index was damaged and is being built anew") from error
+
+    def _search(self, query: str, limit: int) -> list[dict[str, Any]]:
+        if self._index is None:
+            self._index = open_index(self._place.folder, reading=True)
+        with damages():
+            self._index.reload()
+            return search(self._index.searcher(), query, limit)

@@ -1,0 +1,89 @@
+"""Folders watched for changes, where the file system tells of them."""
+
+from __future__ import annotations
+
+import os
+import queue
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+
+from watchfiles import watch
+
+__all__ = ["Watcher", "remote_file_system"]
+
+_STEP_MS = 100
+_GATHER_MS = 300
+_REMOTE = ("9p", "afs", "beegfs", "ceph", "cifs", "drvfs", "fuse", "gluster", "gpfs", "lustre",
+           "ncpfs", "nfs", "pvfs", "smb", "virtiofs", "vboxsf", "webdav")  # fmt: skip
+
+
+def remote_file_system(folder: Path, mounts: Path = Path("/proc/self/mounts")) -> str | None:
+    """Return the type of the file system of ``folder`` if others can change it unseen.
+
+    Known on Linux only; elsewhere ``None``.
+    """
+    try:
+        lines = mounts.read_text("utf-8", "surrogateescape").splitlines()
+    except OSError:
+        return None
+    real = os.path.realpath(folder)
+    length, found = 0, ""
+    for line in lines:
+        _, place, kind, *_ = line.split(" ")
+        place = place.replace("\\040", " ").rstrip("/")
+        # Of two mounts at one place, the later one is seen.
+        if len(place) >= length and (real == place or real.startswith(f"{place}/")):
+            length, found = len(place), kind
+    return found if found.startswith(_REMOTE) else None
+
+
+class Watcher:
+    """Watches folders, without what is below them, in a thread until `stop`.
+
+    Returns once it watches, or once ``problem`` says why it cannot.
+    """
+
+    def __init__(self, folders: Sequence[Path]) -> None:
+        self.folders = list(folders)
+        self.problem = ""
+        self._changes: queue.SimpleQueue[set[str]] = queue.SimpleQueue()
+        self._stopped = threading.Event()
+        self._ready = threading.Event()
+        threading.Thread(target=self._watch, name="watcher", daemon=True).start()
+        self._ready.wait()
+
+    def take(self, seconds: float) -> set[str]:
+        """Return the paths that changed, waiting up to ``seconds`` for the first."""
+        changed: set[str] = set()
+        try:
+            changed |= self._changes.get(timeout=max(seconds, 0.001))
+            while True:
+                changed |= self._changes.get(block=False)
+        except queue.Empty:
+            return changed
+
+    def stop(self) -> None:
+        """End the thread, soon."""
+        self._stopped.set()
+
+    def _watch(self) -> None:
+        try:
+            for changes in watch(
+                *self.folders,
+                watch_filter=None,
+                debounce=_GATHER_MS,
+                step=_STEP_MS,
+                stop_event=self._stopped,
+                rust_timeout=_STEP_MS,
+                yield_on_timeout=True,
+                raise_interrupt=False,
+                recursive=False,
+                ignore_permission_denied=True,
+            ):
+                self._ready.set()  # by the first time-out, all folders are watched
+                if changes:
+                    self._changes.put({path for _, path in changes})
+        except Exception as error:  # too few watches, a folder that has just gone, and others
+            self.problem = str(error) or type(error).__name__
+        self._ready.set()

@@ -1,0 +1,53 @@
+"""``GET search``: passages of the workspace's files that answer a query."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+
+import anyio
+import anyio.to_thread
+from jupyter_server.auth.decorator import authorized
+from tornado import web
+from tornado.web import HTTPError
+
+from jupyter_ai_personas.context import MAX_HITS, WorkspaceIndex
+from jupyter_ai_personas.errors import SearchUnavailableError
+from jupyter_ai_personas.server.handlers.base import BaseHandler
+
+__all__ = ["SearchHandler"]
+
+MAX_QUERY = 1_000
+DEFAULT_LIMIT = 10
+AT_ONCE = 4
+
+_limiter = anyio.CapacityLimiter(AT_ONCE)
+
+
+class SearchHandler(BaseHandler):
+    """Searches the workspace."""
+
+    @web.authenticated
+    @authorized
+    async def get(self) -> None:
+        """Answer ``{"results": [{"path", "line", "cell", "heading", "text", "score"}]}``."""
+        query = self.get_query_argument("q", "").strip()
+        if not query:
+            raise HTTPError(400, "Say what to look for: `?q=` and a question or some words.")
+        if len(query) > MAX_QUERY:
+            raise HTTPError(400, f"The query `q` is longer than {MAX_QUERY:,} characters.")
+        limit = self.get_query_argument("limit", str(DEFAULT_LIMIT))
+        if not (limit.isascii() and limit.isdigit() and 1 <= int(limit[:9]) <= MAX_HITS):
+            raise HTTPError(400, f"`limit` must be a number from 1 to {MAX_HITS}.")
+        index: WorkspaceIndex | None = self.settings["jupyter_ai_personas_search"]
+        if index is None:
+            raise HTTPError(
+                503,
+                "Workspace search is turned off here. The operator can set "
+                "`c.AiExtension.workspace_search = True`; the server's files must be on a disk.",
+            )
+        try:
+            hits = await anyio.to_thread.run_sync(index.search, query, int(limit), limiter=_limiter)
+        except SearchUnavailableError as error:
+            raise HTTPError(503, "%s", error) from None
+        self.finish(json.dumps({"results": [asdict(hit) for hit in hits]}))
