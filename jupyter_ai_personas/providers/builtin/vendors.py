@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 
 from ..auth import AuthStrategy, AwsAuthStrategy, EnvAuthStrategy, MultiEnvAuthStrategy
 from ..fields import Field, TextField
+from ..openai_protocol import OpenAIProtocolProvider
 from ..vendor import VendorProvider
 
 __all__ = [
@@ -29,7 +30,7 @@ __all__ = [
 _BASE_URL = TextField("base_url", "Base URL (optional)")
 
 
-class OpenAIProvider(VendorProvider):
+class OpenAIProvider(OpenAIProtocolProvider):
     """OpenAI, by ``langchain-openai``."""
 
     id = "openai"
@@ -47,18 +48,11 @@ class OpenAIProvider(VendorProvider):
     ]
     registry = True
     model_id_key = "model"
-    pypi_package_deps: ClassVar[list[str]] = ["langchain-openai"]
     auth_strategy: ClassVar[AuthStrategy] = EnvAuthStrategy("OPENAI_API_KEY", "api_key")
     fields: ClassVar[list[Field]] = [_BASE_URL]
-    langchain_class = "langchain_openai:ChatOpenAI"
-
-    def __init__(self, **kwargs: Any) -> None:
-        # LangChain asks OpenAI for the usage only where nobody passed an HTTP client.
-        kwargs.setdefault("stream_usage", True)
-        super().__init__(**kwargs)
 
 
-class AzureProvider(VendorProvider):
+class AzureProvider(OpenAIProtocolProvider):
     """Azure OpenAI, by ``langchain-openai``; a model id is a deployment's name."""
 
     id = "azure"
@@ -68,7 +62,6 @@ class AzureProvider(VendorProvider):
     model_id_key = "azure_deployment"
     model_id_label = "Deployment name"
     help = "The model id is the name of a deployment in your Azure OpenAI resource."
-    pypi_package_deps: ClassVar[list[str]] = ["langchain-openai"]
     auth_strategy: ClassVar[AuthStrategy] = MultiEnvAuthStrategy(
         ["AZURE_OPENAI_API_KEY", "AZURE_OPENAI_ENDPOINT"]
     )
@@ -83,8 +76,6 @@ class AzureProvider(VendorProvider):
             if variable in kwargs:
                 kwargs.setdefault(keyword, kwargs.pop(variable))
         kwargs.setdefault("api_version", "2024-10-21")
-        if "stream_usage" in type(self).model_fields:  # not with an older LangChain
-            kwargs.setdefault("stream_usage", True)
         super().__init__(**kwargs)
 
 
