@@ -21,13 +21,15 @@ BELOW = {
     "errors": set(),
     "redaction": set(),
     "slices": set(),
+    "text": set(),
+    "tokens": set(),
     "discovery": {"errors"},
-    "chat": {"errors"},
+    "chat": {"errors", "text", "tokens"},
     "routing": {"errors"},
-    "providers": {"errors", "redaction", "slices", "discovery"},
-    "personas": {"errors", "redaction", "slices", "discovery", "chat", "routing", "providers"},
+    "providers": {"errors", "redaction", "slices", "text", "tokens", "discovery"},
     "hosts": {"errors", "redaction", "chat", "personas", "providers"},
 }
+BELOW["personas"] = BELOW["providers"] | {"chat", "routing", "providers"}
 BELOW["runtime"] = BELOW["personas"] | {"personas", "hosts"}
 BELOW["commands"] = BELOW["runtime"] | {"runtime"}
 BELOW["magics"] = BELOW["server"] = BELOW["commands"] | {"commands", "__init__"}

@@ -111,17 +111,6 @@ class Message:
         return reply_to if isinstance(reply_to, str) else None
 
 
-def well_formed(text: str) -> str:
-    """Return ``text`` with a replacement character for each half of a surrogate pair.
-
-    A document holds UTF-8, which has no such halves: its library does not survive being given one.
-    Vendors cut pairs where they cut an answer into chunks.
-    """
-    if text.isascii():
-        return text
-    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
-
-
 def _strings(value: Any) -> tuple[str, ...]:
     if not isinstance(value, list | tuple):
         return ()

@@ -13,9 +13,10 @@ from uuid import uuid4
 from weakref import WeakSet
 
 from jupyter_ai_personas.chat.markdown import closing_fence
-from jupyter_ai_personas.chat.messages import METADATA_KEY, ReplyState, well_formed
+from jupyter_ai_personas.chat.messages import METADATA_KEY, ReplyState
 from jupyter_ai_personas.chat.pacing import Pacing
 from jupyter_ai_personas.chat.room import Chat, Insert, Restore, Update, Write
+from jupyter_ai_personas.text import well_formed
 
 __all__ = ["GrowingReply", "Pacer", "ReplyWriter", "Scheduler"]
 

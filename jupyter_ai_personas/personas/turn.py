@@ -23,8 +23,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import anyio
 
-from jupyter_ai_personas.chat.history import HistoryEntry, to_langchain
-from jupyter_ai_personas.chat.messages import Attachment, Message, well_formed
+from jupyter_ai_personas.chat.history import HistoryEntry, newest, to_langchain
+from jupyter_ai_personas.chat.messages import Attachment, Message
 from jupyter_ai_personas.errors import (
     AttachmentError,
     ModelError,
@@ -33,6 +33,7 @@ from jupyter_ai_personas.errors import (
     TurnEndedError,
 )
 from jupyter_ai_personas.slices import Slices
+from jupyter_ai_personas.text import Anew, TextJoiner, well_formed
 
 if TYPE_CHECKING:
     from jupyter_ai_personas.chat.history import BaseMessage
@@ -40,13 +41,14 @@ if TYPE_CHECKING:
 __all__ = ["EventKind", "Turn", "TurnSpec", "chunk_text", "reply_id"]
 
 EventKind = Literal[
-    "message", "opened", "chunk", "closed", "status", "usage", "end", "failed", "lost"
+    "message", "opened", "chunk", "anew", "closed", "status", "usage", "end", "failed", "lost"
 ]
 """What crosses the wall upwards, with its data:
 
 ``message`` (reply id, body): a complete message; ``opened`` and ``chunk`` (reply id, text) and
-``closed`` (reply id): a growing one, its first text, more of it, its end; ``status`` (text or
-None); ``usage`` (a mapping of token counts and the model); ``end`` (None), ``failed`` (a
+``closed`` (reply id): a growing one, its first text, more of it, its end; ``anew`` (reply id,
+text): what there is of it in place of what was there; ``status`` (text or None); ``usage`` (a
+mapping of token counts and the model); ``end`` (None), ``failed`` (a
 :class:`~jupyter_ai_personas.hosts.Failure`) and ``lost`` (whether the turn never began) end it.
 """
 
@@ -67,7 +69,8 @@ class TurnSpec:
     ``persona_class`` is ``module:Class``. ``speaker`` is the display name of who asked.
     ``model`` is a reference ``provider_id:model_id``, or ``None`` and ``model_problem`` says why.
     ``root_dir`` is the server's root directory, if it has one in the file system; ``has_files``
-    says whether what people attach are files at all.
+    says whether what people attach are files at all. Of ``history``, a persona sees the newest
+    ``history_messages`` of at most ``history_tokens`` unless it asks for others.
     ``max_reply_chars`` bounds all that the turn writes.
     """
 
@@ -80,6 +83,8 @@ class TurnSpec:
     message: Message
     speaker: str
     history: tuple[HistoryEntry, ...] = ()
+    history_messages: int = 40
+    history_tokens: int = 16_000
     attachments: tuple[Attachment, ...] = ()
     model: str | None = None
     model_problem: str = ""
@@ -182,7 +187,7 @@ class Turn:
         self._count(body, what="The body of a message")
         message_id = self._new_message()
         if body:
-            self._emit("message", (message_id, body))
+            self._emit("message", (message_id, well_formed(body)))
         return message_id
 
     def stream(self, chunks: AsyncIterable[Any] | Iterable[Any]) -> Coroutine[Any, Any, str | None]:
@@ -190,8 +195,9 @@ class Turn:
 
         To be awaited: the turn knows when that was forgotten.
 
-        A chunk is a string, or what a LangChain model streams. An iterator that never suspends is
-        interrupted in slices, so that other turns of this persona go on.
+        A chunk is a string, or what a LangChain model streams; one that is
+        :class:`~jupyter_ai_personas.text.Anew` replaces what was written before. An iterator that
+        never suspends is interrupted in slices, so that other turns of this persona go on.
 
         Raises:
             TypeError: a chunk is none of these.
@@ -207,6 +213,7 @@ class Turn:
             chunks = await chunks
         source = _iterator(chunks)
         slices = Slices()
+        joiner = TextJoiner()
         message_id: str | None = None
         try:
             while True:
@@ -216,11 +223,9 @@ class Turn:
                     break
                 text = chunk_text(item)
                 self._count(text, what="A chunk")
-                if text and message_id is None:
-                    message_id = self._new_message()
-                    self._emit("opened", (message_id, text))
-                elif text:
-                    self._emit("chunk", (message_id, text))
+                if anew := isinstance(item, Anew):
+                    joiner = TextJoiner()
+                message_id = self._grow(message_id, joiner.feed(text), anew=anew)
                 if slices.is_over:
                     await slices.hand_over()
         finally:
@@ -228,8 +233,20 @@ class Turn:
             if close is not None:
                 with anyio.CancelScope(shield=True):
                     await close()
+        message_id = self._grow(message_id, joiner.finish())
         if message_id is not None:
             self._emit("closed", message_id)
+        return message_id
+
+    def _grow(self, message_id: str | None, text: str, *, anew: bool = False) -> str | None:
+        """Add ``text`` to a growing message, which begins with its first text; return its id."""
+        if anew and message_id is not None:
+            self._emit("anew", (message_id, text))
+        elif text and message_id is None:
+            message_id = self._new_message()
+            self._emit("opened", (message_id, text))
+        elif text:
+            self._emit("chunk", (message_id, text))
         return message_id
 
     @property
@@ -291,12 +308,23 @@ class Turn:
 
     # -- the chat around it -----------------------------------------------------------------
 
-    def history(self) -> list[BaseMessage]:
+    def history(
+        self, *, max_messages: int | None = None, max_tokens: int | None = None
+    ) -> list[BaseMessage]:
         """Return the chat so far, ending with the message to answer, as LangChain messages.
 
-        The persona's system prompt comes first.
+        The persona's system prompt comes first. Of the messages there are the newest
+        ``max_messages`` with at most ``max_tokens`` together, which are counted approximately;
+        the message to answer is whole. The operator's bounds are the defaults; there are never
+        more than 200 messages, or as many as the operator shows.
         """
-        return to_langchain(self._spec.history, system_prompt=self._spec.system_prompt)
+        spec = self._spec
+        entries = newest(
+            spec.history,
+            max_messages=spec.history_messages if max_messages is None else max_messages,
+            max_tokens=spec.history_tokens if max_tokens is None else max_tokens,
+        )
+        return to_langchain(entries, system_prompt=spec.system_prompt)
 
     def attachments(self) -> list[Attachment]:
         """Return what is attached to the message. Each lies below the server's root directory.

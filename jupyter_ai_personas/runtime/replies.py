@@ -58,6 +58,10 @@ class Replies:
         if kind in ("opened", "chunk", "message"):
             self._get(data[0]).append(data[1], more=kind == "message")
             self._stale = self.any = True
+        elif kind == "anew":
+            self._get(data[0]).restart()
+            self._get(data[0]).append(data[1])
+            self._stale = True
         if kind == "message":
             self._get(data[0]).finish("done", **self._extra())
         elif kind == "closed":

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from jupyter_ai_personas.chat.history import read_history
+from jupyter_ai_personas.chat.history import MOST_MESSAGES, read_history
 from jupyter_ai_personas.errors import HostLostError, TurnTimeoutError
 from jupyter_ai_personas.hosts import Failure, HostEvent
 from jupyter_ai_personas.personas import TurnSpec
@@ -125,10 +125,12 @@ class TurnDriver:
                 self._served.chat,
                 reader=persona.id,
                 until=message,
-                max_messages=self._settings.history_messages,
+                max_messages=max(MOST_MESSAGES, self._settings.history_messages),
                 max_chars=self._settings.history_chars,
                 is_command=self._runtime.commands.names,
             ),
+            history_messages=self._settings.history_messages,
+            history_tokens=self._settings.history_tokens,
             attachments=tuple(self._served.chat.attachments(message.attachments)),
             model=model,
             model_problem=problem,
