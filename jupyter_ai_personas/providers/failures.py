@@ -24,6 +24,7 @@ from ..errors import (
 from ..redaction import for_people
 from .auth import variables_of
 from .error_bodies import bodies_of, codes_in, is_web_page, reason_in
+from .openai_protocol import OpenAIProtocolProvider
 from .references import ModelReference
 from .too_long import fitting_part, is_too_long
 from .vendor import VendorProvider
@@ -42,7 +43,6 @@ _UNREADABLE = (
     "UnknownApiResponseError",
 )
 _NO_MODEL = re.compile(r"\b(model|deployment)", re.IGNORECASE)
-_URL = "its base URL, which mostly ends in `/v1`"
 _VERSION_IN_URL = re.compile(r"/v\d")
 
 
@@ -73,7 +73,7 @@ def model_error(
     if status in _BUSY or _is_named(error, "ThrottlingException", "ResourceExhausted"):
         return RateLimitError(reference.provider_id, retry_after)
     if is_web_page(body):
-        return ModelFailedError(str(reference), _web_page(status, told))
+        return ModelFailedError(str(reference), _web_page(provider, status, told))
     if status == 404 and _NO_MODEL.search(said):
         return _unknown_model(reference, provider, told)
     if status in (404, 405):
@@ -144,18 +144,23 @@ def _unknown_model(reference: ModelReference, provider: Any, told: str) -> Model
     )
 
 
-def _web_page(status: int | None, title: str) -> str:
+def _web_page(provider: Any, status: int | None, title: str) -> str:
     page = f"a web page (`{title}`)" if title else "a web page"
     if status is not None and status >= 500:
         return f"its server answers with HTTP status {status} and {page}. Try again later."
-    return f"its server answers with {page} in place of an answer. The operator must check {_URL}."
+    return f"its server answers with {page} in place of an answer. {_check_url(provider)}"
 
 
 def _wrong_url(provider: Any, status: int | None, told: str) -> str:
     said = f"HTTP status {status}: {told}" if told else f"HTTP status {status}"
-    url = str(getattr(provider, "openai_api_base", None) or getattr(provider, "base_url", ""))
-    fix = "check its base URL" if _VERSION_IN_URL.search(url) else f"check {_URL}"
-    return f"there is nothing at its address ({said}). The operator must {fix}."
+    return f"there is nothing at its address ({said}). {_check_url(provider)}"
+
+
+def _check_url(provider: Any) -> str:
+    url = str(getattr(provider, "openai_api_base", None) or "")
+    lacks = isinstance(provider, OpenAIProtocolProvider) and not _VERSION_IN_URL.search(url)
+    which = ", which mostly ends in `/v1`" if lacks else ""
+    return f"The operator must check its base URL{which}."
 
 
 def _reason(error: Exception, status: int | None, provider: Any, told: str) -> str:
@@ -170,8 +175,7 @@ def _reason(error: Exception, status: int | None, provider: Any, told: str) -> s
         return "its server cannot be reached. The operator must check its address."
     if status is None and _is_unreadable(error, provider):
         return (
-            "its answer cannot be read: it is not in the provider's format. The operator must "
-            f"check {_URL}."
+            f"its answer cannot be read: it is not in the provider's format. {_check_url(provider)}"
         )
     return told or type(error).__name__
 
