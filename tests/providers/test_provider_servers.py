@@ -18,7 +18,9 @@ from jupyter_ai_personas.providers import Endpoint, ModelCache, ModelChunk
 from jupyter_ai_personas.testing import FakeModel, FakeModels
 from jupyter_ai_personas.testing.openai_server import Answer, OpenAIServer
 
-pytestmark = pytest.mark.filterwarnings("ignore:`langchain-community` is being sunset")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:`langchain-community` is being sunset"),
+]
 
 KEY = "loopback-secret-0123456789"
 HELLO = "Hello from the loopback model."
@@ -47,7 +49,10 @@ async def models(server: OpenAIServer, make_registry: Any) -> AsyncIterator[Mode
             "root": Endpoint(base_url=root, parameters={"max_retries": 0}),
         },
         credentials={
-            **{f"{name}_API_KEY": KEY for name in ("OPENAI", "GROQ", "MISTRAL", "ANTHROPIC")},
+            **{
+                f"{name}_API_KEY": KEY
+                for name in ("OPENAI", "GROQ", "MISTRAL", "ANTHROPIC", "OPENROUTER")
+            },
             "HF_TOKEN": KEY,
         },
         model_parameters={
@@ -56,6 +61,8 @@ async def models(server: OpenAIServer, make_registry: Any) -> AsyncIterator[Mode
             "mistral": {"base_url": server.url, "max_retries": 1},
             "anthropic": {"base_url": root, "max_retries": 0},
             "ollama": {"base_url": root},
+            "openrouter": {"base_url": server.url, "max_retries": 0},
+            "bedrock": {"endpoint_url": root, "region_name": "us-east-1"},
             "huggingface": {"endpoint_url": server.url},
         },
     )
@@ -167,6 +174,50 @@ async def test_as_much_is_kept_as_the_vendor_says_that_fits(
     sent = server.requests[-1].json["messages"]
     assert 150 < sum(len(message["content"].split()) for message in sent) <= 300
     assert sent[-1]["content"] == "so?"
+
+
+@pytest.mark.parametrize(
+    ("reference", "status", "body"),
+    [
+        ("openai:m", 400, {"error": {"message": "No.", "code": "context_length_exceeded"}}),
+        (
+            "groq:m",
+            413,
+            {"error": {"message": "Request too large for model `m`", "type": "tokens"}},
+        ),
+        ("mistral:m", 400, {"message": "Prompt contains 9 tokens, too large for model", "code": 1}),
+        ("huggingface:m", 422, {"error": "`inputs` must have less than 1024 tokens. Given: 1500"}),
+        ("ollama:m", 400, {"error": "the input length exceeds the context length"}),
+        ("openrouter:m", 400, {"error": {"message": "maximum context length is 9", "code": 400}}),
+        (
+            "anthropic:m",
+            400,
+            {
+                "type": "error",
+                "error": {
+                    "type": "invalid_request_error",
+                    "message": "prompt is too long: 200251 tokens > 200000 maximum",
+                },
+            },
+        ),
+        ("bedrock:m", 400, {"message": "Input is too long for requested model."}),
+    ],
+)
+async def test_each_vendors_class_lets_it_be_understood(
+    server: OpenAIServer,
+    models: ModelCache,
+    monkeypatch: pytest.MonkeyPatch,
+    reference: str,
+    status: int,
+    body: dict[str, Any],
+) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "id")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", KEY)
+    name = {"x-amzn-errortype": "ValidationException"} if reference == "bedrock:m" else {}
+    server.answer(*[Answer(status=status, json=body, headers=name)] * 2)
+    with pytest.raises(ContextTooLongError):
+        await answer(models, reference)
+    assert len(server.requests) == 1, "there is nothing to leave out"
 
 
 async def test_a_question_that_is_too_long_by_itself_says_what_to_do(
