@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
+from itertools import groupby
 from typing import Any
 
 from langchain_core.messages import (
@@ -52,8 +53,8 @@ def acceptable(messages: Sequence[BaseMessage]) -> list[BaseMessage]:
         system = system if others else []
         text = _SEPARATOR.join(content_text(message.content) for message in source)
         others = [HumanMessage(text)] if text.strip() else []
-    merged = merge_message_runs([*system, *others], chunk_separator=_SEPARATOR)
-    return [_in_blocks(message) for message in merged]
+    runs = [list(run) for _, run in groupby([*system, *others], key=lambda m: m.type)]
+    return [_in_blocks(message) for run in runs for message in _merged(run)]
 
 
 def newest(messages: Sequence[BaseMessage], *, system: bool = True) -> list[BaseMessage]:
@@ -141,6 +142,16 @@ def _well_formed(message: BaseMessage) -> BaseMessage:
     if calls and (clean := well_formed_json(calls)) != calls:
         changed["tool_calls"] = clean
     return message.model_copy(update=changed) if changed else message
+
+
+def _merged(run: list[BaseMessage]) -> list[BaseMessage]:
+    """Return the messages of one role as one, those of tools as they are."""
+    texts = [message.content for message in run if isinstance(message.content, str)]
+    simple = not any(getattr(m, "tool_calls", None) or isinstance(m, ToolMessage) for m in run)
+    if len(run) > 1 and simple and len(texts) == len(run):
+        # As `merge_message_runs` does, which takes 0.1 ms a message.
+        return [run[0].model_copy(update={"content": _SEPARATOR.join(texts)})]
+    return merge_message_runs(run, chunk_separator=_SEPARATOR)
 
 
 def _in_blocks(message: BaseMessage) -> BaseMessage:
