@@ -18,6 +18,7 @@
     │   ├── RateLimitError            the vendor asks to slow down
     │   ├── ModelTimeoutError         no first chunk, or no end, in time
     │   └── ModelFailedError          anything else that the vendor answered
+    │       └── ContextTooLongError   more text than the model can read
     ├── TurnError
     │   ├── TurnEndedError            written to after its end
     │   ├── NoTurnError               asked for `turn` outside of one
@@ -46,6 +47,7 @@ __all__ = [
     "ChatError",
     "ChatNotOpenError",
     "ConfigurationError",
+    "ContextTooLongError",
     "HostLostError",
     "MagicsError",
     "MissingCredentialsError",
@@ -90,6 +92,10 @@ def near_matches(word: str, known: Iterable[str], *, most: int = 3) -> list[str]
 
 def _did_you_mean(near: list[str]) -> str:
     return f" Did you mean {' or '.join(f'`{n}`' for n in near)}?" if near else ""
+
+
+def _as_sentence(text: str) -> str:
+    return text if text.endswith((".", "!", "?", "…")) else f"{text}."
 
 
 class PersonasError(Exception):
@@ -153,17 +159,27 @@ class UnknownProviderError(ModelError):
 
 
 class UnknownModelError(ModelError):
-    """The provider does not have that model, or a bare model id is ambiguous or unknown."""
+    """The provider does not have that model, or a bare model id is ambiguous or unknown.
+
+    ``reason`` is the vendor's sentence, if it was the vendor who said so.
+    """
 
     def __init__(
-        self, model_id: str, *, provider_id: str | None = None, known: Iterable[str] = ()
+        self,
+        model_id: str,
+        *,
+        provider_id: str | None = None,
+        known: Iterable[str] = (),
+        reason: str = "",
     ) -> None:
         self.model_id = without_secret(model_id)
         self.provider_id = provider_id
+        self.reason = reason
         self.near = near_matches(model_id, known)
         where = f"Provider `{provider_id}` has no model" if provider_id else "There is no model"
+        why = f" It says: {_as_sentence(reason)}" if reason else ""
         hint = _did_you_mean(self.near)
-        super().__init__(f"{where} `{self.model_id}`.{hint} `/models` lists what there is.")
+        super().__init__(f"{where} `{self.model_id}`.{hint}{why} `/models` lists what there is.")
 
 
 class ModelNotAllowedError(ModelError):
@@ -218,14 +234,17 @@ class MissingCredentialsError(ModelError):
 
 
 class RefusedCredentialsError(ModelError):
-    """The vendor refused the credentials."""
+    """The vendor refused the credentials, or what they may do; ``reason`` is its sentence."""
 
-    def __init__(self, provider_id: str, variables: Iterable[str] = ()) -> None:
+    def __init__(self, provider_id: str, variables: Iterable[str] = (), reason: str = "") -> None:
         self.provider_id = provider_id
         self.variables = [without_secret(variable) for variable in variables]
+        self.reason = reason
         names = " and ".join(f"`{v}`" for v in self.variables) or "its credentials"
+        why = f": {_as_sentence(reason)}" if reason else "."
         super().__init__(
-            f"Provider `{provider_id}` refused the credentials. The operator must check {names}."
+            f"Provider `{provider_id}` refused the credentials{why} The operator must check "
+            f"{names}."
         )
 
 
@@ -256,12 +275,34 @@ class ModelTimeoutError(ModelError):
 
 
 class ModelFailedError(ModelError):
-    """The vendor answered with an error that has no more precise class."""
+    """The vendor answered with an error that has no more precise class.
 
-    def __init__(self, reference: str, reason: str) -> None:
+    ``refused``: it refuses the request for what is in it, so that the same one fails again.
+    """
+
+    def __init__(self, reference: str, reason: str, *, refused: bool = False) -> None:
         self.reference = reference
         self.reason = reason
+        self.refused = refused
         super().__init__(f"The model `{reference}` failed: {reason}")
+
+
+class ContextTooLongError(ModelFailedError):
+    """The model cannot read as much as it was sent; ``reason`` is the vendor's sentence.
+
+    ``fits`` is the part of what was sent, between 0 and 1, that would fit, as far as it is known.
+    """
+
+    def __init__(self, reference: str, reason: str = "", *, fits: float | None = None) -> None:
+        super().__init__(
+            reference,
+            f"{_as_sentence(reason or 'the conversation is too long')} Send less at once, start a "
+            "new chat, or choose a model that reads more with `/model @Name provider:model`; the "
+            "operator can lower `c.AiExtension.history_tokens`.",
+            refused=True,
+        )
+        self.reason = reason
+        self.fits = fits
 
 
 class TurnError(PersonasError):

@@ -23,15 +23,16 @@ BELOW = {
     "redaction": {"spellings"},
     "errors": {"redaction"},
     "slices": set(),
+    "text": set(),
+    "tokens": set(),
     "discovery": {"errors"},
-    "chat": {"errors"},
+    "chat": {"errors", "text", "tokens"},
     "routing": {"errors"},
-    "providers": {"errors", "redaction", "slices", "discovery"},
-    "context": {"errors", "redaction", "slices", "discovery", "chat", "routing", "providers"},
-    "personas": {"errors", "redaction", "slices", "discovery", "chat", "routing", "providers"},
+    "providers": {"errors", "redaction", "slices", "text", "tokens", "discovery"},
     "hosts": {"errors", "redaction", "chat", "personas", "providers"},
 }
-BELOW["personas"] |= {"context"}
+BELOW["context"] = BELOW["providers"] | {"chat", "routing", "providers"}
+BELOW["personas"] = BELOW["context"] | {"context"}
 BELOW["runtime"] = BELOW["personas"] | {"personas", "hosts"}
 BELOW["commands"] = BELOW["runtime"] | {"runtime"}
 BELOW["magics"] = BELOW["server"] = BELOW["commands"] | {"commands", "__init__"}

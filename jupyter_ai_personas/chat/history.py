@@ -8,13 +8,19 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from jupyter_ai_personas.chat.messages import SYSTEM_ID, Message
+from jupyter_ai_personas.tokens import PER_MESSAGE, approximate_tokens
 
 if TYPE_CHECKING:
     from langchain_core.messages import BaseMessage as BaseMessage
 
     from jupyter_ai_personas.chat.protocol import Chat
 
-__all__ = ["HistoryEntry", "read_history", "to_langchain"]
+__all__ = ["MOST_MESSAGES", "HistoryEntry", "newest", "read_history", "to_langchain"]
+
+MOST_MESSAGES = 200
+"""How many messages a persona may ask for, unless the operator shows more by default."""
+
+_UNFINISHED = "[This message is still being written.]"
 
 _LATER = 100
 """How many messages from the end of the chat are searched for replies to earlier ones."""
@@ -25,12 +31,16 @@ _SHOWN_STATES = _FINISHED | {None, "streaming"}
 
 @dataclass(frozen=True, slots=True)
 class HistoryEntry:
-    """One message as plain data; ``own``: the persona that reads the history wrote it."""
+    """One message as plain data: by whom (``own``: by the persona that reads it), and what.
+
+    ``unfinished``: it is a reply that still grows; ``body`` is what there is of it.
+    """
 
     speaker: str
     own: bool
     body: str
     id: str = ""
+    unfinished: bool = False
 
 
 def read_history(
@@ -90,7 +100,24 @@ def _speaker(chat: Chat, sender: str) -> str:
 
 
 def _entry(message: Message, reader: str, speaker: Callable[[str], str]) -> HistoryEntry:
-    return HistoryEntry(speaker(message.sender), message.sender == reader, message.body, message.id)
+    own = message.sender == reader
+    unfinished = message.state == "streaming"
+    return HistoryEntry(speaker(message.sender), own, message.body, message.id, unfinished)
+
+
+def newest(
+    history: Sequence[HistoryEntry], *, max_messages: int, max_tokens: int
+) -> Sequence[HistoryEntry]:
+    """Return the newest of ``history``: the last, and before it what fits both bounds.
+
+    Tokens are counted approximately, those of the last message not at all.
+    """
+    room = max_tokens
+    for count, entry in enumerate(reversed(history[:-1]), start=1):
+        room -= approximate_tokens(entry.body) + PER_MESSAGE
+        if room < 0 or count >= max_messages:
+            return history[-count:]
+    return history
 
 
 def to_langchain(history: Sequence[HistoryEntry], *, system_prompt: str = "") -> list[BaseMessage]:
@@ -111,9 +138,7 @@ def to_langchain(history: Sequence[HistoryEntry], *, system_prompt: str = "") ->
     if system_prompt:
         messages.append(SystemMessage(content=system_prompt))
     for entry in history:
-        if entry.own:
-            messages.append(AIMessage(content=entry.body))
-        else:
-            body = f"{entry.speaker}: {entry.body}" if named else entry.body
-            messages.append(HumanMessage(content=body))
+        body = f"{entry.speaker}: {entry.body}" if named and not entry.own else entry.body
+        body += f"\n\n{_UNFINISHED}" if entry.unfinished else ""
+        messages.append(AIMessage(content=body) if entry.own else HumanMessage(content=body))
     return messages

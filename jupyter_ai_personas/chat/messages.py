@@ -130,17 +130,6 @@ def is_duplicate(one: Message, other: Message) -> bool:
     return one.by_persona or one.body == other.body or 0 < one.time == other.time
 
 
-def well_formed(text: str) -> str:
-    """Return ``text`` with a replacement character for each lone half of a surrogate pair.
-
-    A document holds UTF-8, which has no such halves: its library fails on them. Vendors may cut
-    a pair where they cut an answer into chunks.
-    """
-    if text.isascii():
-        return text
-    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
-
-
 def _strings(value: Any) -> tuple[str, ...]:
     if not isinstance(value, list | tuple):
         return ()

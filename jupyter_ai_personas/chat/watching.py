@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from jupyter_ai_personas.chat.in_memory import MemoryChat
 from jupyter_ai_personas.chat.messages import Message
 from jupyter_ai_personas.chat.protocol import Write
+from jupyter_ai_personas.text import Anew
 
 __all__ = ["WatchedChat"]
 
@@ -16,7 +17,8 @@ _GOOD = ("streaming", "done", "stopped")
 class WatchedChat(MemoryChat):
     """Calls ``grew`` with each piece of text that personas write, one message after the other.
 
-    The text of a message that begins while an earlier one still grows is held back until then.
+    A piece that is :class:`~jupyter_ai_personas.text.Anew` replaces those before it. The text of a
+    message that begins while an earlier one still grows is held back until then.
     """
 
     def __init__(self, grew: Callable[[str], None]) -> None:
@@ -33,8 +35,9 @@ class WatchedChat(MemoryChat):
             if message.state == "streaming":
                 break
         text = "\n\n".join(texts)
-        if len(text) > len(self._shown) and text.startswith(self._shown):
-            self._grew(text[len(self._shown) :])
+        if text != self._shown:
+            more = text.startswith(self._shown)
+            self._grew(text[len(self._shown) :] if more else Anew(text))
             self._shown = text
         return gone
 

@@ -10,9 +10,10 @@ from typing import Any
 from uuid import uuid4
 
 from jupyter_ai_personas.chat.growing_reply import GrowingReply
-from jupyter_ai_personas.chat.messages import METADATA_KEY, ReplyState, well_formed
+from jupyter_ai_personas.chat.messages import METADATA_KEY, ReplyState
 from jupyter_ai_personas.chat.pacing import Pacer
 from jupyter_ai_personas.chat.protocol import Append, Chat, Insert, Restore, Update, Write
+from jupyter_ai_personas.text import well_formed
 
 __all__ = ["ReplyWriter"]
 

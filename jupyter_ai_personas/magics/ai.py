@@ -14,6 +14,7 @@ from traitlets import observe
 from .. import __version__
 from ..errors import MagicsError, PersonasError, near_matches
 from ..redaction import looks_like_a_secret, without_secret
+from ..text import well_formed
 from . import listing
 from .background import Background, Emit
 from .cells import Cells
@@ -91,6 +92,7 @@ class AiMagics(MagicsSettings):
         self._ask(options, prompt)
 
     def _ask(self, options: CellOptions, prompt: str) -> None:
+        prompt = well_formed(prompt)  # A file's name, inserted, may be no text.
         target = interpolate(options.target, self._cells) if options.target else None
         if target is not None and target.startswith("@"):
             if options.parameters:

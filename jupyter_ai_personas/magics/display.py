@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 from uuid import uuid4
 
+from ..text import Anew, extended
 from .formats import NotInFormatError, bundle, code_of, inserted_code, preview
 from .frontends import FrontEnd, front_end_of
 
@@ -28,7 +29,10 @@ class Display(Protocol):
         """Show a line that is not part of the reply."""
 
     def write(self, text: str, metadata: Mapping[str, Any]) -> None:
-        """Append to the reply; ``metadata`` goes on the output."""
+        """Append to the reply; ``metadata`` goes on the output.
+
+        A ``text`` that is :class:`~jupyter_ai_personas.text.Anew` replaces the reply so far.
+        """
 
     def tick(self) -> None:
         """Show what is not shown yet, if it is time; called now and then."""
@@ -70,7 +74,7 @@ class UpdatedDisplay:
 
     def write(self, text: str, metadata: Mapping[str, Any]) -> None:
         """See :meth:`Display.write`."""
-        self.text += text
+        self.text = extended(self.text, text)
         self._metadata = metadata
         self.tick()
 
@@ -132,9 +136,12 @@ class PrintedDisplay:
 
     def write(self, text: str, metadata: Mapping[str, Any]) -> None:
         """See :meth:`Display.write`."""
-        self.text += text
+        self.text = extended(self.text, text)
         self._metadata = metadata
         if self._format in _AS_IT_COMES:
+            if isinstance(text, Anew):
+                self._printed = 0
+                print("\n", flush=True)
             self._print_rest()
 
     def tick(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..errors import (
+    ContextTooLongError,
     MissingCredentialsError,
     MissingPackageError,
     ModelNotAllowedError,
@@ -39,7 +40,8 @@ def _explain(error: PersonasError) -> str:
         case UnknownModelError():
             where = f"Provider `{error.provider_id}` has" if error.provider_id else "There is"
             known = _near(error.near) or f" `{_list(error.provider_id)}` shows what there is."
-            return f"{where} no model `{error.model_id}`.{known}"
+            why = f" It says: {error.reason.rstrip('.')}." if error.reason else ""
+            return f"{where} no model `{error.model_id}`.{why}{known}"
         case MissingPackageError():
             names = " ".join(error.packages)
             return (
@@ -54,9 +56,16 @@ def _explain(error: PersonasError) -> str:
             )
         case RefusedCredentialsError():
             which = _and(error.variables) if error.variables else "its credentials"
-            return f"Provider `{error.provider_id}` refused the credentials. Check {which}."
+            why = f": {error.reason.rstrip('.')}" if error.reason else ""
+            return f"Provider `{error.provider_id}` refused the credentials{why}. Check {which}."
         case ModelNotAllowedError():
             return f"`{error.reference}` is not allowed here. `%ai list` shows what is."
+        case ContextTooLongError():
+            why = error.reason.rstrip(".") or "it was sent more than it can read"
+            return (
+                f"The model `{error.reference}` failed: {why}. Ask with less text, forget the "
+                "conversation with `%ai reset`, or name a model that reads more."
+            )
         case ModelTimeoutError():
             what = "begin" if error.first_chunk else "end"
             return f"`{error.reference}` did not {what} its reply within {error.seconds:g} seconds."

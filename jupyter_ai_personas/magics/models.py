@@ -118,6 +118,9 @@ class Models:
                 async for chunk in chunks:
                     # Not always the one that was asked: a fallback may answer.
                     metadata = _metadata(chunk.model or str(reference))
+                    if chunk.note:
+                        emit(Part(note=chunk.note))
+                        continue
                     if chunk.image and format == "image":
                         chunk = replace(chunk, text=f"\n\n![]({chunk.image})\n\n")
                     yield chunk

@@ -21,6 +21,7 @@ from urllib.parse import quote, urlsplit
 import anyio.to_thread
 
 from ..errors import TurnError
+from ..text import Anew
 
 __all__ = ["NotServedError", "Server", "ask_server", "running_servers"]
 
@@ -153,7 +154,8 @@ def _read_reply(response: http.client.HTTPResponse, grew: Callable[[str], None])
         try:
             said = json.loads(line)
             if "text" in said:
-                grew(str(said["text"]))
+                text = str(said["text"])
+                grew(Anew(text) if said.get("anew") else text)
                 grown = True
                 continue
             if "response" in said:

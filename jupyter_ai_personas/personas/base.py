@@ -176,9 +176,14 @@ class BasePersona:
         """Show ``text`` beside the persona's name while it works."""
         self.turn.set_status(text)
 
-    def history(self) -> list[BaseMessage]:
-        """Return the system prompt and the chat so far as LangChain messages."""
-        return self.turn.history()
+    def history(
+        self, *, max_messages: int | None = None, max_tokens: int | None = None
+    ) -> list[BaseMessage]:
+        """Return the system prompt and the chat so far as LangChain messages.
+
+        See :meth:`Turn.history` for the bounds.
+        """
+        return self.turn.history(max_messages=max_messages, max_tokens=max_tokens)
 
     async def attachments(self) -> list[Attachment]:
         """Return what is attached to the message; see :meth:`Turn.attachments`."""
@@ -194,6 +199,10 @@ class BasePersona:
 
     async def ask_model(self, messages: list[BaseMessage]) -> AsyncGenerator[str, None]:
         """Stream the model's answer to ``messages`` as text; the model and its usage are recorded.
+
+        They need not be what the model's server accepts: neighbours of one role are joined, empty
+        messages are left out, and the oldest where the model cannot read them all. A piece that is
+        :class:`~jupyter_ai_personas.text.Anew` replaces those before it: they were reasoning.
 
         Raises:
             ModelError: the model cannot be built, or failed; the message says what to do.

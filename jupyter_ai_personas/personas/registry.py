@@ -13,7 +13,7 @@ from pathlib import Path
 from types import FunctionType
 from typing import Any
 
-from jupyter_ai_personas.chat.messages import PERSONA_PREFIX, User, well_formed
+from jupyter_ai_personas.chat.messages import PERSONA_PREFIX, User
 from jupyter_ai_personas.discovery import PERSONAS_GROUP, Broken, Found, Stage, discover
 from jupyter_ai_personas.errors import UnknownPersonaError
 from jupyter_ai_personas.personas.base import (
@@ -23,6 +23,7 @@ from jupyter_ai_personas.personas.base import (
     make_persona,
 )
 from jupyter_ai_personas.routing import NameIndex, mention_name
+from jupyter_ai_personas.text import well_formed
 
 __all__ = ["Persona", "PersonaRegistry", "persona_id"]
 

@@ -24,8 +24,8 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 
-from jupyter_ai_personas.chat.history import to_langchain
-from jupyter_ai_personas.chat.messages import Attachment, Message, well_formed
+from jupyter_ai_personas.chat.history import newest, to_langchain
+from jupyter_ai_personas.chat.messages import Attachment, Message
 from jupyter_ai_personas.errors import (
     AttachmentError,
     ModelError,
@@ -41,6 +41,7 @@ from jupyter_ai_personas.personas.wire import (
     MessageSent,
     ReplyClosed,
     ReplyOpened,
+    ReplyRewritten,
     RequestWithdrawn,
     StatusChanged,
     TextDelta,
@@ -52,6 +53,7 @@ from jupyter_ai_personas.personas.wire import (
     plain_json,
 )
 from jupyter_ai_personas.slices import Slices
+from jupyter_ai_personas.text import Anew, TextJoiner, well_formed
 
 if TYPE_CHECKING:
     from jupyter_ai_personas.chat.history import BaseMessage
@@ -164,7 +166,7 @@ class Turn:
         self._count(body, what="The body of a message")
         message_id = self._new_message()
         if body:
-            self._emit(MessageSent(self.id, message_id, body))
+            self._emit(MessageSent(self.id, message_id, well_formed(body)))
         return message_id
 
     def stream(self, chunks: AsyncIterable[Any] | Iterable[Any]) -> Coroutine[Any, Any, str | None]:
@@ -172,8 +174,9 @@ class Turn:
 
         To be awaited: the turn knows when that was forgotten.
 
-        A chunk is a string, or what a LangChain model streams. An iterator that never suspends is
-        interrupted in slices, so that other turns of this persona go on.
+        A chunk is a string, or what a LangChain model streams; one that is
+        :class:`~jupyter_ai_personas.text.Anew` replaces what was written before. An iterator that
+        never suspends is interrupted in slices, so that other turns of this persona go on.
 
         Raises:
             TypeError: a chunk is none of these.
@@ -189,6 +192,7 @@ class Turn:
             chunks = await chunks
         source = _iterator(chunks)
         slices = Slices()
+        joiner = TextJoiner()
         message_id: str | None = None
         try:
             while True:
@@ -198,11 +202,9 @@ class Turn:
                     break
                 text = chunk_text(item)
                 self._count(text, what="A chunk")
-                if text and message_id is None:
-                    message_id = self._new_message()
-                    self._emit(ReplyOpened(self.id, message_id, text))
-                elif text and message_id is not None:
-                    self._emit(TextDelta(self.id, message_id, text))
+                if anew := isinstance(item, Anew):
+                    joiner = TextJoiner()
+                message_id = self._grow(message_id, joiner.feed(text), anew=anew)
                 if slices.is_over:
                     await slices.hand_over()
         finally:
@@ -210,8 +212,20 @@ class Turn:
             if close is not None:
                 with anyio.CancelScope(shield=True):
                     await close()
+        message_id = self._grow(message_id, joiner.finish())
         if message_id is not None:
             self._emit(ReplyClosed(self.id, message_id))
+        return message_id
+
+    def _grow(self, message_id: str | None, text: str, *, anew: bool = False) -> str | None:
+        """Add ``text`` to a growing message, which begins with its first text; return its id."""
+        if anew and message_id is not None:
+            self._emit(ReplyRewritten(self.id, message_id, text))
+        elif text and message_id is None:
+            message_id = self._new_message()
+            self._emit(ReplyOpened(self.id, message_id, text))
+        elif text and message_id is not None:
+            self._emit(TextDelta(self.id, message_id, text))
         return message_id
 
     @property
@@ -319,12 +333,23 @@ class Turn:
 
     # -- the chat around it -----------------------------------------------------------------
 
-    def history(self) -> list[BaseMessage]:
+    def history(
+        self, *, max_messages: int | None = None, max_tokens: int | None = None
+    ) -> list[BaseMessage]:
         """Return the chat so far, ending with the message to answer, as LangChain messages.
 
-        The persona's system prompt comes first.
+        The persona's system prompt comes first. Of the messages there are the newest
+        ``max_messages`` with at most ``max_tokens`` together, which are counted approximately;
+        the message to answer is whole. The operator's bounds are the defaults; there are never
+        more than 200 messages, or as many as the operator shows.
         """
-        return to_langchain(self._spec.history, system_prompt=self._spec.system_prompt)
+        spec = self._spec
+        entries = newest(
+            spec.history,
+            max_messages=spec.history_messages if max_messages is None else max_messages,
+            max_tokens=spec.history_tokens if max_tokens is None else max_tokens,
+        )
+        return to_langchain(entries, system_prompt=spec.system_prompt)
 
     async def attachments(self) -> list[Attachment]:
         """Return what is attached to the message. Each lies below the server's root directory.

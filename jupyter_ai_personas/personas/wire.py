@@ -24,6 +24,7 @@ __all__ = [
     "MessageSent",
     "ReplyClosed",
     "ReplyOpened",
+    "ReplyRewritten",
     "RequestWithdrawn",
     "StatusChanged",
     "TextDelta",
@@ -58,7 +59,8 @@ class TurnSpec:
     ``persona_class`` is ``module:Class``. ``speaker`` is the display name of who asked.
     ``model`` is a reference ``provider_id:model_id``, or ``None`` and ``model_problem`` says why.
     ``root_dir`` is the server's root directory, if it has one in the file system.
-    ``max_reply_chars`` bounds all that the turn writes.
+    Of ``history``, a persona sees the newest ``history_messages`` of at most ``history_tokens``
+    unless it asks for others. ``max_reply_chars`` bounds all that the turn writes.
     """
 
     turn_id: str
@@ -70,6 +72,8 @@ class TurnSpec:
     message: Message
     speaker: str
     history: tuple[HistoryEntry, ...] = ()
+    history_messages: int = 40
+    history_tokens: int = 16_000
     model: str | None = None
     model_problem: str = ""
     system_prompt: str = ""
@@ -142,6 +146,15 @@ class ReplyOpened:
 @dataclass(frozen=True, slots=True)
 class TextDelta:
     """More text of a reply that grows."""
+
+    turn_id: str
+    reply_id: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReplyRewritten:
+    """A reply begins anew: ``text`` replaces what it had."""
 
     turn_id: str
     reply_id: str
@@ -223,6 +236,7 @@ HostEvent: TypeAlias = (
     MessageSent
     | ReplyOpened
     | TextDelta
+    | ReplyRewritten
     | ReplyClosed
     | StatusChanged
     | UsageReported

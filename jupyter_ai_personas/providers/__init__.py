@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     from .base import BaseProvider as BaseProvider
     from .cache import ModelCache as ModelCache
     from .calling import stream_model as stream_model
-    from .chunks import ModelChunk as ModelChunk
-    from .chunks import reply_text as reply_text
     from .fields import IntegerField as IntegerField
     from .fields import MultilineTextField as MultilineTextField
     from .fields import TextField as TextField
+    from .pieces import ModelChunk as ModelChunk
+    from .pieces import reply_text as reply_text
     from .references import ModelReference as ModelReference
     from .registry import ModelRegistry as ModelRegistry
     from .registry import ProviderInfo as ProviderInfo
@@ -35,7 +35,7 @@ _MODULES = {
     "EnvAuthStrategy": "auth",
     "IntegerField": "fields",
     "ModelCache": "cache",
-    "ModelChunk": "chunks",
+    "ModelChunk": "pieces",
     "ModelReference": "references",
     "ModelRegistry": "registry",
     "MultiEnvAuthStrategy": "auth",
@@ -44,7 +44,7 @@ _MODULES = {
     "ProviderSettings": "settings",
     "TextField": "fields",
     "VendorProvider": "vendor",
-    "reply_text": "chunks",
+    "reply_text": "pieces",
     "stream_model": "calling",
 }
 

@@ -18,9 +18,10 @@ import anyio
 
 from ..errors import ConfigurationError, ModelFailedError, PersonasError
 from ..redaction import for_people
+from .disguised import unmask_errors
 from .environment import environment_problem, mentioned
 from .references import ModelReference
-from .vendor import concrete_class
+from .vendor import VendorProvider, concrete_class
 
 __all__ = ["build_model", "close_model"]
 
@@ -51,10 +52,14 @@ def build_model(
             "Use that model's own reference instead."
         )
     try:
+        if issubclass(provider, VendorProvider):
+            # A reply is one answer: more would be paid for, and mixed into it as they stream.
+            arguments = {key: value for key, value in arguments.items() if key != "n"}
         provider = concrete_class(provider)
         own = _own_client(provider, arguments)
         model = provider(model_id=reference.model_id, **{**arguments, **own})
         _replace_shared_client(model)
+        unmask_errors(_clients(model))
     except PersonasError:
         raise
     except Exception as error:

@@ -17,7 +17,7 @@ from langchain_core.messages import BaseMessage
 
 from ..errors import ModelError
 from .building import close_model
-from .calling import stream_model
+from .calling import Learned, stream_model
 from .chunks import ModelChunk
 from .references import ModelReference
 from .registry import ModelRegistry
@@ -30,6 +30,7 @@ class _Entry:
     model: Any
     users: int = 0
     alone: anyio.Lock = field(default_factory=anyio.Lock)
+    learned: Learned = field(default_factory=Learned)
 
 
 class ModelCache:
@@ -144,6 +145,7 @@ class ModelCache:
                     first_chunk_timeout=settings.first_chunk_timeout,
                     total_timeout=settings.total_timeout,
                     redact=self.registry.credentials.redact,
+                    learned=entry.learned,
                 )
                 async with aclosing(chunks):
                     async for chunk in chunks:

@@ -7,26 +7,41 @@ import contextvars
 import math
 import threading
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
-from contextlib import suppress
-from dataclasses import replace
-from typing import Any, cast
+from contextlib import aclosing, suppress
+from dataclasses import dataclass, replace
+from typing import Any
 
 import anyio
 from langchain_core.language_models.chat_models import BaseChatModel, SimpleChatModel
 from langchain_core.language_models.llms import LLM, BaseLLM
 from langchain_core.messages import BaseMessage, get_buffer_string
 
-from ..errors import ModelFailedError, ModelTimeoutError
+from ..errors import ContextTooLongError, ModelFailedError, ModelTimeoutError
 from ..slices import Slices
 from .chunks import ChunkReader, ModelChunk, content_text
 from .credentials import redact as redact_known
-from .failures import model_error
+from .failures import gave_nothing, model_error
+from .prompts import acceptable, count_tokens, most_tokens, newest, trimmed
 from .references import ModelReference
 
-__all__ = ["stream_model"]
+__all__ = ["Learned", "stream_model"]
 
 _AHEAD = 64  # chunks that a blocking model may be ahead of who reads
 _CLOSE_TIMEOUT = 2.0  # seconds
+_FITS = 0.25
+"""The part of what was too long that is sent again, where the vendor names no numbers."""
+
+
+@dataclass(slots=True)
+class Learned:
+    """What calls taught about a model, for the next ones.
+
+    ``max_tokens`` is the most that it could read, where it refused more; ``thinks_first`` says that
+    its answers begin with reasoning that no tag opens.
+    """
+
+    max_tokens: float = math.inf
+    thinks_first: bool = False
 
 
 async def stream_model(
@@ -37,37 +52,126 @@ async def stream_model(
     first_chunk_timeout: float | None = None,
     total_timeout: float | None = None,
     redact: Callable[[str], str] = redact_known,
+    learned: Learned | None = None,
 ) -> AsyncGenerator[ModelChunk, None]:
     """Stream the answer of a LangChain model to LangChain messages.
 
-    A plain LLM gets the messages joined into one prompt; a provider that manages its history gets
-    the newest message. Times are in seconds; the first chunk is the first sign of life that the
-    vendor sends, be there text in it or not. Cancelling the task, or closing this iterator
-    (``contextlib.aclosing``), closes the HTTP request; a call that only blocks is abandoned in its
-    thread. Nothing is retried here: the vendors' LangChain classes do that.
+    They are sent as every server accepts them (:func:`~.prompts.acceptable`), the oldest left out
+    where the model cannot read them all. A plain LLM gets them joined into one prompt; a provider
+    that manages its history gets the newest message. Times are in seconds; the first chunk is the
+    first sign of life that the vendor sends, be there text in it or not. Cancelling the task, or
+    closing this iterator (``contextlib.aclosing``), closes the HTTP request; a call that only
+    blocks is abandoned in its thread.
+
+    A request that is refused for what is in it, before anything came, is made once more with less
+    of what was said before, and a note says so. Nothing else is retried here: the vendors'
+    LangChain classes do that.
 
     Raises :class:`RefusedCredentialsError`, :class:`MissingCredentialsError`,
-    :class:`RateLimitError`, :class:`ModelTimeoutError`, :class:`UnknownModelError` and
-    :class:`ModelFailedError`.
+    :class:`RateLimitError`, :class:`ModelTimeoutError`, :class:`UnknownModelError`,
+    :class:`ContextTooLongError` and :class:`ModelFailedError`.
     """
-    reference = _as_reference(reference)
-    name = str(reference)
-    clock = _Clock(first_chunk_timeout, total_timeout)
-    reader = ChunkReader()
-    source = _open(model, messages)
+    call = _Call(
+        model,
+        _as_reference(reference),
+        _Clock(first_chunk_timeout, total_timeout),
+        redact,
+        learned or Learned(),
+    )
+    sent = call.fit(messages)
+    begun = False
     try:
-        while (raw := await _next(source, clock, reference, model, redact)) is not None:
-            for chunk in reader.read(raw):
+        async with aclosing(call.stream(sent)) as chunks:
+            async for chunk in chunks:
+                begun = True
+                yield chunk
+        return
+    except ModelFailedError as error:
+        less = None if begun or not error.refused else call.fewer(sent, error)
+        if less is None:
+            raise
+        refused = error
+    note = _TRIMMED if isinstance(refused, ContextTooLongError) else _ALONE
+    async with aclosing(call.stream(less)) as chunks:
+        async for chunk in chunks:
+            if note:
+                yield ModelChunk(note=note, model=str(call.reference))
+                note = ""
+            yield chunk
+
+
+_TRIMMED = "The conversation is longer than the model can read: its beginning was left out."
+_ALONE = "The model refused the conversation so far: this answers the last message alone."
+
+
+@dataclass(frozen=True, slots=True)
+class _Call:
+    """One call of a model, which may take two requests."""
+
+    model: Any
+    reference: ModelReference
+    clock: _Clock
+    redact: Callable[[str], str]
+    learned: Learned
+
+    def fit(self, messages: Sequence[BaseMessage]) -> list[BaseMessage]:
+        """Return what the model can read of ``messages``."""
+        if getattr(self.model, "manages_history", False):
+            return newest(messages, system=False)
+        most = min(most_tokens(self.model) or math.inf, self.learned.max_tokens)
+        if most == math.inf:
+            return list(messages)
+        return trimmed(messages, most, count_tokens(self.model))
+
+    def fewer(
+        self, messages: list[BaseMessage], error: ModelFailedError
+    ) -> list[BaseMessage] | None:
+        """Return fewer messages than those that were refused, ``None`` if no fewer are left.
+
+        What was too long is remembered, also for the next call.
+        """
+        if isinstance(error, ContextTooLongError):
+            count = count_tokens(self.model)
+            self.learned.max_tokens = count(messages) * (error.fits or _FITS)
+            less = trimmed(messages, self.learned.max_tokens, count)
+        else:
+            less = newest(messages)
+        return less if len(less) < len(messages) else None
+
+    async def stream(self, messages: Sequence[BaseMessage]) -> AsyncGenerator[ModelChunk, None]:
+        """Make one request, and yield what comes."""
+        name = str(self.reference)
+        reader = ChunkReader(thinks_first=self.learned.thinks_first)
+        source = _open(self.model, acceptable(messages))
+        try:
+            while (raw := await self._next(source)) is not None:
+                for chunk in reader.read(raw):
+                    yield replace(chunk, model=name)
+                if self.clock.slices.is_over:
+                    await self.clock.slices.hand_over()
+            for chunk in reader.finish():
                 yield replace(chunk, model=name)
-            if clock.slices.is_over:
-                await clock.slices.hand_over()
-        for chunk in reader.finish():
-            yield replace(chunk, model=name)
-        if not reader.saw_answer:
-            raise ModelFailedError(name, f"{reader.why_empty}. Try again.")
-    finally:
-        with anyio.move_on_after(_CLOSE_TIMEOUT, shield=True), suppress(Exception):
-            await source.aclose()
+            self.learned.thinks_first = reader.thinks_first
+            if not reader.saw_answer:
+                raise ModelFailedError(name, f"{reader.why_empty}. Try again.")
+        finally:
+            with anyio.move_on_after(_CLOSE_TIMEOUT, shield=True), suppress(Exception):
+                await source.aclose()
+
+    async def _next(self, source: AsyncIterator[Any]) -> Any:
+        """Return the next raw chunk, or ``None`` at the end; raise errors of our tree only."""
+        clock = self.clock
+        try:
+            with anyio.CancelScope(deadline=clock.deadline) as scope:
+                raw = await clock.slices.watch(anext(source, None))
+        except Exception as error:
+            # A cause is printed with its traceback: one with a secret in it is left out.
+            cause = None if self.redact(message := repr(error)) != message else error
+            raise model_error(error, self.reference, self.model, self.redact) from cause
+        if scope.cancelled_caught:
+            raise clock.too_late(self.reference)
+        clock.begun()
+        return raw
 
 
 def _as_reference(reference: ModelReference | str) -> ModelReference:
@@ -99,36 +203,36 @@ class _Clock:
         return ModelTimeoutError(str(reference), bound, first_chunk=is_first)
 
 
-async def _next(
-    source: AsyncIterator[Any],
-    clock: _Clock,
-    reference: ModelReference,
-    model: Any,
-    redact: Callable[[str], str],
-) -> Any:
-    """Return the next raw chunk, or ``None`` at the end; raise errors of our tree only."""
-    try:
-        with anyio.CancelScope(deadline=clock.deadline) as scope:
-            raw = await clock.slices.watch(anext(source, None))
-    except Exception as error:
-        # A cause is printed with its traceback: one with a secret in it is left out.
-        cause = None if redact(message := repr(error)) != message else error
-        raise model_error(error, reference, model, redact) from cause
-    if scope.cancelled_caught:
-        raise clock.too_late(reference)
-    clock.begun()
-    return raw
-
-
 def _open(model: Any, messages: Sequence[BaseMessage]) -> AsyncGenerator[Any, None]:
-    if getattr(model, "manages_history", False):
-        messages = messages[-1:]
     prompt: Any = list(messages)
     if isinstance(model, BaseLLM):
         prompt = _joined(messages)
     if _is_asynchronous(model):
-        return cast("AsyncGenerator[Any, None]", model.astream(prompt))
+        return _stream_or_whole(model, prompt)
     return _iterate_in_thread(lambda: model.stream(prompt))
+
+
+async def _stream_or_whole(model: Any, prompt: Any) -> AsyncGenerator[Any, None]:
+    """Stream the raw answer, or ask for all of it at once where the server turns out not to."""
+    source = model.astream(prompt)
+    anything = False
+    try:
+        async with aclosing(source):
+            async for raw in source:
+                anything = True
+                yield raw
+        return
+    except Exception as error:
+        # LangChain's own switch, on a model that is ours.
+        streams = getattr(model, "disable_streaming", None) is False
+        if anything or not streams or not gave_nothing(error):
+            raise
+    model.disable_streaming = True
+    try:
+        yield await model.ainvoke(prompt)
+    except BaseException:
+        model.disable_streaming = False  # It was not that.
+        raise
 
 
 def _joined(messages: Sequence[BaseMessage]) -> str:

@@ -8,10 +8,12 @@ of LangChain's ``AIMessageChunk`` (its ``content`` as a string or a list of type
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Iterator, Mapping
-from contextlib import aclosing
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
 from typing import Any
+
+from ..text import TextJoiner
+from .pieces import ModelChunk, reply_text
+from .thoughts import ThoughtSplitter
 
 __all__ = ["ChunkReader", "ModelChunk", "content_text", "reply_text"]
 
@@ -50,46 +52,6 @@ _CUT = {
 }
 """What vendors call the reason for which they end an answer early, in lower case, and in words."""
 
-_THINK, _END_THINK = "<think>", "</think>"
-
-
-@dataclass(frozen=True, slots=True)
-class ModelChunk:
-    """A piece of an answer.
-
-    ``text`` belongs into the reply; ``reasoning`` is what the model thought before, which a reply
-    may show. ``usage`` comes once, at the end, with the keys ``input_tokens``, ``output_tokens``
-    and ``total_tokens``, where the vendor tells. ``model`` is the reference of who answers.
-    ``image`` is a picture as a ``data:`` URL, for who can show one; ``text`` names it then.
-    """
-
-    text: str = ""
-    reasoning: str = ""
-    usage: Mapping[str, int] | None = None
-    model: str = ""
-    image: str = ""
-
-
-async def reply_text(
-    chunks: AsyncGenerator[ModelChunk, None], *, show_reasoning: bool
-) -> AsyncGenerator[str, None]:
-    """Turn chunks into the Markdown of a reply, the reasoning collapsed, or left out."""
-    open_details = False
-    async with aclosing(chunks):
-        async for chunk in chunks:
-            if chunk.reasoning and show_reasoning:
-                if not open_details:
-                    yield "<details><summary>Reasoning</summary>\n\n"
-                    open_details = True
-                yield chunk.reasoning
-            if chunk.text:
-                if open_details:
-                    yield "\n\n</details>\n\n"
-                    open_details = False
-                yield chunk.text
-    if open_details:
-        yield "\n\n</details>\n\n"
-
 
 def content_text(content: str | list[Any]) -> str:
     """Return the text in the content of a LangChain message, a string or a list of blocks."""
@@ -112,15 +74,25 @@ def _data_url(block: Mapping[str, Any]) -> str:
 
 
 class ChunkReader:
-    """Reads the raw chunks of one answer, in order."""
+    """Reads the raw chunks of one answer, in order.
 
-    def __init__(self) -> None:
+    ``thinks_first``: the model is known to begin with reasoning that no tag opens; all is held
+    back until one closes it. After the end it tells whether this answer began so.
+    """
+
+    def __init__(self, *, thinks_first: bool = False) -> None:
         self.saw_answer = False
         self.finish_reason: str | None = None
         self._usage = dict.fromkeys(_USAGE_KEYS, 0)
-        self._splitter = _ThinkSplitter()
+        self._splitter = ThoughtSplitter(thinks_first=thinks_first)
+        self._joiner, self._reasoning_joiner = TextJoiner(), TextJoiner()
         self._tools: dict[str, None] = {}
         self._media: set[str] = set()
+
+    @property
+    def thinks_first(self) -> bool:
+        """Whether the answer began with reasoning that no tag opened."""
+        return self._splitter.thinks_first
 
     def read(self, raw: Any) -> Iterator[ModelChunk]:
         """Yield what ``raw`` brings: a string of an LLM, or a LangChain message chunk."""
@@ -139,11 +111,13 @@ class ChunkReader:
 
     def finish(self) -> Iterator[ModelChunk]:
         """Yield what remains at the end: held-back text, notes to the person, the usage."""
-        for chunk in self._splitter.finish():
-            yield from self._visible(chunk)
+        if reasoning := self._reasoning_joiner.finish():
+            yield ModelChunk(reasoning=reasoning)
+        yield from self._finish_text()
         if self._tools and not self.saw_answer:
             names = ", ".join(f"`{name}`" for name in self._tools)
             yield from self._text(f"*The model asked to call {names}, which it cannot do here.*")
+            yield from self._finish_text()
         cut = _CUT.get((self.finish_reason or "").lower())
         if cut and self.saw_answer:
             yield ModelChunk(text=f"\n\n*The answer ends here: {cut}.*")
@@ -176,24 +150,29 @@ class ChunkReader:
         if named and not image:
             return
         self._media.add(kind)
-        yield from self._splitter.finish()
+        yield from self._finish_text()
         self.saw_answer = True
         text = "" if named else f"\n\n*The model sent {_MEDIA[kind]}, which is not shown.*\n\n"
         yield ModelChunk(text=text, image=image)
 
     def _text(self, text: str) -> Iterator[ModelChunk]:
-        for chunk in self._splitter.feed(text):
-            yield from self._visible(chunk)
+        for chunk in self._splitter.feed(self._joiner.feed(text)):
+            yield self._seen(chunk)
 
-    def _visible(self, chunk: ModelChunk) -> Iterator[ModelChunk]:
-        self.saw_answer = self.saw_answer or bool(chunk.text.strip())
-        yield chunk
+    def _finish_text(self) -> Iterator[ModelChunk]:
+        for chunk in (*self._splitter.feed(self._joiner.finish()), *self._splitter.finish()):
+            yield self._seen(chunk)
+
+    def _seen(self, chunk: ModelChunk) -> ModelChunk:
+        self.saw_answer = (self.saw_answer and not chunk.anew) or bool(chunk.text.strip())
+        return chunk
 
     def _reasoning(self, value: Any) -> Iterator[ModelChunk]:
         # A string, a block with a `text`, or a list of such blocks.
         parts = value if isinstance(value, list) else [value]
         texts = [part.get("text", "") if isinstance(part, dict) else part for part in parts]
-        if reasoning := "".join(text for text in texts if isinstance(text, str)):
+        joined = "".join(text for text in texts if isinstance(text, str))
+        if reasoning := self._reasoning_joiner.feed(joined):
             yield ModelChunk(reasoning=reasoning)
 
     def _note_rest(self, raw: Any) -> None:
@@ -202,9 +181,7 @@ class ChunkReader:
         ):
             if call.get("name"):
                 self._tools[call["name"]] = None
-        usage = getattr(raw, "usage_metadata", None) or {}
-        for key in _USAGE_KEYS:
-            self._usage[key] += usage.get(key) or 0
+        self._count(getattr(raw, "usage_metadata", None) or {})
         metadata = raw.response_metadata
         for key in ("finish_reason", "stop_reason", "stopReason", "done_reason"):
             if metadata.get(key):
@@ -213,56 +190,11 @@ class ChunkReader:
         if cut := (metadata.get("incomplete_details") or {}).get("reason"):
             self.finish_reason = str(cut)
 
-
-class _ThinkSplitter:
-    """Takes a leading ``<think>…</think>`` out of a text that comes in pieces.
-
-    Reasoning models behind plain endpoints write their reasoning so.
-    """
-
-    def __init__(self) -> None:
-        self._held = ""
-        self._state = "start"
-
-    def feed(self, text: str) -> Iterator[ModelChunk]:
-        if self._state == "text":
-            if text:
-                yield ModelChunk(text=text)
-            return
-        self._held += text
-        if self._state == "start":
-            beginning = self._held.lstrip()
-            if beginning.startswith(_THINK):
-                self._state, self._held = "think", beginning.removeprefix(_THINK).lstrip("\n")
-            elif not _THINK.startswith(beginning):
-                self._state = "text"
-                yield from self._release(text=True)
-        if self._state == "think":
-            yield from self._think()
-        if self._state == "gap" and (rest := self._held.lstrip()):
-            self._state, self._held = "text", rest
-            yield from self._release(text=True)
-
-    def _think(self) -> Iterator[ModelChunk]:
-        reasoning, end, rest = self._held.partition(_END_THINK)
-        if end:
-            # The answer's white space at its start is dropped, however it is cut into chunks.
-            self._state, self._held = "gap", rest
-            if reasoning:
-                yield ModelChunk(reasoning=reasoning)
-        else:
-            keep = next(
-                n for n in range(len(_END_THINK) - 1, -1, -1) if reasoning.endswith(_END_THINK[:n])
+    def _count(self, usage: Mapping[str, Any]) -> None:
+        # Input is read once: who tells of it again tells the whole usage so far, not more of it.
+        is_total = bool(usage.get("input_tokens") and self._usage["input_tokens"])
+        for key in _USAGE_KEYS:
+            count = usage.get(key) or 0
+            self._usage[key] = (
+                max(self._usage[key], count) if is_total else self._usage[key] + count
             )
-            self._held = reasoning[len(reasoning) - keep :]
-            if reasoning[: len(reasoning) - keep]:
-                yield ModelChunk(reasoning=reasoning[: len(reasoning) - keep])
-
-    def _release(self, *, text: bool) -> Iterator[ModelChunk]:
-        held, self._held = self._held, ""
-        if held:
-            yield ModelChunk(text=held) if text else ModelChunk(reasoning=held)
-
-    def finish(self) -> Iterator[ModelChunk]:
-        if self._state != "gap":
-            yield from self._release(text=self._state != "think")

@@ -10,8 +10,8 @@ from typing import Any, ClassVar
 
 from ..errors import ModelFailedError, RefusedCredentialsError
 from .auth import EnvAuthStrategy
+from .openai_protocol import OpenAIProtocolProvider
 from .settings import Endpoint
-from .vendor import VendorProvider
 
 __all__ = ["EndpointProvider", "endpoint_class", "list_endpoint_models"]
 
@@ -19,13 +19,11 @@ _NO_KEY = "none"
 _MOST_BYTES = 4_000_000
 
 
-class EndpointProvider(VendorProvider):
+class EndpointProvider(OpenAIProtocolProvider):
     """The common part of all endpoints; :func:`endpoint_class` makes one of them a provider."""
 
     model_id_key = "model"
-    pypi_package_deps: ClassVar[list[str]] = ["langchain-openai"]
     registry = True
-    langchain_class = "langchain_openai:ChatOpenAI"
     base_url: ClassVar[str]
 
     openai_proxy: str | None = None
@@ -34,7 +32,6 @@ class EndpointProvider(VendorProvider):
     def __init__(self, **kwargs: Any) -> None:
         # Always a key of its own: without one, the OpenAI client sends OPENAI_API_KEY anywhere.
         kwargs.setdefault("api_key", _NO_KEY)
-        kwargs.setdefault("stream_usage", True)
         super().__init__(**{"base_url": self.base_url, **kwargs})
         self._forget_openai(kwargs)
 
@@ -47,20 +44,6 @@ class EndpointProvider(VendorProvider):
             if client is not None:
                 client.organization, client.project = organization, None
                 client._custom_headers = headers
-
-    def _convert_chunk_to_generation_chunk(self, chunk: dict[str, Any], *more: Any) -> Any:
-        """Keep the reasoning that such servers send beside the text; ``ChatOpenAI`` drops it.
-
-        An older ``langchain-openai`` does not call this method: the reasoning is left out then.
-        """
-        vendor: Any = super()
-        generation = vendor._convert_chunk_to_generation_chunk(chunk, *more)
-        for choice in chunk.get("choices") or ():
-            delta = choice.get("delta") or {}
-            reasoning = delta.get("reasoning_content") or delta.get("reasoning")
-            if reasoning and generation is not None:
-                generation.message.additional_kwargs["reasoning_content"] = reasoning
-        return generation
 
 
 def endpoint_class(provider_id: str, endpoint: Endpoint) -> type[EndpointProvider]:

@@ -7,11 +7,12 @@ some wrap the telling one.
 
 from __future__ import annotations
 
-import json
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
 from ..errors import (
+    ContextTooLongError,
     MissingCredentialsError,
     ModelError,
     ModelFailedError,
@@ -23,12 +24,27 @@ from ..errors import (
 from ..redaction import for_people
 from .auth import variables_of
 from .environment import cannot_be_reached, why_unsent
+from .error_bodies import bodies_of, codes_in, is_web_page, reason_in
+from .openai_protocol import OpenAIProtocolProvider
 from .references import ModelReference
+from .too_long import fitting_part, is_too_long
+from .vendor import VendorProvider
 
-__all__ = ["model_error"]
+__all__ = ["gave_nothing", "model_error"]
 
 _MOST_REASON = 300  # characters
 _BUSY = (429, 529)
+_REFUSED = (400, 413, 422)
+_NOTHING = "No generation chunks were returned"
+_UNREADABLE = (
+    "APIResponseValidationError",
+    "JSONDecodeError",
+    "ResponseValidationError",
+    "UnicodeDecodeError",
+    "UnknownApiResponseError",
+)
+_NO_MODEL = re.compile(r"\b(model|deployment)", re.IGNORECASE)
+_VERSION_IN_URL = re.compile(r"/v\d")
 
 
 def model_error(
@@ -39,18 +55,38 @@ def model_error(
         return error
     status, retry_after = _status(error), _retry_after(error)
     variables = variables_of(getattr(provider, "auth_strategy", None))
-    if status in (401, 403) or _is_api_key_exc(provider, error):
+    body = next((body for body in bodies_of(error) if reason_in(body) or is_web_page(body)), None)
+    said = reason_in(body)
+    # Before it is cut: what is left of half a secret would not be known as one.
+    told = " ".join(for_people(redact(said)).split())
+    told = told[:_MOST_REASON] + "…" if len(told) > _MOST_REASON else told
+    if status == 401 or _is_api_key_exc(provider, error):
+        # Without the vendor's sentence: it may quote a part of the key.
         return RefusedCredentialsError(reference.provider_id, variables)
+    if status == 403:
+        why = "" if is_web_page(body) else told
+        return RefusedCredentialsError(reference.provider_id, variables, why)
     if _is_named(error, "NoCredentialsError", "PartialCredentialsError"):
         names = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
         return MissingCredentialsError(reference.provider_id, variables or names)
+    if _is_named(error, "ContextOverflowError") or is_too_long(status, said, codes_in(body)):
+        return ContextTooLongError(str(reference), told, fits=fitting_part(said))
     if status in _BUSY or _is_named(error, "ThrottlingException", "ResourceExhausted"):
         return RateLimitError(reference.provider_id, retry_after)
-    if status == 404 and "model" in _message(error).lower():
-        return _unknown_model(reference, provider)
+    if is_web_page(body):
+        return ModelFailedError(str(reference), _web_page(provider, status, told))
+    if status == 404 and _NO_MODEL.search(said):
+        return _unknown_model(reference, provider, told)
+    if status in (404, 405):
+        return ModelFailedError(str(reference), _wrong_url(provider, status, told))
     unsent = None if status else why_unsent(list(_chain(error)), provider)
-    reason = unsent or _reason(error, status, redact, provider)
-    return ModelFailedError(str(reference), reason)
+    reason = unsent or _reason(error, status, provider, told)
+    return ModelFailedError(str(reference), reason, refused=status in _REFUSED)
+
+
+def gave_nothing(error: Exception) -> bool:
+    """Return whether a stream ended without anything: the server may have answered in one piece."""
+    return _NOTHING in str(error) or _is_named(error, "SSEError")
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
@@ -99,42 +135,59 @@ def _is_api_key_exc(provider: Any, error: Exception) -> bool:
         return False
 
 
-def _unknown_model(reference: ModelReference, provider: Any) -> ModelError:
+def _unknown_model(reference: ModelReference, provider: Any, told: str) -> ModelError:
     # It may well be listed, by an operator who was mistaken: no use in proposing it again.
     listed = getattr(provider, "models", ())
     known = [model_id for model_id in listed if model_id != reference.model_id]
-    return UnknownModelError(reference.model_id, provider_id=reference.provider_id, known=known)
+    if "pull" in told:
+        told = f"{told.rstrip('.')}: the operator can run `ollama pull {reference.model_id}`"
+    return UnknownModelError(
+        reference.model_id, provider_id=reference.provider_id, known=known, reason=told
+    )
 
 
-def _reason(
-    error: Exception, status: int | None, redact: Callable[[str], str], provider: Any
-) -> str:
+def _web_page(provider: Any, status: int | None, title: str) -> str:
+    page = f"a web page (`{title}`)" if title else "a web page"
     if status is not None and status >= 500:
-        return f"its server answers with HTTP status {status}. Try again later."
+        return f"its server answers with HTTP status {status} and {page}. Try again later."
+    return f"its server answers with {page} in place of an answer. {_check_url(provider)}"
+
+
+def _wrong_url(provider: Any, status: int | None, told: str) -> str:
+    said = f"HTTP status {status}: {told}" if told else f"HTTP status {status}"
+    return f"there is nothing at its address ({said}). {_check_url(provider)}"
+
+
+def _check_url(provider: Any) -> str:
+    url = str(getattr(provider, "openai_api_base", None) or "")
+    lacks = isinstance(provider, OpenAIProtocolProvider) and not _VERSION_IN_URL.search(url)
+    which = ", which mostly ends in `/v1`" if lacks else ""
+    return f"The operator must check its base URL{which}."
+
+
+def _reason(error: Exception, status: int | None, provider: Any, told: str) -> str:
+    if status is not None and status >= 500:
+        said = f" It says: {told}" if told else ""
+        return f"its server answers with HTTP status {status}. Try again later.{said}"
     if _is_named(error, "TimeoutError", "TimeoutException", "APITimeoutError"):
         return "its server does not answer in time. Try again later."
     if _is_named(error, "RemoteProtocolError", "ReadError", "IncompleteRead", "ProtocolError"):
         return "the connection was cut before the end of the answer. Try again."
     if _is_named(error, "ConnectError", "APIConnectionError", "ConnectionError", "gaierror"):
         return cannot_be_reached(provider)
-    if isinstance(error, json.JSONDecodeError | UnicodeDecodeError):
-        return "its answer cannot be read: it is not in the provider's format."
-    # Before it is cut: what is left of half a secret would not be known as one.
-    text = " ".join(for_people(redact(_message(error))).split())
-    return text[:_MOST_REASON] + "…" if len(text) > _MOST_REASON else text or type(error).__name__
+    if status is None and _is_unreadable(error, provider):
+        return (
+            f"its answer cannot be read: it is not in the provider's format. {_check_url(provider)}"
+        )
+    return told or type(error).__name__
 
 
-def _message(error: Exception) -> str:
-    """Return the vendor's own sentence where the response has one, else the exception's text."""
-    body = getattr(error, "body", None)
-    if isinstance(body, dict):
-        inner = body.get("error", body)
-        message = inner.get("message") if isinstance(inner, dict) else inner
-        if isinstance(message, str):
-            return message
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror  # Its text would show a path.
-    try:
-        return str(error)
-    except Exception:
-        return ""
+def _is_unreadable(error: Exception, provider: Any) -> bool:
+    """Return whether the answer was not what the vendor's package expects.
+
+    That tells so by whatever it stumbles over; a provider of somebody else may fail by itself.
+    """
+    if _is_named(error, *_UNREADABLE):
+        return True
+    stumbled = isinstance(error, TypeError | AttributeError | LookupError)
+    return isinstance(provider, VendorProvider) and stumbled

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import anyio
 from anyio.abc import TaskGroup
 
-from jupyter_ai_personas.chat.history import read_history
+from jupyter_ai_personas.chat.history import MOST_MESSAGES, read_history
 from jupyter_ai_personas.errors import HostLostError, TurnTimeoutError
 from jupyter_ai_personas.personas import TurnSpec
 from jupyter_ai_personas.personas.wire import (
@@ -159,10 +159,12 @@ class Execution:
                 chat,
                 reader=persona.id,
                 until=message,
-                max_messages=self._settings.history_messages,
+                max_messages=max(MOST_MESSAGES, self._settings.history_messages),
                 max_chars=self._settings.history_chars,
                 is_command=self._services.command_names,
             ),
+            history_messages=self._settings.history_messages,
+            history_tokens=self._settings.history_tokens,
             model=model,
             model_problem=problem,
             system_prompt=persona.system_prompt,

@@ -12,6 +12,7 @@ from jupyter_ai_personas.personas.wire import (
     MessageSent,
     ReplyClosed,
     ReplyOpened,
+    ReplyRewritten,
     TextDelta,
     UsageReported,
 )
@@ -66,6 +67,9 @@ class Replies:
                 self._writer.append(self._get(reply_id), body, more=True)
                 self._writer.finish(self._get(reply_id), "done", **self._extra())
             case ReplyOpened(_, reply_id, text) | TextDelta(_, reply_id, text):
+                self._writer.append(self._get(reply_id), text)
+            case ReplyRewritten(_, reply_id, text):
+                self._writer.restart(self._get(reply_id))
                 self._writer.append(self._get(reply_id), text)
             case ReplyClosed(_, reply_id):
                 self._writer.finish(self._get(reply_id), "done", **self._extra())

@@ -38,8 +38,11 @@ class RuntimeSettings:
     """Characters that one turn may write."""
 
     history_messages: int = 40
-    history_chars: int = 60_000
-    """What a model is shown of the chat."""
+    history_tokens: int = 16_000
+    """What a model is shown of the chat, unless the persona's author asks for other bounds."""
+
+    history_chars: int = 200_000
+    """What a persona can be shown of the chat."""
 
     turn_timeout: float = 900.0
     """How long a turn may take."""

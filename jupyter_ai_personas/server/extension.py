@@ -171,12 +171,21 @@ class AiExtension(ExtensionApp):
     history_messages = Int(
         _DEFAULTS.history_messages,
         config=True,
-        help="How many messages of the chat a model is shown.",
+        help="How many messages of the chat a model is shown, unless the persona's author asks for "
+        "another number, of at most 200.",
+    )
+    history_tokens = Int(
+        _DEFAULTS.history_tokens,
+        config=True,
+        help="How many tokens of the chat a model is shown, the message to answer aside, unless "
+        "the persona's author asks for another number. They are counted approximately. A model "
+        "that reads less is shown less.",
     )
     history_chars = Int(
         _DEFAULTS.history_chars,
         config=True,
-        help="How many characters of the chat a model is shown, the message to answer aside.",
+        help="How many characters of the chat a persona can be shown at most, the message to "
+        "answer aside.",
     )
     first_chunk_timeout = Float(
         60.0, config=True, help="Seconds that a model may take to begin to answer."

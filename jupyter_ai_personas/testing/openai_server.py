@@ -1,73 +1,30 @@
 """A loopback server that speaks the OpenAI chat-completions protocol, and misbehaves on request.
 
 It is a real HTTP server in a thread of its own, so that the vendors' real clients can be driven
-without a key and without a network, from any event loop, thread or process. The formats are those
-of OpenAI's API reference: ``POST …/chat/completions`` in one piece or as server-sent events,
-``GET …/models``, and error bodies.
+without a key and without a network, from any event loop, thread or process: ``POST
+…/chat/completions`` in one piece or as server-sent events, ``GET …/models``, and error bodies.
 """
 
 from __future__ import annotations
 
 import asyncio
-import json
-import re
 import threading
 from collections import deque
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
+
+from jupyter_ai_personas.testing.openai_answers import (
+    Answer,
+    Request,
+    events_of,
+    refusal_of,
+    whole_of,
+)
 
 __all__ = ["Answer", "OpenAIServer", "Request"]
 
 _WAIT = 60.0  # seconds that a test may wait for what must happen, on a machine that is busy
 _REASONS = {200: "OK", 401: "Unauthorized", 404: "Not Found", 429: "Too Many Requests"}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
-    """How the server answers one request.
-
-    ``text`` is streamed word by word, or as the given sequence of pieces. ``status`` other than
-    200 gives an error body with ``text`` as its message. ``hold_after`` pieces the server waits
-    for :meth:`OpenAIServer.release`; ``cut_after`` pieces it drops the connection. ``events`` are
-    raw ``data:`` lines sent before the text, for malformed ones. ``body`` replaces everything by
-    raw bytes. ``deltas`` are further deltas, such as tool calls, sent before the text.
-    ``closing`` holds members to add to the last chunk: some vendors put the usage there.
-    """
-
-    text: str | Sequence[str] = "Hello from the loopback model."
-    status: int = 200
-    headers: Mapping[str, str] = field(default_factory=dict)
-    code: str | None = None
-    hold_after: int | None = None
-    cut_after: int | None = None
-    events: Sequence[str] = ()
-    deltas: Sequence[Mapping[str, Any]] = ()
-    finish_reason: str = "stop"
-    closing: Mapping[str, Any] = field(default_factory=dict)
-    body: bytes | None = None
-
-    @property
-    def pieces(self) -> list[str]:
-        """The text in the pieces that are streamed."""
-        if isinstance(self.text, str):
-            return re.findall(r"\S+\s*|^\s+", self.text)
-        return list(self.text)
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """A request as it arrived; header names are in lower case."""
-
-    method: str
-    path: str
-    headers: Mapping[str, str]
-    body: bytes
-
-    @property
-    def json(self) -> Any:
-        """The body, decoded."""
-        return json.loads(self.body)
 
 
 class OpenAIServer:
@@ -77,11 +34,26 @@ class OpenAIServer:
     there are. ``listing``, when set, replaces the answer to ``GET …/models``. Answers that were
     given to :meth:`answer` are used up in order; after them, each request gets the default
     :class:`Answer`.
+
+    Servers refuse what others take: with ``alternating``, roles that do not alternate; with
+    ``most_tokens``, more words than that; with ``only_v1``, paths that do not begin with ``/v1``.
+    A request that is refused uses up no answer.
     """
 
-    def __init__(self, *, key: str | None = None, models: Sequence[str] | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        key: str | None = None,
+        models: Sequence[str] | None = None,
+        alternating: bool = False,
+        most_tokens: int | None = None,
+        only_v1: bool = False,
+    ) -> None:
         self.key = key
         self.models = models
+        self.alternating = alternating
+        self.most_tokens = most_tokens
+        self.only_v1 = only_v1
         self.listing: Answer | None = None
         self.requests: list[Request] = []
         self.url = ""
@@ -196,30 +168,33 @@ class OpenAIServer:
 
     async def _answer(self, request: Request, writer: asyncio.StreamWriter) -> None:
         path = request.path.partition("?")[0]
-        if request.method == "GET" and path.endswith("/models"):
-            listed = [{"id": m, "object": "model"} for m in self.models or ("loopback",)]
-            whole = json.dumps({"object": "list", "data": listed}).encode()
-            answer = self.listing or Answer(body=whole)
-        else:
-            answer = self._answers.popleft() if self._answers else Answer()
         if refusal := self._refusal(request):
             answer = refusal
-        if answer.body is not None or answer.status != 200:
-            await _send_whole(writer, answer, answer.body or _error_body(answer))
-        elif not request.json.get("stream"):
-            await self._hold(answer, 0)
-            await _send_whole(writer, answer, _completion(request, answer))
+        elif request.method == "GET" and path.endswith("/models"):
+            listed = [{"id": m, "object": "model"} for m in self.models or ("loopback",)]
+            answer = self.listing or Answer(json={"object": "list", "data": listed})
         else:
+            answer = self._answers.popleft() if self._answers else Answer()
+        whole = whole_of(request, answer)
+        if whole is None:
             await self._stream(request, answer, writer)
+            return
+        if answer.body is None and answer.status == 200:
+            await self._hold(answer, 0)
+        await _send_whole(writer, answer, *whole)
 
     def _refusal(self, request: Request) -> Answer | None:
+        if self.only_v1 and not request.path.startswith("/v1/"):
+            return Answer(status=404, json={"detail": "Not Found"})
         if self.key and request.headers.get("authorization") != f"Bearer {self.key}":
             return Answer(status=401, code="invalid_api_key", text="Incorrect API key provided.")
-        wanted = request.json.get("model") if request.body else None
+        if not request.body:
+            return None
+        wanted = request.json.get("model")
         if self.models and wanted and wanted not in self.models:
             text = f"The model `{wanted}` does not exist or you do not have access to it."
             return Answer(status=404, code="model_not_found", text=text)
-        return None
+        return refusal_of(request, alternating=self.alternating, most_tokens=self.most_tokens)
 
     async def _hold(self, answer: Answer, sent: int) -> None:
         if answer.hold_after == sent:
@@ -234,23 +209,14 @@ class OpenAIServer:
         if answer.hold_after == 0:
             await self._hold(answer, 0)
         writer.write(_head(200, {**head, **answer.headers}))
-        deltas = [{"role": "assistant", "content": ""}, *answer.deltas]
-        events = [_chunk(request, [_choice(delta)]) for delta in deltas]
-        for event in [*events, *answer.events]:
-            await _send_event(writer, event)
-        for sent, piece in enumerate(answer.pieces):
-            if answer.cut_after == sent:
+        for event, sent in events_of(request, answer):
+            if sent is not None and answer.cut_after == sent:
                 await writer.drain()
                 writer.transport.abort()
                 raise _GoneError
             if sent:
                 await self._hold(answer, sent)
-            await _send_event(writer, _chunk(request, [_choice({"content": piece})]))
-        last = _chunk(request, [_choice({}, answer.finish_reason)], **answer.closing)
-        await _send_event(writer, last)
-        if (request.json.get("stream_options") or {}).get("include_usage"):
-            await _send_event(writer, _chunk(request, [], usage=_usage(request, answer)))
-        await _send_event(writer, "[DONE]")
+            await _send_event(writer, event)
         writer.write(b"0\r\n\r\n")
         await writer.drain()
 
@@ -276,50 +242,15 @@ def _head(status: int, headers: Mapping[str, str]) -> bytes:
     return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
 
 
-async def _send_whole(writer: asyncio.StreamWriter, answer: Answer, body: bytes) -> None:
-    headers = {"Content-Type": "application/json", "Content-Length": str(len(body))}
+async def _send_whole(
+    writer: asyncio.StreamWriter, answer: Answer, content_type: str, body: bytes
+) -> None:
+    headers = {"Content-Type": content_type, "Content-Length": str(len(body))}
     writer.write(_head(answer.status, {**headers, **answer.headers}) + body)
     await writer.drain()
 
 
-async def _send_event(writer: asyncio.StreamWriter, event: Any) -> None:
-    data = event if isinstance(event, str) else json.dumps(event)
+async def _send_event(writer: asyncio.StreamWriter, data: str) -> None:
     line = f"data: {data}\n\n".encode()
     writer.write(f"{len(line):x}\r\n".encode() + line + b"\r\n")
     await writer.drain()
-
-
-def _choice(delta: Mapping[str, Any], finish_reason: str | None = None) -> dict[str, Any]:
-    return {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish_reason}
-
-
-def _chunk(request: Request, choices: list[Any], **more: Any) -> dict[str, Any]:
-    return {
-        "id": "chatcmpl-loopback",
-        "object": "chat.completion.chunk",
-        "created": 1700000000,
-        "model": request.json.get("model", "loopback"),
-        "choices": choices,
-        **more,
-    }
-
-
-def _completion(request: Request, answer: Answer) -> bytes:
-    message = {"role": "assistant", "content": "".join(answer.pieces)}
-    choice = {"index": 0, "message": message, "finish_reason": answer.finish_reason}
-    completion = _chunk(request, [choice], usage=_usage(request, answer))
-    return json.dumps({**completion, "object": "chat.completion"}).encode()
-
-
-def _usage(request: Request, answer: Answer) -> dict[str, int]:
-    """Count words as tokens."""
-    asked = sum(len(str(m.get("content")).split()) for m in request.json.get("messages", []))
-    said = len(answer.pieces)
-    return {"prompt_tokens": asked, "completion_tokens": said, "total_tokens": asked + said}
-
-
-def _error_body(answer: Answer) -> bytes:
-    message = "".join(answer.pieces)
-    kind = "invalid_request_error" if answer.status < 500 else "server_error"
-    error = {"message": message, "type": kind, "param": None, "code": answer.code}
-    return json.dumps({"error": error}).encode()

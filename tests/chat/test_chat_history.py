@@ -16,7 +16,7 @@ from jupyter_ai_personas.chat import (
     Message,
     User,
 )
-from jupyter_ai_personas.chat.history import HistoryEntry, read_history, to_langchain
+from jupyter_ai_personas.chat.history import HistoryEntry, newest, read_history, to_langchain
 from jupyter_ai_personas.chat.markdown import closing_fence, code, inert, sentence
 
 ECHO = PERSONA_PREFIX + "acme::Echo"
@@ -104,6 +104,38 @@ def test_history_is_so_many_characters_long_and_the_question_is_whole() -> None:
     chat, last = chat_of(("ada", "a" * 10), ("ada", "b" * 10), ("ada", "c" * 10))
     assert [b[0] for _, b in shown(chat, last, max_chars=25)] == ["b", "c"]
     assert [b for _, b in shown(chat, last, max_chars=3)] == ["c" * 10]
+
+
+def test_an_edited_message_is_shown_as_it_stands() -> None:
+    chat, last = chat_of(("ada", "my colour is blue"), ("ada", "@Echo which?"))
+    chat.edit(chat.messages[0].id, "my colour is red")
+    assert shown(chat, last)[0] == ("Ada", "my colour is red")
+
+
+def test_a_reply_that_still_grows_is_marked_as_unfinished() -> None:
+    chat, last = chat_of(
+        ("ada", "@Data go"),
+        (DATA, "so far", "streaming"),
+        (ECHO, "half", "streaming"),
+        ("bob", "?"),
+    )
+    history = read_history(chat, reader=ECHO, until=last, max_messages=9, max_chars=999)
+    assert [entry.unfinished for entry in history] == [False, True, True, False]
+    bodies = [str(message.content) for message in to_langchain(history)[1:]]
+    assert bodies[1] == "Data: so far\n\n[This message is still being written.]"
+    assert bodies[2] == "half\n\n[This message is still being written.]"
+
+
+@pytest.mark.parametrize(
+    ("messages", "tokens", "seen"),
+    [(9, 999, 4), (2, 999, 2), (1, 999, 1), (0, 999, 1), (9, 28, 3), (9, 27, 2), (9, 0, 1)],
+)
+def test_the_newest_are_so_many_messages_and_tokens(messages: int, tokens: int, seen: int) -> None:
+    # Ten tokens, and four for a message.
+    history = [HistoryEntry("Ada", False, f"{n}" + "x" * 29) for n in range(4)]
+    history[-1] = HistoryEntry("Ada", False, "x" * 10_000)
+    assert list(newest(history, max_messages=messages, max_tokens=tokens)) == history[-seen:]
+    assert newest([], max_messages=messages, max_tokens=tokens) == []
 
 
 def test_a_question_that_is_not_in_the_chat_is_asked_alone() -> None:

@@ -103,6 +103,24 @@ def test_what_is_not_in_the_format_is_shown_as_it_is(shell: Shell, loopback: Ope
     assert shell.run("%%ai -f json\nhi") == '{\n  "a": 1\n}\n'
 
 
+def test_json_after_reasoning_that_nothing_opens_is_json(
+    shell: Shell, loopback: OpenAIServer
+) -> None:
+    thinks = Answer(text=["a number, ", "I think", "</think>", "\n\n", "[4", "2]"])
+    loopback.answer(thinks, thinks)
+    for _ in range(2):
+        assert shell.run("%%ai -f json\nhi") == "[\n  42\n]\n"
+        assert "I think" not in shell.run("_")
+
+
+def test_reasoning_that_was_printed_is_no_part_of_the_reply(
+    shell: Shell, loopback: OpenAIServer
+) -> None:
+    loopback.answer(Answer(text=["let me see", "</think>", "42"]))
+    assert shell.run("%%ai -f text\nhi") == "let me see\n\n42\n", "what is printed stays"
+    assert shell.run("_") == "Out[2]: '42'\n"
+
+
 def test_the_reply_is_the_value_of_the_cell(shell: Shell, loopback: OpenAIServer) -> None:
     loopback.answer(Answer(text="first"))
     shell.run("%%ai\nhi")
@@ -473,3 +491,53 @@ def test_a_cell_may_await_while_the_magics_work(shell: Shell, loopback: OpenAISe
     )
     assert len(loopback.requests) == 1
     assert "nest_asyncio" not in sys.modules
+
+
+# -- servers as they are ---------------------------------------------------------------------------
+
+
+def test_a_file_name_that_is_no_text_stops_neither_this_cell_nor_the_next(
+    shell: Shell, loopback: OpenAIServer
+) -> None:
+    shell.run('f = b"caf\\xe9.csv".decode("utf-8", "surrogateescape")')
+    assert shell.run("%%ai -f text\nread {f}") == "Hello from the loopback model.\n"
+    assert asked(loopback) == [("user", "read caf\ufffd.csv")]
+    shell.fail("raise ValueError(f)")
+    assert "Hello" in shell.run("%ai error -f text")
+    assert shell.run("%%ai -f text\nagain") == "Hello from the loopback model.\n"
+
+
+def test_an_emoji_that_is_cut_in_two_is_whole(shell: Shell, loopback: OpenAIServer) -> None:
+    loopback.answer(Answer(text=["a ", "\ud83d", "\ude00"]))
+    assert shell.run("%%ai -f text\nsmile") == "a 😀\n"
+    assert shell.run("%%ai -f text\nagain") == "Hello from the loopback model.\n"
+
+
+def test_a_conversation_that_is_too_long_goes_on_with_a_note(
+    shell: Shell, loopback: OpenAIServer
+) -> None:
+    shell.run("%%ai -f text\n" + "word " * 50)
+    loopback.most_tokens = 20
+    printed = shell.run("%%ai -f text\nso?")
+    note = "The conversation is longer than the model can read: its beginning was left out."
+    assert printed == f"{note}\nHello from the loopback model.\n"
+    assert asked(loopback) == [("user", "so?")]
+    assert shell.run("_") == "Out[3]: 'Hello from the loopback model.'\n"
+
+
+def test_a_prompt_that_is_too_long_says_what_to_do(shell: Shell, loopback: OpenAIServer) -> None:
+    loopback.most_tokens = 20
+    printed = shell.fail("%%ai -f text\n" + "word " * 50)
+    assert "maximum context length is 20 tokens" in printed
+    assert "forget the conversation with `%ai reset`, or name a model that reads more" in printed
+    # What failed is not asked again.
+    assert shell.run("%%ai -f text\nhi") == "Hello from the loopback model.\n"
+
+
+def test_a_strict_server_answers_after_a_failure(shell: Shell, loopback: OpenAIServer) -> None:
+    loopback.alternating = True
+    shell.run("%%ai -f text\none")
+    loopback.answer(Answer(status=400, text="no"), Answer(status=400, text="no"))
+    assert "failed: no" in shell.fail("%%ai -f text\ntwo")
+    assert shell.run("%%ai -f text\nthree") == "Hello from the loopback model.\n"
+    assert [role for role, _ in asked(loopback)] == ["user", "assistant", "user"]

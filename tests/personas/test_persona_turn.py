@@ -38,6 +38,7 @@ from jupyter_ai_personas.personas.wire import (
     MessageSent,
     ReplyClosed,
     ReplyOpened,
+    ReplyRewritten,
     RequestWithdrawn,
     StatusChanged,
     TextDelta,
@@ -46,6 +47,7 @@ from jupyter_ai_personas.personas.wire import (
     TurnRequested,
     plain_json,
 )
+from jupyter_ai_personas.text import Anew
 
 
 def spec(**more: Any) -> TurnSpec:
@@ -177,6 +179,46 @@ async def test_a_chunk_of_a_wrong_kind_ends_the_stream(desk: Desk, chunk: Any) -
     assert desk.text == "Hel"
 
 
+async def test_a_stream_may_begin_anew(desk: Desk) -> None:
+    await desk.turn.stream(agen("let me ", "see", Anew(""), "42"))
+    reply = reply_id("t", 1)
+    assert desk.said == [
+        ReplyOpened("t", reply, "let me "),
+        TextDelta("t", reply, "see"),
+        ReplyRewritten("t", reply, ""),
+        TextDelta("t", reply, "42"),
+        ReplyClosed("t", reply),
+    ]
+
+
+async def test_a_stream_that_has_not_begun_has_nothing_to_take_back(desk: Desk) -> None:
+    await desk.turn.stream(agen(Anew(""), Anew("4"), "2"))
+    assert desk.types == [ReplyOpened, TextDelta, ReplyClosed]
+    assert desk.text == "42"
+
+
+@pytest.mark.parametrize(
+    ("chunks", "text"),
+    [
+        (["a\ud83d", "\ude00b"], "a😀b"),
+        (["\ud83d", "", "\ude00"], "😀"),
+        (["caf\udce9"], "caf\ufffd"),
+        (["a", "\ud83d"], "a\ufffd"),
+        (["\ud83d"], "\ufffd"),
+    ],
+)
+async def test_text_that_is_none_does_not_leave_the_turn(
+    desk: Desk, chunks: list[str], text: str
+) -> None:
+    await desk.turn.stream(agen(*chunks))
+    assert desk.text == text
+    whole = Desk()
+    whole.turn.send("".join(chunks))
+    assert whole.said == [MessageSent("t", reply_id("t", 1), text)]
+    whole.turn.set_status("".join(chunks))
+    assert whole.said[-1] == StatusChanged("t", text)
+
+
 async def test_the_source_is_closed_when_the_turn_ends_underneath(desk: Desk) -> None:
     closed = []
 
@@ -306,6 +348,27 @@ def test_a_status_is_one_short_line(desk: Desk) -> None:
     assert len(event.text) <= 200
     with pytest.raises(TypeError):
         desk.turn.set_status(5)  # type: ignore[arg-type]
+
+
+# -- history ----------------------------------------------------------------------------------
+
+LINES = tuple(HistoryEntry("Ada", False, f"line {n} " + "x" * 22) for n in range(6))
+
+
+def lines(messages: list[Any]) -> list[str]:
+    return [message.content[:6] for message in messages]
+
+
+def test_a_persona_sees_the_operators_window_or_another_one() -> None:
+    turn = Desk(history=LINES, history_messages=3).turn
+    assert lines(turn.history()) == ["line 3", "line 4", "line 5"]
+    assert lines(turn.history(max_messages=2)) == ["line 4", "line 5"]
+    assert len(turn.history(max_messages=100)) == 6
+    # A line has thirty bytes: ten tokens, and four for a message.
+    assert lines(turn.history(max_tokens=20)) == ["line 4", "line 5"]
+    assert lines(turn.history(max_tokens=0)) == ["line 5"]
+    assert len(Desk(history=LINES, history_tokens=28).turn.history()) == 3
+    assert len(Desk(history=LINES, history_tokens=28).turn.history(max_tokens=1000)) == 6
 
 
 # -- the end ----------------------------------------------------------------------------------

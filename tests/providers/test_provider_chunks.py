@@ -10,16 +10,21 @@ from langchain_core.messages import AIMessageChunk
 from langchain_core.messages.tool import tool_call_chunk
 
 from jupyter_ai_personas.providers.chunks import ChunkReader, ModelChunk, reply_text
+from jupyter_ai_personas.text import Anew, extended
 
 
-def read(*raw: Any) -> list[ModelChunk]:
-    reader = ChunkReader()
+def read(*raw: Any, thinks_first: bool = False) -> list[ModelChunk]:
+    reader = ChunkReader(thinks_first=thinks_first)
     chunks = [chunk for one in raw for chunk in reader.read(one)]
     return chunks + list(reader.finish())
 
 
 def text(chunks: Iterable[ModelChunk]) -> str:
-    return "".join(chunk.text for chunk in chunks)
+    """What is left of the text, once what proved to be reasoning is taken back."""
+    left = ""
+    for chunk in chunks:
+        left = chunk.text if chunk.anew else left + chunk.text
+    return left
 
 
 def reasoning(chunks: Iterable[ModelChunk]) -> str:
@@ -144,6 +149,42 @@ def test_the_usage_is_added_up_and_comes_last() -> None:
     assert [chunk.usage for chunk in chunks[:-1]] == [None, None]
 
 
+@pytest.mark.parametrize(
+    "usages",
+    [
+        [(9, 1), (9, 2), (9, 3)],  # the sum so far, in each chunk
+        [(9, 1), (9, 2), (9, 3), (0, 0)],
+        [(9, 3), (9, 3)],  # once in the last chunk, and once more after it
+        [(9, 1), (0, 1), (0, 1)],  # what is new
+        [(0, 1), (0, 2), (9, 0)],
+    ],
+)
+def test_usage_is_the_same_whether_sums_or_parts_are_told(usages: list[tuple[int, int]]) -> None:
+    chunks = read(
+        *[
+            message(
+                "a", usage_metadata={"input_tokens": i, "output_tokens": o, "total_tokens": i + o}
+            )
+            for i, o in usages
+        ]
+    )
+    assert chunks[-1].usage == {"input_tokens": 9, "output_tokens": 3, "total_tokens": 12}
+
+
+def test_a_pair_that_is_cut_in_two_is_joined_wherever_it_stands() -> None:
+    assert text(read("a\ud83d", "\ude00b")) == "a😀b"
+    assert text(read(message("\ud83d"), message("\ude00"))) == "😀"
+    assert text(read(message([{"type": "text", "text": "\ud83d"}]), message("\ude00"))) == "😀"
+    thoughts = [message(additional_kwargs={"reasoning_content": c}) for c in "\ud83d\ude00"]
+    assert reasoning(read(*thoughts)) == "😀"
+
+
+def test_half_a_pair_is_replaced() -> None:
+    assert text(read("a\ud83d")) == "a\ufffd"
+    assert text(read("\ude00a", "\ud83db")) == "\ufffda\ufffdb"
+    assert reasoning(read(message(additional_kwargs={"reasoning_content": "\ud83d"}))) == "\ufffd"
+
+
 def cut(whole: str, places: list[int]) -> list[str]:
     places = sorted({place % (len(whole) + 1) for place in places})
     return [whole[a:b] for a, b in zip([0, *places], [*places, len(whole)], strict=True)]
@@ -163,7 +204,7 @@ def test_leading_think_tags_are_found_however_the_text_is_cut(
 
 @given(st.text("ab <think>/\n", max_size=20), st.lists(st.integers(0, 60), max_size=8))
 def test_text_without_leading_think_tags_arrives_unchanged(answer: str, places: list[int]) -> None:
-    if not answer.lstrip().startswith("<think>"):
+    if not answer.lstrip().startswith("<think>") and "</think>" not in answer:
         chunks = read(*cut(answer, places))
         assert text(chunks) == answer
         assert reasoning(chunks) == ""
@@ -172,6 +213,62 @@ def test_text_without_leading_think_tags_arrives_unchanged(answer: str, places: 
 def test_a_thought_without_an_end_stays_a_thought() -> None:
     chunks = read("<think>for", " ever </thi")
     assert (reasoning(chunks), text(chunks)) == ("for ever </thi", "")
+
+
+@given(prose, prose, st.lists(st.integers(0, 60), max_size=8), st.booleans())
+def test_a_thought_that_nothing_opens_is_found_however_the_text_is_cut(
+    thought: str, answer: str, places: list[int], known: bool
+) -> None:
+    whole = f"{thought}</think>\n\n{answer}"
+    chunks = read(*cut(whole, places), thinks_first=known)
+    assert text(chunks) == answer.lstrip()
+    assert reasoning(chunks).strip() == thought.strip()
+
+
+def test_what_was_shown_before_a_thoughts_end_is_taken_back() -> None:
+    chunks = read("let me ", "see", "</th", "ink>", "\n\n", "42")
+    assert [(c.text, c.reasoning, c.anew) for c in chunks] == [
+        ("let me ", "", False),
+        ("see", "", False),
+        ("</th", "", False),
+        ("", "let me see", True),
+        ("42", "", False),
+    ]
+
+
+def test_a_model_that_is_known_to_think_first_shows_nothing_before_its_answer() -> None:
+    chunks = read("let me ", "see", "</think>", "42", thinks_first=True)
+    assert [(c.text, c.reasoning, c.anew) for c in chunks] == [
+        ("", "let me see", False),
+        ("42", "", False),
+    ]
+
+
+def test_a_model_that_did_not_think_this_time_has_answered() -> None:
+    reader = ChunkReader(thinks_first=True)
+    chunks = [*reader.read("it is "), *reader.read("42"), *reader.finish()]
+    assert (text(chunks), reasoning(chunks), reader.thinks_first) == ("it is 42", "", False)
+    assert reader.saw_answer
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "Models write <think>so</think> first.",
+        "The tag `</think>` ends a thought.",
+        "For example:\n```\nhm\n</think>\n```\n",
+        "<think>hm</think>\n\nIt ends with </think> here.",
+    ],
+)
+def test_a_text_about_these_tags_is_not_taken_for_a_thought(answer: str) -> None:
+    for places in ([], list(range(0, len(answer), 3))):
+        assert text(read(*cut(answer, places))) == answer.removeprefix("<think>hm</think>\n\n")
+
+
+def test_a_thought_without_an_answer_is_no_answer() -> None:
+    reader = ChunkReader()
+    chunks = [*reader.read("hm"), *reader.read("</think>"), *reader.finish()]
+    assert (text(chunks), reasoning(chunks), reader.saw_answer) == ("", "hm", False)
 
 
 async def stream(*chunks: ModelChunk) -> AsyncGenerator[ModelChunk, None]:
@@ -198,3 +295,31 @@ async def test_reasoning_is_shown_collapsed_or_left_out() -> None:
 async def test_reasoning_without_an_answer_is_closed() -> None:
     shown = [text async for text in reply_text(stream(THOUGHTFUL[0]), show_reasoning=True)]
     assert "".join(shown).endswith("let \n\n</details>\n\n")
+
+
+TAKEN_BACK = [
+    ModelChunk(note="The beginning was left out."),
+    ModelChunk(text="let me "),
+    ModelChunk(reasoning="let me", anew=True),
+    ModelChunk(text="42"),
+]
+
+
+@pytest.mark.parametrize(
+    ("shows", "reply"),
+    [
+        (False, "*The beginning was left out.*\n\n42"),
+        (
+            True,
+            "*The beginning was left out.*\n\n<details><summary>Reasoning</summary>\n\nlet me"
+            "\n\n</details>\n\n42",
+        ),
+    ],
+)
+async def test_a_reply_begins_anew_and_keeps_its_notes(shows: bool, reply: str) -> None:
+    seen = ""
+    pieces = [piece async for piece in reply_text(stream(*TAKEN_BACK), show_reasoning=shows)]
+    for piece in pieces:
+        seen = extended(seen, piece)
+    assert seen == reply
+    assert sum(isinstance(piece, Anew) for piece in pieces) == 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from typing import Any
 
 import anyio
@@ -11,12 +12,14 @@ from support.clock import ahead
 from support.room import WAIT, FakeStage, Room, Script, id_of, persona, room
 from support.stages import DocumentStage, Stage, settle
 
+from jupyter_ai_personas import BasePersona, PersonaDefaults
 from jupyter_ai_personas.chat import Message, User, WatchedChat
 from jupyter_ai_personas.errors import ChatNotOpenError
 from jupyter_ai_personas.hosts import ThreadHost
+from jupyter_ai_personas.providers import Endpoint, ModelRegistry, ProviderSettings
 from jupyter_ai_personas.runtime import scheduler
 from jupyter_ai_personas.runtime.outcome import Outcome
-from jupyter_ai_personas.testing import FakeModel, FakeModels
+from jupyter_ai_personas.testing import Answer, FakeModel, FakeModels, OpenAIServer
 
 ADA = User("0815", "ada", "Ada Lovelace")
 
@@ -307,9 +310,7 @@ async def test_the_model_sees_who_is_speaking(stage: Stage) -> None:
         assert shown[1:] == [
             ("human", "Ada: @Echo one"),
             ("ai", "first answer"),
-            ("human", "Bob: @Data two"),
-            ("human", "Data: I am data"),
-            ("human", "Bob: @Echo three"),
+            ("human", "Bob: @Data two\n\nData: I am data\n\nBob: @Echo three"),
         ]
 
 
@@ -333,7 +334,31 @@ async def test_the_model_is_shown_the_end_of_the_chat_only() -> None:
         for n in range(6):
             here.say(f"line {n}")
         await here.reply(here.say("@Echo last"))
-        assert [m.text for m in model.prompts[0]] == ["line 4", "line 5", "@Echo last"]
+        assert [m.text for m in model.prompts[0]] == ["line 4\n\nline 5\n\n@Echo last"]
+
+
+async def test_the_model_is_shown_so_many_tokens_of_the_chat() -> None:
+    model = FakeModel()
+    async with room(persona("Echo"), models=FakeModels(model), history_tokens=60) as here:
+        for n in range(6):
+            here.say(f"line {n} " + "x" * 52)  # 20 tokens, and 4 for the message
+        await here.reply(here.say("@Echo last"))
+        [prompt] = model.prompts[0]
+        assert [part[:6] for part in prompt.text.split("\n\n")] == ["line 4", "line 5", "@Echo "]
+
+
+async def test_an_author_may_ask_for_another_window() -> None:
+    class Long(BasePersona):
+        defaults = PersonaDefaults(name="Long")
+
+        async def process_message(self, message: Message) -> None:
+            everything = self.history(max_messages=100, max_tokens=10_000)
+            self.send_message(f"{len(self.history())} of {len(everything)}")
+
+    async with room(Long, history_messages=2) as here:
+        for n in range(60):
+            here.say(f"line {n}")
+        assert (await here.reply(here.say("@Long how many?"))).body == "2 of 61"
 
 
 async def test_commands_and_notices_and_failed_replies_are_no_history() -> None:
@@ -342,7 +367,50 @@ async def test_commands_and_notices_and_failed_replies_are_no_history() -> None:
         assert (await here.reply(here.say("@Echo one"))).state == "failed"
         await here.command("/help")
         await here.reply(here.say("@Echo two"))
-        assert [m.text for m in model.prompts[1]] == ["@Echo one", "@Echo two"]
+        assert [m.text for m in model.prompts[1]] == ["@Echo one\n\n@Echo two"]
+
+
+async def test_a_reply_whose_beginning_was_reasoning_keeps_the_answer_only(stage: Stage) -> None:
+    gate = anyio.Event()
+    model = FakeModel([["let me ", "see ", gate, "</think>", "\n\n", "42"]])
+    async with room(persona("Echo"), stage=stage, models=FakeModels(model)) as here:
+        asked = here.say("@Echo what is it?")
+        await here.until(lambda: any("let me see" in m.body for m in here.messages))
+        gate.set()
+        assert (await here.reply(asked)).body == "42"
+
+
+async def test_a_reply_says_that_the_beginning_of_the_chat_was_left_out() -> None:
+    model = FakeModel(["first", ValueError("prompt is too long"), "second"])
+    async with room(persona("Echo"), models=FakeModels(model)) as here:
+        await here.reply(here.say("@Echo " + "word " * 100))
+        reply = await here.reply(here.say("@Echo two"))
+        assert reply.state == "done"
+        assert reply.body == (
+            "*The conversation is longer than the model can read: its beginning was left out.*"
+            "\n\nsecond"
+        )
+        assert [m.text for m in model.prompts[2]] == ["@Echo two"]
+
+
+async def test_an_emoji_that_a_model_cuts_in_two_is_whole_in_the_chat(stage: Stage) -> None:
+    model = FakeModel([["a ", "\ud83d", "\ude00", " b"]])
+    async with room(persona("Echo"), stage=stage, models=FakeModels(model)) as here:
+        assert (await here.reply(here.say("@Echo smile"))).body == "a 😀 b"
+
+
+async def test_a_server_that_demands_alternating_roles_goes_on_after_a_failure() -> None:
+    with OpenAIServer(alternating=True) as server:
+        settings = ProviderSettings(
+            default_model="loop:m",
+            endpoints={"loop": Endpoint(base_url=server.url, parameters={"max_retries": 0})},
+        )
+        models = ModelRegistry(settings, log=logging.getLogger("strict"))
+        async with room(persona("Echo"), persona("Data", say("hm")), models=models) as here:
+            server.answer(Answer(status=500, text="down"))
+            assert (await here.reply(here.say("@Echo one", by="Ada"))).state == "failed"
+            for body, by in [("@Echo two", "Bob"), ("@Data three", "Ada"), ("@Echo four", "Ada")]:
+                assert (await here.reply(here.say(body, by=by))).state == "done"
 
 
 async def test_a_model_that_fails_is_told_and_is_no_fault_of_the_persona() -> None:

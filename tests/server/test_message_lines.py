@@ -25,6 +25,13 @@ class Echo(BasePersona):
             raise ValueError("no")
         self.send_message("That was it.")
 
+class Anew(BasePersona):
+    defaults = PersonaDefaults(name="Anew")
+
+    async def process_message(self, message):
+        from jupyter_ai_personas.text import Anew
+        await self.stream_message(["let me see", Anew(""), "4", "2"])
+
 class Who(BasePersona):
     defaults = PersonaDefaults(name="Who")
 
@@ -46,7 +53,11 @@ async def server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Jupy
         tmp_path_factory.mktemp("plugin"),
         "lines_plugin",
         {"__init__.py": "", "bots.py": PERSONA, "identity.py": IDENTITY},
-        {"jupyter_ai.personas": {n.lower(): f"lines_plugin.bots:{n}" for n in ("Echo", "Who")}},
+        {
+            "jupyter_ai.personas": {
+                n.lower(): f"lines_plugin.bots:{n}" for n in ("Anew", "Echo", "Who")
+            }
+        },
     )
     config = {"ServerApp.identity_provider_class": "lines_plugin.identity.Named"}
     folder = tmp_path_factory.mktemp("server")
@@ -88,3 +99,20 @@ async def test_who_is_not_there_is_told_before_any_line(server: JupyterServer) -
 async def test_who_asks_has_the_name_that_a_chat_shows(server: JupyterServer) -> None:
     answer = await server.post("/api/ai/message/Who", json={"message": "who am I?"})
     assert answer == (200, {"response": "Ada Lovelace"})
+
+
+async def test_a_reply_that_begins_anew_says_so(server: JupyterServer) -> None:
+    status, lines = await ask(server, "Anew", "hi")
+    assert status == 200
+    text = ""
+    for piece in lines[:-1]:
+        text = piece["text"] if piece.get("anew") else text + piece["text"]
+    assert text == "42"
+    assert lines[-1] == {"response": "42"}
+
+
+async def test_text_that_is_none_is_answered(server: JupyterServer) -> None:
+    body = json.dumps({"message": "caf\udce9 \ud83d\ude00"})
+    status, answer = await server.post("/api/ai/message/Echo", content=body)
+    assert status == 200
+    assert answer["response"].startswith("caf\ufffd 😀")

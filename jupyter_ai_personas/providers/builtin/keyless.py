@@ -43,6 +43,7 @@ class KeylessProvider(BaseProvider, BaseChatModel):
     name = "Keyless"
     models: ClassVar[list[str]] = ["repeat"]
     help = "Needs no key and no network: repeats the question, to try out the chat."
+    manages_history = True  # It reads the question alone.
 
     delay: float = 0.015
 

@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 from ...errors import ModelFailedError
 from ..auth import AuthStrategy, AwsAuthStrategy, EnvAuthStrategy, MultiEnvAuthStrategy
 from ..fields import Field, TextField
+from ..openai_protocol import OpenAIProtocolProvider
 from ..vendor import VendorProvider
 
 __all__ = [
@@ -31,7 +32,7 @@ __all__ = [
 _BASE_URL = TextField("base_url", "Base URL (optional)")
 
 
-class OpenAIProvider(VendorProvider):
+class OpenAIProvider(OpenAIProtocolProvider):
     """OpenAI, by ``langchain-openai``."""
 
     id = "openai"
@@ -49,10 +50,8 @@ class OpenAIProvider(VendorProvider):
     ]
     registry = True
     model_id_key = "model"
-    pypi_package_deps: ClassVar[list[str]] = ["langchain-openai"]
     auth_strategy: ClassVar[AuthStrategy] = EnvAuthStrategy("OPENAI_API_KEY", "api_key")
     fields: ClassVar[list[Field]] = [_BASE_URL]
-    langchain_class = "langchain_openai:ChatOpenAI"
     vendor_variables = (
         "OPENAI_API_BASE",
         "OPENAI_BASE_URL",
@@ -63,13 +62,8 @@ class OpenAIProvider(VendorProvider):
         "OPENAI_CUSTOM_HEADERS",
     )
 
-    def __init__(self, **kwargs: Any) -> None:
-        # LangChain asks OpenAI for the usage only where nobody passed an HTTP client.
-        kwargs.setdefault("stream_usage", True)
-        super().__init__(**kwargs)
 
-
-class AzureProvider(VendorProvider):
+class AzureProvider(OpenAIProtocolProvider):
     """Azure OpenAI, by ``langchain-openai``; a model id is a deployment's name."""
 
     id = "azure"
@@ -79,7 +73,6 @@ class AzureProvider(VendorProvider):
     model_id_key = "azure_deployment"
     model_id_label = "Deployment name"
     help = "The model id is the name of a deployment in your Azure OpenAI resource."
-    pypi_package_deps: ClassVar[list[str]] = ["langchain-openai"]
     auth_strategy: ClassVar[AuthStrategy] = MultiEnvAuthStrategy(
         ["AZURE_OPENAI_API_KEY", "AZURE_OPENAI_ENDPOINT"]
     )
@@ -103,8 +96,6 @@ class AzureProvider(VendorProvider):
                 kwargs.setdefault(keyword, kwargs.pop(variable))
         version = os.environ.get("OPENAI_API_VERSION", "").strip()
         kwargs.setdefault("api_version", version or "2024-10-21")
-        if "stream_usage" in type(self).model_fields:  # not with an older LangChain
-            kwargs.setdefault("stream_usage", True)
         super().__init__(**kwargs)
 
 

@@ -12,6 +12,7 @@ from tornado.web import HTTPError
 from jupyter_ai_personas.errors import ChatNotOpenError, PersonasError, UnknownPersonaError
 from jupyter_ai_personas.redaction import for_people
 from jupyter_ai_personas.runtime import Runtime
+from jupyter_ai_personas.text import well_formed_json
 
 __all__ = ["BaseHandler"]
 
@@ -46,14 +47,15 @@ class BaseHandler(APIHandler):
         raise HTTPError(503, "Personas are still being loaded. Try again in a minute.")
 
     def json_body(self) -> dict[str, Any]:
-        """Return the request's JSON object; 400 says what is wrong with it."""
+        """Return the request's JSON object, with well-formed text; 400 says what is wrong."""
         try:
             body = json.loads(self.request.body or b"null")
         except (ValueError, RecursionError):
             raise HTTPError(400, "The body is not JSON.") from None
         if not isinstance(body, dict):
             raise HTTPError(400, "The body must be a JSON object.")
-        return body
+        clean: dict[str, Any] = well_formed_json(body)
+        return clean
 
     def log_exception(self, typ: Any, value: Any, tb: Any) -> None:
         """Leave our own errors out of the log: they say what the caller did wrong."""

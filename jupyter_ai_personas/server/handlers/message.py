@@ -12,6 +12,7 @@ from tornado.web import HTTPError
 
 from jupyter_ai_personas.chat import User, WatchedChat
 from jupyter_ai_personas.server.handlers.base import BaseHandler
+from jupyter_ai_personas.text import Anew
 
 __all__ = ["MessageHandler"]
 
@@ -36,7 +37,8 @@ class MessageHandler(BaseHandler):
         """Take ``{"message": …}``, answer ``{"response": …}``.
 
         Who accepts ``application/x-ndjson`` gets the reply while it grows, in lines:
-        ``{"text": …}`` with more of it, at last ``{"response": …}`` with all of it, or
+        ``{"text": …}`` with more of it (``{"text": …, "anew": true}``: with all of it so far, in
+        place of what came before), at last ``{"response": …}`` with all of it, or
         ``{"message": …}`` that says why it failed.
         """
         message = self.json_body().get("message")
@@ -48,7 +50,7 @@ class MessageHandler(BaseHandler):
         persona = runtime.personas.find(name)
         chat = None
         if LINES in self.request.headers.get("Accept", ""):
-            chat = WatchedChat(lambda text: self._send({"text": text}))
+            chat = WatchedChat(self._send_piece)
             self.set_header("Content-Type", LINES)
             self.flush()  # Somebody is there to answer.
         answer = None
@@ -66,6 +68,9 @@ class MessageHandler(BaseHandler):
             raise HTTPError(502, "%s", answer.text)
         else:
             self.finish(json.dumps({"response": answer.text}))
+
+    def _send_piece(self, text: str) -> None:
+        self._send({"text": text, "anew": True} if isinstance(text, Anew) else {"text": text})
 
     def _send(self, line: dict[str, Any]) -> None:
         self.write(json.dumps(line) + "\n")

@@ -1,0 +1,64 @@
+"""The pieces of an answer, whichever vendor's, and the text that a reply makes of them."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
+from dataclasses import dataclass
+
+from ..text import Anew
+
+__all__ = ["ModelChunk", "reply_text"]
+
+
+@dataclass(frozen=True, slots=True)
+class ModelChunk:
+    """A piece of an answer.
+
+    ``text`` belongs into the reply; ``reasoning`` is what the model thought before, which a reply
+    may show. ``usage`` comes once, at the end, with the keys ``input_tokens``, ``output_tokens``
+    and ``total_tokens``, where the vendor tells. ``model`` is the reference of who answers.
+    ``image`` is a picture as a ``data:`` URL, for who can show one; ``text`` names it then.
+    ``note`` is a sentence for the person that is no part of the answer. ``anew`` says that all
+    ``text`` so far was reasoning: it is taken back, and comes again as ``reasoning``.
+    """
+
+    text: str = ""
+    reasoning: str = ""
+    usage: Mapping[str, int] | None = None
+    model: str = ""
+    image: str = ""
+    note: str = ""
+    anew: bool = False
+
+
+async def reply_text(
+    chunks: AsyncGenerator[ModelChunk, None], *, show_reasoning: bool
+) -> AsyncGenerator[str, None]:
+    """Turn chunks into the Markdown of a reply, the reasoning collapsed, or left out.
+
+    Notes are paragraphs in italics. A piece that is :class:`~jupyter_ai_personas.text.Anew`
+    replaces what came before.
+    """
+    open_details = False
+    notes = ""
+    async with aclosing(chunks):
+        async for chunk in chunks:
+            if chunk.note:
+                notes += f"*{chunk.note}*\n\n"
+                yield f"*{chunk.note}*\n\n"
+            if chunk.anew:
+                open_details = False
+                yield Anew(notes)
+            if chunk.reasoning and show_reasoning:
+                if not open_details:
+                    yield "<details><summary>Reasoning</summary>\n\n"
+                    open_details = True
+                yield chunk.reasoning
+            if chunk.text:
+                if open_details:
+                    yield "\n\n</details>\n\n"
+                    open_details = False
+                yield chunk.text
+    if open_details:
+        yield "\n\n</details>\n\n"
