@@ -420,19 +420,6 @@ async def test_a_key_of_one_call_is_stripped_checked_and_known(
     assert redact(f"quoted: {KEY}") == "quoted: [secret]"
 
 
-def test_aws_credentials_of_the_file_reach_boto3_without_white_space(
-    make_registry: Any, tmp_path: Path, monkeypatch: Any
-) -> None:
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "aws-secret-0815\n")
-    file = write(tmp_path / "s.env", "AWS_ACCESS_KEY_ID=AKIA0815\n")
-    registry = make_registry(
-        secrets_file=file, model_parameters={"bedrock": {"region_name": "eu-west-1"}}
-    )
-    model = registry.build(ModelReference("bedrock", "amazon.nova-lite-v1:0"))
-    assert model.aws_access_key_id.get_secret_value() == "AKIA0815"
-    assert model.aws_secret_access_key.get_secret_value() == "aws-secret-0815"
-
-
 async def test_a_class_that_puts_an_illegal_key_into_a_header_names_its_variable(
     make_registry: Any, install: Any, monkeypatch: Any, loopback: OpenAIServer
 ) -> None:

@@ -412,3 +412,19 @@ def test_a_region_or_a_profile_that_is_missing_is_named(
     monkeypatch.setenv("AWS_PROFILE", "not-there")
     with pytest.raises(ModelFailedError, match="`AWS_PROFILE`"):
         make_registry().build(reference)
+
+
+def test_aws_credentials_of_the_file_reach_boto3_without_white_space(
+    make_registry: Any, tmp_path: Path, monkeypatch: Any
+) -> None:
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "aws-secret-0815\n")
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID", raising=False)
+    file = tmp_path / "s.env"
+    file.write_text("AWS_ACCESS_KEY_ID=AKIA0815\n")
+    file.chmod(0o600)
+    registry = make_registry(
+        secrets_file=file, model_parameters={"bedrock": {"region_name": "eu-west-1"}}
+    )
+    model = registry.build(ModelReference("bedrock", "amazon.nova-lite-v1:0"))
+    assert model.aws_access_key_id.get_secret_value() == "AKIA0815"
+    assert model.aws_secret_access_key.get_secret_value() == "aws-secret-0815"

@@ -230,12 +230,13 @@ def _vendor_of_arn(arn: str) -> str:
     Raises :class:`ModelFailedError` where only AWS knows: an application's inference profile, and
     models that are provisioned, imported or fine-tuned.
     """
-    from langchain_aws.utils import parse_model_provider
-
     # arn:aws:bedrock:<region>:<account>:<kind>/<model or profile>[/<id>]
-    name = arn.split(":", 5)[-1].partition("/")[2].partition("/")[0]
-    if "." in name:
-        return parse_model_provider(name)
+    kind, _, name = arn.split(":", 5)[-1].partition("/")
+    if kind == "inference-profile":
+        name = name.partition(".")[2]  # without where in the world it runs
+    vendor, dot, _ = name.partition("/")[0].partition(".")
+    if dot:
+        return vendor
     example = f'c.AiExtension.model_parameters = {{"bedrock:{arn}": {{"provider": "anthropic"}}}}'
     raise ModelFailedError(
         f"bedrock:{arn}",
