@@ -112,7 +112,7 @@ class DocumentChat(Participants):
             self.apply(Restore(raw) for raw in dropped)
 
     def _schedule(self, callback: Callable[..., Any], *args: Any) -> None:
-        """Call ``callback`` in the next iteration; takes the place of the library's method."""
+        """Call ``callback`` in the next iteration; replaces the library's method."""
         if getattr(callback, "__name__", "") != "_set_timestamp":  # see _stamp
             type(self._ychat)._schedule_callback(callback, *args)
 

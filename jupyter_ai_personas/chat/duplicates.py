@@ -1,4 +1,4 @@
-"""Messages that a document holds twice, since a browser brought back what had been restored."""
+"""Merges duplicates: messages that a browser brings back after they were restored."""
 
 from __future__ import annotations
 

@@ -23,8 +23,8 @@ __all__ = ["Mirror"]
 class Mirror:
     """A mirror of one array of messages.
 
-    Whoever changes the array inside an own transaction does so by the methods below; what others
-    change is brought into the mirror by :mod:`jupyter_ai_personas.chat.changes`.
+    Own writes use the methods below, inside a transaction.
+    :mod:`jupyter_ai_personas.chat.changes` brings the changes of others into the mirror.
     """
 
     def __init__(self, array: Array[Any]) -> None:
@@ -61,7 +61,7 @@ class Mirror:
 
     def prune(self) -> None:
         """Drop what is held of older messages."""
-        # Twice as many are held before that, so that it costs little each time.
+        # Only at double the size, so that the cost for each message is small.
         for held in (self.recent, self.raw_messages):
             if len(held) > 2 * RECENT:
                 for id_ in list(held)[:-RECENT]:
