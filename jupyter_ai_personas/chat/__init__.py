@@ -11,6 +11,7 @@ from jupyter_ai_personas.chat.messages import SYSTEM_ID as SYSTEM_ID
 from jupyter_ai_personas.chat.messages import Attachment as Attachment
 from jupyter_ai_personas.chat.messages import Message as Message
 from jupyter_ai_personas.chat.messages import ReplyState as ReplyState
+from jupyter_ai_personas.chat.messages import Selection as Selection
 from jupyter_ai_personas.chat.messages import User as User
 from jupyter_ai_personas.chat.messages import decode_message as decode_message
 from jupyter_ai_personas.chat.messages import encode_message as encode_message
@@ -46,6 +47,7 @@ __all__ = [
     "ReplyState",
     "ReplyWriter",
     "Restore",
+    "Selection",
     "Update",
     "User",
     "WatchedChat",
