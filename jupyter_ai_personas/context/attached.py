@@ -165,7 +165,7 @@ def redacted(rendered: Rendered) -> Rendered:
     return replace(rendered, text=text, problem=redact(rendered.problem))
 
 
-def _pieces(text: str, size: int = 8_000) -> Iterable[str]:
+def _pieces(text: str, size: int = 4_000) -> Iterable[str]:
     """Yield ``text`` in pieces of whole lines: a long one would keep other threads waiting."""
     start = 0
     while start < len(text):
