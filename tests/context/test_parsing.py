@@ -35,7 +35,7 @@ def test_what_is_no_json_object_is_refused(text: str) -> None:
     if isinstance(expected, dict):
         assert parse_notebook(text) == expected
     else:
-        with pytest.raises(ValueError, match="."):
+        with pytest.raises(ValueError, match=r"."):
             parse_notebook(text)
 
 
@@ -52,5 +52,5 @@ def test_base64_is_decoded_in_pieces(size: int, encode: Any) -> None:
 
 
 def test_what_is_no_base64_is_refused() -> None:
-    with pytest.raises(ValueError, match="."):
+    with pytest.raises(ValueError, match=r"."):
         decode_base64("a")
