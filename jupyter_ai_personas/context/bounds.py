@@ -15,8 +15,8 @@ class Limits:
     ``chars`` bounds the text of one file or notebook, ``total_chars`` that of one message's
     context, ``lines`` one file, ``output_chars`` one output of a cell, ``cell_chars`` one cell's
     source. ``rows`` are shown of a table and ``pages`` of a PDF. At most ``images`` images of
-    ``image_bytes`` bytes each are passed on. ``counted_bytes`` bounds what is read to count the
-    rows of a table.
+    ``image_bytes`` bytes each, and of ``total_image_bytes`` together, are passed on.
+    ``counted_bytes`` bounds what is read to count rows and lines.
     """
 
     chars: int = 40_000
@@ -28,6 +28,7 @@ class Limits:
     pages: int = 40
     images: int = 8
     image_bytes: int = 3_500_000
+    total_image_bytes: int = 6_000_000
     counted_bytes: int = 256_000_000
 
     def within(self, chars: int) -> Limits:

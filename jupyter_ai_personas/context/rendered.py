@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-__all__ = ["Image", "Rendered", "message_content", "problems_line"]
+from jupyter_ai_personas.context.bounds import Limits
+
+__all__ = ["Image", "Rendered", "bounded_images", "message_content", "problems_line"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,24 @@ class Rendered:
         if not self.problem:
             return self.text
         return f"{self.title} could not be read: {self.problem}"
+
+
+def bounded_images(parts: Sequence[Rendered], limits: Limits) -> list[Rendered]:
+    """Return ``parts`` with the first images that one message may have; the text says which."""
+    number, size, bounded = 0, 0, []
+    for part in parts:
+        kept: list[Image] = []
+        for image in part.images:
+            size += len(image.data) * 3 // 4
+            if number < limits.images and size <= limits.total_image_bytes:
+                number += 1
+                kept.append(image)
+        left = ", ".join(image.name for image in part.images if image not in kept)
+        text = (
+            f"{part.text}\n[not shown, since there is no more room: {left}]" if left else part.text
+        )
+        bounded.append(replace(part, text=text, images=tuple(kept)))
+    return bounded
 
 
 def message_content(

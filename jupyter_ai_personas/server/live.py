@@ -5,9 +5,13 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import anyio.lowlevel
+
+from jupyter_ai_personas.context.beside import Beside, notebook_beside
+from jupyter_ai_personas.server.cursors import cell_of_cursor, cursor_of
 
 __all__ = ["LiveDocuments"]
 
@@ -42,15 +46,23 @@ class LiveDocuments:
         text = None if document is None else document.get()
         return text if isinstance(text, str) else None
 
-    async def present(self, path: str, kind: str, format: str) -> list[Any]:
-        """Return the awareness states of those who have the document at ``path`` open."""
-        document = await self._document(path, kind, format)
-        return _states(getattr(document, "awareness", None))
+    async def beside(self, chat_path: str, person: str) -> Beside:
+        """Return the notebook that ``person``, a username, has open beside the chat.
 
-    async def everywhere(self) -> list[Any]:
-        """Return the awareness states of every open JupyterLab."""
+        With the cell that our front end announces, else that of their cursor.
+        """
+        chat = await self._document(chat_path, "chat", "text")
         rooms = getattr(getattr(self._extension, "ywebsocket_server", None), "rooms", {})
-        return _states(getattr(rooms.get(EVERYWHERE), "awareness", None))
+        found = notebook_beside(
+            person, here=_states(chat), everywhere=_states(rooms.get(EVERYWHERE))
+        )
+        if found.path is None or found.cell is not None:
+            return found
+        notebook = await self._document(found.path, "notebook", "json")
+        cursor = cursor_of(_states(notebook), person)
+        if cursor is None:
+            return found
+        return replace(found, cell=await cell_of_cursor(notebook, cursor))
 
     @property
     def _extension(self) -> Any:
@@ -72,7 +84,9 @@ class LiveDocuments:
             return None
 
 
-def _states(awareness: Any) -> list[Any]:
+def _states(shared: Any) -> list[Any]:
+    """Return what everybody announces in a document or room, if there is one."""
+    awareness = getattr(shared, "awareness", None)
     return [] if awareness is None else list(awareness.states.values())
 
 
