@@ -23,6 +23,7 @@
     │   ├── NoTurnError               asked for `turn` outside of one
     │   ├── TurnTimeoutError          the persona took too long
     │   ├── ReplyTooLongError         the reply passed its bound
+    │   ├── RequestRefusedError       the server does not do what a turn asks for
     │   └── HostLostError             the persona's host hung or died
     ├── ChatError
     │   ├── ChatNotOpenError          no open chat at that path
@@ -58,6 +59,7 @@ __all__ = [
     "RateLimitError",
     "RefusedCredentialsError",
     "ReplyTooLongError",
+    "RequestRefusedError",
     "TurnEndedError",
     "TurnError",
     "TurnTimeoutError",
@@ -305,6 +307,10 @@ class ReplyTooLongError(TurnError):
             else f"The reply of `{persona}` passed {limit:,} characters and was cut. Ask for less; "
             "the operator can raise `c.AiExtension.max_reply_chars`."
         )
+
+
+class RequestRefusedError(TurnError):
+    """The server refuses what a turn asks for; the message says why and what to do."""
 
 
 class HostLostError(TurnError):

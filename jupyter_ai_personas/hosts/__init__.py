@@ -1,16 +1,24 @@
-"""Where the foreign code of a persona runs, behind one narrow seam.
+"""Where the foreign code of a persona runs, behind one narrow protocol.
 
-Above the wall is our code, on the server's event loop; below it a persona, its provider, and
-whatever they do. Plain data crosses: a :class:`~jupyter_ai_personas.personas.TurnSpec` and
-cancellations down, :class:`HostEvent` batches up.
+Above the wall is our code, on the server's event loop; below it run a persona, its provider and
+their libraries. Only plain data crosses: a :class:`TurnSpec`, cancellations and answers go down,
+batches of :data:`HostEvent` come up (see :mod:`jupyter_ai_personas.personas.wire`).
 """
 
+from jupyter_ai_personas.hosts.environment import HostEnvironment as HostEnvironment
+from jupyter_ai_personas.hosts.failures import in_words as in_words
 from jupyter_ai_personas.hosts.inline import InlineHost as InlineHost
-from jupyter_ai_personas.hosts.seam import Failure as Failure
-from jupyter_ai_personas.hosts.seam import Host as Host
-from jupyter_ai_personas.hosts.seam import HostEvent as HostEvent
-from jupyter_ai_personas.hosts.seam import HostServices as HostServices
-from jupyter_ai_personas.hosts.seam import in_words as in_words
+from jupyter_ai_personas.hosts.protocol import Host as Host
+from jupyter_ai_personas.hosts.protocol import HostConfig as HostConfig
+from jupyter_ai_personas.hosts.protocol import HostHealth as HostHealth
 from jupyter_ai_personas.hosts.thread import ThreadHost as ThreadHost
 
-__all__ = ["Failure", "Host", "HostEvent", "HostServices", "InlineHost", "ThreadHost", "in_words"]
+__all__ = [
+    "Host",
+    "HostConfig",
+    "HostEnvironment",
+    "HostHealth",
+    "InlineHost",
+    "ThreadHost",
+    "in_words",
+]

@@ -4,29 +4,30 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 
+from jupyter_ai_personas.hosts.environment import HostEnvironment
 from jupyter_ai_personas.hosts.outbox import Outbox
+from jupyter_ai_personas.hosts.protocol import HostHealth
 from jupyter_ai_personas.hosts.runner import TurnRunner
-from jupyter_ai_personas.hosts.seam import HostEvent, HostServices
-from jupyter_ai_personas.personas import TurnSpec
+from jupyter_ai_personas.personas.wire import HostEvent, TurnAnswer, TurnEnd, TurnLost, TurnSpec
 
 __all__ = ["InlineHost"]
 
 
 class InlineHost:
-    """The seam :class:`~jupyter_ai_personas.hosts.Host` without a wall."""
+    """A :class:`~jupyter_ai_personas.hosts.Host` without a wall."""
 
-    def __init__(self, name: str, services: HostServices) -> None:
+    def __init__(self, name: str, environment: HostEnvironment) -> None:
         self.name = name
-        self._services = services
+        self._environment = environment
         self._running: set[str] = set()
 
     async def open(self) -> None:
         """See :meth:`Host.open`."""
         self._outbox = Outbox()
-        self._runner = TurnRunner(self._services, self._put)
+        self._runner = TurnRunner(self._environment, self._put)
 
     def _put(self, event: HostEvent) -> None:
-        if event.kind in ("end", "failed"):
+        if isinstance(event, TurnEnd):
             self._running.discard(event.turn_id)
         self._outbox.put(event)
 
@@ -38,6 +39,10 @@ class InlineHost:
     def cancel(self, turn_id: str) -> None:
         """See :meth:`Host.cancel`."""
         self._runner.cancel(turn_id)
+
+    def answer(self, turn_id: str, answer: TurnAnswer) -> None:
+        """See :meth:`Host.answer`."""
+        self._runner.answer(turn_id, answer)
 
     def release(self, chat_id: str) -> None:
         """See :meth:`Host.release`."""
@@ -56,16 +61,9 @@ class InlineHost:
         """See :meth:`Host.abandon`."""
         for turn_id in list(self._running):
             self._runner.cancel(turn_id)
-            self._outbox.put(HostEvent(turn_id, "lost"))
+            self._outbox.put(TurnLost(turn_id))
         self._outbox.close()
 
-    def ping(self, now: float) -> None:
-        """See :meth:`Host.ping`: whoever can ask is on the loop that would be stuck."""
-
-    def stuck_for(self, now: float) -> float:
-        """See :meth:`Host.stuck_for`."""
-        return 0.0
-
-    def where(self) -> str:
-        """See :meth:`Host.where`."""
-        return "on the event loop that asks"
+    def health(self, now: float) -> HostHealth:
+        """See :meth:`Host.health`. The caller is on the loop that would be stuck."""
+        return HostHealth()

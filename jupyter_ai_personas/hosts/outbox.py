@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Iterable
 from contextlib import suppress
 
 from jupyter_ai_personas.chat.pacing import Pacing
-from jupyter_ai_personas.hosts.seam import HostEvent
+from jupyter_ai_personas.personas.wire import HostEvent, ReplyOpened, TextDelta
 
 __all__ = ["Outbox", "joined"]
 
@@ -30,24 +30,22 @@ def joined(events: Iterable[HostEvent]) -> list[HostEvent]:
     """
     batch: list[HostEvent] = []
     growing: dict[str, tuple[str, list[str]]] = {}
-    texts: list[tuple[int, list[str]]] = []
+    joins: list[tuple[int, TextDelta, list[str]]] = []
     for event in events:
-        if event.kind != "chunk":
+        if not isinstance(event, TextDelta):
             growing.pop(event.turn_id, None)
             batch.append(event)
             continue
-        reply_id, text = event.data
         begun = growing.get(event.turn_id)
-        if begun is not None and begun[0] == reply_id:
-            begun[1].append(text)
+        if begun is not None and begun[0] == event.reply_id:
+            begun[1].append(event.text)
         else:
-            growing[event.turn_id] = reply_id, (parts := [text])
-            texts.append((len(batch), parts))
+            growing[event.turn_id] = event.reply_id, (parts := [event.text])
+            joins.append((len(batch), event, parts))
             batch.append(event)
-    for place, parts in texts:
+    for index, first, parts in joins:
         if len(parts) > 1:
-            turn_id, kind, (reply_id, _) = batch[place]
-            batch[place] = HostEvent(turn_id, kind, (reply_id, "".join(parts)))
+            batch[index] = TextDelta(first.turn_id, first.reply_id, "".join(parts))
     return batch
 
 
@@ -75,7 +73,7 @@ class Outbox:
         if self._closed:
             return
         self._events.append(event)
-        urgent = event.kind != "chunk"
+        urgent = not isinstance(event, TextDelta)
         if not urgent and event.turn_id in self._flowing and len(self._events) < MOST:
             return
         if not self._woken or (urgent and not self._woken_urgently):
@@ -128,7 +126,7 @@ class Outbox:
     def _flow(self, batch: list[HostEvent]) -> dict[str, int]:
         flowing: dict[str, int] = {}
         for event in batch:
-            if event.kind in ("opened", "chunk"):
+            if isinstance(event, ReplyOpened | TextDelta):
                 said = flowing.get(event.turn_id) or self._flowing.get(event.turn_id, 0)
-                flowing[event.turn_id] = said + len(event.data[1])
+                flowing[event.turn_id] = said + len(event.text)
         return flowing

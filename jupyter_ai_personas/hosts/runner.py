@@ -10,15 +10,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jupyter_ai_personas.errors import PersonaCodeError
-from jupyter_ai_personas.hosts.seam import (
-    HostEvent,
-    HostServices,
-    describe_failure,
-    log_text,
-    traceback_of,
-)
-from jupyter_ai_personas.personas import BasePersona, PersonaContext, Turn, TurnSpec
+from jupyter_ai_personas.hosts.environment import HostEnvironment
+from jupyter_ai_personas.hosts.failures import describe_failure, log_text, traceback_of
+from jupyter_ai_personas.personas import BasePersona, PersonaContext, Turn
 from jupyter_ai_personas.personas.base import current_turn, make_persona
+from jupyter_ai_personas.personas.wire import (
+    HostEvent,
+    TurnAnswer,
+    TurnEnd,
+    TurnFinished,
+    TurnSpec,
+)
 
 if TYPE_CHECKING:
     from jupyter_ai_personas.providers import ModelCache
@@ -49,28 +51,28 @@ class TurnRunner:
     ``SystemExit`` included, costs its own turn.
     """
 
-    def __init__(self, services: HostServices, emit: Callable[[HostEvent], None]) -> None:
-        self._services = services
-        self._log = services.log
+    def __init__(self, environment: HostEnvironment, emit: Callable[[HostEvent], None]) -> None:
+        self._environment = environment
+        self._log = environment.log
         self._emit = emit
         self._models: ModelCache | None = None
         self._objects: dict[str, asyncio.Task[BasePersona | BaseException]] = {}
-        self._turns: dict[str, tuple[asyncio.Task[HostEvent], Turn]] = {}
+        self._turns: dict[str, tuple[asyncio.Task[TurnEnd], Turn]] = {}
         self._cancelled: set[str] = set()
         self._closing: set[asyncio.Task[None]] = set()
 
     def start(self, spec: TurnSpec) -> None:
         """Begin a turn."""
-        turn = Turn(spec, lambda kind, data: self._emit(HostEvent(spec.turn_id, kind, data)))
+        turn = Turn(spec, self._emit)
         task = asyncio.get_running_loop().create_task(self._run(spec, turn), name=spec.turn_id)
         self._turns[spec.turn_id] = task, turn
         task.add_done_callback(lambda task: self._ended(task, spec.turn_id))
 
-    def _ended(self, task: asyncio.Task[HostEvent], turn_id: str) -> None:
+    def _ended(self, task: asyncio.Task[TurnEnd], turn_id: str) -> None:
         self._turns.pop(turn_id, None)
         self._cancelled.discard(turn_id)
         # A task that was cancelled before its first step has run nothing, and has no outcome.
-        self._emit(HostEvent(turn_id, "end") if task.cancelled() else task.result())
+        self._emit(TurnFinished(turn_id) if task.cancelled() else task.result())
 
     def cancel(self, turn_id: str) -> None:
         """Cancel a turn, again if it did not listen."""
@@ -79,6 +81,11 @@ class TurnRunner:
             turn.end()
             self._cancelled.add(turn_id)
             task.cancel()
+
+    def answer(self, turn_id: str, answer: TurnAnswer) -> None:
+        """Hand an answer to the turn that waits for it, if it does."""
+        if turn_id in self._turns:
+            self._turns[turn_id][1].answer(answer)
 
     def release(self, chat_id: str) -> None:
         """Shut down the persona's object for a chat."""
@@ -106,9 +113,9 @@ class TurnRunner:
         if self._models is not None:
             await self._models.aclose()
 
-    async def _run(self, spec: TurnSpec, turn: Turn) -> HostEvent:
+    async def _run(self, spec: TurnSpec, turn: Turn) -> TurnEnd:
         current_turn.set(turn)
-        outcome = HostEvent(spec.turn_id, "end")
+        outcome: TurnEnd = TurnFinished(spec.turn_id)
         try:
             persona = await self._object(spec)
             persona._turns.add(turn)
@@ -124,8 +131,7 @@ class TurnRunner:
                 self._warn_of_returned(spec, answer)
         except BaseException as error:
             if spec.turn_id not in self._cancelled:
-                failure = describe_failure(error, spec)
-                outcome = HostEvent(spec.turn_id, "failed", failure)
+                outcome = failure = describe_failure(error, spec)
                 self._log.log(
                     logging.WARNING if failure.expected else logging.ERROR,
                     "Persona %s failed in chat %s (error %s): %s",
@@ -168,8 +174,8 @@ class TurnRunner:
 
     async def _make(self, spec: TurnSpec) -> BasePersona:
         if self._models is None:
-            self._models = self._services.new_models()
-        cls = self._services.resolve(spec.persona_class)
+            self._models = self._environment.new_models()
+        cls = self._environment.persona_class(spec.persona_class)
         context = PersonaContext(
             id=spec.persona_id,
             name=spec.persona_name,

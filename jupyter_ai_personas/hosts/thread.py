@@ -19,11 +19,21 @@ from typing import Any
 
 import anyio
 
+from jupyter_ai_personas.hosts.environment import HostEnvironment
 from jupyter_ai_personas.hosts.executor import DaemonExecutor
+from jupyter_ai_personas.hosts.failures import traceback_of
 from jupyter_ai_personas.hosts.outbox import Outbox
+from jupyter_ai_personas.hosts.protocol import HostHealth
 from jupyter_ai_personas.hosts.runner import SHUTDOWN_SECONDS, TurnRunner
-from jupyter_ai_personas.hosts.seam import HostEvent, HostServices, traceback_of
-from jupyter_ai_personas.personas import TurnSpec
+from jupyter_ai_personas.hosts.switching import quick_switching
+from jupyter_ai_personas.personas.wire import (
+    HostEvent,
+    TurnAnswer,
+    TurnEnd,
+    TurnFinished,
+    TurnLost,
+    TurnSpec,
+)
 
 __all__ = ["ThreadHost"]
 
@@ -61,12 +71,12 @@ def _keep_for_ever(task: asyncio.Task[Any]) -> None:
 
 
 class ThreadHost:
-    """The seam :class:`~jupyter_ai_personas.hosts.Host` over a daemon thread."""
+    """A :class:`~jupyter_ai_personas.hosts.Host` that is a daemon thread."""
 
-    def __init__(self, name: str, services: HostServices) -> None:
+    def __init__(self, name: str, environment: HostEnvironment) -> None:
         self.name = name
-        self._services = services
-        self._log = services.log
+        self._environment = environment
+        self._log = environment.log
         self._running: set[str] = set()
         self._pinged_at: float | None = None
         self._closing = False
@@ -76,6 +86,7 @@ class ThreadHost:
 
     async def open(self) -> None:
         """See :meth:`Host.open`."""
+        self._end_quick_switching = quick_switching()
         self._server_loop = asyncio.get_running_loop()
         self._outbox = Outbox()
         self._opened = asyncio.Event()
@@ -146,7 +157,7 @@ class ThreadHost:
 
     async def _live(self) -> None:
         self._stop = asyncio.Event()
-        self._runner = TurnRunner(self._services, self._outbox.put)
+        self._runner = TurnRunner(self._environment, self._outbox.put)
         self._to_server(self._opened.set)
         await self._stop.wait()
         await self._runner.close()
@@ -184,7 +195,7 @@ class ThreadHost:
         if spec.turn_id in self._running:
             self._runner.start(spec)
         else:
-            self._outbox.put(HostEvent(spec.turn_id, "end"))
+            self._outbox.put(TurnFinished(spec.turn_id))
 
     def cancel(self, turn_id: str) -> None:
         """See :meth:`Host.cancel`."""
@@ -194,6 +205,10 @@ class ThreadHost:
     def _cancel(self, turn_id: str) -> None:
         self._runner.cancel(turn_id)
 
+    def answer(self, turn_id: str, answer: TurnAnswer) -> None:
+        """See :meth:`Host.answer`."""
+        self._to_host(lambda: self._runner.answer(turn_id, answer))
+
     def release(self, chat_id: str) -> None:
         """See :meth:`Host.release`."""
         self._to_host(lambda: self._runner.release(chat_id))
@@ -202,7 +217,7 @@ class ThreadHost:
         """See :meth:`Host.events`."""
         async for batch in self._outbox.batches():
             for event in batch:
-                if event.kind in ("end", "failed"):
+                if isinstance(event, TurnEnd):
                     self._running.discard(event.turn_id)
             yield batch
 
@@ -214,19 +229,21 @@ class ThreadHost:
             with anyio.move_on_after(3 * SHUTDOWN_SECONDS):
                 await self._closed.wait()
             if not self._closed.is_set():
-                self._log.warning("Persona %s did not end; it runs %s", self.name, self.where())
+                self._log.warning("Persona %s did not end; it runs %s", self.name, self._location())
                 self.abandon()
         self._outbox.close()
+        self._end_quick_switching()
 
     def abandon(self) -> None:
         """See :meth:`Host.abandon`."""
         if self._abandoned:
             return
         for turn_id in self._running:
-            self._outbox.put(HostEvent(turn_id, "lost"))
+            self._outbox.put(TurnLost(turn_id))
         self._running.clear()
         self._abandoned = True
         self._outbox.close()
+        self._end_quick_switching()
         self._to_host(self._loop.stop)
         # Not by the server's loop: where that ends first, the code would run on for ever.
         timer = threading.Timer(INTERRUPT_SECONDS, self._interrupt)
@@ -239,22 +256,19 @@ class ThreadHost:
             if not self._ending and self._thread.ident is not None:
                 _raise_in(self._thread.ident, HostAbandoned)
 
-    def ping(self, now: float) -> None:
-        """See :meth:`Host.ping`."""
-        if self._pinged_at is None:
+    def health(self, now: float) -> HostHealth:
+        """See :meth:`Host.health`: a callback on the thread's event loop is the sign of life."""
+        pinged_at = self._pinged_at
+        if pinged_at is None:
             self._pinged_at = now
             self._to_host(self._pong)
+            return HostHealth()
+        return HostHealth(now - pinged_at, self._location())
 
     def _pong(self) -> None:
         self._pinged_at = None
 
-    def stuck_for(self, now: float) -> float:
-        """See :meth:`Host.stuck_for`."""
-        pinged_at = self._pinged_at
-        return 0.0 if pinged_at is None else now - pinged_at
-
-    def where(self) -> str:
-        """See :meth:`Host.where`."""
+    def _location(self) -> str:
         frame = sys._current_frames().get(self._thread.ident or 0)
         if frame is None:
             return "nothing"

@@ -7,7 +7,7 @@ from jupyter_ai_personas.personas.registry import Persona as Persona
 from jupyter_ai_personas.personas.registry import PersonaRegistry as PersonaRegistry
 from jupyter_ai_personas.personas.registry import persona_id as persona_id
 from jupyter_ai_personas.personas.turn import Turn as Turn
-from jupyter_ai_personas.personas.turn import TurnSpec as TurnSpec
+from jupyter_ai_personas.personas.wire import TurnSpec as TurnSpec
 
 __all__ = [
     "BasePersona",

@@ -38,7 +38,7 @@ _ELSEWHERE = {
     "awareness": "show what the persona does with `self.set_status(...)`",
     "clear_status": "write `self.set_status(None)`",
     "system_prompt": "it is `self.defaults.system_prompt`, and comes first in `self.history()`",
-    "process_attachments": "call `self.attachments()`",
+    "process_attachments": "call `await self.attachments()`",
     "get_chat_dir": "it is the folder of `self.get_chat_path()` below `self.get_workspace_dir()`",
     "event_loop": "`process_message` runs on a loop of the persona's own: await in it",
 }
@@ -180,9 +180,9 @@ class BasePersona:
         """Return the system prompt and the chat so far as LangChain messages."""
         return self.turn.history()
 
-    def attachments(self) -> list[Attachment]:
+    async def attachments(self) -> list[Attachment]:
         """Return what is attached to the message; see :meth:`Turn.attachments`."""
-        return self.turn.attachments()
+        return await self.turn.attachments()
 
     def get_chat_path(self) -> str:
         """Return the chat's path, relative to the server's root."""

@@ -1,7 +1,7 @@
 """A turn as its persona sees it: the message, the chat around it, and the way to answer.
 
-What a turn knows is plain data (:class:`TurnSpec`), and what it says is plain data handed to an
-``emit`` function, so that the persona may as well run in another process.
+What a turn knows is plain data (:class:`TurnSpec`). What it says and asks for is plain data handed
+to an ``emit`` function, so the persona can run in another process.
 """
 
 from __future__ import annotations
@@ -17,38 +17,46 @@ from collections.abc import (
     Iterable,
     Mapping,
 )
-from dataclasses import dataclass, field
+from concurrent.futures import Future
+from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import anyio
 
-from jupyter_ai_personas.chat.history import HistoryEntry, to_langchain
+from jupyter_ai_personas.chat.history import to_langchain
 from jupyter_ai_personas.chat.messages import Attachment, Message, well_formed
 from jupyter_ai_personas.errors import (
     AttachmentError,
     ModelError,
     NoModelError,
     ReplyTooLongError,
+    RequestRefusedError,
     TurnEndedError,
+)
+from jupyter_ai_personas.personas.wire import (
+    MAX_OPEN_REQUESTS,
+    MAX_REQUEST,
+    HostEvent,
+    MessageSent,
+    ReplyClosed,
+    ReplyOpened,
+    RequestWithdrawn,
+    StatusChanged,
+    TextDelta,
+    TurnAnswer,
+    TurnRequest,
+    TurnRequested,
+    TurnSpec,
+    UsageReported,
+    plain_json,
 )
 from jupyter_ai_personas.slices import Slices
 
 if TYPE_CHECKING:
     from jupyter_ai_personas.chat.history import BaseMessage
 
-__all__ = ["EventKind", "Turn", "TurnSpec", "chunk_text", "reply_id"]
-
-EventKind = Literal[
-    "message", "opened", "chunk", "closed", "status", "usage", "end", "failed", "lost"
-]
-"""What crosses the wall upwards, with its data:
-
-``message`` (reply id, body): a complete message; ``opened`` and ``chunk`` (reply id, text) and
-``closed`` (reply id): a growing one, its first text, more of it, its end; ``status`` (text or
-None); ``usage`` (a mapping of token counts and the model); ``end`` (None), ``failed`` (a
-:class:`~jupyter_ai_personas.hosts.Failure`) and ``lost`` (whether the turn never began) end it.
-"""
+__all__ = ["Turn", "chunk_text", "reply_id"]
 
 _MOST_TOKENS = 2**53
 """JavaScript counts no further."""
@@ -60,43 +68,13 @@ MAX_MESSAGES = 50
 """How many messages one turn may write."""
 
 
-@dataclass(frozen=True, slots=True)
-class TurnSpec:
-    """All that a host needs to run a turn, as plain data.
-
-    ``persona_class`` is ``module:Class``. ``speaker`` is the display name of who asked.
-    ``model`` is a reference ``provider_id:model_id``, or ``None`` and ``model_problem`` says why.
-    ``root_dir`` is the server's root directory, if it has one in the file system; ``has_files``
-    says whether what people attach are files at all.
-    ``max_reply_chars`` bounds all that the turn writes.
-    """
-
-    turn_id: str
-    persona_id: str
-    persona_class: str
-    persona_name: str
-    chat_id: str
-    chat_path: str
-    message: Message
-    speaker: str
-    history: tuple[HistoryEntry, ...] = ()
-    attachments: tuple[Attachment, ...] = ()
-    model: str | None = None
-    model_problem: str = ""
-    system_prompt: str = ""
-    root_dir: str | None = None
-    has_files: bool = True
-    max_reply_chars: int = 500_000
-    config: Mapping[str, Any] = field(default_factory=dict)
-
-
 class Turn:
     """One message addressed to one persona, seen from the persona.
 
     All methods may be called from the persona's event loop and from threads of its own.
     """
 
-    def __init__(self, spec: TurnSpec, emit: Callable[[EventKind, Any], None]) -> None:
+    def __init__(self, spec: TurnSpec, emit: Callable[[HostEvent], None]) -> None:
         self._spec = spec
         self._emit = emit
         self._chars = 0
@@ -104,6 +82,8 @@ class Turn:
         self._notes = 0
         self._status: str | None = None
         self._ended = False
+        self._request_ids = count(1)
+        self._requests: dict[int, Future[Any]] = {}
         self._streams: list[Coroutine[Any, Any, str | None]] = []
 
     @property
@@ -150,8 +130,10 @@ class Turn:
         return self._ended
 
     def end(self) -> None:
-        """Close the turn: from now on writing raises :class:`TurnEndedError`."""
+        """Close the turn: writing and asking raise :class:`TurnEndedError` from now on."""
         self._ended = True
+        for request_id in list(self._requests):
+            self._settle(request_id, TurnEndedError())
 
     # -- answering --------------------------------------------------------------------------
 
@@ -182,7 +164,7 @@ class Turn:
         self._count(body, what="The body of a message")
         message_id = self._new_message()
         if body:
-            self._emit("message", (message_id, body))
+            self._emit(MessageSent(self.id, message_id, body))
         return message_id
 
     def stream(self, chunks: AsyncIterable[Any] | Iterable[Any]) -> Coroutine[Any, Any, str | None]:
@@ -218,9 +200,9 @@ class Turn:
                 self._count(text, what="A chunk")
                 if text and message_id is None:
                     message_id = self._new_message()
-                    self._emit("opened", (message_id, text))
-                elif text:
-                    self._emit("chunk", (message_id, text))
+                    self._emit(ReplyOpened(self.id, message_id, text))
+                elif text and message_id is not None:
+                    self._emit(TextDelta(self.id, message_id, text))
                 if slices.is_over:
                     await slices.hand_over()
         finally:
@@ -229,7 +211,7 @@ class Turn:
                 with anyio.CancelScope(shield=True):
                     await close()
         if message_id is not None:
-            self._emit("closed", message_id)
+            self._emit(ReplyClosed(self.id, message_id))
         return message_id
 
     @property
@@ -270,7 +252,7 @@ class Turn:
         if not self._ended and text != self._status and self._notes < MAX_NOTES:
             self._notes += 1
             self._status = text
-            self._emit("status", text)
+            self._emit(StatusChanged(self.id, text))
 
     def record_usage(self, usage: Mapping[str, Any]) -> None:
         """Note token counts for the reply's metadata.
@@ -287,7 +269,53 @@ class Turn:
             noted["model"] = well_formed(usage["model"])[:200]
         if not self._ended and self._notes < MAX_NOTES:
             self._notes += 1
-            self._emit("usage", noted)
+            self._emit(UsageReported(self.id, noted))
+
+    # -- asking the server --------------------------------------------------------------------
+
+    async def request(self, kind: str, arguments: Mapping[str, Any] | None = None) -> Any:
+        """Ask the server for something and return its answer, as JSON.
+
+        The request ends with the turn, or when the caller stops waiting.
+
+        Raises:
+            RequestRefusedError: the server refuses; the message says why.
+            TurnEndedError: the turn was stopped or is over.
+            TypeError: the arguments are not JSON.
+        """
+        plain = plain_json(dict(arguments or {}), most=MAX_REQUEST)
+        if len(self._requests) >= MAX_OPEN_REQUESTS:
+            raise RequestRefusedError(
+                f"`{kind}`: {MAX_OPEN_REQUESTS} requests of this turn are open. Await some first."
+            )
+        request = TurnRequest(next(self._request_ids), kind, plain)
+        answer: Future[Any] = Future()
+        self._requests[request.id] = answer
+        try:
+            # After it is registered: a turn that ends meanwhile, in another thread, settles it.
+            if self._ended:
+                raise TurnEndedError
+            self._emit(TurnRequested(self.id, request))
+            return await asyncio.wrap_future(answer)
+        finally:
+            if self._requests.pop(request.id, None) is not None and not self._ended:
+                self._emit(RequestWithdrawn(self.id, request.id))
+
+    def answer(self, answer: TurnAnswer) -> None:
+        """Settle a request, unless nobody waits for it any more. Safe in any thread."""
+        if answer.error is None:
+            self._settle(answer.request_id, answer.value)
+        else:
+            self._settle(answer.request_id, RequestRefusedError(answer.error))
+
+    def _settle(self, request_id: int, outcome: Any) -> None:
+        waiting = self._requests.pop(request_id, None)
+        if waiting is None or not waiting.set_running_or_notify_cancel():
+            return
+        if isinstance(outcome, Exception):
+            waiting.set_exception(outcome)
+        else:
+            waiting.set_result(outcome)
 
     # -- the chat around it -----------------------------------------------------------------
 
@@ -298,40 +326,20 @@ class Turn:
         """
         return to_langchain(self._spec.history, system_prompt=self._spec.system_prompt)
 
-    def attachments(self) -> list[Attachment]:
+    async def attachments(self) -> list[Attachment]:
         """Return what is attached to the message. Each lies below the server's root directory.
-
-        Looks at the file system, so it may block.
 
         Raises:
             AttachmentError: one lies elsewhere, or there are no files; the message says so.
+            TurnEndedError: the turn was stopped or is over.
         """
-        if self._spec.attachments and not self._spec.has_files:
-            raise AttachmentError(
-                "What is attached cannot be read: this server does not keep its contents as "
-                "files. Paste into the message what it needs of them."
-            )
-        for attachment in self._spec.attachments:
-            if not self._is_inside(attachment.path):
-                name = attachment.path.replace("\\", "/").rpartition("/")[2]
-                raise AttachmentError(
-                    f"The attachment `{name[:80]}` cannot be read: it does not lie below the "
-                    "server's root directory. Attach a file that does."
-                )
-        return list(self._spec.attachments)
-
-    def _is_inside(self, path: str) -> bool:
-        # Whoever writes to the chat may write any path, and a link leads anywhere.
-        parts = path.replace("\\", "/").split("/")
-        if not path or parts[0] == "" or ".." in parts or "\0" in path:
-            return False
-        if self._spec.root_dir is None:
-            return True
-        root = Path(self._spec.root_dir).resolve()
+        if not self._spec.message.attachments:
+            return []
         try:
-            return (root / path).resolve().is_relative_to(root)
-        except (OSError, RuntimeError, ValueError):
-            return False
+            found = await self.request("attachments.list")
+        except RequestRefusedError as error:
+            raise AttachmentError(str(error)) from None
+        return [Attachment(**{**each, "cells": tuple(each["cells"])}) for each in found]
 
     def workspace_dir(self) -> Path | None:
         """Return the server's root directory, or ``None`` if it is no directory."""

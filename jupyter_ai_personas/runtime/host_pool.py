@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import logging
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import anyio
 from anyio.abc import TaskGroup
 
-from jupyter_ai_personas.hosts import Host, HostEvent, HostServices, ThreadHost
+from jupyter_ai_personas.hosts import Host, HostEnvironment, ThreadHost
 from jupyter_ai_personas.personas import Persona, TurnSpec
+from jupyter_ai_personas.personas.wire import HostEvent, TurnAnswer, TurnEnd, TurnLost
 from jupyter_ai_personas.runtime.settings import RuntimeSettings
 
 __all__ = ["HostPool"]
@@ -19,16 +19,8 @@ __all__ = ["HostPool"]
 WATCH_SECONDS = 0.5
 _SLICE = 0.01
 
-SWITCH_SECONDS = 0.0001
-"""How long one thread may keep the interpreter from another that waits for it.
-
-Python's default is fifty times as long. The server's loop lets go of the interpreter with each read
-and write, a dozen times a request, and waits that long each time while a persona computes. Shorter
-still, and the two would take it from each other in the midst of all they do.
-"""
-
 Sink = Callable[[HostEvent], None]
-MakeHost = Callable[[str, HostServices], Host]
+MakeHost = Callable[[str, HostEnvironment], Host]
 
 
 @dataclass(slots=True)
@@ -55,13 +47,13 @@ class HostPool:
 
     def __init__(
         self,
-        services: HostServices,
+        environment: HostEnvironment,
         settings: RuntimeSettings,
         *,
         log: logging.Logger,
         make_host: MakeHost = ThreadHost,
     ) -> None:
-        self._services = services
+        self._environment = environment
         self._settings = settings
         self._log = log
         self._make_host = make_host
@@ -74,8 +66,6 @@ class HostPool:
     async def run(self, *, task_status: anyio.abc.TaskStatus[None]) -> None:
         """Serve until cancelled, then close all hosts, each within its bound."""
         async with anyio.create_task_group() as group:
-            before = sys.getswitchinterval()
-            sys.setswitchinterval(min(before, SWITCH_SECONDS))
             self._group = group
             group.start_soon(self._watch)
             task_status.started()
@@ -88,7 +78,6 @@ class HostPool:
                             if entry.opened.is_set():
                                 closing.start_soon(entry.host.close)
                     self._entries.clear()
-                sys.setswitchinterval(before)
 
     async def start(self, persona: Persona, spec: TurnSpec, sink: Sink) -> None:
         """Begin a turn in the persona's host; ``sink`` gets its events until it ends."""
@@ -111,6 +100,12 @@ class HostPool:
             entry.leaving.add(turn_id)
             entry.host.cancel(turn_id)
 
+    def answer(self, persona: Persona, turn_id: str, answer: TurnAnswer) -> None:
+        """Send an answer down to a turn, if it still runs."""
+        entry = self._entries.get(persona.id)
+        if entry is not None and turn_id in entry.sinks:
+            entry.host.answer(turn_id, answer)
+
     def release(self, persona: Persona, chat_id: str) -> None:
         """Let go of a persona in a chat; with the last chat its host goes."""
         entry = self._entries.get(persona.id)
@@ -128,7 +123,7 @@ class HostPool:
         entry = self._entries.get(persona.id)
         if entry is None:
             assert self._group is not None, "the pool is not running"
-            host = self._make_host(persona.name, self._services)
+            host = self._make_host(persona.name, self._environment)
             entry = self._entries[persona.id] = _Entry(host, persona)
             # In a task of the pool: the turn that came first may be stopped, the host is for all.
             self._group.start_soon(self._live, entry)
@@ -156,7 +151,7 @@ class HostPool:
         async for batch in entry.host.events():
             until = anyio.current_time() + _SLICE
             for event in batch:
-                ends = event.kind in ("end", "failed", "lost")
+                ends = isinstance(event, TurnEnd)
                 sink = entry.sinks.pop(event.turn_id, None) if ends else None
                 sink = sink or entry.sinks.get(event.turn_id)
                 if ends:
@@ -189,8 +184,8 @@ class HostPool:
 
     def _look_at(self, entry: _Entry, now: float) -> None:
         host, name = entry.host, entry.persona.name
-        stuck = host.stuck_for(now)
-        host.ping(now)
+        health = host.health(now)
+        stuck = health.stuck_seconds
         if stuck < self._settings.block_warning:
             entry.warned = False
             self.blocked.pop(name, None)
@@ -198,7 +193,7 @@ class HostPool:
             for turn_id in entry.leaving:
                 host.cancel(turn_id)
             return
-        where = host.where()
+        where = health.location
         self.blocked[name] = f"blocked for {stuck:.0f} s at {where}"
         if not entry.warned:
             entry.warned = True
@@ -225,6 +220,6 @@ class HostPool:
         entry.host.abandon()
         for turn_id, sink in list(entry.sinks.items()):
             # A turn that came while the host was stuck has not begun, and may begin elsewhere.
-            sink(HostEvent(turn_id, "lost", entry.began[turn_id] >= since))
+            sink(TurnLost(turn_id, begun=entry.began[turn_id] < since))
         entry.sinks.clear()
         entry.began.clear()

@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from typing import Any
 
 from jupyter_ai_personas.chat import GrowingReply, ReplyWriter
-from jupyter_ai_personas.hosts import HostEvent
+from jupyter_ai_personas.personas.wire import (
+    HostEvent,
+    MessageSent,
+    ReplyClosed,
+    ReplyOpened,
+    TextDelta,
+    UsageReported,
+)
 from jupyter_ai_personas.runtime.ledger import ReplySoFar
 from jupyter_ai_personas.runtime.turn import Outcome
 
@@ -53,17 +61,22 @@ class Replies:
         return self._rewrite is not None
 
     def on_event(self, event: HostEvent) -> None:
-        """Write what the host says; other kinds of events are none of our business."""
-        kind, data = event.kind, event.data
-        if kind in ("opened", "chunk", "message"):
-            self._get(data[0]).append(data[1], more=kind == "message")
-            self._stale = self.any = True
-        if kind == "message":
-            self._get(data[0]).finish("done", **self._extra())
-        elif kind == "closed":
-            self._get(data).finish("done", **self._extra())
-        elif kind == "usage":
-            self.usage = _added(self.usage, data)
+        """Write what the turn says; other events change nothing."""
+        match event:
+            case MessageSent(_, reply_id, body):
+                self._get(reply_id).append(body, more=True)
+                self._get(reply_id).finish("done", **self._extra())
+            case ReplyOpened(_, reply_id, text) | TextDelta(_, reply_id, text):
+                self._get(reply_id).append(text)
+            case ReplyClosed(_, reply_id):
+                self._get(reply_id).finish("done", **self._extra())
+                return
+            case UsageReported(_, usage):
+                self.usage = _added(self.usage, usage)
+                return
+            case _:
+                return
+        self._stale = self.any = True
 
     def _get(self, reply_id: str) -> GrowingReply:
         reply = self._replies.get(reply_id)
@@ -159,7 +172,7 @@ class Replies:
         return self.so_far() if self._stale else None
 
 
-def _added(before: dict[str, Any], more: dict[str, Any]) -> dict[str, Any]:
+def _added(before: dict[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:
     total = dict(before)
     for key, value in more.items():
         known = total.get(key)

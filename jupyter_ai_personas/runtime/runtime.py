@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import importlib
 import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -23,18 +22,20 @@ from jupyter_ai_personas.errors import (
     ModelError,
     UnknownPersonaError,
 )
-from jupyter_ai_personas.hosts import HostServices, ThreadHost
+from jupyter_ai_personas.hosts import HostConfig, HostEnvironment, ThreadHost
 from jupyter_ai_personas.personas import Persona, PersonaRegistry
 from jupyter_ai_personas.routing import Chain, Limits
+from jupyter_ai_personas.runtime.attachments import attachments_handler
 from jupyter_ai_personas.runtime.chat_runtime import ChatRuntime
 from jupyter_ai_personas.runtime.host_pool import HostPool, MakeHost
 from jupyter_ai_personas.runtime.ledger import Ledger, MemoryLedger
 from jupyter_ai_personas.runtime.quarantine import Quarantine
+from jupyter_ai_personas.runtime.requests import RequestHandler
 from jupyter_ai_personas.runtime.settings import RuntimeSettings
 from jupyter_ai_personas.runtime.turn import ActiveTurn, Outcome
 
 if TYPE_CHECKING:
-    from jupyter_ai_personas.providers import ModelCache, ModelRegistry
+    from jupyter_ai_personas.providers import ModelRegistry
 
 __all__ = ["Answer", "Command", "Commands", "Metrics", "Runtime"]
 
@@ -104,6 +105,7 @@ class Runtime:
         commands: Commands | None = None,
         metrics: Metrics | None = None,
         make_host: MakeHost = ThreadHost,
+        request_handlers: Mapping[str, RequestHandler] | None = None,
         load_delay: float = 0.0,
         avatar_url: Callable[[Persona], str | None] = lambda persona: None,
     ) -> None:
@@ -122,13 +124,21 @@ class Runtime:
         )
         self.limits = Limits(settings.max_hops, settings.max_turns_per_message)
         self.avatar_url = avatar_url
+        self.request_handlers: Mapping[str, RequestHandler] = {
+            "attachments.list": attachments_handler(
+                settings.root_dir, has_files=settings.has_files
+            ),
+            **(request_handlers or {}),
+        }
         self._load_delay = load_delay
         self._places: dict[str, anyio.Lock] = {}
         self.wanted = anyio.Event()
         self.personas_loaded = anyio.Event()
         self.loaded = anyio.Event()
         self.hosts = HostPool(
-            HostServices(self._resolve, self._new_models, log),
+            HostEnvironment(
+                HostConfig(models.settings), log=log, personas=personas.personas, models=models
+            ),
             settings,
             log=log,
             make_host=make_host,
@@ -169,19 +179,6 @@ class Runtime:
         self.personas_loaded.set()
         await anyio.to_thread.run_sync(self.models.load)
         self.loaded.set()
-
-    def _resolve(self, class_path: str) -> type:
-        for persona in self.personas.personas.values():
-            if persona.class_path == class_path:
-                return persona.cls
-        module, _, name = class_path.partition(":")
-        found: type = getattr(importlib.import_module(module), name)
-        return found
-
-    def _new_models(self) -> ModelCache:
-        from jupyter_ai_personas.providers import ModelCache
-
-        return ModelCache(self.models)
 
     # -- chats ------------------------------------------------------------------------------
 

@@ -7,14 +7,26 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import anyio
+from anyio.abc import TaskGroup
 
 from jupyter_ai_personas.chat.history import read_history
 from jupyter_ai_personas.errors import HostLostError, TurnTimeoutError
-from jupyter_ai_personas.hosts import Failure, HostEvent
 from jupyter_ai_personas.personas import TurnSpec
+from jupyter_ai_personas.personas.wire import (
+    HostEvent,
+    MessageSent,
+    ReplyOpened,
+    RequestWithdrawn,
+    StatusChanged,
+    TurnFailed,
+    TurnFinished,
+    TurnLost,
+    TurnRequested,
+)
 from jupyter_ai_personas.routing import Chain, Limits, address
 from jupyter_ai_personas.runtime.presence import WAITING
 from jupyter_ai_personas.runtime.recovery import INTERRUPTED
+from jupyter_ai_personas.runtime.requests import RequestContext, TurnRequests
 from jupyter_ai_personas.runtime.turn import ActiveTurn, Outcome
 
 if TYPE_CHECKING:
@@ -72,7 +84,8 @@ class TurnDriver:
                 # Whoever had to wait has all the time that a turn may take.
                 turn.scope.deadline = anyio.current_time() + self._settings.turn_timeout
                 turn.replies.begin()
-                await self._work(turn, model, problem)
+                async with anyio.create_task_group() as group:
+                    await self._work(turn, model, problem, self._requests(turn, group))
         if turn.outcome is None and not turn.restart:
             error = TurnTimeoutError(turn.persona.name, self._settings.turn_timeout)
             turn.settle(Outcome("failed", str(error)))
@@ -86,14 +99,16 @@ class TurnDriver:
         if turn.outcome is None:
             self._served.presence.show(turn.persona, turn.id, status)
 
-    async def _work(self, turn: ActiveTurn, model: str | None, problem: str) -> None:
+    async def _work(
+        self, turn: ActiveTurn, model: str | None, problem: str, requests: TurnRequests
+    ) -> None:
         """Let the host work, until the turn is settled, which cancels this."""
         if not self._runtime.hosts.is_open(turn.persona):
             self._show(turn, "is thinking")
         try:
             spec = self._spec(turn, model, problem)
             await self._runtime.hosts.start(
-                turn.persona, spec, lambda event: self._on_event(turn, event)
+                turn.persona, spec, lambda event: self._on_event(turn, requests, event)
             )
         except Exception:
             # Ours, not the persona's: it runs behind the wall.
@@ -108,6 +123,26 @@ class TurnDriver:
             await anyio.sleep(CHECKPOINT_SECONDS)
             if (replies := turn.replies.checkpoint()) is not None:
                 self._served.ledger.checkpoint(turn.id, replies)
+
+    def _requests(self, turn: ActiveTurn, group: TaskGroup) -> TurnRequests:
+        chat, host_id = self._served.chat, turn.host_id
+        context = RequestContext(
+            turn_id=turn.id,
+            persona_id=turn.persona.id,
+            persona_name=turn.persona.name,
+            chat_id=chat.id,
+            chat_path=chat.path,
+            message=turn.message,
+            attachments=tuple(chat.attachments(turn.message.attachments)),
+            person=turn.person,
+        )
+        return TurnRequests(
+            self._runtime.request_handlers,
+            context,
+            lambda answer: self._runtime.hosts.answer(turn.persona, host_id, answer),
+            group,
+            log=self._served.log,
+        )
 
     def _spec(self, turn: ActiveTurn, model: str | None, problem: str) -> TurnSpec:
         persona, message = turn.persona, turn.message
@@ -129,37 +164,39 @@ class TurnDriver:
                 max_chars=self._settings.history_chars,
                 is_command=self._runtime.commands.names,
             ),
-            attachments=tuple(self._served.chat.attachments(message.attachments)),
             model=model,
             model_problem=problem,
             system_prompt=persona.system_prompt,
             root_dir=self._settings.root_dir,
-            has_files=self._settings.has_files,
             max_reply_chars=self._settings.max_reply_chars,
             config=self._runtime.config_of(persona),
         )
 
-    def _on_event(self, turn: ActiveTurn, event: HostEvent) -> None:
+    def _on_event(self, turn: ActiveTurn, requests: TurnRequests, event: HostEvent) -> None:
         if turn.outcome is not None or event.turn_id != turn.host_id:
             return
-        kind, data = event.kind, event.data
-        if kind in ("opened", "message") and not turn.replies.any:
+        if isinstance(event, ReplyOpened | MessageSent) and not turn.replies.any:
             self._runtime.metrics.first_text(turn)
         turn.replies.on_event(event)
-        if kind == "status":
-            self._served.presence.show(turn.persona, turn.id, data or "is thinking")
-        elif kind == "end":
-            turn.settle(Outcome("done"))
-        elif kind == "failed":
-            failure: Failure = data
-            self._runtime.quarantine.failed(turn.persona.id, expected=failure.expected)
-            again = "" if failure.expected or not self._served.lasts else " `/retry` asks it again."
-            turn.settle(Outcome("failed", failure.text + again, {"error": failure.error_id}))
-        elif kind == "lost" and data:
-            turn.begin_again(turn.message)
-        elif kind == "lost":
-            self._runtime.quarantine.failed(turn.persona.id)
-            turn.settle(Outcome("failed", str(HostLostError(turn.persona.name))))
+        match event:
+            case StatusChanged(_, text):
+                self._served.presence.show(turn.persona, turn.id, text or "is thinking")
+            case TurnRequested(_, request):
+                requests.begin(request)
+            case RequestWithdrawn(_, request_id):
+                requests.withdraw(request_id)
+            case TurnFinished():
+                turn.settle(Outcome("done"))
+            case TurnFailed():
+                self._runtime.quarantine.failed(turn.persona.id, expected=event.expected)
+                again = not event.expected and self._served.lasts
+                note = event.text + (" `/retry` asks it again." if again else "")
+                turn.settle(Outcome("failed", note, {"error": event.error_id}))
+            case TurnLost(begun=False):
+                turn.begin_again(turn.message)
+            case TurnLost():
+                self._runtime.quarantine.failed(turn.persona.id)
+                turn.settle(Outcome("failed", str(HostLostError(turn.persona.name))))
 
     async def pass_on(
         self,

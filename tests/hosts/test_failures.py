@@ -8,7 +8,7 @@ import pytest
 from support.room import persona, room
 
 from jupyter_ai_personas.errors import ModelError
-from jupyter_ai_personas.hosts.seam import MOST_TEXT
+from jupyter_ai_personas.hosts.failures import MOST_TEXT
 
 
 @pytest.mark.parametrize("text", ["x " * 2_000_000, "a\n\n# b\n" * 1000, "x" * 2_000_000])

@@ -11,6 +11,7 @@ from support.bench import WAIT, bench_with
 from jupyter_ai_personas import BasePersona
 from jupyter_ai_personas.chat import Message
 from jupyter_ai_personas.hosts import ThreadHost
+from jupyter_ai_personas.personas.wire import MessageSent, StatusChanged
 
 
 async def test_a_turn_that_swallows_its_end_never_runs_in_the_thread_of_the_server() -> None:
@@ -28,7 +29,7 @@ async def test_a_turn_that_swallows_its_end_never_runs_in_the_thread_of_the_serv
                     ran_here.append(error)
 
     async with bench_with(ThreadHost) as bench:
-        await bench.until(bench.start(swallow), "message")
+        await bench.until(bench.start(swallow), MessageSent)
         await bench.host.close()
     del bench
     gc.collect()
@@ -43,7 +44,7 @@ def test_a_loop_that_is_given_up_ends_though_the_loop_of_the_server_has_ended() 
 
     async def give_up() -> threading.Thread:
         async with bench_with(ThreadHost) as bench:
-            await bench.until(bench.start(spin), "status")
+            await bench.until(bench.start(spin), StatusChanged)
             bench.host.abandon()
             thread: threading.Thread = bench.host._thread  # type: ignore[attr-defined]
             return thread

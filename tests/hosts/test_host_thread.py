@@ -19,21 +19,21 @@ from support.bench import WAIT, Bench, bench_with
 
 from jupyter_ai_personas import BasePersona
 from jupyter_ai_personas.chat import Message
-from jupyter_ai_personas.hosts import ThreadHost
+from jupyter_ai_personas.hosts import HostHealth, ThreadHost
+from jupyter_ai_personas.hosts.switching import SWITCH_SECONDS
 from jupyter_ai_personas.hosts.thread import HANDOVER_SECONDS
+from jupyter_ai_personas.personas.wire import (
+    MessageSent,
+    StatusChanged,
+    TurnFinished,
+    TurnLost,
+)
 
 
 @pytest.fixture
 async def bench() -> AsyncIterator[Bench]:
     async with bench_with(ThreadHost) as made:
         yield made
-
-
-@pytest.fixture(autouse=True)
-def patience(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A host that is only slow to close is not given up."""
-    for module in ("thread", "runner"):
-        monkeypatch.setattr(f"jupyter_ai_personas.hosts.{module}.SHUTDOWN_SECONDS", WAIT / 3)
 
 
 class Gate:
@@ -100,7 +100,7 @@ async def test_a_persona_that_blocks_leaves_the_loop_responsive(bench: Bench) ->
     await turn_the_loop(1000)
     assert bench.events[turn] == []
     gate.open()
-    assert [e.kind for e in await bench.until(turn)] == ["message", "end"]
+    assert [type(e) for e in await bench.until(turn)] == [MessageSent, TurnFinished]
 
 
 async def test_a_persona_that_sleeps_in_its_thread_delays_only_itself(bench: Bench) -> None:
@@ -116,16 +116,16 @@ async def test_a_persona_that_sleeps_in_its_thread_delays_only_itself(bench: Ben
     turn = bench.start(act)
     await turn_the_loop(1000)
     turned.set()
-    assert [e.kind for e in await bench.until(turn)] == ["end"]
+    assert [type(e) for e in await bench.until(turn)] == [TurnFinished]
 
 
 async def test_a_persona_that_spins_leaves_the_loop_its_share(bench: Bench) -> None:
     turn = bench.start(spin)
-    await bench.until(turn, "status")
+    await bench.until(turn, StatusChanged)
     await turn_the_loop(20)
-    assert bench.kinds(turn) == ["status"]
+    assert bench.types(turn) == [StatusChanged]
     bench.host.abandon()
-    assert (await bench.until(turn))[-1].kind == "lost"
+    assert type((await bench.until(turn))[-1]) is TurnLost
 
 
 async def test_a_blocked_turn_is_cancelled_as_soon_as_its_thread_comes_back(bench: Bench) -> None:
@@ -138,24 +138,28 @@ async def test_a_blocked_turn_is_cancelled_as_soon_as_its_thread_comes_back(benc
     assert bench.events == {first: [], second: []}
     gate.open()
     # Told to end, it could not write any more, and the one that had not begun never began.
-    assert [e.kind for e in await bench.until(first)] in (["end"], ["message", "end"])
-    assert [e.kind for e in await bench.until(second)] == ["end"]
+    assert [type(e) for e in await bench.until(first)] in (
+        [TurnFinished],
+        [MessageSent, TurnFinished],
+    )
+    assert [type(e) for e in await bench.until(second)] == [TurnFinished]
 
 
 async def test_a_blocked_host_is_stuck_and_says_where(bench: Bench) -> None:
     gate = Gate()
     turn = bench.start(gate)
     await gate.reached()
-    bench.host.ping(100.0)
-    bench.host.ping(103.0)
-    assert bench.host.stuck_for(105.0) == 5.0
-    assert "test_host_thread.py" in bench.host.where()
+    assert bench.host.health(100.0) == HostHealth()
+    assert bench.host.health(103.0).stuck_seconds == 3.0
+    health = bench.host.health(105.0)
+    assert health.stuck_seconds == 5.0
+    assert "test_host_thread.py" in health.location
     gate.open()
     await bench.until(turn)
     with anyio.fail_after(WAIT):
-        while bench.host.stuck_for(105.0):
+        while bench.host.health(105.0).stuck_seconds:
             await anyio.lowlevel.checkpoint()
-    assert bench.host.stuck_for(105.0) == 0.0
+    assert bench.host.health(105.0) == HostHealth()
 
 
 async def test_abandoning_ends_a_loop_in_python(bench: Bench) -> None:
@@ -168,9 +172,9 @@ async def test_abandoning_ends_a_loop_in_python(bench: Bench) -> None:
             ended.set()
 
     turn = bench.start(act)
-    await bench.until(turn, "status")
+    await bench.until(turn, StatusChanged)
     bench.host.abandon()
-    assert [e.kind for e in await bench.until(turn)] == ["status", "lost"]
+    assert [type(e) for e in await bench.until(turn)] == [StatusChanged, TurnLost]
     with anyio.fail_after(WAIT):
         await anyio.to_thread.run_sync(ended.wait)
         thread = bench.host._thread  # type: ignore[attr-defined]
@@ -200,7 +204,7 @@ async def test_an_abandoned_thread_that_comes_back_says_nothing(bench: Bench) ->
     gate.open()
     with anyio.fail_after(WAIT):
         await anyio.to_thread.run_sync(bench.host._thread.join)  # type: ignore[attr-defined]
-    assert [e.kind for e in await bench.until(turn)] == ["lost"]
+    assert [type(e) for e in await bench.until(turn)] == [TurnLost]
     gc.collect()
 
 
@@ -215,7 +219,7 @@ async def test_closing_a_blocked_host_ends_within_its_bound(
     assert bench.host._thread.is_alive(), "it did not wait for what is held"  # type: ignore[attr-defined]
     assert "did not end" in caplog.text
     assert "test_host_thread.py" in caplog.text
-    assert (await bench.until(turn))[-1].kind == "lost"
+    assert type((await bench.until(turn))[-1]) is TurnLost
     gate.open()
     with anyio.fail_after(WAIT):
         await anyio.to_thread.run_sync(bench.host._thread.join)  # type: ignore[attr-defined]
@@ -234,10 +238,10 @@ async def test_a_task_that_a_persona_left_behind_may_fail(
     async def act(persona: BasePersona, message: Message) -> None:
         kept.append(asyncio.get_running_loop().create_task(stray()))
 
-    assert (await bench.until(bench.start(act)))[-1].kind == "end"
+    assert type((await bench.until(bench.start(act)))[-1]) is TurnFinished
     for _ in range(3):
         after = await bench.until(bench.start(lambda p, m: p.send_message("alive")))
-        assert [e.kind for e in after] == ["message", "end"]
+        assert [type(e) for e in after] == [MessageSent, TurnFinished]
     with pytest.raises(type(error)):
         kept[0].result()
 
@@ -271,8 +275,8 @@ async def test_a_thread_of_the_persona_writes_to_its_turn(bench: Bench) -> None:
         await asyncio.get_running_loop().run_in_executor(None, lambda: [t.join() for t in threads])
 
     events = await bench.until(bench.start(act))
-    assert sorted(int(e.data[1]) for e in events[:-1]) == list(range(20))
-    assert len({e.data[0] for e in events[:-1]}) == 20
+    assert sorted(int(e.body) for e in events[:-1]) == list(range(20))
+    assert len({e.reply_id for e in events[:-1]}) == 20
 
 
 async def test_a_thread_that_writes_after_the_end_is_refused(bench: Bench) -> None:
@@ -292,7 +296,7 @@ async def test_a_thread_that_writes_after_the_end_is_refused(bench: Bench) -> No
     thread.join(WAIT)
     await anyio.lowlevel.checkpoint()
     assert refused == ["TurnEndedError"]
-    assert bench.kinds(turn) == ["end"]
+    assert bench.types(turn) == [TurnFinished]
 
 
 async def test_a_persona_may_use_worker_threads(bench: Bench) -> None:
@@ -302,7 +306,7 @@ async def test_a_persona_may_use_worker_threads(bench: Bench) -> None:
         await anyio.to_thread.run_sync(persona.send_message, "from a worker")
 
     events = await bench.until(bench.start(act))
-    assert [e.kind for e in events] == ["message", "message", "message", "end"]
+    assert [type(e) for e in events] == [MessageSent, MessageSent, MessageSent, TurnFinished]
 
 
 async def test_hosts_are_many_and_do_not_wait_for_each_other() -> None:
@@ -310,17 +314,47 @@ async def test_hosts_are_many_and_do_not_wait_for_each_other() -> None:
     async with bench_with(ThreadHost) as blocked, bench_with(ThreadHost) as free:
         held = blocked.start(gate)
         await gate.reached()
-        assert (await free.until(free.start(lambda p, m: p.send_message("free"))))[-1].kind == "end"
+        assert (
+            type((await free.until(free.start(lambda p, m: p.send_message("free"))))[-1])
+            is TurnFinished
+        )
         assert blocked.events[held] == []
         gate.open()
         await blocked.until(held)
+
+
+@pytest.mark.parametrize("end", ["close", "abandon"])
+async def test_threads_switch_quickly_while_any_host_runs_and_as_before_afterwards(
+    end: str,
+) -> None:
+    before = sys.getswitchinterval()
+    assert before > SWITCH_SECONDS
+    async with bench_with(ThreadHost) as first:
+        async with bench_with(ThreadHost) as second:
+            assert abs(sys.getswitchinterval() - SWITCH_SECONDS) < 1e-6
+            if end == "abandon":
+                second.host.abandon()
+        assert abs(sys.getswitchinterval() - SWITCH_SECONDS) < 1e-6
+        await first.until(first.start(lambda p, m: p.send_message("still here")))
+    assert abs(sys.getswitchinterval() - before) < 1e-6
+
+
+async def test_a_switch_interval_that_is_shorter_already_stays() -> None:
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(SWITCH_SECONDS / 5)
+    try:
+        async with bench_with(ThreadHost):
+            assert sys.getswitchinterval() < SWITCH_SECONDS / 2
+        assert sys.getswitchinterval() < SWITCH_SECONDS / 2
+    finally:
+        sys.setswitchinterval(before)
 
 
 PROCESS = """
     import asyncio, logging, sys, threading, time
     from jupyter_ai_personas import BasePersona, PersonaDefaults
     from jupyter_ai_personas.chat import Message
-    from jupyter_ai_personas.hosts import HostServices, ThreadHost
+    from jupyter_ai_personas.hosts import HostConfig, HostEnvironment, ThreadHost
     from jupyter_ai_personas.personas import TurnSpec
 
     begun = threading.Event()
@@ -335,10 +369,10 @@ PROCESS = """
             {act}
 
     async def main():
-        services = HostServices(lambda path: Persona, lambda: None, logging.getLogger())
-        host = ThreadHost("Persona", services)
+        environment = HostEnvironment(HostConfig(), log=logging.getLogger())
+        host = ThreadHost("Persona", environment)
         await host.open()
-        host.start(TurnSpec("t", "p", "m:C", "Persona", "c", "c.chat",
+        host.start(TurnSpec("t", "p", "__main__:Persona", "Persona", "c", "c.chat",
                             Message("m", "ada", "hi"), "Ada"))
         assert begun.wait(60)
         {leave}

@@ -13,33 +13,44 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jupyter_ai_personas.chat.pacing import Pacing
-from jupyter_ai_personas.hosts import HostEvent, outbox
+from jupyter_ai_personas.hosts import outbox
 from jupyter_ai_personas.hosts.outbox import MOST, Outbox, joined
+from jupyter_ai_personas.personas.wire import (
+    HostEvent,
+    ReplyClosed,
+    ReplyOpened,
+    StatusChanged,
+    TextDelta,
+)
 
 EVENTS = st.lists(
     st.one_of(
         st.builds(
-            lambda turn, reply, text: HostEvent(turn, "chunk", (reply, text)),
+            TextDelta,
             st.sampled_from("AB"),
             st.sampled_from("xy"),
             st.text(max_size=3),
         ),
-        st.builds(lambda turn: HostEvent(turn, "status", "busy"), st.sampled_from("AB")),
+        st.builds(StatusChanged, st.sampled_from("AB"), st.just("busy")),
     )
 )
 
 
-def told(events: Iterable[HostEvent], turn: str) -> list[tuple[str, str, str]]:
+def told(events: Iterable[HostEvent], turn: str) -> list[HostEvent]:
     """What a turn said, chunk by chunk joined where nothing of the turn comes between."""
-    said: list[tuple[str, str, str]] = []
+    said: list[HostEvent] = []
     for event in events:
         if event.turn_id != turn:
             continue
-        reply, text = event.data if event.kind == "chunk" else ("", event.data)
-        if said and event.kind == "chunk" and said[-1][:2] == ("chunk", reply):
-            said[-1] = ("chunk", reply, said[-1][2] + text)
+        last = said[-1] if said else None
+        if (
+            isinstance(event, TextDelta)
+            and isinstance(last, TextDelta)
+            and last.reply_id == event.reply_id
+        ):
+            said[-1] = TextDelta(turn, event.reply_id, last.text + event.text)
         else:
-            said.append((event.kind, reply, text))
+            said.append(event)
     return said
 
 
@@ -48,14 +59,14 @@ def test_joining_changes_neither_what_a_turn_says_nor_its_order(events: list[Hos
     out = joined(events)
     for turn in "AB":
         assert told(out, turn) == told(events, turn)
-        kinds = [e for e in out if e.turn_id == turn]
-        assert len(kinds) == len(told(events, turn)), "chunks that follow each other are one"
+        own = [e for e in out if e.turn_id == turn]
+        assert len(own) == len(told(events, turn)), "chunks that follow each other are one"
 
 
 async def test_a_flood_comes_in_portions_and_the_loop_goes_on_in_between() -> None:
     outbox = Outbox()
     for number in range(3 * MOST + 1):
-        outbox.put(HostEvent("A", "chunk", ("x", f"{number} ")))
+        outbox.put(TextDelta("A", "x", f"{number} "))
     turns = 0
 
     async def count_turns() -> None:
@@ -70,7 +81,7 @@ async def test_a_flood_comes_in_portions_and_the_loop_goes_on_in_between() -> No
         async with anyio.create_task_group() as group:
             group.start_soon(count_turns)
             async for batch in outbox.batches():
-                texts += [event.data[1] for event in batch]
+                texts += [event.text for event in batch]
                 seen_turns.append(turns)
                 if len(seen_turns) == 4:
                     group.cancel_scope.cancel()
@@ -80,7 +91,7 @@ async def test_a_flood_comes_in_portions_and_the_loop_goes_on_in_between() -> No
 
 
 def chunk(turn: str, text: str = "more ") -> HostEvent:
-    return HostEvent(turn, "chunk", ("x", text))
+    return TextDelta(turn, "x", text)
 
 
 @pytest.fixture
@@ -99,9 +110,9 @@ async def wakes(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
 
 async def flowing(box: Outbox) -> AsyncIterator[list[HostEvent]]:
     """The batches of ``box`` after the first text of turn A."""
-    box.put(HostEvent("A", "opened", ("x", "first ")))
+    box.put(ReplyOpened("A", "x", "first "))
     batches = box.batches()
-    assert [event.kind for event in await anext(batches)] == ["opened"]
+    assert [type(event) for event in await anext(batches)] == [ReplyOpened]
     return batches
 
 
@@ -126,8 +137,8 @@ async def test_what_ends_something_and_who_was_quiet_do_not_wait_for_the_others(
         box.put(chunk("B"))
         assert await anext(batches) == [chunk("A"), chunk("B")]
         box.put(chunk("B"))
-        box.put(HostEvent("A", "closed", "x"))
-        assert await anext(batches) == [chunk("B"), HostEvent("A", "closed", "x")]
+        box.put(ReplyClosed("A", "x"))
+        assert await anext(batches) == [chunk("B"), ReplyClosed("A", "x")]
     assert wakes == [True, False, True]
 
 
@@ -180,7 +191,7 @@ async def test_no_chunk_stays_behind_whenever_it_comes(monkeypatch: pytest.Monke
     text = ""
     with anyio.fail_after(60):
         async for batch in box.batches():
-            text += "".join(event.data[1] for event in batch)
+            text += "".join(event.text for event in batch)
             taken.release()
             if text.endswith("399 "):
                 break

@@ -7,6 +7,7 @@ import logging
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import asdict
 from typing import Any
 
 import anyio
@@ -19,15 +20,32 @@ from jupyter_ai_personas import BasePersona, PersonaDefaults
 from jupyter_ai_personas.chat import Attachment, Message
 from jupyter_ai_personas.chat.history import HistoryEntry
 from jupyter_ai_personas.errors import (
+    AttachmentError,
     ModelError,
     NoModelError,
     NoTurnError,
     ReplyTooLongError,
+    RequestRefusedError,
     TurnEndedError,
 )
 from jupyter_ai_personas.personas import PersonaContext, Turn, TurnSpec
 from jupyter_ai_personas.personas.base import current_turn
 from jupyter_ai_personas.personas.turn import MAX_MESSAGES, MAX_NOTES, chunk_text, reply_id
+from jupyter_ai_personas.personas.wire import (
+    MAX_OPEN_REQUESTS,
+    MAX_REQUEST,
+    HostEvent,
+    MessageSent,
+    ReplyClosed,
+    ReplyOpened,
+    RequestWithdrawn,
+    StatusChanged,
+    TextDelta,
+    TurnAnswer,
+    TurnRequest,
+    TurnRequested,
+    plain_json,
+)
 
 
 def spec(**more: Any) -> TurnSpec:
@@ -48,16 +66,16 @@ class Desk:
     """A turn, and what it said."""
 
     def __init__(self, **more: Any) -> None:
-        self.said: list[tuple[str, Any]] = []
-        self.turn = Turn(spec(**more), lambda kind, data: self.said.append((kind, data)))
+        self.said: list[HostEvent] = []
+        self.turn = Turn(spec(**more), self.said.append)
 
     @property
-    def kinds(self) -> list[str]:
-        return [kind for kind, _ in self.said]
+    def types(self) -> list[type]:
+        return [type(event) for event in self.said]
 
     @property
     def text(self) -> str:
-        return "".join(data[1] for kind, data in self.said if kind in ("opened", "chunk"))
+        return "".join(e.text for e in self.said if isinstance(e, ReplyOpened | TextDelta))
 
 
 @pytest.fixture
@@ -69,8 +87,8 @@ def test_a_complete_message_is_one_event_with_an_id_of_the_turn(desk: Desk) -> N
     assert desk.turn.send("one") == reply_id("t", 1)
     assert desk.turn.send("two") == reply_id("t", 2)
     assert desk.said == [
-        ("message", (reply_id("t", 1), "one")),
-        ("message", (reply_id("t", 2), "two")),
+        MessageSent("t", reply_id("t", 1), "one"),
+        MessageSent("t", reply_id("t", 2), "two"),
     ]
 
 
@@ -135,9 +153,9 @@ class AsyncOnly:
 async def test_a_stream_of_any_kind_is_written(desk: Desk, make: Callable[[], Any]) -> None:
     assert await desk.turn.stream(make()) == reply_id("t", 1)
     assert desk.text == "Hello"
-    assert desk.kinds[0] == "opened"
-    assert desk.kinds[-1] == "closed"
-    assert "chunk" not in desk.kinds[:1]
+    assert desk.types[0] is ReplyOpened
+    assert desk.types[-1] is ReplyClosed
+    assert set(desk.types[1:-1]) <= {TextDelta}
 
 
 @pytest.mark.parametrize("make", [lambda: agen(), lambda: [], lambda: "", lambda: agen("", "")])
@@ -204,7 +222,7 @@ async def test_an_error_of_the_source_reaches_the_persona(desk: Desk) -> None:
 
     with pytest.raises(ValueError, match="vendor"):
         await desk.turn.stream(source())
-    assert desk.kinds == ["opened"]
+    assert desk.types == [ReplyOpened]
 
 
 def for_a_minute() -> Iterator[str]:
@@ -276,14 +294,16 @@ def test_the_same_status_is_told_once(desk: Desk) -> None:
         desk.turn.set_status("reading")
     desk.turn.set_status(None)
     desk.turn.set_status("")
-    assert desk.said == [("status", "reading"), ("status", None)]
+    assert desk.said == [StatusChanged("t", "reading"), StatusChanged("t", None)]
 
 
 def test_a_status_is_one_short_line(desk: Desk) -> None:
     desk.turn.set_status("a\n\nb " + "x" * 1000)
-    [(_, text)] = desk.said
-    assert text.startswith("a b x")
-    assert len(text) <= 200
+    [event] = desk.said
+    assert isinstance(event, StatusChanged)
+    assert event.text is not None
+    assert event.text.startswith("a b x")
+    assert len(event.text) <= 200
     with pytest.raises(TypeError):
         desk.turn.set_status(5)  # type: ignore[arg-type]
 
@@ -320,20 +340,144 @@ def test_a_thread_may_write(desk: Desk) -> None:
     for thread in threads:
         thread.join(60)
     assert errors == []
-    ids = [data[0] for kind, data in desk.said if kind == "message"]
+    ids = [e.reply_id for e in desk.said if isinstance(e, MessageSent)]
     assert len(ids) == len(set(ids)) == 40
+
+
+# -- asking the server ------------------------------------------------------------------------
+
+
+async def begin(desk: Desk, waiting: Any) -> tuple[asyncio.Task[Any], TurnRequest]:
+    """Begin to wait for a request and return it, with the task that waits."""
+    before = len(desk.said)
+    task = asyncio.ensure_future(waiting)
+    await anyio.lowlevel.checkpoint()
+    [event] = desk.said[before:]
+    assert isinstance(event, TurnRequested)
+    assert event.turn_id == "t"
+    return task, event.request
+
+
+async def test_a_request_is_plain_data_and_its_answer_is_returned(desk: Desk) -> None:
+    arguments = {"path": "a.ipynb", "cells": ("x", "y")}
+    task, request = await begin(desk, desk.turn.request("notebook.read", arguments))
+    assert (request.kind, request.arguments) == (
+        "notebook.read",
+        {"path": "a.ipynb", "cells": ["x", "y"]},
+    )
+    desk.turn.answer(TurnAnswer(request.id, {"cells": []}))
+    assert await task == {"cells": []}
+    assert desk.types == [TurnRequested]
+
+
+async def test_answers_find_their_requests_in_any_order(desk: Desk) -> None:
+    begun = [await begin(desk, desk.turn.request(kind)) for kind in "abc"]
+    for _, request in reversed(begun):
+        desk.turn.answer(TurnAnswer(request.id, request.kind))
+    assert [await task for task, _ in begun] == ["a", "b", "c"]
+
+
+async def test_a_refusal_is_raised_with_its_text(desk: Desk) -> None:
+    task, request = await begin(desk, desk.turn.request("notebook.read"))
+    desk.turn.answer(TurnAnswer(request.id, error="Open it first."))
+    with pytest.raises(RequestRefusedError, match=r"^Open it first\.$"):
+        await task
+
+
+async def test_a_late_or_second_answer_changes_nothing(desk: Desk) -> None:
+    task, request = await begin(desk, desk.turn.request("x"))
+    desk.turn.answer(TurnAnswer(request.id, 1))
+    desk.turn.answer(TurnAnswer(request.id, 2))
+    desk.turn.answer(TurnAnswer(request.id + 7, 3))
+    assert await task == 1
+
+
+async def test_the_end_of_the_turn_ends_its_requests(desk: Desk) -> None:
+    task, request = await begin(desk, desk.turn.request("x"))
+    desk.turn.end()
+    with pytest.raises(TurnEndedError):
+        await task
+    with pytest.raises(TurnEndedError):
+        await desk.turn.request("x")
+    desk.turn.answer(TurnAnswer(request.id, "late"))
+    assert desk.types == [TurnRequested]
+
+
+async def test_a_request_that_nobody_waits_for_is_withdrawn(desk: Desk) -> None:
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0):
+            await desk.turn.request("x")
+    [requested, withdrawn] = desk.said
+    assert isinstance(requested, TurnRequested)
+    assert withdrawn == RequestWithdrawn("t", requested.request.id)
+    desk.turn.answer(TurnAnswer(requested.request.id, "late"))
+
+
+@pytest.mark.parametrize(
+    "value", [object(), {1, 2}, float("nan"), b"x", Attachment("a", "b")], ids=lambda v: type(v)
+)
+async def test_arguments_are_json(desk: Desk, value: Any) -> None:
+    with pytest.raises(TypeError, match="must be JSON"):
+        await desk.turn.request("x", {"value": value})
+    assert desk.said == []
+
+
+async def test_arguments_have_a_bound(desk: Desk) -> None:
+    with pytest.raises(RequestRefusedError, match="Ask for less"):
+        await desk.turn.request("x", {"value": "x" * MAX_REQUEST})
+    assert desk.said == []
+
+
+async def test_so_many_requests_are_open_at_once_and_no_more(desk: Desk) -> None:
+    begun = [await begin(desk, desk.turn.request("x")) for _ in range(MAX_OPEN_REQUESTS)]
+    with pytest.raises(RequestRefusedError, match="Await some first"):
+        await desk.turn.request("x")
+    task, request = begun.pop()
+    desk.turn.answer(TurnAnswer(request.id))
+    await task
+    begun.append(await begin(desk, desk.turn.request("x")))
+    desk.turn.end()
+    await asyncio.gather(*(task for task, _ in begun), return_exceptions=True)
+
+
+async def test_a_loop_in_a_thread_may_ask(desk: Desk) -> None:
+    thread = asyncio.ensure_future(asyncio.to_thread(asyncio.run, desk.turn.request("x")))
+    with anyio.fail_after(60):
+        while not desk.said:
+            await anyio.lowlevel.checkpoint()
+    [event] = desk.said
+    assert isinstance(event, TurnRequested)
+    desk.turn.answer(TurnAnswer(event.request.id, "answered"))
+    assert await thread == "answered"
+
+
+async def test_attachments_are_asked_for() -> None:
+    message = Message("m", "ada", "see", attachments=("a",))
+    desk = Desk(message=message)
+    task, request = await begin(desk, desk.turn.attachments())
+    assert request.kind == "attachments.list"
+    book = Attachment("a", "book.ipynb", "notebook", cells=("c",))
+    desk.turn.answer(TurnAnswer(request.id, plain_json([asdict(book)], most=1000)))
+    assert await task == [book]
+    task, request = await begin(desk, desk.turn.attachments())
+    desk.turn.answer(TurnAnswer(request.id, error="It lies elsewhere."))
+    with pytest.raises(AttachmentError, match=r"It lies elsewhere\."):
+        await task
+
+
+async def test_a_message_without_attachments_asks_nobody(desk: Desk) -> None:
+    assert await desk.turn.attachments() == []
+    assert desk.said == []
 
 
 # -- what a turn knows ------------------------------------------------------------------------
 
 
 def test_a_turn_knows_its_message_and_its_chat() -> None:
-    attachment = Attachment("a", "plot.png")
-    desk = Desk(attachments=(attachment,), model="fake:model", root_dir="/srv")
+    desk = Desk(model="fake:model", root_dir="/srv")
     turn = desk.turn
     assert (turn.id, turn.message.body, turn.speaker) == ("t", "hi", "Ada")
     assert (turn.chat_path, turn.model) == ("room.chat", "fake:model")
-    assert turn.attachments() == [attachment]
     assert str(turn.workspace_dir()) == "/srv"
     assert Desk().turn.workspace_dir() is None
 
@@ -376,7 +520,7 @@ def test_a_persona_writes_to_the_turn_that_runs(desk: Desk) -> None:
         echo.set_status("busy")
     finally:
         current_turn.reset(token)
-    assert desk.kinds == ["message", "status"]
+    assert desk.types == [MessageSent, StatusChanged]
 
 
 def test_a_thread_of_its_own_finds_the_turn_if_there_is_but_one(desk: Desk) -> None:

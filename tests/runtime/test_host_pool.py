@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Any
 
 import anyio
@@ -10,7 +9,6 @@ from support.room import WAIT, Script, persona, room
 from support.stages import settle
 
 from jupyter_ai_personas.hosts import InlineHost
-from jupyter_ai_personas.runtime.host_pool import SWITCH_SECONDS
 
 
 class Slow(InlineHost):
@@ -28,24 +26,6 @@ class Slow(InlineHost):
         if self.problem is not None:
             raise self.problem
         await super().open()
-
-
-async def test_threads_take_turns_quickly_while_hosts_run_and_as_before_afterwards() -> None:
-    before = sys.getswitchinterval()
-    assert before > SWITCH_SECONDS
-    async with room(persona("Echo")):
-        assert abs(sys.getswitchinterval() - SWITCH_SECONDS) < 1e-6
-    assert abs(sys.getswitchinterval() - before) < 1e-6
-
-
-async def test_who_wants_it_quicker_still_gets_that() -> None:
-    before = sys.getswitchinterval()
-    sys.setswitchinterval(SWITCH_SECONDS / 5)
-    try:
-        async with room(persona("Echo")):
-            assert sys.getswitchinterval() < SWITCH_SECONDS / 2
-    finally:
-        sys.setswitchinterval(before)
 
 
 async def test_a_host_that_nobody_wants_when_it_has_opened_is_closed() -> None:

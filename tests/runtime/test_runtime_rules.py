@@ -363,7 +363,7 @@ async def until_stuck(here: Room, cls: type) -> None:
 
     def stuck() -> float:
         entry = here.runtime.hosts._entries.get(id_of(cls))
-        return entry.host.stuck_for(anyio.current_time()) if entry else 0.0
+        return entry.host.health(anyio.current_time()).stuck_seconds if entry else 0.0
 
     await spin_until(stuck)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import pickle
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -12,23 +13,40 @@ import anyio
 
 from jupyter_ai_personas import BasePersona, PersonaDefaults
 from jupyter_ai_personas.chat import Message
-from jupyter_ai_personas.hosts import Host, HostEvent, HostServices
-from jupyter_ai_personas.personas import TurnSpec
+from jupyter_ai_personas.hosts import Host, HostConfig, HostEnvironment
+from jupyter_ai_personas.personas.wire import (
+    HostEvent,
+    TurnAnswer,
+    TurnEnd,
+    TurnRequest,
+    TurnRequested,
+    TurnSpec,
+)
 
 LOG = logging.getLogger("tests.hosts")
-ENDS = ("end", "failed", "lost")
 WAIT = 60.0
 """Seconds after which something is taken never to come, however slow the machine is."""
 
 Act = Callable[[BasePersona, Message], Any]
 
 
-class Bench:
-    """A host with one persona class whose behaviour a test chooses, turn by turn."""
+def crossed(data: Any) -> Any:
+    """Return ``data`` as the other side of a wall between processes gets it."""
+    copy = pickle.loads(pickle.dumps(data))
+    assert copy == data
+    return copy
 
-    def __init__(self, host: Host, events: dict[str, list[HostEvent]]) -> None:
-        self.host = host
-        self.events = events
+
+class Bench(HostEnvironment):
+    """A host with one persona class whose behaviour a test chooses, turn by turn.
+
+    All that crosses the wall is sent through a pickle, as to another process.
+    """
+
+    def __init__(self, make_host: Callable[[str, HostEnvironment], Host]) -> None:
+        super().__init__(crossed(HostConfig()), log=LOG)
+        self.host = make_host("Persona", self)
+        self.events: dict[str, list[HostEvent]] = {}
         self.acts: dict[str, Act] = {}
         self.made: list[BasePersona] = []
         self.prepare: Callable[[], Any] = lambda: None
@@ -38,7 +56,10 @@ class Bench:
         self._changed = anyio.Event()
         self._count = 0
 
-    def resolve(self, path: str) -> type:
+    def new_models(self) -> Any:
+        return None
+
+    def persona_class(self, path: str) -> type:
         if path != "tests:Persona":
             raise ImportError(path)
         bench = self
@@ -84,33 +105,44 @@ class Bench:
             "message": Message("m", "ada", turn_id),
             "speaker": "Ada",
         }
-        self.host.start(TurnSpec(**{**known, **more}))
+        self.host.start(crossed(TurnSpec(**{**known, **more})))
         return turn_id
 
     def take(self, batch: list[HostEvent]) -> None:
         assert batch
         for event in batch:
-            self.events.setdefault(event.turn_id, []).append(event)
+            self.events.setdefault(event.turn_id, []).append(crossed(event))
         self._changed.set()
         self._changed = anyio.Event()
 
-    def kinds(self, turn_id: str) -> list[str]:
-        return [event.kind for event in self.events[turn_id]]
+    def types(self, turn_id: str) -> list[type]:
+        return [type(event) for event in self.events[turn_id]]
 
-    async def until(self, turn_id: str, *kinds: str) -> list[HostEvent]:
-        """Wait for one of `kinds`, else for the end, and return all events so far."""
+    async def until(self, turn_id: str, *types: type) -> list[HostEvent]:
+        """Wait for an event of one of `types`, else for the end, and return all events so far."""
         with anyio.fail_after(WAIT):
-            while not any(e.kind in (kinds or ENDS) for e in self.events[turn_id]):
+            while not any(isinstance(e, types or TurnEnd) for e in self.events[turn_id]):
                 await self._changed.wait()
         return self.events[turn_id]
 
+    async def asked(self, turn_id: str, count: int = 1) -> list[TurnRequest]:
+        """Wait until a turn has made so many requests, and return them all."""
+        with anyio.fail_after(WAIT):
+            while True:
+                events = self.events[turn_id]
+                requests = [e.request for e in events if isinstance(e, TurnRequested)]
+                if len(requests) >= count:
+                    return requests
+                await self._changed.wait()
+
+    def answer(self, turn_id: str, request: TurnRequest, value: Any = None, **more: Any) -> None:
+        self.host.answer(turn_id, crossed(TurnAnswer(request.id, value, **more)))
+
 
 @asynccontextmanager
-async def bench_with(make_host: Callable[[str, HostServices], Host]) -> AsyncIterator[Bench]:
-    bench: Bench
-    services = HostServices(lambda path: bench.resolve(path), lambda: None, LOG)  # type: ignore[arg-type, return-value]
-    host = make_host("Persona", services)
-    bench = Bench(host, {})
+async def bench_with(make_host: Callable[[str, HostEnvironment], Host]) -> AsyncIterator[Bench]:
+    bench = Bench(make_host)
+    host = bench.host
     async with asyncio.timeout(WAIT):
         await host.open()
 

@@ -10,25 +10,23 @@ from collections.abc import AsyncIterator, Iterator
 
 import anyio
 import pytest
-from support.bench import WAIT, Act, Bench, bench_with
+from support.bench import WAIT, Act, Bench
 
 from jupyter_ai_personas import BasePersona
 from jupyter_ai_personas.chat import Message
 from jupyter_ai_personas.errors import ModelFailedError, NoModelError
-from jupyter_ai_personas.hosts import InlineHost, ThreadHost
-
-
-@pytest.fixture(params=[InlineHost, ThreadHost], ids=["inline", "thread"])
-async def bench(request: pytest.FixtureRequest) -> AsyncIterator[Bench]:
-    async with bench_with(request.param) as made:
-        yield made
-
-
-@pytest.fixture(autouse=True)
-def patience(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A host that is only slow to close is not given up."""
-    for module in ("thread", "runner"):
-        monkeypatch.setattr(f"jupyter_ai_personas.hosts.{module}.SHUTDOWN_SECONDS", WAIT / 3)
+from jupyter_ai_personas.hosts import HostHealth
+from jupyter_ai_personas.personas.wire import (
+    MessageSent,
+    ReplyClosed,
+    ReplyOpened,
+    StatusChanged,
+    TextDelta,
+    TurnFailed,
+    TurnFinished,
+    TurnLost,
+    UsageReported,
+)
 
 
 async def wait_for_ever(persona: BasePersona, message: Message) -> None:
@@ -49,8 +47,8 @@ def say(*bodies: str) -> Act:
 async def test_a_turn_says_its_messages_and_ends(bench: Bench) -> None:
     turn = bench.start(say("one", "two"))
     events = await bench.until(turn)
-    assert [e.kind for e in events] == ["message", "message", "end"]
-    assert [e.data[1] for e in events[:2]] == ["one", "two"]
+    assert [type(e) for e in events] == [MessageSent, MessageSent, TurnFinished]
+    assert [e.body for e in events[:2]] == ["one", "two"]
 
 
 async def test_a_stream_arrives_whole_and_in_order(bench: Bench) -> None:
@@ -64,10 +62,10 @@ async def test_a_stream_arrives_whole_and_in_order(bench: Bench) -> None:
         await persona.stream_message(chunks())
 
     events = await bench.until(bench.start(act))
-    text = "".join(e.data[1] for e in events if e.kind in ("opened", "chunk"))
+    text = "".join(e.text for e in events if isinstance(e, ReplyOpened | TextDelta))
     assert text == "".join(f"{n} " for n in range(500))
-    assert [e.kind for e in events[-2:]] == ["closed", "end"]
-    assert events[0].kind == "opened"
+    assert [type(e) for e in events[-2:]] == [ReplyClosed, TurnFinished]
+    assert isinstance(events[0], ReplyOpened)
 
 
 async def test_the_first_text_comes_before_the_rest_is_there(bench: Bench) -> None:
@@ -79,7 +77,7 @@ async def test_the_first_text_comes_before_the_rest_is_there(bench: Bench) -> No
         await persona.stream_message(chunks())
 
     turn = bench.start(act)
-    await bench.until(turn, "opened")
+    await bench.until(turn, ReplyOpened)
     bench.host.cancel(turn)
     await bench.until(turn)
 
@@ -89,20 +87,21 @@ async def test_status_and_usage_come_up(bench: Bench) -> None:
         persona.set_status("is reading")
         persona.turn.record_usage({"total_tokens": 3})
 
-    events = await bench.until(bench.start(act))
-    assert [(e.kind, e.data) for e in events[:-1]] == [
-        ("status", "is reading"),
-        ("usage", {"total_tokens": 3}),
+    turn = bench.start(act)
+    events = await bench.until(turn)
+    assert events[:-1] == [
+        StatusChanged(turn, "is reading"),
+        UsageReported(turn, {"total_tokens": 3}),
     ]
 
 
 async def test_a_plain_function_is_a_persona_as_well(bench: Bench) -> None:
     events = await bench.until(bench.start(lambda persona, message: persona.send_message("plain")))
-    assert [e.kind for e in events] == ["message", "end"]
+    assert [type(e) for e in events] == [MessageSent, TurnFinished]
 
 
 async def test_a_persona_that_says_nothing_just_ends(bench: Bench) -> None:
-    assert [e.kind for e in await bench.until(bench.start(say()))] == ["end"]
+    assert [type(e) for e in await bench.until(bench.start(say()))] == [TurnFinished]
 
 
 async def test_turns_run_side_by_side_and_each_knows_its_own(bench: Bench) -> None:
@@ -121,7 +120,7 @@ async def test_turns_run_side_by_side_and_each_knows_its_own(bench: Bench) -> No
     turns = [bench.start(act) for _ in range(20)]
     for turn in turns:
         [message, end] = await bench.until(turn)
-        assert (message.data[1], end.kind) == (turn, "end")
+        assert (message.body, end) == (turn, TurnFinished(turn))
 
 
 # -- objects ----------------------------------------------------------------------------------
@@ -141,7 +140,7 @@ async def test_turns_that_come_together_share_the_object_that_is_being_made(benc
     bench.prepare = prepare
     turns = [bench.start(say("x")) for _ in range(5)]
     for turn in turns:
-        assert (await bench.until(turn))[-1].kind == "end"
+        assert type((await bench.until(turn))[-1]) is TurnFinished
     assert len(bench.made) == 1
 
 
@@ -153,8 +152,8 @@ async def test_an_object_that_cannot_be_made_fails_the_turn_and_is_made_anew(ben
             raise errors.pop()
 
     bench.make = make
-    assert (await bench.until(bench.start(say())))[-1].kind == "failed"
-    assert (await bench.until(bench.start(say())))[-1].kind == "end"
+    assert type((await bench.until(bench.start(say())))[-1]) is TurnFailed
+    assert type((await bench.until(bench.start(say())))[-1]) is TurnFinished
 
 
 @pytest.mark.parametrize("error", [ValueError("no"), SystemExit(1), asyncio.CancelledError()])
@@ -168,7 +167,7 @@ async def test_a_failing_preparation_fails_each_turn_that_waits_for_it(
     bench.prepare = prepare
     turns = [bench.start(say()) for _ in range(3)]
     for turn in turns:
-        assert (await bench.until(turn))[-1].kind == "failed"
+        assert type((await bench.until(turn))[-1]) is TurnFailed
 
 
 async def test_who_is_cancelled_while_the_object_is_made_does_not_take_it_from_others(
@@ -186,7 +185,7 @@ async def test_who_is_cancelled_while_the_object_is_made_does_not_take_it_from_o
     bench.host.cancel(first)
     await bench.until(first)
     gate.set()
-    assert (await bench.until(second))[-1].kind == "end"
+    assert type((await bench.until(second))[-1]) is TurnFinished
 
 
 async def test_a_released_object_is_shut_down_and_made_anew(bench: Bench) -> None:
@@ -252,13 +251,13 @@ async def test_whatever_a_persona_raises_costs_its_own_turn(
 
     other = bench.start(say("other"))
     events = await bench.until(bench.start(act))
-    assert [e.kind for e in events] == ["message", "failed"]
-    failure = events[-1].data
+    assert [type(e) for e in events] == [MessageSent, TurnFailed]
+    failure = events[-1]
     assert "secret" not in failure.text
     assert failure.error_id in caplog.text
     assert not failure.expected
-    assert (await bench.until(other))[-1].kind == "end"
-    assert (await bench.until(bench.start(say("after"))))[-1].kind == "end"
+    assert type((await bench.until(other))[-1]) is TurnFinished
+    assert type((await bench.until(bench.start(say("after"))))[-1]) is TurnFinished
 
 
 @pytest.mark.parametrize("cause", [None, KeyError("from a vendor")])
@@ -268,7 +267,7 @@ async def test_errors_of_ours_are_told_in_full(
     async def act(persona: BasePersona, message: Message) -> None:
         raise NoModelError("Persona") from cause
 
-    failure = (await bench.until(bench.start(act)))[-1].data
+    failure = (await bench.until(bench.start(act)))[-1]
     assert failure.text == str(NoModelError("Persona"))
     assert failure.kind == "NoModelError"
     assert failure.expected
@@ -298,12 +297,12 @@ async def test_a_failure_that_is_understood_does_not_fill_the_log(
 
 async def test_a_class_that_cannot_be_resolved_fails_the_turn(bench: Bench) -> None:
     turn = bench.start(say(), persona_class="tests:Gone")
-    assert (await bench.until(turn))[-1].data.kind == "ImportError"
+    assert (await bench.until(turn))[-1].kind == "ImportError"
 
 
 async def test_leaving_by_exit_costs_the_turn_only(bench: Bench) -> None:
     events = await bench.until(bench.start(lambda persona, message: sys.exit(3)))
-    assert events[-1].data.kind == "SystemExit"
+    assert events[-1].kind == "SystemExit"
 
 
 # -- cancelling -------------------------------------------------------------------------------
@@ -315,10 +314,10 @@ async def test_a_cancelled_turn_ends(bench: Bench) -> None:
         await asyncio.Event().wait()
 
     turn = bench.start(act)
-    await bench.until(turn, "message")
+    await bench.until(turn, MessageSent)
     bench.host.cancel(turn)
     bench.host.cancel(turn)
-    assert [e.kind for e in await bench.until(turn)] == ["message", "end"]
+    assert [type(e) for e in await bench.until(turn)] == [MessageSent, TurnFinished]
     bench.host.cancel(turn)
     bench.host.cancel("never seen")
 
@@ -326,7 +325,7 @@ async def test_a_cancelled_turn_ends(bench: Bench) -> None:
 async def test_a_turn_that_is_cancelled_before_it_begins_ends_too(bench: Bench) -> None:
     turn = bench.start(wait_for_ever)
     bench.host.cancel(turn)
-    assert [e.kind for e in await bench.until(turn)] == ["end"]
+    assert [type(e) for e in await bench.until(turn)] == [TurnFinished]
 
 
 async def test_a_cancelled_turn_can_write_no_more(bench: Bench) -> None:
@@ -344,9 +343,9 @@ async def test_a_cancelled_turn_can_write_no_more(bench: Bench) -> None:
                 tried.append(error)
 
     turn = bench.start(act)
-    await bench.until(turn, "message")
+    await bench.until(turn, MessageSent)
     bench.host.cancel(turn)
-    assert [e.kind for e in await bench.until(turn)] == ["message", "end"]
+    assert [type(e) for e in await bench.until(turn)] == [MessageSent, TurnFinished]
     assert [type(e).__name__ for e in tried] == ["TurnEndedError"]
 
 
@@ -360,9 +359,9 @@ async def test_a_turn_that_swallows_its_cancellation_is_cancelled_again(bench: B
                 continue
 
     turn = bench.start(act)
-    await bench.until(turn, "status")
+    await bench.until(turn, StatusChanged)
     with anyio.fail_after(WAIT):
-        while bench.kinds(turn)[-1] != "end":
+        while bench.types(turn)[-1] is not TurnFinished:
             bench.host.cancel(turn)
             await anyio.lowlevel.checkpoint()
 
@@ -376,9 +375,9 @@ async def test_a_cleanup_that_fails_after_a_cancellation_is_no_failure(bench: Be
             raise ValueError("cleanup")
 
     turn = bench.start(act)
-    await bench.until(turn, "status")
+    await bench.until(turn, StatusChanged)
     bench.host.cancel(turn)
-    assert (await bench.until(turn))[-1].kind == "end"
+    assert type((await bench.until(turn))[-1]) is TurnFinished
 
 
 async def test_cancelling_one_turn_leaves_the_others(bench: Bench) -> None:
@@ -397,7 +396,7 @@ async def test_closing_ends_the_turns_that_run(bench: Bench) -> None:
     await anyio.lowlevel.checkpoint()
     with anyio.fail_after(WAIT):
         await bench.host.close()
-    assert (await bench.until(turn))[-1].kind == "end"
+    assert type((await bench.until(turn))[-1]) is TurnFinished
 
 
 async def test_a_closed_host_ends_its_events_and_may_be_closed_again(bench: Bench) -> None:
@@ -415,15 +414,14 @@ async def test_an_abandoned_host_loses_its_turns_and_says_so(bench: Bench) -> No
     await bench.until(done)
     bench.host.abandon()
     bench.host.abandon()
-    assert [e.kind for e in await bench.until(lost)] == ["lost"]
-    assert bench.kinds(done) == ["message", "end"]
+    assert [type(e) for e in await bench.until(lost)] == [TurnLost]
+    assert bench.types(done) == [MessageSent, TurnFinished]
 
 
 async def test_a_host_that_lives_is_not_stuck(bench: Bench) -> None:
-    bench.host.ping(1.0)
+    assert bench.host.health(1.0) == HostHealth()
     await bench.until(bench.start(say("x")))
-    assert bench.host.stuck_for(100.0) == 0.0
-    assert bench.host.where()
+    assert bench.host.health(100.0) == HostHealth()
 
 
 # -- flooding ---------------------------------------------------------------------------------
@@ -454,5 +452,5 @@ async def test_a_flood_of_chunks_leaves_the_loop_responsive(bench: Bench) -> Non
         group.start_soon(other)
         events = await bench.until(turn)
         group.cancel_scope.cancel()
-    assert events[-1].data.kind == "ReplyTooLongError"
+    assert events[-1].kind == "ReplyTooLongError"
     assert loop_turns >= 5

@@ -1,0 +1,232 @@
+"""What crosses the wall between the server and the code of a persona, as plain data.
+
+A :class:`TurnSpec`, answers and cancellations go down; events come up. Every type here is a frozen
+dataclass of plain values: it can be pickled and sent to another process or machine.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+from jupyter_ai_personas.chat.history import HistoryEntry
+from jupyter_ai_personas.chat.messages import Message
+from jupyter_ai_personas.errors import RequestRefusedError
+
+__all__ = [
+    "JSON",
+    "MAX_ANSWER",
+    "MAX_OPEN_REQUESTS",
+    "MAX_REQUEST",
+    "HostEvent",
+    "MessageSent",
+    "ReplyClosed",
+    "ReplyOpened",
+    "RequestWithdrawn",
+    "StatusChanged",
+    "TextDelta",
+    "TurnAnswer",
+    "TurnEnd",
+    "TurnFailed",
+    "TurnFinished",
+    "TurnLost",
+    "TurnRequest",
+    "TurnRequested",
+    "TurnSpec",
+    "UsageReported",
+    "plain_json",
+]
+
+JSON: TypeAlias = "bool | int | float | str | list[JSON] | dict[str, JSON] | None"
+
+MAX_OPEN_REQUESTS = 32
+"""Requests of one turn that may be open at once."""
+
+MAX_REQUEST = 2_000_000
+"""Characters of JSON that the arguments of a request may have."""
+
+MAX_ANSWER = 10_000_000
+"""Characters of JSON that an answer may have."""
+
+
+@dataclass(frozen=True, slots=True)
+class TurnSpec:
+    """All that a host needs to run a turn.
+
+    ``persona_class`` is ``module:Class``. ``speaker`` is the display name of who asked.
+    ``model`` is a reference ``provider_id:model_id``, or ``None`` and ``model_problem`` says why.
+    ``root_dir`` is the server's root directory, if it has one in the file system.
+    ``max_reply_chars`` bounds all that the turn writes.
+    """
+
+    turn_id: str
+    persona_id: str
+    persona_class: str
+    persona_name: str
+    chat_id: str
+    chat_path: str
+    message: Message
+    speaker: str
+    history: tuple[HistoryEntry, ...] = ()
+    model: str | None = None
+    model_problem: str = ""
+    system_prompt: str = ""
+    root_dir: str | None = None
+    max_reply_chars: int = 500_000
+    config: Mapping[str, Any] = field(default_factory=dict)
+
+
+# -- requests: the persona's side asks, the server's side answers -----------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class TurnRequest:
+    """Something that a turn asks the server for. ``id`` is unique within the turn."""
+
+    id: int
+    kind: str
+    arguments: Mapping[str, JSON] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class TurnAnswer:
+    """The server's answer to a request: a value, or in ``error`` why it is refused."""
+
+    request_id: int
+    value: JSON = None
+    error: str | None = None
+
+
+def plain_json(value: Any, *, most: int) -> Any:
+    """Return a copy of ``value`` as JSON holds it. Costs what its size costs.
+
+    Raises:
+        TypeError: it is not JSON.
+        RequestRefusedError: it has more than ``most`` characters as JSON.
+    """
+    try:
+        text = json.dumps(value, allow_nan=False)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise TypeError(f"It must be JSON: {error}") from error
+    if len(text) > most:
+        raise RequestRefusedError(
+            f"A request or answer has {len(text):,} characters of JSON, and {most:,} are allowed. "
+            "Ask for less at once."
+        )
+    return json.loads(text)
+
+
+# -- events: what a turn does -----------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class MessageSent:
+    """A complete message."""
+
+    turn_id: str
+    reply_id: str
+    body: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReplyOpened:
+    """A reply begins to grow, with its first text."""
+
+    turn_id: str
+    reply_id: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class TextDelta:
+    """More text of a reply that grows."""
+
+    turn_id: str
+    reply_id: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReplyClosed:
+    """A reply has all its text."""
+
+    turn_id: str
+    reply_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class StatusChanged:
+    """What the persona does at present; ``None``: the usual text."""
+
+    turn_id: str
+    text: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class UsageReported:
+    """Token counts by name, and the ``model`` that they are of."""
+
+    turn_id: str
+    usage: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class TurnRequested:
+    """The turn asks the server for something, and waits for a :class:`TurnAnswer`."""
+
+    turn_id: str
+    request: TurnRequest
+
+
+@dataclass(frozen=True, slots=True)
+class RequestWithdrawn:
+    """The turn does not wait for the answer to a request any more."""
+
+    turn_id: str
+    request_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class TurnFinished:
+    """The turn is over: its persona returned, or was cancelled."""
+
+    turn_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class TurnFailed:
+    """The turn failed: a class name, a paragraph for people, an id that the log repeats.
+
+    ``expected`` failures are understood: of the model, of a bound, of a mistake in the persona's
+    code that has a name. Other exceptions of its code are not.
+    """
+
+    turn_id: str
+    kind: str
+    text: str
+    error_id: str
+    expected: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class TurnLost:
+    """The host hung or died. A turn that has not ``begun`` may run in another host."""
+
+    turn_id: str
+    begun: bool = True
+
+
+TurnEnd: TypeAlias = TurnFinished | TurnFailed | TurnLost
+HostEvent: TypeAlias = (
+    MessageSent
+    | ReplyOpened
+    | TextDelta
+    | ReplyClosed
+    | StatusChanged
+    | UsageReported
+    | TurnRequested
+    | RequestWithdrawn
+    | TurnEnd
+)
