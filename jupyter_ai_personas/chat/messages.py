@@ -67,6 +67,12 @@ class Selection:
     end: tuple[int, int]
     content: str = ""
 
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Selection:
+        """Return what :func:`dataclasses.asdict` made plain."""
+        (line, column), (last_line, last_column) = data["start"], data["end"]
+        return cls((line, column), (last_line, last_column), data["content"])
+
 
 @dataclass(frozen=True, slots=True)
 class Attachment:
@@ -83,6 +89,20 @@ class Attachment:
     cells: tuple[str, ...] = ()
     selection: Selection | None = None
     cell_selections: Mapping[str, Selection] = field(default_factory=dict, hash=False)
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Attachment:
+        """Return what :func:`dataclasses.asdict` made plain."""
+        parts = {id_: Selection.from_json(part) for id_, part in data["cell_selections"].items()}
+        selection = data["selection"]
+        return cls(
+            **{
+                **data,
+                "cells": tuple(data["cells"]),
+                "selection": None if selection is None else Selection.from_json(selection),
+                "cell_selections": parts,
+            }
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from pathlib import PurePosixPath
 from typing import Any, BinaryIO
 
 from jupyter_ai_personas.chat.messages import Attachment
-from jupyter_ai_personas.context.bounds import Limits, shown_size
+from jupyter_ai_personas.context.bounds import ContextLimits, shown_size
 from jupyter_ai_personas.context.images import render_image
 from jupyter_ai_personas.context.notebooks import cells_of, render_notebook
 from jupyter_ai_personas.context.outputs import source_text
@@ -53,7 +53,7 @@ class Content:
 
 
 def render_attachment(
-    content: Content, attachment: Attachment, *, limits: Limits, focus: str | None = None
+    content: Content, attachment: Attachment, *, limits: ContextLimits, focus: str | None = None
 ) -> Rendered:
     """Return what a model is given of ``attachment``, which was read as ``content``.
 
@@ -65,7 +65,7 @@ def render_attachment(
 
 
 def _render(
-    content: Content, attachment: Attachment, title: str, limits: Limits, focus: str | None
+    content: Content, attachment: Attachment, title: str, limits: ContextLimits, focus: str | None
 ) -> Rendered:
     if content.names is not None:
         names = "\n".join(f"- {name}" for name in content.names[: limits.lines])
@@ -91,7 +91,7 @@ def _render(
 
 
 def _file(
-    file: BinaryIO, content: Content, attachment: Attachment, title: str, limits: Limits
+    file: BinaryIO, content: Content, attachment: Attachment, title: str, limits: ContextLimits
 ) -> Rendered:
     suffix = PurePosixPath(content.path).suffix.casefold()
     start = file.read(8)
@@ -137,7 +137,7 @@ def _text(
     content: Content,
     attachment: Attachment,
     title: str,
-    limits: Limits,
+    limits: ContextLimits,
     further: int = 0,
 ) -> Rendered:
     if holds_private_key(text):

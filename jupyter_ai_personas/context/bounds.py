@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-__all__ = ["Limits", "fence", "first_lines", "middle_out", "shown_size"]
+__all__ = ["ContextLimits", "fence", "first_lines", "middle_out", "shown_size"]
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class ContextLimits:
     """Bounds on what is rendered for a model.
 
     ``chars`` bounds the text of one file or notebook, ``total_chars`` that of one message's
@@ -31,7 +31,7 @@ class Limits:
     total_image_bytes: int = 6_000_000
     counted_bytes: int = 256_000_000
 
-    def within(self, chars: int) -> Limits:
+    def within(self, chars: int) -> ContextLimits:
         """Return these limits for a file that gets at most ``chars`` characters."""
         chars = min(self.chars, chars)
         return replace(

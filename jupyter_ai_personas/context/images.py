@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 
-from jupyter_ai_personas.context.bounds import Limits, shown_size
+from jupyter_ai_personas.context.bounds import ContextLimits, shown_size
 from jupyter_ai_personas.context.rendered import Image, Rendered
 
 __all__ = ["image_type", "render_image"]
@@ -27,7 +27,9 @@ def image_type(data: bytes) -> str | None:
     return next((type_ for start, type_ in _SIGNATURES if data.startswith(start)), None)
 
 
-def render_image(data: bytes, *, title: str, limits: Limits, size: int | None = None) -> Rendered:
+def render_image(
+    data: bytes, *, title: str, limits: ContextLimits, size: int | None = None
+) -> Rendered:
     """Return an image file for a model; ``size`` is the file's, if ``data`` may be less."""
     mime_type = image_type(data)
     if mime_type is None:

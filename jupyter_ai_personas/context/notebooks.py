@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from jupyter_ai_personas.chat.messages import Selection
-from jupyter_ai_personas.context.bounds import Limits, fence, first_lines
+from jupyter_ai_personas.context.bounds import ContextLimits, fence, first_lines
 from jupyter_ai_personas.context.outputs import render_output, source_text
 from jupyter_ai_personas.context.rendered import Image, Rendered
 
@@ -64,7 +64,7 @@ class _Block:
 class _Cells:
     notebook: Mapping[str, Any]
     title: str
-    limits: Limits
+    limits: ContextLimits
     focus: str | None = None
     selections: Mapping[str, Selection] = field(default_factory=dict)
 
@@ -112,7 +112,7 @@ def render_notebook(
     notebook: Mapping[str, Any],
     *,
     title: str,
-    limits: Limits,
+    limits: ContextLimits,
     cells: Sequence[str] = (),
     selections: Mapping[str, Selection] | None = None,
     focus: str | None = None,

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from html.parser import HTMLParser
 from typing import Any
 
-from jupyter_ai_personas.context.bounds import Limits, fence, middle_out, shown_size
+from jupyter_ai_personas.context.bounds import ContextLimits, fence, middle_out, shown_size
 from jupyter_ai_personas.context.images import image_type
 from jupyter_ai_personas.context.rendered import Image
 
@@ -42,7 +42,7 @@ def plain(text: str) -> str:
 
 
 def render_output(
-    output: Mapping[str, Any], *, name: str, limits: Limits
+    output: Mapping[str, Any], *, name: str, limits: ContextLimits
 ) -> tuple[str, list[Image]]:
     """Return one output of a cell (nbformat 4) as text, and the images in it."""
     kind = output.get("output_type")
@@ -56,11 +56,11 @@ def render_output(
     return _bundle(data if isinstance(data, Mapping) else {}, name, limits)
 
 
-def _bounded(text: str, limits: Limits) -> str:
+def _bounded(text: str, limits: ContextLimits) -> str:
     return middle_out(text, limits.output_chars, plain)
 
 
-def _error(output: Mapping[str, Any], limits: Limits) -> str:
+def _error(output: Mapping[str, Any], limits: ContextLimits) -> str:
     name, value = (source_text(output.get(key)) for key in ("ename", "evalue"))
     lines = output.get("traceback")
     lines = lines if isinstance(lines, list) else []
@@ -70,7 +70,7 @@ def _error(output: Mapping[str, Any], limits: Limits) -> str:
     return f"{head}\n{fence(text)}" if text.strip() else head
 
 
-def _bundle(data: Mapping[str, Any], name: str, limits: Limits) -> tuple[str, list[Image]]:
+def _bundle(data: Mapping[str, Any], name: str, limits: ContextLimits) -> tuple[str, list[Image]]:
     lines: list[str] = []
     images: list[Image] = []
     for mime_type in _IMAGES:
@@ -92,7 +92,9 @@ def _bundle(data: Mapping[str, Any], name: str, limits: Limits) -> tuple[str, li
     return "\n".join(lines), images
 
 
-def _image(encoded: str, mime_type: str, name: str, limits: Limits) -> tuple[str, Image | None]:
+def _image(
+    encoded: str, mime_type: str, name: str, limits: ContextLimits
+) -> tuple[str, Image | None]:
     encoded = "".join(encoded.split())
     size = len(encoded) * 3 // 4 - encoded.count("=")
     what = f"{mime_type}, {shown_size(size)}"

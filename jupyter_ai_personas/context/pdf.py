@@ -6,7 +6,7 @@ import logging
 import time
 from typing import BinaryIO
 
-from jupyter_ai_personas.context.bounds import Limits
+from jupyter_ai_personas.context.bounds import ContextLimits
 from jupyter_ai_personas.context.rendered import Rendered
 
 __all__ = ["render_pdf"]
@@ -15,7 +15,7 @@ _SECONDS = 20.0
 """How long pages are read; a page that has begun is read to its end."""
 
 
-def render_pdf(file: BinaryIO, *, title: str, limits: Limits) -> Rendered:
+def render_pdf(file: BinaryIO, *, title: str, limits: ContextLimits) -> Rendered:
     """Return the text of a PDF's first pages; needs the package ``pypdf``."""
     try:
         import pypdf

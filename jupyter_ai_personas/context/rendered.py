@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from jupyter_ai_personas.context.bounds import Limits
+from jupyter_ai_personas.context.bounds import ContextLimits
 
 __all__ = ["Image", "Rendered", "bounded_images", "message_content", "problems_line"]
 
@@ -51,7 +51,7 @@ class Rendered:
         return f"{self.title} could not be read: {self.problem}"
 
 
-def bounded_images(parts: Sequence[Rendered], limits: Limits) -> list[Rendered]:
+def bounded_images(parts: Sequence[Rendered], limits: ContextLimits) -> list[Rendered]:
     """Return ``parts`` with the first images that one message may have; the text says which."""
     number, size, bounded = 0, 0, []
     for part in parts:
@@ -81,7 +81,7 @@ def message_content(
     texts = [part.shown for part in parts]
     if images and not takes_images:
         names = ", ".join(image.name for image in images)
-        texts.append(f"Images that are not shown, since this model takes none: {names}")
+        texts.append(f"Images that are not shown, since you are not known to take images: {names}")
     text = "\n\n".join(["\n\n".join(texts), body] if texts else [body])
     if not images or not takes_images:
         return text
@@ -97,11 +97,8 @@ def problems_line(parts: Sequence[Rendered], *, takes_images: bool) -> str:
     """Return Markdown that tells people what the model was not given, or an empty string."""
     lines = [f"{part.title} was not read: {part.problem}" for part in parts if part.problem]
     if not takes_images:
-        lines += [
-            f"{part.title}: {_counted(len(part.images))} not shown to the model, which takes none."
-            for part in parts
-            if part.images
-        ]
+        why = "not shown to the model, which is not known to take images."
+        lines += [f"{p.title}: {_counted(len(p.images))} {why}" for p in parts if p.images]
     return "".join(f"> {line}\n" for line in lines) + "\n" if lines else ""
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any, BinaryIO
 
-from jupyter_ai_personas.context.bounds import Limits, fence
+from jupyter_ai_personas.context.bounds import ContextLimits, fence
 from jupyter_ai_personas.context.rendered import Rendered
 from jupyter_ai_personas.context.texts import decode
 
@@ -39,7 +39,7 @@ _KINDS = (
 _EMPTY = frozenset({"", "na", "n/a", "nan", "null", "none"})
 
 
-def render_csv(file: BinaryIO, *, title: str, limits: Limits) -> Rendered:
+def render_csv(file: BinaryIO, *, title: str, limits: ContextLimits) -> Rendered:
     """Return a CSV or TSV file's schema, shape and first rows.
 
     ``file`` is read in pieces: up to ``limits.counted_bytes`` to count its rows.
@@ -137,7 +137,7 @@ def _kind(values: Iterable[str]) -> tuple[str, str]:
     return kind, note
 
 
-def render_parquet(file: BinaryIO, *, title: str, limits: Limits) -> Rendered:
+def render_parquet(file: BinaryIO, *, title: str, limits: ContextLimits) -> Rendered:
     """Return a Parquet file's schema, shape and first rows; needs the package ``pyarrow``."""
     try:
         import pyarrow
@@ -170,7 +170,7 @@ def _table(
     columns: Sequence[tuple[str, str, str]],
     header: Sequence[str],
     rows: Sequence[Sequence[str]],
-    limits: Limits,
+    limits: ContextLimits,
     notes: str,
 ) -> Rendered:
     about = "; ".join(filter(None, [shape, notes]))

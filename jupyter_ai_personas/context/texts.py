@@ -6,7 +6,7 @@ import codecs
 from pathlib import PurePosixPath
 
 from jupyter_ai_personas.chat.messages import Selection
-from jupyter_ai_personas.context.bounds import Limits, fence, first_lines
+from jupyter_ai_personas.context.bounds import ContextLimits, fence, first_lines
 from jupyter_ai_personas.context.rendered import Rendered
 
 __all__ = ["decode", "language_of", "render_selection", "render_text"]
@@ -76,7 +76,7 @@ def language_of(path: str) -> str:
 
 
 def render_text(
-    text: str, *, title: str, path: str, limits: Limits, notes: str = "", further: int = 0
+    text: str, *, title: str, path: str, limits: ContextLimits, notes: str = "", further: int = 0
 ) -> Rendered:
     """Return the beginning of a text file for a model.
 
@@ -91,7 +91,7 @@ def render_text(
 
 
 def render_selection(
-    text: str, selection: Selection, *, title: str, language: str, limits: Limits
+    text: str, selection: Selection, *, title: str, language: str, limits: ContextLimits
 ) -> Rendered:
     """Return what somebody selected in a text, as it was when they did.
 

@@ -7,7 +7,7 @@ import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 from uuid import uuid4
 
@@ -17,6 +17,9 @@ from anyio import TASK_STATUS_IGNORED
 from anyio.abc import TaskGroup, TaskStatus
 
 from jupyter_ai_personas.chat import Chat, MemoryChat, Message, Pacer, User
+from jupyter_ai_personas.context.bounds import ContextLimits
+from jupyter_ai_personas.context.gathering import Gathering, Reader
+from jupyter_ai_personas.context.local import LocalReader
 from jupyter_ai_personas.errors import (
     ChatNotOpenError,
     ModelError,
@@ -33,6 +36,7 @@ from jupyter_ai_personas.runtime.quarantine import Quarantine
 from jupyter_ai_personas.runtime.requests import RequestHandler
 from jupyter_ai_personas.runtime.settings import RuntimeSettings
 from jupyter_ai_personas.runtime.turn import ActiveTurn, Outcome
+from jupyter_ai_personas.runtime.workspace_requests import workspace_handlers
 
 if TYPE_CHECKING:
     from jupyter_ai_personas.providers import ModelRegistry
@@ -106,6 +110,7 @@ class Runtime:
         metrics: Metrics | None = None,
         make_host: MakeHost = ThreadHost,
         request_handlers: Mapping[str, RequestHandler] | None = None,
+        reader: Reader | None = None,
         load_delay: float = 0.0,
         avatar_url: Callable[[Persona], str | None] = lambda persona: None,
     ) -> None:
@@ -124,7 +129,14 @@ class Runtime:
         )
         self.limits = Limits(settings.max_hops, settings.max_turns_per_message)
         self.avatar_url = avatar_url
+        self.gathering = Gathering(
+            reader or LocalReader(settings.root_dir),
+            limits=replace(ContextLimits(), total_chars=settings.context_chars),
+            beside=settings.notebook_beside_chat,
+            log=log,
+        )
         self.request_handlers: Mapping[str, RequestHandler] = {
+            **workspace_handlers(self.gathering),
             "attachments.list": attachments_handler(
                 settings.root_dir, has_files=settings.has_files
             ),

@@ -106,7 +106,8 @@ class TurnDriver:
         if not self._runtime.hosts.is_open(turn.persona):
             self._show(turn, "is thinking")
         try:
-            spec = self._spec(turn, model, problem)
+            instructions = await self._runtime.gathering.instructions(self._served.chat.path)
+            spec = self._spec(turn, model, problem, instructions)
             await self._runtime.hosts.start(
                 turn.persona, spec, lambda event: self._on_event(turn, requests, event)
             )
@@ -144,7 +145,9 @@ class TurnDriver:
             log=self._served.log,
         )
 
-    def _spec(self, turn: ActiveTurn, model: str | None, problem: str) -> TurnSpec:
+    def _spec(
+        self, turn: ActiveTurn, model: str | None, problem: str, instructions: str
+    ) -> TurnSpec:
         persona, message = turn.persona, turn.message
         sender = self._served.chat.user(message.sender)
         return TurnSpec(
@@ -166,7 +169,7 @@ class TurnDriver:
             ),
             model=model,
             model_problem=problem,
-            system_prompt=persona.system_prompt,
+            system_prompt="\n\n".join(filter(None, [persona.system_prompt, instructions])),
             root_dir=self._settings.root_dir,
             max_reply_chars=self._settings.max_reply_chars,
             config=self._runtime.config_of(persona),

@@ -1,11 +1,10 @@
-"""Files and folders for models: through the contents manager, never on the event loop."""
+"""The workspace as the server has it: open documents, and files through the contents manager."""
 
 from __future__ import annotations
 
 import io
 import logging
-import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -17,16 +16,21 @@ from jupyter_server.utils import ensure_async
 from tornado.web import HTTPError
 
 from jupyter_ai_personas.context.attached import Content
-from jupyter_ai_personas.context.bounds import shown_size
-from jupyter_ai_personas.context.parsing import decode_base64, parse_notebook
-from jupyter_ai_personas.context.privacy import confined, is_secret
+from jupyter_ai_personas.context.beside import Beside
+from jupyter_ai_personas.context.local import (
+    check_size,
+    checked_path,
+    confined_path,
+    notebook_content,
+    read_texts,
+    shown_names,
+    use_local,
+)
+from jupyter_ai_personas.context.parsing import decode_base64
 from jupyter_ai_personas.errors import AttachmentError
 from jupyter_ai_personas.server.live import LiveDocuments
 
 __all__ = ["Workspace"]
-
-NOTEBOOK_BYTES = 100_000_000
-"""How large a notebook's file may be; it is parsed in memory."""
 
 REMOTE_BYTES = 20_000_000
 """How large a file may be where contents are not files: it is read as a whole."""
@@ -35,9 +39,10 @@ T = TypeVar("T")
 
 
 class Workspace:
-    """Reads what lies below the server's root, for anybody who asks for it on behalf of a model.
+    """Reads what lies below the server's root, never on the event loop.
 
-    A document that is open is read as it is open, any other as it is saved.
+    A document that is open is read as it is open, any other as it is saved. This is the server's
+    :class:`~jupyter_ai_personas.context.gathering.Reader`.
     """
 
     def __init__(
@@ -52,18 +57,38 @@ class Workspace:
         return self._settings["contents_manager"]
 
     async def read(self, path: str, use: Callable[[Content], T]) -> T:
-        """Read ``path`` and return what ``use``, which runs in a thread, makes of it.
-
-        The content's file is open until ``use`` returns.
-
-        Raises:
-            AttachmentError: it cannot be read; the message is the reason, without the path.
-        """
-        path = self._checked(path)
+        """See :meth:`Reader.read`."""
+        path = checked_path(path)
+        if self._root is not None:
+            # Also before an open document is read: a link may lead to a file that is secret-like.
+            await anyio.to_thread.run_sync(confined_path, self._root, path)
         content = await self._open(path)
         if content is not None:
             return await anyio.to_thread.run_sync(use, content)
-        return await self._saved(path, use)
+        try:
+            return await self._saved(path, use)
+        except HTTPError as error:
+            reason = "there is no such file." if error.status_code == 404 else "it may not be read."
+            raise AttachmentError(reason) from None
+        except OSError as error:
+            raise AttachmentError(f"{error.strerror or type(error).__name__}.") from None
+
+    async def texts(self, paths: Sequence[str]) -> list[tuple[str, str]]:
+        """See :meth:`Reader.texts`."""
+        if self._root is not None:
+            return await anyio.to_thread.run_sync(read_texts, self._root, paths)
+        found = []
+        for path in paths:
+            try:
+                model = await _ask(self._manager, "get", path, type="file", format="text")
+            except (HTTPError, OSError):
+                continue  # as if it were not there
+            found.append((path, str(model["content"])))
+        return found
+
+    async def beside(self, chat_path: str, person: str) -> Beside:
+        """See :meth:`Reader.beside`."""
+        return await self.live.beside(chat_path, person)
 
     async def _open(self, path: str) -> Content | None:
         """Return the document at ``path`` as it is open, ``None`` if it is not."""
@@ -73,73 +98,22 @@ class Workspace:
         text = await self.live.text(path)
         return None if text is None else Content(path, text=text, live=True)
 
-    def _checked(self, path: str) -> str:
-        """Return ``path`` if it may be read at all.
-
-        Raises:
-            AttachmentError: it may not.
-        """
-        path = path.removeprefix("RTC:")
-        parts = path.replace("\\", "/").split("/")
-        drive = re.match(r"[A-Za-z]:", path)
-        if not path or not parts[0] or drive or ".." in parts or "\0" in path or len(path) > 4096:
-            raise AttachmentError(
-                "it does not lie below the server's root directory. Attach a file that does."
-            )
-        if is_secret(path):
-            raise AttachmentError("files of that name may hold secrets, and no model is given one.")
-        return path.rstrip("/")
-
     async def _saved(self, path: str, use: Callable[[Content], T]) -> T:
         manager = self._manager
-        local = isinstance(manager, FileContentsManager) and self._root is not None
-        try:
-            # What the server shows nobody, no model sees either.
-            hidden = await _ask(manager, "is_hidden", path)
-            if hidden and not manager.allow_hidden:
-                raise AttachmentError("it is hidden, and the server shows no hidden files.")
-            about = await _ask(manager, "get", path, content=False)
-            if local:
-                # Straight from the disk: the manager would read all of it, and decode it on the
-                # event loop.
-                return await anyio.to_thread.run_sync(self._use_local, path, use)
-            return await self._use_remote(path, about, use)
-        except HTTPError as error:
-            reason = "there is no such file." if error.status_code == 404 else "it may not be read."
-            raise AttachmentError(reason) from None
-        except OSError as error:
-            raise AttachmentError(f"{error.strerror or type(error).__name__}.") from None
-
-    def _use_local(self, path: str, use: Callable[[Content], T]) -> T:
-        assert self._root is not None
-        real = confined(self._root, path)
-        if real is None:
-            raise AttachmentError(
-                "it leads out of the server's root directory, or to a file that may hold secrets."
-            )
-        if real.is_dir():
-            return use(Content(path, names=_shown(item.name for item in real.iterdir())))
-        if not real.is_file():
-            # Opening a pipe would wait for its other end.
-            raise AttachmentError("it is no ordinary file.")
-        with real.open("rb") as file:
-            size = real.stat().st_size
-            if not path.endswith(".ipynb"):
-                return use(Content(path, file=file, size=size))
-            _check_size(size, NOTEBOOK_BYTES)
-            text = file.read().decode("utf-8", "replace")
-        return use(_notebook(path, text))
-
-    async def _use_remote(
-        self, path: str, about: Mapping[str, Any], use: Callable[[Content], T]
-    ) -> T:
+        # What the server shows nobody, no model sees either.
+        if await _ask(manager, "is_hidden", path) and not manager.allow_hidden:
+            raise AttachmentError("it is hidden, and the server shows no hidden files.")
+        about = await _ask(manager, "get", path, content=False)
+        if isinstance(manager, FileContentsManager) and self._root is not None:
+            # Straight from the disk: the manager would read all of it, and decode it on the loop.
+            return await anyio.to_thread.run_sync(use_local, self._root, path, use)
         if about["type"] == "directory":
-            model = await _ask(self._manager, "get", path, type="directory")
-            names = _shown(item["name"] for item in model["content"])
+            model = await _ask(manager, "get", path, type="directory")
+            names = shown_names(item["name"] for item in model["content"])
             return await anyio.to_thread.run_sync(use, Content(path, names=names))
-        _check_size(about.get("size") or 0, REMOTE_BYTES)
+        check_size(about.get("size") or 0, REMOTE_BYTES)
         # Notebooks as well, in the form of their file: nothing needs to be validated.
-        model = await _ask(self._manager, "get", path, type="file")
+        model = await _ask(manager, "get", path, type="file")
         return await anyio.to_thread.run_sync(_use_model, path, model, use)
 
 
@@ -156,23 +130,6 @@ def _use_model(path: str, model: Mapping[str, Any], use: Callable[[Content], T])
     if model["format"] == "base64":
         data = decode_base64(text)
         return use(Content(path, file=io.BytesIO(data), size=len(data)))
-    return use(_notebook(path, text) if path.endswith(".ipynb") else Content(path, text=text))
-
-
-def _notebook(path: str, text: str) -> Content:
-    if not text.strip():
-        return Content(path, notebook={"cells": []})
-    try:
-        return Content(path, notebook=parse_notebook(text))
-    except ValueError as error:
-        raise AttachmentError(f"it is no notebook that can be read: {error}.") from None
-
-
-def _shown(names: Iterable[str]) -> tuple[str, ...]:
-    """Return the names in a folder that may be shown, in order."""
-    return tuple(sorted(n for n in names if not n.startswith(".") and not is_secret(n)))
-
-
-def _check_size(size: int, most: int) -> None:
-    if size > most:
-        raise AttachmentError(f"it has {shown_size(size)}; the most is {shown_size(most)}.")
+    return use(
+        notebook_content(path, text) if path.endswith(".ipynb") else Content(path, text=text)
+    )

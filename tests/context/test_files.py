@@ -18,13 +18,15 @@ from pyarrow import parquet
 
 from jupyter_ai_personas.chat import Attachment, Selection
 from jupyter_ai_personas.context.attached import Content, render_attachment
-from jupyter_ai_personas.context.bounds import Limits, first_lines, middle_out, shown_size
+from jupyter_ai_personas.context.bounds import ContextLimits, first_lines, middle_out, shown_size
 from jupyter_ai_personas.context.rendered import Rendered, message_content, problems_line
 
-LIMITS = Limits()
+LIMITS = ContextLimits()
 
 
-def render(path: str, data: bytes | str, limits: Limits = LIMITS, **attached: Any) -> Rendered:
+def render(
+    path: str, data: bytes | str, limits: ContextLimits = LIMITS, **attached: Any
+) -> Rendered:
     attachment = Attachment(id="a", path=path, **attached)
     if isinstance(data, str):
         content = Content(path, text=data)
@@ -353,11 +355,11 @@ def test_a_model_that_takes_no_images_is_told_and_so_are_people(image: bytes) ->
     parts = [render("bee.png", image), render("model.bin", b"\0")]
     content = message_content("What is it?", parts, takes_images=False)
     assert isinstance(content, str)
-    assert "Images that are not shown, since this model takes none: `bee.png`" in content
+    assert "Images that are not shown, since you are not known to take images: `bee.png`" in content
     assert "`model.bin` could not be read: a `.bin` file, 1 bytes, is not text" in content
     line = problems_line(parts, takes_images=False)
     assert "> `model.bin` was not read: a `.bin` file" in line
-    assert "> `bee.png`: the image is not shown to the model, which takes none.\n" in line
+    assert "> `bee.png`: the image is not shown to the model, which is not known to take" in line
     assert problems_line(parts[:1], takes_images=True) == ""
 
 

@@ -11,11 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jupyter_ai_personas.chat import Selection
-from jupyter_ai_personas.context.bounds import Limits
+from jupyter_ai_personas.context.bounds import ContextLimits
 from jupyter_ai_personas.context.notebooks import render_notebook
 from jupyter_ai_personas.context.rendered import Rendered
 
-LIMITS = Limits()
+LIMITS = ContextLimits()
 
 
 def render(notebook: dict[str, Any], **options: Any) -> Rendered:

@@ -51,6 +51,7 @@ class OpenAIProvider(VendorProvider):
     auth_strategy: ClassVar[AuthStrategy] = EnvAuthStrategy("OPENAI_API_KEY", "api_key")
     fields: ClassVar[list[Field]] = [_BASE_URL]
     langchain_class = "langchain_openai:ChatOpenAI"
+    image_inputs = True
 
     def __init__(self, **kwargs: Any) -> None:
         # LangChain asks OpenAI for the usage only where nobody passed an HTTP client.
@@ -106,6 +107,7 @@ class AnthropicProvider(VendorProvider):
     auth_strategy: ClassVar[AuthStrategy] = EnvAuthStrategy("ANTHROPIC_API_KEY", "api_key")
     fields: ClassVar[list[Field]] = [_BASE_URL]
     langchain_class = "langchain_anthropic:ChatAnthropic"
+    image_inputs = True
 
 
 class GoogleProvider(VendorProvider):
@@ -124,6 +126,7 @@ class GoogleProvider(VendorProvider):
     pypi_package_deps: ClassVar[list[str]] = ["langchain-google-genai"]
     auth_strategy: ClassVar[AuthStrategy] = EnvAuthStrategy("GOOGLE_API_KEY", "google_api_key")
     langchain_class = "langchain_google_genai:ChatGoogleGenerativeAI"
+    image_inputs = True
 
     @classmethod
     def is_api_key_exc(cls, exc: Exception, /) -> bool:
