@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
 from typing import Any
 
 from jupyter_ai_personas.chat.messages import Selection
@@ -47,10 +48,28 @@ def has_error(cell: Mapping[str, Any]) -> bool:
     return any(output.get("output_type") == "error" for output in _outputs(cell))
 
 
-def _outputs(cell: Mapping[str, Any]) -> Iterable[Mapping[str, Any]]:
-    outputs = cell.get("outputs")
-    found = outputs if isinstance(outputs, list) else []
-    return (output for output in found if isinstance(output, Mapping))
+def _outputs(cell: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Return the outputs of a cell; pieces of one stream that follow each other are one."""
+    listed = cell.get("outputs")
+    outputs = listed if isinstance(listed, list) else []
+    found: list[Mapping[str, Any]] = []
+    mappings = (output for output in outputs if isinstance(output, Mapping))
+    for (kind, name), group in groupby(mappings, key=_stream):
+        if kind != "stream":
+            found += group
+            continue
+        text = [piece for output in group for piece in _pieces(output)]
+        found.append({"output_type": kind, "name": name, "text": text})
+    return found
+
+
+def _stream(output: Mapping[str, Any]) -> tuple[Any, Any]:
+    return output.get("output_type"), output.get("name")
+
+
+def _pieces(output: Mapping[str, Any]) -> list[Any]:
+    text = output.get("text")
+    return text if isinstance(text, list) else [text]
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +108,7 @@ class _Cells:
             first, last = selection.start[0] + 1, selection.end[0] + 1
             lines.append(f"selected in it, lines {first}–{last}:\n{fence(chosen)}")
         images: list[Image] = []
-        outputs = list(_outputs(cell))
+        outputs = _outputs(cell)
         for number, output in enumerate(outputs[:_MOST_OUTPUTS]):
             name = f"{self.title}, cell {index + 1}, image {len(images) + 1}"
             text, found = render_output(output, name=name, limits=self.limits)
@@ -138,7 +157,9 @@ def render_notebook(
     elif missing:
         about.append(f"{len(missing)} of the attached cells are not in it any more")
     elif wanted:
-        about.append(f"only the {len(wanted)} attached are given")
+        one = len(wanted) == 1
+        which = "attached cell is" if one else f"{len(wanted)} attached cells are"
+        about.append(f"only the {which} given")
     centre = ids.index(focus) if focus in ids else 0
     maker = _Cells(
         notebook=notebook,

@@ -60,6 +60,16 @@ def test_a_long_output_keeps_beginning_and_end_and_says_what_is_left_out(
     assert f"[… {10_000 - shown:,} lines left out …]" in text
 
 
+def test_pieces_of_one_stream_are_one_output() -> None:
+    pieces = [
+        nbformat.v4.new_output("stream", name=name, text=f"{i}\n")
+        for i, name in enumerate(["stdout", "stdout", "stderr", "stdout"])
+    ]
+    cell = nbformat.v4.new_code_cell("x", outputs=pieces)
+    text = render(nbformat.v4.new_notebook(cells=[cell])).text
+    assert "stdout:\n```\n0\n1\n```\nstderr:\n```\n2\n```\nstdout:\n```\n3\n```" in text
+
+
 def test_images_are_named_and_passed_on(executed: dict[str, Any], image: bytes) -> None:
     rendered = render(executed)
     name = "`bees.ipynb`, cell 4, image 1"
@@ -93,7 +103,7 @@ def test_only_the_attached_cells_are_given_in_the_notebooks_order(
     executed: dict[str, Any],
 ) -> None:
     text = render(executed, cells=["fails", "print"]).text
-    assert "only the 2 attached are given" in text
+    assert "only the 2 attached cells are given" in text
     assert text.index("id print") < text.index("id fails")
     assert "id intro" not in text
     assert "left out" not in text
