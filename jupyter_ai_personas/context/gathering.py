@@ -3,44 +3,23 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Protocol, TypeVar
 
 from jupyter_ai_personas.chat.messages import Attachment
-from jupyter_ai_personas.context.attached import Content, redacted, render_attachment
-from jupyter_ai_personas.context.beside import Beside, means_notebook
+from jupyter_ai_personas.context.access import WorkspaceAccess
+from jupyter_ai_personas.context.attached import redacted, render_attachment
+from jupyter_ai_personas.context.beside import means_notebook
 from jupyter_ai_personas.context.bounds import ContextLimits
 from jupyter_ai_personas.context.instructions import instruction_paths, render_instructions
 from jupyter_ai_personas.context.rendered import Rendered, bounded_images
 from jupyter_ai_personas.errors import AttachmentError
 
-__all__ = ["Gathering", "Reader"]
+__all__ = ["Gathering"]
 
 MAX_ATTACHMENTS = 20
 """How many attachments of one message are read."""
-
-T = TypeVar("T")
-
-
-class Reader(Protocol):
-    """Reads the workspace, for anybody who asks on behalf of a model."""
-
-    async def read(self, path: str, use: Callable[[Content], T]) -> T:
-        """Read ``path`` and return what ``use``, which runs in a thread, makes of it.
-
-        The content's file is open until ``use`` returns.
-
-        Raises:
-            AttachmentError: it cannot be read; the message is the reason, without the path.
-        """
-
-    async def texts(self, paths: Sequence[str]) -> list[tuple[str, str]]:
-        """Return those of ``paths`` that there are, with their text."""
-
-    async def beside(self, chat_path: str, person: str) -> Beside:
-        """Return the notebook that ``person``, a username, has open beside the chat."""
 
 
 class Gathering:
@@ -50,9 +29,14 @@ class Gathering:
     """
 
     def __init__(
-        self, reader: Reader, *, limits: ContextLimits, beside: bool, log: logging.Logger
+        self,
+        workspace: WorkspaceAccess,
+        *,
+        limits: ContextLimits,
+        beside: bool,
+        log: logging.Logger,
     ) -> None:
-        self.reader = reader
+        self.workspace = workspace
         self.limits = limits
         self.uses_beside = beside
         self._log = log
@@ -60,7 +44,7 @@ class Gathering:
     async def instructions(self, chat_path: str) -> str:
         """Return the part of the system prompt that the workspace adds, or an empty string."""
         try:
-            files = await self.reader.texts(instruction_paths(chat_path))
+            files = await self.workspace.texts(instruction_paths(chat_path))
         except Exception:
             # A turn goes on without them.
             self._log.exception("The instructions for chat %s could not be read", chat_path)
@@ -106,7 +90,7 @@ class Gathering:
     async def _attachment(self, attachment: Attachment, limits: ContextLimits) -> Rendered:
         render = partial(render_attachment, attachment=attachment, limits=limits)
         try:
-            return await self.reader.read(attachment.path, render)
+            return await self.workspace.read(attachment.path, render)
         except AttachmentError as error:
             return _unread(attachment.path, error)
 
@@ -114,9 +98,13 @@ class Gathering:
         self, body: str, *, chat_path: str, person: str, chars: int | None = None
     ) -> list[Rendered]:
         """Return the notebook beside the chat, if ``body`` speaks of one and there is one."""
-        if not means_notebook(body):
-            return []
-        beside = await self.reader.beside(chat_path, person)
+        return await self.beside(chat_path, person, chars=chars) if means_notebook(body) else []
+
+    async def beside(
+        self, chat_path: str, person: str, *, chars: int | None = None
+    ) -> list[Rendered]:
+        """Return the notebook that ``person``, a username, has open beside the chat, if any."""
+        beside = await self.workspace.beside(chat_path, person)
         if beside.candidates:
             names = ", ".join(f"`{path}`" for path in beside.candidates[:5])
             problem = f"several are open ({names}). Click into the one that you mean, or attach it."
@@ -130,7 +118,7 @@ class Gathering:
             focus=beside.cell,
         )
         try:
-            part = await self.reader.read(beside.path, render)
+            part = await self.workspace.read(beside.path, render)
         except AttachmentError as error:
             return [_unread(beside.path, error)]
         return [replace(part, text=f"The person has this notebook open. {part.text}")]

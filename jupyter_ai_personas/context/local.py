@@ -17,10 +17,11 @@ from jupyter_ai_personas.context.privacy import confined, is_secret
 from jupyter_ai_personas.errors import AttachmentError
 
 __all__ = [
-    "LocalReader",
+    "LocalWorkspace",
     "check_size",
     "checked_path",
     "confined_path",
+    "create_local",
     "notebook_content",
     "read_texts",
     "shown_names",
@@ -36,31 +37,35 @@ TEXT_CHARS = 1_000_000
 T = TypeVar("T")
 
 
-class LocalReader:
-    """Reads files where there is no server: the part that tests and one-shots need.
-
-    ``root`` is the root directory; without one, nothing can be read.
-    """
+class LocalWorkspace:
+    """The workspace without a server, as tests have it: what is on the disk below ``root``."""
 
     def __init__(self, root: str | Path | None) -> None:
         self._root = Path(root) if root is not None else None
 
     async def read(self, path: str, use: Callable[[Content], T]) -> T:
-        """See :class:`~jupyter_ai_personas.context.gathering.Reader`."""
+        """See :class:`~jupyter_ai_personas.context.access.WorkspaceAccess`."""
         path = checked_path(path)
         if self._root is None:
             raise AttachmentError("there is no root directory to read it from.")
         return await anyio.to_thread.run_sync(use_local, self._root, path, use)
 
     async def texts(self, paths: Sequence[str]) -> list[tuple[str, str]]:
-        """See :class:`~jupyter_ai_personas.context.gathering.Reader`."""
+        """See :class:`~jupyter_ai_personas.context.access.WorkspaceAccess`."""
         if self._root is None:
             return []
         return await anyio.to_thread.run_sync(read_texts, self._root, paths)
 
     async def beside(self, chat_path: str, person: str) -> Beside:
-        """See :class:`~jupyter_ai_personas.context.gathering.Reader`: nobody has anything open."""
+        """Return nothing: without a server, nobody has anything open."""
         return Beside()
+
+    async def create(self, path: str, text: str) -> None:
+        """See :meth:`~jupyter_ai_personas.context.access.WorkspaceAccess.create`."""
+        path = checked_path(path)
+        if self._root is None:
+            raise AttachmentError("there is no root directory to write it to.")
+        await anyio.to_thread.run_sync(create_local, self._root, path, text)
 
 
 def checked_path(path: str) -> str:
@@ -73,9 +78,7 @@ def checked_path(path: str) -> str:
     parts = path.replace("\\", "/").split("/")
     drive = re.match(r"[A-Za-z]:", path)
     if not path or not parts[0] or drive or ".." in parts or "\0" in path or len(path) > 4096:
-        raise AttachmentError(
-            "it does not lie below the server's root directory. Attach a file that does."
-        )
+        raise AttachmentError("it does not lie below the server's root directory.")
     if is_secret(path):
         raise AttachmentError("files of that name may hold secrets, and no model is given one.")
     return path.rstrip("/")
@@ -161,3 +164,20 @@ def read_texts(root: Path, paths: Sequence[str]) -> list[tuple[str, str]]:
         except OSError:
             continue  # as if it were not there
     return found
+
+
+def create_local(root: Path, path: str, text: str) -> None:
+    """Write a new file at a checked path. Blocking.
+
+    Raises:
+        FileExistsError: there is something at ``path``.
+        AttachmentError: it cannot be written.
+    """
+    real = confined_path(root, path)
+    try:
+        with real.open("x", encoding="utf-8") as file:
+            file.write(text)
+    except FileExistsError:
+        raise
+    except OSError as error:
+        raise AttachmentError(f"{error.strerror or type(error).__name__}.") from None

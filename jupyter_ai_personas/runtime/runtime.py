@@ -17,9 +17,10 @@ from anyio import TASK_STATUS_IGNORED
 from anyio.abc import TaskGroup, TaskStatus
 
 from jupyter_ai_personas.chat import Chat, MemoryChat, Message, Pacer, User
+from jupyter_ai_personas.context.access import WorkspaceAccess
 from jupyter_ai_personas.context.bounds import ContextLimits
-from jupyter_ai_personas.context.gathering import Gathering, Reader
-from jupyter_ai_personas.context.local import LocalReader
+from jupyter_ai_personas.context.gathering import Gathering
+from jupyter_ai_personas.context.local import LocalWorkspace
 from jupyter_ai_personas.errors import (
     ChatNotOpenError,
     ModelError,
@@ -110,7 +111,7 @@ class Runtime:
         metrics: Metrics | None = None,
         make_host: MakeHost = ThreadHost,
         request_handlers: Mapping[str, RequestHandler] | None = None,
-        reader: Reader | None = None,
+        workspace: WorkspaceAccess | None = None,
         load_delay: float = 0.0,
         avatar_url: Callable[[Persona], str | None] = lambda persona: None,
     ) -> None:
@@ -130,7 +131,7 @@ class Runtime:
         self.limits = Limits(settings.max_hops, settings.max_turns_per_message)
         self.avatar_url = avatar_url
         self.gathering = Gathering(
-            reader or LocalReader(settings.root_dir),
+            workspace or LocalWorkspace(settings.root_dir),
             limits=replace(ContextLimits(), total_chars=settings.context_chars),
             beside=settings.notebook_beside_chat,
             log=log,

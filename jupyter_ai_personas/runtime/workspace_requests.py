@@ -33,7 +33,7 @@ def workspace_handlers(gathering: Gathering) -> dict[str, RequestHandler]:
         if not isinstance(path, str):
             raise RequestRefusedError("`path` must be a string, relative to the server's root.")
         try:
-            return await gathering.reader.read(path, as_plain)
+            return await gathering.workspace.read(path, as_plain)
         except AttachmentError as error:
             raise RequestRefusedError(f"`{path[:200]}` cannot be read: {error}") from None
 
@@ -43,6 +43,6 @@ def workspace_handlers(gathering: Gathering) -> dict[str, RequestHandler]:
                 "The notebook beside the chat is not used here. The operator can set "
                 "`c.AiExtension.notebook_beside_chat = True`."
             )
-        return asdict(await gathering.reader.beside(context.chat_path, context.person))
+        return asdict(await gathering.workspace.beside(context.chat_path, context.person))
 
     return {"context.message": message, "workspace.read": read, "workspace.beside": beside}

@@ -329,7 +329,7 @@ class AiExtension(ExtensionApp):
             log=self.log,
             load_delay=LOAD_DELAY,
             avatar_url=self.avatar_url,
-            reader=None if web is None else Workspace(web, root=settings.root_dir, log=self.log),
+            workspace=None if web is None else Workspace(web, root=settings.root_dir, log=self.log),
         )
         self._metrics.publish(self.runtime)
         self.settings["jupyter_ai_personas_runtime"] = self.runtime

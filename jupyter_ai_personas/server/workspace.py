@@ -21,6 +21,7 @@ from jupyter_ai_personas.context.local import (
     check_size,
     checked_path,
     confined_path,
+    create_local,
     notebook_content,
     read_texts,
     shown_names,
@@ -42,7 +43,7 @@ class Workspace:
     """Reads what lies below the server's root, never on the event loop.
 
     A document that is open is read as it is open, any other as it is saved. This is the server's
-    :class:`~jupyter_ai_personas.context.gathering.Reader`.
+    :class:`~jupyter_ai_personas.context.access.WorkspaceAccess`.
     """
 
     def __init__(
@@ -57,7 +58,7 @@ class Workspace:
         return self._settings["contents_manager"]
 
     async def read(self, path: str, use: Callable[[Content], T]) -> T:
-        """See :meth:`Reader.read`."""
+        """See :meth:`WorkspaceAccess.read`."""
         path = checked_path(path)
         if self._root is not None:
             # Also before an open document is read: a link may lead to a file that is secret-like.
@@ -74,7 +75,7 @@ class Workspace:
             raise AttachmentError(f"{error.strerror or type(error).__name__}.") from None
 
     async def texts(self, paths: Sequence[str]) -> list[tuple[str, str]]:
-        """See :meth:`Reader.texts`."""
+        """See :meth:`WorkspaceAccess.texts`."""
         if self._root is not None:
             return await anyio.to_thread.run_sync(read_texts, self._root, paths)
         found = []
@@ -87,8 +88,25 @@ class Workspace:
         return found
 
     async def beside(self, chat_path: str, person: str) -> Beside:
-        """See :meth:`Reader.beside`."""
+        """See :meth:`WorkspaceAccess.beside`."""
         return await self.live.beside(chat_path, person)
+
+    async def create(self, path: str, text: str) -> None:
+        """See :meth:`WorkspaceAccess.create`."""
+        path = checked_path(path)
+        manager = self._manager
+        try:
+            if await _ask(manager, "is_hidden", path) and not manager.allow_hidden:
+                raise AttachmentError("it is hidden, and the server shows no hidden files.")
+            if isinstance(manager, FileContentsManager) and self._root is not None:
+                # Taken before the manager writes it: of two who create it, one succeeds.
+                await anyio.to_thread.run_sync(create_local, self._root, path, "")
+            elif await _ask(manager, "file_exists", path):
+                raise FileExistsError(path)
+            model = {"type": "file", "format": "text", "content": text}
+            await _ask(manager, "save", model, path)
+        except HTTPError:
+            raise AttachmentError("the server refuses to write it.") from None
 
     async def _open(self, path: str) -> Content | None:
         """Return the document at ``path`` as it is open, ``None`` if it is not."""
