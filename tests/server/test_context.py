@@ -249,3 +249,58 @@ async def test_a_setting_turns_the_notebook_beside_the_chat_off(
             await lab.announce(current="notebook:a.ipynb", documents=["a.ipynb"])
             _, messages = await ask(ada, model, "Explain this cell")
     assert question(messages) == "@Guide Explain this cell"
+
+
+@loop
+async def test_a_chat_is_exported_by_the_servers_contents_manager(
+    server: JupyterServer, model: OpenAIServer
+) -> None:
+    async with ChatClient(server, "bees/export.chat") as ada:
+        await ask(ada, model, "Hello")
+        for name in ("export.ipynb", "export-2.ipynb"):
+            asked = ada.post("/export notebook")
+            answer = await ada.wait_for(lambda me, id_=asked: me.replies(id_))
+            assert f"`bees/{name}`" in answer[0]["body"]
+            status, listed = await server.get(f"/api/contents/bees/{name}")
+            assert status == 200
+            assert listed["type"] == "notebook"
+        asked = ada.post("/export markdown .hidden.md")
+        answer = await ada.wait_for(lambda me: me.replies(asked))
+        assert "hidden" in answer[0]["body"]
+    assert not (server.root_dir / "bees" / ".hidden.md").exists()
+
+
+@loop
+async def test_context_shows_the_notebook_that_is_open_beside_the_chat(
+    server: JupyterServer, model: OpenAIServer
+) -> None:
+    async with ChatClient(server, "shown.chat") as ada, Lab(server) as lab:
+        await lab.announce(current="notebook:b.ipynb", documents=["b.ipynb"])
+        asked = ada.post("/context")
+        answer = await ada.wait_for(lambda me: me.replies(asked))
+    body = answer[0]["body"]
+    assert "**Guide** with `local:gpt-4o`" in body
+    assert "| `b.ipynb`, which is open beside the chat, if the message speaks of" in body
+    assert "ZeroDivisionError" in body
+
+
+@loop
+async def test_a_large_notebook_is_given_in_part_saved_or_open(
+    server: JupyterServer, model: OpenAIServer
+) -> None:
+    cells = [
+        nbformat.v4.new_code_cell(
+            "x", id=f"c{i}", outputs=[nbformat.v4.new_output("stream", text="line of it\n" * 1000)]
+        )
+        for i in range(500)
+    ]
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), server.root_dir / "large.ipynb")
+    async with ChatClient(server, "large.chat") as ada:
+        attachment = {"type": "notebook", "value": "large.ipynb"}
+        _, messages = await ask(ada, model, "Sum up", attachment)
+        async with OpenNotebook(server, "large.ipynb"):
+            _, live = await ask(ada, model, "Sum up", attachment)
+    for shown in (question(messages), question(live)):
+        assert "`large.ipynb` (500 cells" in shown
+        assert "left out, since there is no more room" in shown
+        assert len(shown) < 45_000
