@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import Any, BinaryIO
 
+from jupyter_ai_personas.chat.markdown import code
 from jupyter_ai_personas.chat.messages import Attachment
 from jupyter_ai_personas.context.bounds import ContextLimits, shown_size
 from jupyter_ai_personas.context.images import render_image
@@ -60,7 +61,7 @@ def render_attachment(
     May take seconds for large files, so it is to be called in a thread. ``focus`` is the id of the
     cell of a notebook that matters most.
     """
-    title = f"`{content.path.replace('`', '')}`"
+    title = code(content.path)
     return redacted(_render(content, attachment, title, limits, focus))
 
 
@@ -104,7 +105,10 @@ def _file(
     if suffix in _PARQUET or start.startswith(b"PAR1"):
         return render_parquet(file, title=title, limits=limits)
     if suffix in _TABLES and attachment.selection is None:
-        return render_csv(file, title=title, limits=limits)
+        table = render_csv(file, title=title, limits=limits)
+        if not table.problem:
+            return table
+        file.seek(0)
     # A character of UTF-8 has at most four bytes; whole lines, so that they can be counted.
     most = limits.chars * 4
     data = file.read(most)
@@ -113,7 +117,7 @@ def _file(
     found = decode(data, cut=cut)
     if found is None:
         size = f", {shown_size(content.size)}" if content.size is not None else ""
-        kind = f"a `{suffix}` file{size}" if suffix else f"a binary file{size}"
+        kind = f"a {code(suffix)} file{size}" if suffix else f"a binary file{size}"
         return Rendered(title, problem=f"{kind}, is not text, an image, a table or a PDF.")
     text, notes = found
     further, complete = _further_lines(file, limits.counted_bytes - len(data))
@@ -145,7 +149,9 @@ def _text(
     suffix = PurePosixPath(content.path).suffix.casefold()
     if suffix in _TABLES and attachment.selection is None:
         file = io.BytesIO(text.encode("utf-8", "surrogatepass"))
-        return render_csv(file, title=title, limits=limits)
+        table = render_csv(file, title=title, limits=limits)
+        if not table.problem:
+            return table
     if attachment.selection is not None:
         return render_selection(
             text,

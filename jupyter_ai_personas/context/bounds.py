@@ -94,7 +94,7 @@ def fence(text: str, language: str = "") -> str:
 def shown_size(size: int) -> str:
     """Return a number of bytes for people: ``24 kB``, ``1.5 MB``."""
     if size < 1000:
-        return f"{size} bytes"
+        return f"{size} byte{'' if size == 1 else 's'}"
     for unit in ("kB", "MB"):
         size_in_unit = size / 1000 if unit == "kB" else size / 1e6
         if size_in_unit < 999.5:

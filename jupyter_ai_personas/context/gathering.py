@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 
+from jupyter_ai_personas.chat.markdown import code
 from jupyter_ai_personas.chat.messages import Attachment
 from jupyter_ai_personas.context.access import WorkspaceAccess
 from jupyter_ai_personas.context.attached import redacted, render_attachment
@@ -106,7 +107,7 @@ class Gathering:
         """Return the notebook that ``person``, a username, has open beside the chat, if any."""
         beside = await self.workspace.beside(chat_path, person)
         if beside.candidates:
-            names = ", ".join(f"`{path}`" for path in beside.candidates[:5])
+            names = ", ".join(code(path) for path in beside.candidates[:5])
             problem = f"several are open ({names}). Click into the one that you mean, or attach it."
             return [Rendered("The notebook", problem=problem)]
         if beside.path is None:
@@ -126,5 +127,5 @@ class Gathering:
 
 def _unread(path: str, error: AttachmentError) -> Rendered:
     # Of a path that leads elsewhere, only the name is said.
-    name = path.replace("\\", "/").rstrip("/").rpartition("/")[2].replace("`", "")
-    return Rendered(f"`{name[:80]}`", problem=str(error))
+    name = path.replace("\\", "/").rstrip("/").rpartition("/")[2]
+    return Rendered(code(name[:80]), problem=str(error))

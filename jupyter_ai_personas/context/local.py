@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import anyio.to_thread
 
@@ -22,6 +23,7 @@ __all__ = [
     "checked_path",
     "confined_path",
     "create_local",
+    "in_thread",
     "notebook_content",
     "read_texts",
     "shown_names",
@@ -48,13 +50,13 @@ class LocalWorkspace:
         path = checked_path(path)
         if self._root is None:
             raise AttachmentError("there is no root directory to read it from.")
-        return await anyio.to_thread.run_sync(use_local, self._root, path, use)
+        return await in_thread(use_local, self._root, path, use)
 
     async def texts(self, paths: Sequence[str]) -> list[tuple[str, str]]:
         """See :class:`~jupyter_ai_personas.context.access.WorkspaceAccess`."""
         if self._root is None:
             return []
-        return await anyio.to_thread.run_sync(read_texts, self._root, paths)
+        return await in_thread(read_texts, self._root, paths)
 
     async def beside(self, chat_path: str, person: str) -> Beside:
         """Return nothing: without a server, nobody has anything open."""
@@ -66,6 +68,11 @@ class LocalWorkspace:
         if self._root is None:
             raise AttachmentError("there is no root directory to write it to.")
         await anyio.to_thread.run_sync(create_local, self._root, path, text)
+
+
+async def in_thread(function: Callable[..., T], *args: Any) -> T:
+    """Run what only reads in a thread; who is cancelled does not wait for its end."""
+    return await anyio.to_thread.run_sync(partial(function, *args), abandon_on_cancel=True)
 
 
 def checked_path(path: str) -> str:

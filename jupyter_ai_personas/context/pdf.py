@@ -8,6 +8,7 @@ from typing import BinaryIO
 
 from jupyter_ai_personas.context.bounds import ContextLimits
 from jupyter_ai_personas.context.rendered import Rendered
+from jupyter_ai_personas.redaction import for_people
 
 __all__ = ["render_pdf"]
 
@@ -42,7 +43,7 @@ def render_pdf(file: BinaryIO, *, title: str, limits: ContextLimits) -> Rendered
             if page.strip():
                 texts.append(f"[page {number}]\n{page.strip()}")
     except Exception as error:  # a file may be damaged in any way; the library raises anything
-        reason = str(error).partition("\n")[0][:200] or type(error).__name__
+        reason = for_people(str(error).partition("\n")[0][:200]) or type(error).__name__
         return Rendered(title, problem=f"it is no PDF that can be read: {reason}")
     if not texts:
         return Rendered(title, problem="its pages have no text; they may be scanned images.")

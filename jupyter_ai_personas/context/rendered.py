@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from jupyter_ai_personas.chat.markdown import sentence
 from jupyter_ai_personas.context.bounds import ContextLimits
 
 __all__ = ["Image", "Rendered", "bounded_images", "message_content", "problems_line"]
@@ -42,6 +43,11 @@ class Rendered:
         """Return what :meth:`as_json` was called on."""
         images = tuple(Image(**image) for image in data["images"])
         return cls(data["title"], data["text"], images, data["problem"])
+
+    @property
+    def is_image(self) -> bool:
+        """Whether it is an image, and not something with images in it."""
+        return any(image.name == self.title for image in self.images)
 
     @property
     def shown(self) -> str:
@@ -96,11 +102,10 @@ def message_content(
 def problems_line(parts: Sequence[Rendered], *, takes_images: bool) -> str:
     """Return Markdown that tells people what the model was not given, or an empty string."""
     lines = [f"{part.title} was not read: {part.problem}" for part in parts if part.problem]
-    if not takes_images:
-        why = "not shown to the model, which is not known to take images."
-        lines += [f"{p.title}: {_counted(len(p.images))} {why}" for p in parts if p.images]
-    return "".join(f"> {line}\n" for line in lines) + "\n" if lines else ""
-
-
-def _counted(number: int) -> str:
-    return "the image is" if number == 1 else f"{number} images are"
+    # Those in outputs of a notebook go with its text: only the model is told.
+    images = [] if takes_images else [part for part in parts if part.is_image]
+    lines += [
+        f"{part.title} is not shown to the model, which is not known to take images."
+        for part in images
+    ]
+    return "".join(f"> {sentence(line)}\n" for line in lines) + "\n" if lines else ""

@@ -13,6 +13,7 @@ from typing import Any, BinaryIO
 from jupyter_ai_personas.context.bounds import ContextLimits, fence
 from jupyter_ai_personas.context.rendered import Rendered
 from jupyter_ai_personas.context.texts import decode
+from jupyter_ai_personas.redaction import for_people
 
 __all__ = ["render_csv", "render_parquet"]
 
@@ -156,7 +157,7 @@ def render_parquet(file: BinaryIO, *, title: str, limits: ContextLimits) -> Rend
         batch = next(source.iter_batches(batch_size=limits.rows, columns=names), None)
         rows = batch.to_pylist() if batch is not None else []
     except (pyarrow.ArrowException, OSError, ValueError) as error:
-        reason = str(error).partition("\n")[0][:200]
+        reason = for_people(str(error).partition("\n")[0][:200])
         return Rendered(title, problem=f"it is no Parquet file that can be read: {reason}")
     columns = [(field.name, str(field.type), "") for field in schema]
     shape = f"{source.metadata.num_rows:,} rows × {len(schema.names):,} columns"

@@ -208,7 +208,7 @@ class BasePersona:
         """Return the prompt, and the Markdown that says what is not in it."""
         messages = self.history()
         workspace = self.turn.workspace
-        if not workspace.has_context:
+        if not workspace.has_context or not messages:
             return messages, ""
         takes_images, tokens = await self._capabilities()
         # Half of what the model reads is for the chat, its instructions and the answer.

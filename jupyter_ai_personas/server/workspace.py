@@ -22,6 +22,7 @@ from jupyter_ai_personas.context.local import (
     checked_path,
     confined_path,
     create_local,
+    in_thread,
     notebook_content,
     read_texts,
     shown_names,
@@ -62,10 +63,10 @@ class Workspace:
         path = checked_path(path)
         if self._root is not None:
             # Also before an open document is read: a link may lead to a file that is secret-like.
-            await anyio.to_thread.run_sync(confined_path, self._root, path)
+            await in_thread(confined_path, self._root, path)
         content = await self._open(path)
         if content is not None:
-            return await anyio.to_thread.run_sync(use, content)
+            return await in_thread(use, content)
         try:
             return await self._saved(path, use)
         except HTTPError as error:
@@ -77,7 +78,7 @@ class Workspace:
     async def texts(self, paths: Sequence[str]) -> list[tuple[str, str]]:
         """See :meth:`WorkspaceAccess.texts`."""
         if self._root is not None:
-            return await anyio.to_thread.run_sync(read_texts, self._root, paths)
+            return await in_thread(read_texts, self._root, paths)
         found = []
         for path in paths:
             try:
@@ -124,15 +125,15 @@ class Workspace:
         about = await _ask(manager, "get", path, content=False)
         if isinstance(manager, FileContentsManager) and self._root is not None:
             # Straight from the disk: the manager would read all of it, and decode it on the loop.
-            return await anyio.to_thread.run_sync(use_local, self._root, path, use)
+            return await in_thread(use_local, self._root, path, use)
         if about["type"] == "directory":
             model = await _ask(manager, "get", path, type="directory")
             names = shown_names(item["name"] for item in model["content"])
-            return await anyio.to_thread.run_sync(use, Content(path, names=names))
+            return await in_thread(use, Content(path, names=names))
         check_size(about.get("size") or 0, REMOTE_BYTES)
         # Notebooks as well, in the form of their file: nothing needs to be validated.
         model = await _ask(manager, "get", path, type="file")
-        return await anyio.to_thread.run_sync(_use_model, path, model, use)
+        return await in_thread(_use_model, path, model, use)
 
 
 async def _ask(manager: Any, method: str, *args: Any, **options: Any) -> Any:

@@ -221,9 +221,23 @@ def test_wide_tables_and_values_are_cut() -> None:
     assert len(rendered.text) <= LIMITS.chars + 100
 
 
+def test_what_only_calls_itself_a_table_is_given_as_text() -> None:
+    rendered = render("a.csv", "x" * 200_000)
+    assert "(first 40,000 of 200,000 characters)" in rendered.text
+
+
+def test_a_name_cannot_leave_its_line() -> None:
+    rendered = render("a\n> `b`.bin", b"\0")
+    line = problems_line([rendered], takes_images=True)
+    assert line.startswith("> ``a > `b`.bin`` was not read: a `.bin` file, 1 byte, ")
+    assert line.count("\n") == 2
+
+
 def test_an_empty_table_and_one_of_rubbish_are_told() -> None:
     assert render("a.csv", b"").text == "`a.csv` is empty."
-    assert render("a.csv", bytes(range(256)) * 9).problem == "it is not a text file."
+    assert (
+        "is not text, an image, a table or a PDF" in render("a.csv", bytes(range(256)) * 9).problem
+    )
 
 
 def test_a_parquet_file_is_given_as_schema_shape_and_head() -> None:
@@ -356,10 +370,10 @@ def test_a_model_that_takes_no_images_is_told_and_so_are_people(image: bytes) ->
     content = message_content("What is it?", parts, takes_images=False)
     assert isinstance(content, str)
     assert "Images that are not shown, since you are not known to take images: `bee.png`" in content
-    assert "`model.bin` could not be read: a `.bin` file, 1 bytes, is not text" in content
+    assert "`model.bin` could not be read: a `.bin` file, 1 byte, is not text" in content
     line = problems_line(parts, takes_images=False)
     assert "> `model.bin` was not read: a `.bin` file" in line
-    assert "> `bee.png`: the image is not shown to the model, which is not known to take" in line
+    assert "> `bee.png` is not shown to the model, which is not known to take images.\n" in line
     assert problems_line(parts[:1], takes_images=True) == ""
 
 

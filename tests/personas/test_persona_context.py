@@ -123,7 +123,7 @@ async def test_people_are_told_of_images_that_a_model_does_not_take(
 ) -> None:
     (tmp_path / "bee.png").write_bytes(png())
     body, content, _ = await asked(settings, attached("bee.png"))
-    assert body.startswith("> `bee.png`: the image is not shown to the model, which is not known")
+    assert body.startswith("> `bee.png` is not shown to the model, which is not known to take")
     assert isinstance(content, str)
     assert "iVBOR" not in content
 
