@@ -51,7 +51,7 @@ FOREIGN = {
     "pycrdt": {"chat"},
     "jupyterlab_chat": {"chat"},
     "jupyter_ydoc": {"chat"},
-    "markdown_it": {"routing"},
+    "markdown_it": {"routing", "context"},
     "regex": {"routing"},
     "pathspec": {"context"},
     "pytest": {"testing"},

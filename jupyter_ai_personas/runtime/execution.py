@@ -105,9 +105,10 @@ class Execution:
             self._show(turn, THINKING)
         try:
             requests = self._requests(turn, group)
+            instructions = await self._services.gathering.instructions(self._chat.current.path)
             await self._services.hosts.start(
                 turn.persona,
-                self._spec(turn, model, problem),
+                self._spec(turn, model, problem, instructions),
                 lambda event: self._on_event(turn, requests, event),
             )
         except Exception:
@@ -143,7 +144,9 @@ class Execution:
         handlers = self._services.request_handlers
         return TurnRequests(handlers, context, answer, group, log=self._services.log)
 
-    def _spec(self, turn: ActiveTurn, model: str | None, problem: str) -> TurnSpec:
+    def _spec(
+        self, turn: ActiveTurn, model: str | None, problem: str, instructions: str
+    ) -> TurnSpec:
         chat, persona, message = self._chat.current, turn.persona, turn.message
         sender = chat.user(message.sender)
         return TurnSpec(
@@ -167,7 +170,7 @@ class Execution:
             history_tokens=self._settings.history_tokens,
             model=model,
             model_problem=problem,
-            system_prompt=persona.system_prompt,
+            system_prompt="\n\n".join(filter(None, [persona.system_prompt, instructions])),
             root_dir=self._settings.root_dir,
             max_reply_chars=self._settings.max_reply_chars,
             config=self._services.config_of(persona),

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from jupyter_ai_personas.chat import Chat, Pacer
+from jupyter_ai_personas.context.gathering import Gathering
 from jupyter_ai_personas.errors import ModelError, UnknownPersonaError
 from jupyter_ai_personas.personas import Persona, PersonaRegistry
 from jupyter_ai_personas.routing import Limits
@@ -79,8 +80,8 @@ class LoopClock:
 class Services:
     """What the parts of a runtime share.
 
-    ``command_names`` are the commands that people can type; ``avatar_url`` returns the URL of a
-    persona's image.
+    ``gathering`` collects what a model is given beside the chat. ``command_names`` are the commands
+    that people can type. ``avatar_url`` returns the URL of a persona's image.
     """
 
     settings: RuntimeSettings
@@ -92,6 +93,7 @@ class Services:
     quarantine: Quarantine
     pacer: Pacer
     metrics: Metrics
+    gathering: Gathering
     request_handlers: Mapping[str, RequestHandler]
     command_names: frozenset[str]
     avatar_url: Callable[[Persona], str | None]

@@ -44,6 +44,12 @@ class RuntimeSettings:
     history_chars: int = 200_000
     """What a persona can be shown of the chat."""
 
+    context_chars: int = 80_000
+    """What a model is given of what is attached to a message."""
+
+    notebook_beside_chat: bool = True
+    """Whether a message that speaks of a notebook gets the one that its author has open."""
+
     turn_timeout: float = 900.0
     """How long a turn may take."""
 

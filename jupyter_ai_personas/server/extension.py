@@ -29,6 +29,7 @@ from jupyter_ai_personas.server.exit_guard import guard_exit
 from jupyter_ai_personas.server.handlers import HANDLERS
 from jupyter_ai_personas.server.metrics import PrometheusMetrics
 from jupyter_ai_personas.server.worker_threads import own_worker_threads
+from jupyter_ai_personas.server.workspace import Workspace
 
 __all__ = ["AiExtension"]
 
@@ -187,6 +188,19 @@ class AiExtension(ExtensionApp):
         help="How many characters of the chat a persona can be shown at most, the message to "
         "answer aside.",
     )
+    context_chars = Int(
+        _DEFAULTS.context_chars,
+        min=1_000,
+        config=True,
+        help="How many characters a model is given of what is attached to a message, and of the "
+        "notebook beside the chat.",
+    )
+    notebook_beside_chat = Bool(
+        _DEFAULTS.notebook_beside_chat,
+        config=True,
+        help="Whether a message that speaks of a notebook, a cell or an error gets the notebook "
+        "that its author has open beside the chat.",
+    )
     first_chunk_timeout = Float(
         60.0, config=True, help="Seconds that a model may take to begin to answer."
     )
@@ -327,14 +341,16 @@ class AiExtension(ExtensionApp):
             if handler is not None:
                 handler.addFilter(_REDACTING)
         self._metrics = PrometheusMetrics()
+        settings = self.runtime_settings()
+        # The command line has the configuration of a server, and no web application.
+        web = getattr(getattr(self._server, "web_app", None), "settings", None)
         self.runtime = Runtime(
-            self.runtime_settings(),
+            settings,
             personas=PersonaRegistry(log=self.log),
             models=ModelRegistry(
                 self.provider_settings(),
                 log=self.log,
-                # The command line has the configuration of a server, and no web application.
-                server_settings=getattr(getattr(self._server, "web_app", None), "settings", None),
+                server_settings=web,
             ),
             ledger=Ledger(path, log=self.log),
             commands=ChatCommands(),
@@ -342,6 +358,7 @@ class AiExtension(ExtensionApp):
             log=self.log,
             load_delay=LOAD_DELAY,
             avatar_url=self.avatar_url,
+            workspace=None if web is None else Workspace(web, root=settings.root_dir, log=self.log),
         )
         self._metrics.publish(self.runtime)
         self.settings["jupyter_ai_personas_runtime"] = self.runtime
