@@ -22,12 +22,13 @@ BELOW = {
     "redaction": set(),
     "slices": set(),
     "discovery": {"errors"},
+    "settings": {"errors"},
     "chat": {"errors"},
     "routing": {"errors"},
-    "providers": {"errors", "redaction", "slices", "discovery"},
-    "personas": {"errors", "redaction", "slices", "discovery", "chat", "routing", "providers"},
+    "providers": {"errors", "redaction", "slices", "discovery", "settings"},
     "hosts": {"errors", "redaction", "chat", "personas", "providers"},
 }
+BELOW["personas"] = BELOW["providers"] | {"chat", "routing", "providers"}
 BELOW["runtime"] = BELOW["personas"] | {"personas", "hosts"}
 BELOW["commands"] = BELOW["runtime"] | {"runtime"}
 BELOW["magics"] = BELOW["server"] = BELOW["commands"] | {"commands", "__init__"}

@@ -25,6 +25,7 @@ from ..errors import (
 )
 from .auth import keyword_of, variables_of
 from .credentials import Credentials, read_secrets_file
+from .limits import matches
 from .packages import missing_packages
 from .parameters import copied, key_of_another_model
 from .references import ModelReference, find_reference
@@ -178,8 +179,8 @@ class ModelRegistry:
     def _register_endpoint(self, provider_id: str, provider: type) -> None:
         if provider_id in self._providers:
             self._report(
-                f"The endpoint `{provider_id}` in `c.AiExtension.endpoints` has the id of a "
-                "provider. Give it another name."
+                f"The endpoint `{provider_id}` in `{self.settings.owner}.endpoints` has the id of "
+                "a provider. Give it another name."
             )
         else:
             self._endpoints.add(provider_id)
@@ -222,6 +223,23 @@ class ModelRegistry:
             source=self._sources.get(provider_id),
         )
 
+    def listed(self) -> list[ModelReference]:
+        """Return the models that providers name, those that the lists exclude included."""
+        return [
+            ModelReference(provider_id, model_id)
+            for provider_id, one in self._providers.items()
+            for model_id in one.models
+            if model_id != "*"
+        ]
+
+    def takes_any_model(self, pattern: str) -> bool:
+        """Return whether a provider that ``pattern`` matches may have models that it does not name.
+
+        One that failed to load may.
+        """
+        found = [one for id, one in self._providers.items() if matches(pattern, id)]
+        return not found or any(one.registry or "*" in one.models for one in found)
+
     def allows_concurrency(self, reference: str) -> bool:
         """Return whether the provider of a model may answer several messages at once."""
         provider = self._providers.get(reference.partition(":")[0])
@@ -243,8 +261,8 @@ class ModelRegistry:
         endpoint = settings.endpoints.get(provider_id)
         return {
             **(endpoint.parameters if endpoint else {}),
-            **settings.model_parameters.get(provider_id, {}),
-            **settings.model_parameters.get(f"{provider_id}:{model_id}", {}),
+            **settings.parameters_of(provider_id),
+            **settings.parameters_of(f"{provider_id}:{model_id}"),
         }
 
     def resolve(self, reference: str, *, chat: bool = False) -> ModelReference:

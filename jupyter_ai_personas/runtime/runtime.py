@@ -25,7 +25,7 @@ from jupyter_ai_personas.errors import (
 )
 from jupyter_ai_personas.hosts import HostServices, ThreadHost
 from jupyter_ai_personas.personas import Persona, PersonaRegistry
-from jupyter_ai_personas.routing import Chain, Limits
+from jupyter_ai_personas.routing import Chain, Limits, mention_name
 from jupyter_ai_personas.runtime.chat_runtime import ChatRuntime
 from jupyter_ai_personas.runtime.host_pool import HostPool, MakeHost
 from jupyter_ai_personas.runtime.ledger import Ledger, MemoryLedger
@@ -282,6 +282,9 @@ class Runtime:
         for key in (persona.id, persona.name, persona.mention_name):
             if key in mapping:
                 return mapping[key]
+        for key, value in mapping.items():
+            if self.personas.names.id_of(mention_name(key)) == persona.id:
+                return value
         return None
 
     def model_of(self, persona: Persona, chosen: str | None = None) -> tuple[str | None, str]:
