@@ -49,7 +49,7 @@ class Finding:
 
 def doctor(*, as_json: bool) -> int:
     """Print what was found; return 1 if something is broken, else 0."""
-    findings = [dataclasses.replace(one, text=redact(one.text)) for one in _examine()]
+    findings = [dataclasses.replace(one, text=redact(one.text)) for one in _all_findings()]
     broken = [finding for finding in findings if finding.state == "broken"]
     if as_json:
         report = {"ok": not broken, "findings": [dataclasses.asdict(f) for f in findings]}
@@ -72,6 +72,15 @@ def _summary(findings: Sequence[Finding]) -> str:
     if any(finding.text.endswith(_NO_CHATS) for finding in findings):
         return f"Nothing is broken, but there are {_NO_CHATS}: run {_WITH_CHATS}"
     return "All is well."
+
+
+def _all_findings() -> Iterator[Finding]:
+    """Yield what was found, up to what nobody has thought of."""
+    try:
+        yield from _examine()
+    except Exception as error:
+        text = " ".join(f"{type(error).__name__}: {error}".split())
+        yield Finding("Doctor", "broken", f"This could not be finished: {text}", "Report this")
 
 
 def _examine() -> Iterator[Finding]:

@@ -31,7 +31,7 @@ def unread_files(*apps: JupyterApp) -> Iterator[str]:
                 text = " ".join(f"{type(error).__name__}: {error}".split())
                 yield (
                     f"The configuration file `{file.name}` cannot be read ({text}), so nothing in "
-                    "it applies. Correct it."
+                    "it applies."
                 )
 
 

@@ -127,7 +127,7 @@ class AiExtension(Configured, ExtensionApp):
 
     def turn_off(self, reason: str) -> None:
         """Keep personas off, and say so in the log, by REST, in chats and in notebooks."""
-        self.log.error("Personas are off. %s", redact(reason))
+        self.log.error("Personas are off. %s Correct this and restart.", redact(reason))
         self.settings["jupyter_ai_personas_off"] = off_text(reason)
         tell_kernels(None, problem=off_text(reason))
 
