@@ -27,7 +27,7 @@ __all__ = ["Configured", "SettingTrait", "made_from", "trait", "traits_of"]
 _T = TypeVar("_T")
 _LIMIT = re.compile(r"allow|block|den[yi]|forbid|permit|restrict|exclude|limit|polic|approv", re.I)
 _NEAR = 0.8
-_OFF = "This looks like a limit, so personas stay off until it is corrected."
+_OFF = "This looks like a limit, so no model is used until it is corrected."
 
 
 class SettingTrait(TraitType[Any, Any]):

@@ -203,7 +203,7 @@ def test_a_misspelt_limit_keeps_personas_off(name: str, hint: str) -> None:
     (problem,) = extension.problems
     assert f"`{name}` not recognized" in problem
     assert hint in problem
-    assert "looks like a limit, so personas stay off" in problem
+    assert "looks like a limit, so no model is used" in problem
     assert extension.remarks == []
 
 
