@@ -26,9 +26,10 @@ BELOW = {
     "text": set(),
     "tokens": set(),
     "discovery": {"errors"},
+    "settings": {"errors", "redaction"},
     "chat": {"errors", "text", "tokens"},
     "routing": {"errors"},
-    "providers": {"errors", "redaction", "slices", "text", "tokens", "discovery"},
+    "providers": {"errors", "redaction", "slices", "text", "tokens", "discovery", "settings"},
     "hosts": {"errors", "redaction", "chat", "personas", "providers"},
 }
 BELOW["context"] = BELOW["providers"] | {"chat", "routing", "providers"}

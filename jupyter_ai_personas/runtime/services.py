@@ -12,7 +12,7 @@ from jupyter_ai_personas.chat import Chat, Pacer
 from jupyter_ai_personas.context.gathering import Gathering
 from jupyter_ai_personas.errors import ModelError, UnknownPersonaError
 from jupyter_ai_personas.personas import Persona, PersonaRegistry
-from jupyter_ai_personas.routing import Limits
+from jupyter_ai_personas.routing import Limits, mention_name
 from jupyter_ai_personas.runtime.exclusive import ExclusiveSlots
 from jupyter_ai_personas.runtime.host_pool import HostPool
 from jupyter_ai_personas.runtime.ledger import FinalState, TurnLedger
@@ -121,7 +121,7 @@ class Services:
         In this order: what the chat chose, what the operator set, what the persona says, the
         default.
         """
-        wanted = chosen or _of(persona, self.settings.models) or persona.model
+        wanted = chosen or self._of(persona, self.settings.models) or persona.model
         try:
             if wanted is None:
                 return str(self.models.default(chat=True)[0]), ""
@@ -131,8 +131,17 @@ class Services:
 
     def config_of(self, persona: Persona) -> Mapping[str, Any]:
         """Return what the operator configured for a persona."""
-        found = _of(persona, self.settings.persona_config)
+        found = self._of(persona, self.settings.persona_config)
         return found if isinstance(found, Mapping) else {}
+
+    def _of(self, persona: Persona, mapping: Mapping[str, Any]) -> Any:
+        for key in (persona.id, persona.name, persona.mention_name):
+            if key in mapping:
+                return mapping[key]
+        for key, value in mapping.items():
+            if self.personas.names.id_of(mention_name(key)) == persona.id:
+                return value
+        return None
 
     @property
     def default_persona(self) -> str | None:
@@ -151,10 +160,3 @@ def choose_model(chat: Chat, persona: Persona, reference: str) -> None:
     chosen = chat.setting(MODELS_SETTING)
     chosen = dict(chosen) if isinstance(chosen, dict) else {}
     chat.set_setting(MODELS_SETTING, {**chosen, persona.id: reference})
-
-
-def _of(persona: Persona, mapping: Mapping[str, Any]) -> Any:
-    for key in (persona.id, persona.name, persona.mention_name):
-        if key in mapping:
-            return mapping[key]
-    return None
