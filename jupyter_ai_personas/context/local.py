@@ -173,8 +173,8 @@ def read_texts(root: Path, paths: Sequence[str]) -> list[tuple[str, str]]:
     return found
 
 
-def create_local(root: Path, path: str, text: str) -> None:
-    """Write a new file at a checked path. Blocking.
+def create_local(root: Path, path: str, text: str) -> Path:
+    """Write a new file at a checked path, and return where it is. Blocking.
 
     Raises:
         FileExistsError: there is something at ``path``.
@@ -184,6 +184,7 @@ def create_local(root: Path, path: str, text: str) -> None:
     try:
         with real.open("x", encoding="utf-8") as file:
             file.write(text)
+        return real
     except FileExistsError:
         raise
     except OSError as error:

@@ -96,17 +96,20 @@ class Workspace:
         """See :meth:`WorkspaceAccess.create`."""
         path = checked_path(path)
         manager = self._manager
+        taken: Path | None = None
         try:
             if await _ask(manager, "is_hidden", path) and not manager.allow_hidden:
                 raise AttachmentError("it is hidden, and the server shows no hidden files.")
             if isinstance(manager, FileContentsManager) and self._root is not None:
                 # Taken before the manager writes it: of two who create it, one succeeds.
-                await anyio.to_thread.run_sync(create_local, self._root, path, "")
+                taken = await anyio.to_thread.run_sync(create_local, self._root, path, "")
             elif await _ask(manager, "file_exists", path):
                 raise FileExistsError(path)
             model = {"type": "file", "format": "text", "content": text}
             await _ask(manager, "save", model, path)
         except HTTPError:
+            if taken is not None:
+                await anyio.to_thread.run_sync(taken.unlink)
             raise AttachmentError("the server refuses to write it.") from None
 
     async def _open(self, path: str) -> Content | None:

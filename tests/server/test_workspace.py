@@ -218,6 +218,29 @@ async def test_a_manager_that_blocks_does_not_run_on_the_event_loop() -> None:
     assert threading.get_ident() not in manager.threads
 
 
+async def test_a_file_is_created_once(workspace: Workspace, tmp_path: Path) -> None:
+    await workspace.create("a.md", "Bees\n")
+    with pytest.raises(FileExistsError):
+        await workspace.create("a.md", "Wasps\n")
+    assert (tmp_path / "a.md").read_text() == "Bees\n"
+    for path in ("../a.md", ".hidden.md", ".env", "gone/a.md"):
+        with pytest.raises(AttachmentError):
+            await workspace.create(path, "x")
+    assert os.listdir(tmp_path) == ["a.md"]
+
+
+async def test_what_the_server_refuses_to_write_leaves_nothing(tmp_path: Path) -> None:
+    class Refusing(AsyncLargeFileManager):
+        async def save(self, model: Any, path: str = "") -> Any:
+            raise HTTPError(403)
+
+    manager = Refusing(root_dir=str(tmp_path))
+    workspace = Workspace({"contents_manager": manager}, root=tmp_path, log=LOG)
+    with pytest.raises(AttachmentError, match="refuses"):
+        await workspace.create("a.md", "Bees")
+    assert os.listdir(tmp_path) == []
+
+
 # -- shared notebooks ------------------------------------------------------------------------------
 
 
