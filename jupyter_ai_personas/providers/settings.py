@@ -93,7 +93,7 @@ class ProviderSettings:
         secret=True,
     )
     fallbacks: Collection[str] = setting(
-        (),
+        [],
         Names(["openai:gpt-4o-mini", "keyless:repeat"]),
         "Models to try, in this order, when a model fails before it has begun to answer.",
         trait="fallback_models",
