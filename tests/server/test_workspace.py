@@ -29,6 +29,10 @@ from jupyter_ai_personas.server.workspace import Workspace
 LOG = logging.getLogger("test")
 
 
+def names_in(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
 class _Remote:
     """Contents in memory: what a manager over an object store answers."""
 
@@ -226,7 +230,7 @@ async def test_a_file_is_created_once(workspace: Workspace, tmp_path: Path) -> N
     for path in ("../a.md", ".hidden.md", ".env", "gone/a.md"):
         with pytest.raises(AttachmentError):
             await workspace.create(path, "x")
-    assert os.listdir(tmp_path) == ["a.md"]
+    assert names_in(tmp_path) == ["a.md"]
 
 
 async def test_what_the_server_refuses_to_write_leaves_nothing(tmp_path: Path) -> None:
@@ -238,7 +242,7 @@ async def test_what_the_server_refuses_to_write_leaves_nothing(tmp_path: Path) -
     workspace = Workspace({"contents_manager": manager}, root=tmp_path, log=LOG)
     with pytest.raises(AttachmentError, match="refuses"):
         await workspace.create("a.md", "Bees")
-    assert os.listdir(tmp_path) == []
+    assert names_in(tmp_path) == []
 
 
 # -- shared notebooks ------------------------------------------------------------------------------
