@@ -82,6 +82,10 @@ def seen(content: Content) -> Any:
     )
 
 
+def names_in(folder: Path) -> list[str]:
+    return sorted(item.name for item in folder.iterdir())
+
+
 async def reason(workspace: Workspace, path: str) -> str:
     with pytest.raises(AttachmentError) as caught:
         await workspace.read(path, seen)
