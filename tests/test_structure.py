@@ -7,6 +7,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -17,8 +18,9 @@ PACKAGE = Path(jupyter_ai_personas.__file__).parent
 
 BELOW = {
     # room → the rooms that it may import
-    "__init__": {"errors", "personas", "providers", "magics", "server"},
+    "__init__": {"errors", "version", "personas", "providers", "magics", "server"},
     "errors": set(),
+    "version": set(),
     "redaction": set(),
     "slices": set(),
     "discovery": {"errors"},
@@ -30,7 +32,7 @@ BELOW = {
 }
 BELOW["runtime"] = BELOW["personas"] | {"personas", "hosts"}
 BELOW["commands"] = BELOW["runtime"] | {"runtime"}
-BELOW["magics"] = BELOW["server"] = BELOW["commands"] | {"commands", "__init__"}
+BELOW["magics"] = BELOW["server"] = BELOW["commands"] | {"commands", "version"}
 # The doctor reads the extension's configuration.
 BELOW["cli"] = BELOW["server"] | {"server"}
 BELOW["testing"] = BELOW["server"] | {"magics", "cli"}
@@ -89,6 +91,27 @@ def test_a_room_imports_only_rooms_below_it(module: Path) -> None:
         # A name of the package itself, such as a lazily exported class.
         target = target if target in rooms else "__init__"
         assert target in allowed, f"{name_of(module)}:{line} imports {name}"
+
+
+def dotted(module: Path) -> str:
+    return ".".join(module.relative_to(PACKAGE.parent).with_suffix("").parts).removesuffix(
+        ".__init__"
+    )
+
+
+def test_no_module_imports_itself_around_a_corner() -> None:
+    """... also not for type checking, or in a function."""
+    names = {dotted(module) for module in modules()}
+    graph: dict[str, set[str]] = {}
+    for module in modules():
+        targets = {
+            name if name in names else name.rpartition(".")[0] for _, name in imported(module)
+        }
+        graph[dotted(module)] = (targets & names) - {dotted(module)}
+    try:
+        list(TopologicalSorter(graph).static_order())
+    except CycleError as error:
+        pytest.fail(" → ".join(reversed(error.args[1])))
 
 
 @pytest.mark.parametrize("module", modules(), ids=name_of)

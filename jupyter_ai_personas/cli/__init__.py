@@ -9,7 +9,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from jupyter_ai_personas import __version__
+from jupyter_ai_personas.version import __version__
 
 __all__ = ["main"]
 
