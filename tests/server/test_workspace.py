@@ -29,10 +29,6 @@ from jupyter_ai_personas.server.workspace import Workspace
 LOG = logging.getLogger("test")
 
 
-def names_in(folder: Path) -> list[str]:
-    return sorted(path.name for path in folder.iterdir())
-
-
 class _Remote:
     """Contents in memory: what a manager over an object store answers."""
 
