@@ -275,6 +275,7 @@ class Runtime:
         finally:
             self._one_shots.discard(scheduler)
             scheduler.close()
+            await ledger.aclose()
         replies = [reply.body for reply in chat.messages if reply.reply_to == message.id]
         failed = turn.outcome is None or turn.outcome.state not in ("done", "stopped")
         return Answer("\n\n".join(replies), failed)
