@@ -20,13 +20,8 @@ from jupyter_ai_personas.server.handlers import base, message
 DOCS = Path(__file__).parents[1] / "docs"
 PACING = Pacing()
 SETTINGS = RuntimeSettings()
-WORDS = {
-    word: n
-    for n, word in enumerate(
-        ["none", "one", "two", "three", "four", "five", "six", "seven", "eight"]
-    )
-}
-WORDS |= {"ten": 10, "twenty": 20, "thirty": 30, "half": 0.5, "a million": 1_000_000}
+WORDS = {"two": 2, "four": 4, "five": 5, "eight": 8, "ten": 10, "thirty": 30}
+WORDS |= {"half": 0.5, "a million": 1_000_000}
 
 FIGURES: list[tuple[str, str, list[float]]] = [
     # page, pattern whose groups are the figures, what the code has
