@@ -30,8 +30,8 @@ from jupyter_ai_personas.context import IndexSettings, WorkspaceIndex
 from jupyter_ai_personas.context.passages import cut
 from jupyter_ai_personas.context.ranking import search
 from jupyter_ai_personas.context.reading import read_text
-from jupyter_ai_personas.context.selection import Selection
-from jupyter_ai_personas.context.store import IndexWriter, open_index
+from jupyter_ai_personas.context.selection import FileState, Selection
+from jupyter_ai_personas.context.store import IndexWriter, OpenIndex
 from jupyter_ai_personas.errors import SearchUnavailableError
 
 from .options import Goal, Options, Result, Table
@@ -197,19 +197,16 @@ def _fts(
 
 
 def _ours(files: dict[str, str], folder: Path) -> Rank:
-    from jupyter_ai_personas.context.selection import FileState
-
     folder.mkdir()
     writer = IndexWriter(folder)
     for path, text in files.items():
-        writer.put(path, FileState(0, len(text)), cut(path, text))
+        writer.put(path, FileState(0, len(text)), list(cut(path, text)))
     writer.commit()
     writer.close()
-    index = open_index(folder, reading=True)
-    index.reload()
+    index = OpenIndex(folder)
 
     def rank(question: str) -> list[str]:
-        return [hit["path"] for hit in search(index.searcher(), question, max(DEPTHS))]
+        return [hit["path"] for hit in search(index, question, max(DEPTHS))]
 
     return rank
 
