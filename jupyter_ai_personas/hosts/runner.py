@@ -120,6 +120,7 @@ class TurnRunner:
             persona = await self._object(spec)
             persona._turns.add(turn)
             try:
+                await turn.load_attachments()
                 answer = await _finished(persona.process_message(spec.message))
             finally:
                 persona._turns.discard(turn)

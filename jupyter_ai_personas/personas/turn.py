@@ -14,6 +14,7 @@ from collections.abc import (
     AsyncIterator,
     Callable,
     Coroutine,
+    Generator,
     Iterable,
     Mapping,
 )
@@ -71,6 +72,15 @@ MAX_MESSAGES = 50
 """How many messages one turn may write."""
 
 
+class Attachments(list[Attachment]):
+    """What is attached to a message; code that awaits it gets the same list."""
+
+    def __await__(self) -> Generator[Any, None, list[Attachment]]:
+        """Return the list at once."""
+        return self
+        yield
+
+
 class Turn:
     """One message addressed to one persona, seen from the persona.
 
@@ -87,6 +97,7 @@ class Turn:
         self._ended = False
         self._request_ids = count(1)
         self._requests: dict[int, Future[Any]] = {}
+        self._attachments: Attachments | AttachmentError = Attachments()
         self._streams: list[Coroutine[Any, Any, str | None]] = []
 
     @property
@@ -352,20 +363,30 @@ class Turn:
         )
         return to_langchain(entries, system_prompt=spec.system_prompt)
 
-    async def attachments(self) -> list[Attachment]:
+    async def load_attachments(self) -> None:
+        """Ask the server what is attached to the message, for :meth:`attachments`.
+
+        Raises:
+            TurnEndedError: the turn was stopped or is over.
+        """
+        if not self._spec.message.attachments:
+            return
+        try:
+            found = await self.request("attachments.list")
+        except RequestRefusedError as error:
+            self._attachments = AttachmentError(str(error))
+        else:
+            self._attachments = Attachments(Attachment.from_json(each) for each in found)
+
+    def attachments(self) -> Attachments:
         """Return what is attached to the message. Each lies below the server's root directory.
 
         Raises:
             AttachmentError: one lies elsewhere, or there are no files; the message says so.
-            TurnEndedError: the turn was stopped or is over.
         """
-        if not self._spec.message.attachments:
-            return []
-        try:
-            found = await self.request("attachments.list")
-        except RequestRefusedError as error:
-            raise AttachmentError(str(error)) from None
-        return [Attachment.from_json(each) for each in found]
+        if isinstance(self._attachments, AttachmentError):
+            raise self._attachments
+        return self._attachments
 
     @property
     def workspace(self) -> TurnWorkspace:
