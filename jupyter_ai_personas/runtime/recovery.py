@@ -35,7 +35,7 @@ from jupyter_ai_personas.runtime.ledger import ReplySnapshot, TurnRecord
 from jupyter_ai_personas.runtime.router import Router
 from jupyter_ai_personas.runtime.scheduler import Scheduler
 from jupyter_ai_personas.runtime.services import Services
-from jupyter_ai_personas.runtime.turn import ReplyFinished
+from jupyter_ai_personas.runtime.turn import ReplyFinished, TurnOrder
 from jupyter_ai_personas.runtime.unsaved import NO_PERSONA, Unsaved, is_deletion
 from jupyter_ai_personas.runtime.wording import INTERRUPTED, NOT_BEGUN
 
@@ -194,15 +194,16 @@ class Recovery:
         # The turn may have started before the ledger recorded it; reuse its ids.
         turn_id = None if record.replies else record.turn_id
         rewrite = record.replies[0].message_id if record.replies else reply_id(record.turn_id, 1)
-        await self._router.ask(
+        order = TurnOrder(
             request,
             [record.persona_id],
             Chain(record.root, record.hops),
-            person=record.person,
+            record.person,
             rewrite=rewrite if self._chat.current.get(rewrite) is not None else None,
             anew=True,
             turn_id=turn_id,
         )
+        await self._router.ask(order)
 
     def _interrupt(self, record: TurnRecord) -> None:
         """Leave what there is of the reply, and say that there is no more."""
@@ -296,7 +297,8 @@ class Recovery:
                 if (message.id, id_) not in answered | known
             ]
             if missed:
-                await self._router.ask(message, missed, Chain(message.id), person=message.sender)
+                order = TurnOrder(message, missed, Chain(message.id), message.sender)
+                await self._router.ask(order)
 
 
 def _as_final(reply: ReplySnapshot, *, note: str = "") -> ReplySnapshot:
