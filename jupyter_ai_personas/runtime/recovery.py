@@ -1,8 +1,8 @@
-"""When a chat opens: what the ledger knows and the document lost is put back.
+"""Restores what the ledger has and the document lost, when a chat opens.
 
 The document is not saved while anything streams, and after a crash the stale file wins over the
 update store. The ledger holds what the server had accepted, and what people wrote since the last
-save; it is compared with the document by message id, never by time or place.
+save. Messages are compared by id, never by time or position.
 """
 
 from __future__ import annotations
@@ -247,10 +247,10 @@ class Recovery:
         if writes:
             self._chat.current.apply(writes)
 
-    # -- messages that nobody looked at -----------------------------------------------------
+    # -- messages that were not handled -----------------------------------------------------
 
     async def _catch_up(self, record: TurnRecord) -> None:
-        """Do what a message called for that nobody had looked at when the server died."""
+        """Handle a message that was not handled when the server died."""
         message = self._chat.current.get(record.message_id)
         if message is None or message.deleted or not message.by_person:
             return
@@ -272,7 +272,7 @@ class Recovery:
         self._unsaved.handled(message.id, recorded=recorded)
 
     async def _sweep(self, end: list[Message]) -> None:
-        """Find what no record tells of: replies left streaming, mentions that nobody accepted.
+        """Find what has no record: replies left streaming, mentions that were not accepted.
 
         ``end`` is how the chat ended before anything was put back.
         """
