@@ -164,7 +164,7 @@ class Turn:
         self._messages += 1
         if self._messages > MAX_MESSAGES:
             raise ReplyTooLongError(self._spec.persona_name, MAX_MESSAGES, messages=True)
-        # Told by the turn and the place in it: after a crash the same message is found again.
+        # Derived from the turn and the reply's number: after a crash the message is found again.
         return reply_id(self._spec.turn_id, self._messages)
 
     def send(self, body: str) -> str:
@@ -246,7 +246,7 @@ class Turn:
         return self._messages == 0
 
     def drop_forgotten(self) -> bool:
-        """End the streams that nobody has awaited; return whether there were any.
+        """End the streams that were not awaited; return whether there were any.
 
         To be called on the event loop that the turn runs on.
         """
@@ -328,7 +328,7 @@ class Turn:
                 self._emit(RequestWithdrawn(self.id, request.id))
 
     def answer(self, answer: TurnAnswer) -> None:
-        """Settle a request, unless nobody waits for it any more. Safe in any thread."""
+        """Settle a request that is open. Safe in any thread."""
         if answer.error is None:
             self._settle(answer.request_id, answer.value)
         else:
