@@ -393,6 +393,18 @@ class SearchUnavailableError(PersonasError):
         super().__init__(f"Workspace search cannot answer now: {why}. Try again in a minute.")
 
 
+class SearchOffError(SearchUnavailableError):
+    """There is no index of the workspace here."""
+
+    def __init__(self) -> None:
+        self.why = "it is turned off"
+        PersonasError.__init__(
+            self,
+            "Workspace search is turned off here. The operator can set "
+            "`c.AiExtension.workspace_search = True`; the server's files must be on a disk.",
+        )
+
+
 class MagicsError(PersonasError):
     """``%ai`` or ``%%ai`` cannot do what was typed; the message says why and what to do."""
 
