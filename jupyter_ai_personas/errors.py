@@ -30,6 +30,7 @@
     │   ├── ChatNotOpenError          no open chat at that path
     │   └── AttachmentError           an attachment that cannot be read
     ├── SearchUnavailableError        the workspace's index cannot answer now
+    │   └── SearchOffError            there is no index of the workspace here
     └── MagicsError                   `%ai` or `%%ai` cannot do what was typed
 
 Messages are shown to people: one short paragraph, no path, no secret, no traceback.
@@ -65,6 +66,7 @@ __all__ = [
     "RefusedCredentialsError",
     "ReplyTooLongError",
     "RequestRefusedError",
+    "SearchOffError",
     "SearchUnavailableError",
     "TurnEndedError",
     "TurnError",

@@ -104,6 +104,10 @@ class BasePersona:
     commands: ClassVar[Mapping[str, str]] = {}
     """Commands of its own: ``{"/name": "one line for /help"}``; such a message addresses it."""
 
+    searched_chars: ClassVar[int] = 0
+    """How many characters that it searches the workspace for go with each message to its model, at
+    most; ``/context`` shows it."""
+
     def __init__(self, context: PersonaContext) -> None:
         self.id = context.id
         self.log = context.log

@@ -4,6 +4,7 @@ import threading
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
+
 import pytest
 
 from jupyter_ai_personas.chat import Attachment, Message

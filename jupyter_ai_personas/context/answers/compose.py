@@ -55,7 +55,7 @@ _KINDS = {
 def passages(question: str, hits: Sequence[Hit], lab: Link, size: Size) -> str:
     """Return the passages that answer a question best, or an empty string if there are none."""
     words = content_words(question)
-    chosen = hits[: size.passages]
+    chosen = [hit for hit in hits[: size.passages] if hit.score >= size.least * hits[0].score]
     parts = []
     if chosen and words and max(_coverage(hit, words) for hit in chosen) < 0.5:
         parts.append("No passage has most of the words of the question. The nearest are:")

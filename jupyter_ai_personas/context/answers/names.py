@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from jupyter_ai_personas.context.index import Hit
+from jupyter_ai_personas.context.words import identifier_parts
 
 __all__ = ["Place", "Places", "find_name"]
 
@@ -39,22 +40,21 @@ class Places:
 def find_name(name: str, hits: Sequence[Hit]) -> Places | None:
     """Return where ``name``, of which the last part counts, is in ``hits``; ``None``: nowhere.
 
-    Case counts where the name is somewhere as it is written.
+    Where it is nowhere as it is written, ``readCSV`` and ``read_csv`` are the same.
     """
     wanted = name.rpartition(".")[2]
-    for flags in (re.NOFLAG, re.IGNORECASE):
-        places = _find(wanted, hits, flags)
-        if places is not None:
+    parts = "_?".join(map(re.escape, identifier_parts(wanted)))
+    for pattern in (re.escape(wanted), rf"(?i:{parts})"):
+        if parts and (places := _find(pattern, hits)) is not None:
             return places
     return None
 
 
-def _find(name: str, hits: Sequence[Hit], flags: re.RegexFlag) -> Places | None:
-    word = re.compile(rf"(?<!\w){re.escape(name)}(?!\w)", flags)
+def _find(name: str, hits: Sequence[Hit]) -> Places | None:
+    word = re.compile(rf"(?<!\w){name}(?!\w)")
     defining = re.compile(
-        rf"\s*(?:(?:\w+\s+){{0,4}}(?:{_KEYWORDS})\s+(?:\([^)]*\)\s*)?{re.escape(name)}(?!\w)"
-        rf"|{re.escape(name)}\s*(?::[^=]+)?(?:<-|=(?!=)))",
-        flags,
+        rf"\s*(?:(?:\w+\s+){{0,4}}(?:{_KEYWORDS})\s+(?:\([^)]*\)\s*)?{name}(?!\w)"
+        rf"|{name}\s*(?::[^=]+)?(?:<-|=(?!=)))"
     )
     definitions: dict[tuple[str, str | None, int], tuple[Place, str]] = {}
     uses: dict[tuple[str, str | None, int], Place] = {}

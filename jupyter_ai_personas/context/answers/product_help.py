@@ -9,7 +9,6 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-import jupyter_ai_personas
 from jupyter_ai_personas.context.answers.questions import content_words
 from jupyter_ai_personas.context.answers.quoting import Size, excerpt, link, prose
 from jupyter_ai_personas.context.prose import markdown
@@ -46,7 +45,7 @@ def help_page(page: str) -> str:
     """Return a page as Markdown, or an empty string if this installation lacks it. Blocking."""
     if page not in PAGES:
         return ""
-    package = Path(jupyter_ai_personas.__file__).parent
+    package = Path(__file__).parents[2]
     # In a clone, the pages are beside the package.
     for folder in (package / "docs", package.parent / "docs"):
         try:

@@ -17,7 +17,8 @@ _SMALL_TALK = re.compile(
     re.IGNORECASE,
 )
 _PRODUCT = re.compile(
-    r"\bpersonas?\b|\bapi[ _-]?keys?\b|\b[A-Z]+_API_KEY\b|%%?ai\b|\bjupyter[ _-]?ai\b|\bguide\b"
+    r"\bpersonas?\b|\bapi[ _-]?keys?\b|\b[A-Z]+_API_KEY\b|%%?ai\b|\bjupyter[ _-]?ai\b"
+    r"|(?:^|\b(?:do|does|is|can|how|make|let)\s+)guide\b"
     r"|(?<!\S)/(?:help|personas|models?|stop|retry|status|tools|approve|deny|undo|context|refresh"
     r"|export)\b|\bslash commands?\b|\bAGENTS\.md\b"
     r"|\b(?:set(?:ting)? ?up|choose|change|switch|select|configure|add|get|give|use|need|connect)\b"
@@ -41,27 +42,30 @@ _FOLDER = re.compile(
 _THIS = re.compile(r"\b(?:folder|directory|workspace|project|repo(?:sitory)?)\b", re.IGNORECASE)
 _PLACE = re.compile(
     r"`([^`]+)`|\"([^\"]+)\"|(?<!\S)((?:[\w.-]+/)+[\w.-]*)"
-    r"|\b(?:folder|directory)\s+(?!about|has|have|is|are|for|contain|and|or\b)([\w.-]+)"
-    r"|\b(?!this\b|the\b|my\b|our\b|your\b|that\b|current\b|same\b|whole\b|a\b|which\b|what\b|project\b)"
+    r"|\b(?:folder|directory)\s+(?!about|has|have|is|are|for|contain|and|or\b)([\w./-]+)"
+    r"|\b(?!(?:this|the|my|our|your|that|current|same|whole|a|which|what|project)\b)"
     r"([\w.-]+)\s+(?:folder|directory)\b",
     re.IGNORECASE,
 )
-_DEFINED = r"defined?|declared?|implemented?|assigned?|coded|written"
-_USED = r"used?|called?|imported?|referenced?|invoked?|needed"
+_DONE = (
+    "defined|declared|implemented|assigned|coded|written|used|called|imported|referenced|invoked"
+    "|needed"
+)
+_DO = "(?:use|call|define|import|invoke|declare|implement|assign|reference)s?"
 _ABOUT_NAME = re.compile(
-    rf"\bwhere\b.*\b(?:{_DEFINED}|{_USED}|comes?\s+from)\b"
-    rf"|\b(?:who|what|which\s+\w+)\s+(?:calls|uses|defines|imports|invokes)\b"
+    rf"\bwhere\b.*\b(?:{_DONE}|{_DO}|comes?\s+from)\b"
+    rf"|\b(?:who|what|which\s+\w+)\s+{_DO}\b"
     r"|\b(?:definitions?|usages?|uses|references|callers)\s+(?:of|to)\b",
     re.IGNORECASE,
 )
 _TICKED = re.compile(r"`([^`\s]+?)(?:\(\))?`")
 _IDENTIFIER = re.compile(r"[^\W\d]\w*(?:\.[^\W\d]\w*)*(?=\(\))?")
 _BEFORE = re.compile(
-    rf"([^\W\d][\w.]*)(?:\(\))?\s+(?:is\s+|are\s+|get\s+|gets\s+|being\s+)?(?:{_DEFINED}|{_USED}|comes?)\b",
+    rf"([^\W\d][\w.]*)(?:\(\))?\s+(?:is\s+|are\s+|get\s+|gets\s+|being\s+)?(?:{_DONE}|comes?)\b",
     re.IGNORECASE,
 )
 _AFTER = re.compile(
-    rf"\b(?:of|to|calls|uses|defines|imports|invokes|{_DEFINED}|{_USED})\s+"
+    rf"\b(?:of|to|{_DO}|{_DONE})\s+"
     r"(?:the\s+)?(?:(?:function|class|method|variable|name|module|constant)\s+)?([^\W\d][\w.]*)",
     re.IGNORECASE,
 )
@@ -81,11 +85,16 @@ _WANTS = {
         re.IGNORECASE,
     ),
     "outline": re.compile(
-        r"\b(?:outlines?|summar\w+|overview|sections?|contents?|structure|about|explains?|describe"
-        r"|steps?)\b|\bwhat(?:'s|’s|\s+is|\s+does|\s+do)\b|\bwalk\b.*\bthrough\b|\bshow\b|\bopen\b|\btell\b",
+        r"\b(?:outlines?|summar\w+|overview|sections?|contents?|structure|headings?)\b",
         re.IGNORECASE,
     ),
 }
+_ABOUT = re.compile(
+    r"\b(?:about|explains?|describe|steps?|show|open|tell|do(?:es)?)\b"
+    r"|\bwhat(?:'s|’s|\s+is|\s+are)\b|\bwalk\b.*\bthrough\b",
+    re.IGNORECASE,
+)
+"""Words that ask for an outline unless something else is asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,8 +124,13 @@ def read_question(body: str) -> Question:
         about_product=_PRODUCT.search(text) is not None,
         folder=_folder(text),
         name=_name(text),
-        wants=tuple(want for want, pattern in _WANTS.items() if pattern.search(text)),
+        wants=_wants(text),
     )
+
+
+def _wants(text: str) -> tuple[str, ...]:
+    wants = tuple(want for want, pattern in _WANTS.items() if pattern.search(text))
+    return wants or (("outline",) if _ABOUT.search(text) else ())
 
 
 def content_words(text: str) -> list[str]:

@@ -23,18 +23,22 @@ _HEADING = re.compile(r"(#{1,6})\s+(.*?)\s*#*")
 _FENCE = re.compile(r"\s*(?:`{3,}|~{3,})")
 _CODE_LINE = re.compile(
     r"\s*(?:[%!@]|(?:import|from|def|class|for|while|if|elif|else|with|try|return|print|let|const"
-    r"|var|function|library)\b.*[:(){}=;]?|\S+\s*(?:=|\+=|<-)\s*\S|[\w.]+\s*[(\[])|.*[;{}\]):]\s*$"
+    r"|var|function|library)\b.*[:(){}=;]?|\S+\s*(?:=|\+=|<-)\s*\S|[\w.]+\s*[(\[])|\s*[\"'\[{(]|.*[;{}\]):]\s*$"
 )
 _PROSE = {".md", ".markdown", ".mdx", ".qmd", ".rst", ".txt", ".chat", ""}
 
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """How much is quoted: ``passages`` of ``chars`` characters and ``lines`` lines of code."""
+    """How much is quoted: ``passages`` of ``chars`` characters and ``lines`` lines.
+
+    Left out are passages whose score is below ``least`` of the best one's.
+    """
 
     passages: int = 4
     chars: int = 500
     lines: int = 14
+    least: float = 0.0
 
 
 def link(label: str, url: str) -> str:

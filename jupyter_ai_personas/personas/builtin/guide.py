@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING
 
 from jupyter_ai_personas.context.answers.questions import Question, read_question
 from jupyter_ai_personas.context.answers.quoting import Size
+from jupyter_ai_personas.context.bounds import middle_out
 from jupyter_ai_personas.personas.base import BasePersona, PersonaDefaults
 from jupyter_ai_personas.personas.builtin.lookup import Found, look_up
 
 if TYPE_CHECKING:
     from jupyter_ai_personas.chat.history import BaseMessage
 
-_FOR_PEOPLE = Size()
+_FOR_PEOPLE = Size(least=0.35)
 _FOR_MODELS = Size(passages=8, chars=1_600, lines=60)
 _PROVIDER = "workspace"
 _HELP = "api/ai/help/start#give-it-a-model"
@@ -51,6 +52,8 @@ class Guide(BasePersona):
         ),
     )
 
+    searched_chars = 20_000
+
     async def _prompt(self) -> tuple[list[BaseMessage], str]:
         messages, unread = await super()._prompt()
         if messages:
@@ -65,7 +68,7 @@ class Guide(BasePersona):
         if question.is_small_talk:
             return with_extract(message, self._extract(question, Found()))
         found = await look_up(question, self.turn, own_name=self.name)
-        text = found.text(_FOR_MODELS)
+        text = middle_out(found.text(_FOR_MODELS), self.searched_chars)
         given = _FOUND.format(found=text) if text else _NOTHING_FOUND
         content = message.content
         if isinstance(content, str):

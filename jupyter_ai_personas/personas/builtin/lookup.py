@@ -30,7 +30,8 @@ HITS_OF_NAME = 50
 DESCRIBED = 8
 """Files of a folder, or notebooks of it, that are read."""
 
-_FILE = re.compile(r"`([^`\n]+\.\w+)`|(?<![\w/])([\w./-]*\w\.[A-Za-z]\w{0,7})(?!\w|\()")
+_FILE = re.compile(r"`([^`\n]*\.\w+)`|(?<![\w/.])([\w./-]*\.[A-Za-z]\w{0,15})(?!\w|\()")
+_NO_FILE = "there is no such file"
 _SPOKEN = re.compile(
     r"\b(?:chats?|said|says?|wrote|written|discuss\w*|talk\w*|told)\b", re.IGNORECASE
 )
@@ -71,6 +72,8 @@ class _LookUp:
         self._turn = turn
         self._workspace = turn.workspace
         self._own_name = own_name
+        self._refused = ""
+        """Why a file that the question names cannot be read."""
         self._folder = PurePosixPath(turn.chat_path.strip("/")).parent.as_posix()
 
     async def run(self) -> Found:
@@ -90,6 +93,9 @@ class _LookUp:
             # Beside help, only a little: it may be what is meant.
             fewer = bool(parts)
             asked.append(lambda size: of_question(replace(size, passages=2) if fewer else size))
+        # What a file that was asked for would hold is in no other.
+        if self._refused and not parts:
+            return Found(problem=self._refused)
         return Found((*parts, *asked), "" if parts or asked else problem)
 
     async def _hits(self) -> tuple[list[Hit], str]:
@@ -142,8 +148,12 @@ class _LookUp:
                 return path, ()
         for name in named:
             for path in dict.fromkeys((f"{self._folder}/{name}".removeprefix("./"), name)):
-                if await self._read(path) is not None:
+                try:
+                    await self._workspace.read(path)
                     return path, ()
+                except RequestRefusedError as error:
+                    if _NO_FILE not in str(error):
+                        self._refused = str(error)
         if means_notebook(text):
             try:
                 beside = await self._workspace.beside()
