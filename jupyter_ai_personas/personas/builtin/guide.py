@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 from jupyter_ai_personas.context.answers.questions import Question, read_question
 from jupyter_ai_personas.context.answers.quoting import Size
 from jupyter_ai_personas.context.bounds import middle_out
+from jupyter_ai_personas.context.rendered import Rendered
 from jupyter_ai_personas.personas.base import BasePersona, PersonaDefaults
 from jupyter_ai_personas.personas.builtin.lookup import Found, look_up
+from jupyter_ai_personas.tokens import BYTES_PER_TOKEN
 
 if TYPE_CHECKING:
     from jupyter_ai_personas.chat.history import BaseMessage
@@ -54,29 +56,27 @@ class Guide(BasePersona):
 
     searched_chars = 20_000
 
-    async def _prompt(self) -> tuple[list[BaseMessage], str]:
-        messages, unread = await super()._prompt()
-        if messages:
-            messages[-1] = await self._informed(messages[-1])
-        return messages, unread
-
-    async def _informed(self, message: BaseMessage) -> BaseMessage:
-        """Return the question with what was found for it, for a model and for none."""
+    async def _prompt(self, *found: Rendered) -> tuple[list[BaseMessage], str]:
         from jupyter_ai_personas.providers import with_extract
 
         question = read_question(self.turn.message.body)
-        if question.is_small_talk:
-            return with_extract(message, self._extract(question, Found()))
-        found = await look_up(question, self.turn, own_name=self.name)
-        text = middle_out(found.text(_FOR_MODELS), self.searched_chars)
-        given = _FOUND.format(found=text) if text else _NOTHING_FOUND
-        content = message.content
-        if isinstance(content, str):
-            content = f"{given}\n\n{content}"
-        else:
-            content = [{"type": "text", "text": given}, *content]
-        informed = message.model_copy(update={"content": content})
-        return with_extract(informed, self._extract(question, found))
+        answers = Found()
+        if not question.is_small_talk:
+            answers = await look_up(question, self.turn, own_name=self.name)
+            found = (*found, Rendered("The search", await self._for_model(answers)))
+        messages, unread = await super()._prompt(*found)
+        if messages:
+            messages[-1] = with_extract(messages[-1], self._extract(question, answers))
+        return messages, unread
+
+    async def _for_model(self, answers: Found) -> str:
+        """Return what was found as a model is given it: at most a quarter of what it reads."""
+        _, tokens = await self._capabilities()
+        chars = self.searched_chars
+        if tokens is not None:
+            chars = min(chars, tokens * BYTES_PER_TOKEN // 4)
+        text = middle_out(answers.text(_FOR_MODELS), chars)
+        return _FOUND.format(found=text) if text else _NOTHING_FOUND
 
     def _extract(self, question: Question, found: Found) -> str:
         """Return what is answered where no model writes the answer."""
