@@ -53,7 +53,7 @@ FOREIGN = {
     "pycrdt": {"chat"},
     "jupyterlab_chat": {"chat"},
     "jupyter_ydoc": {"chat"},
-    "markdown_it": {"routing", "context"},
+    "markdown_it": {"routing", "context", "server"},
     "regex": {"routing"},
     "pathspec": {"context"},
     "pytest": {"testing"},

@@ -27,6 +27,7 @@ import anyio
 
 from jupyter_ai_personas.chat.history import newest, to_langchain
 from jupyter_ai_personas.chat.messages import Attachment, Message
+from jupyter_ai_personas.context.links import lab_url
 from jupyter_ai_personas.errors import (
     AttachmentError,
     ModelError,
@@ -395,6 +396,13 @@ class Turn:
         return TurnWorkspace(
             self.request, body=message.body, has_attachments=bool(message.attachments)
         )
+
+    def link(self, path: str, *, line: int | None = None, cell: str | None = None) -> str:
+        """Return the URL that opens a file or folder in JupyterLab, at a line or a cell.
+
+        ``path`` is relative to the server's root, ``line`` counts from 1.
+        """
+        return lab_url(self._spec.base_url, path, line=line, cell=cell)
 
     def workspace_dir(self) -> Path | None:
         """Return the server's root directory, or ``None`` if it is no directory."""

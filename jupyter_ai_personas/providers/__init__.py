@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from .base import BaseProvider as BaseProvider
     from .cache import ModelCache as ModelCache
     from .calling import stream_model as stream_model
+    from .extracts import with_extract as with_extract
     from .fields import IntegerField as IntegerField
     from .fields import MultilineTextField as MultilineTextField
     from .fields import TextField as TextField
@@ -46,6 +47,7 @@ _MODULES = {
     "VendorProvider": "vendor",
     "reply_text": "pieces",
     "stream_model": "calling",
+    "with_extract": "extracts",
 }
 
 __all__ = list(_MODULES)

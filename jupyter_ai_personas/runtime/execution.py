@@ -172,6 +172,7 @@ class Execution:
             model_problem=problem,
             system_prompt="\n\n".join(filter(None, [persona.system_prompt, instructions])),
             root_dir=self._settings.root_dir,
+            base_url=self._settings.base_url,
             max_reply_chars=self._settings.max_reply_chars,
             config=self._services.config_of(persona),
         )

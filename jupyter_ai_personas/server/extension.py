@@ -99,7 +99,13 @@ class AiExtension(Configured, ExtensionApp):
         has_files = issubclass(self._server.contents_manager_class, FileContentsManager)
         root = Path(self._server.root_dir)
         root_dir = str(root) if has_files and root.is_dir() else None
-        return made_from(RuntimeSettings, self, root_dir=root_dir, has_files=has_files)
+        return made_from(
+            RuntimeSettings,
+            self,
+            root_dir=root_dir,
+            base_url=self._server.base_url,
+            has_files=has_files,
+        )
 
     def provider_settings(self) -> ProviderSettings:
         """Return the configuration of models as plain data.
@@ -159,6 +165,12 @@ class AiExtension(Configured, ExtensionApp):
         turns = self.runtime_settings()
         # The command line has the configuration of a server, and no web application.
         web = getattr(getattr(self._server, "web_app", None), "settings", None)
+        self.search = None
+        if settings.workspace_search and turns.root_dir is not None:
+            self.search = WorkspaceIndex(
+                Path(turns.root_dir), Path(jupyter_data_dir()), self.index_settings(), log=self.log
+            )
+        self.settings["jupyter_ai_personas_search"] = self.search
         self.runtime = Runtime(
             turns,
             personas=PersonaRegistry(log=self.log),
@@ -173,16 +185,12 @@ class AiExtension(Configured, ExtensionApp):
             log=self.log,
             load_delay=LOAD_DELAY,
             avatar_url=self.avatar_url,
-            workspace=None if web is None else Workspace(web, root=turns.root_dir, log=self.log),
+            workspace=None
+            if web is None
+            else Workspace(web, root=turns.root_dir, index=self.search, log=self.log),
         )
         self._metrics.publish(self.runtime)
         self.settings["jupyter_ai_personas_runtime"] = self.runtime
-        self.search = None
-        if settings.workspace_search and turns.root_dir is not None:
-            self.search = WorkspaceIndex(
-                Path(turns.root_dir), Path(jupyter_data_dir()), self.index_settings(), log=self.log
-            )
-        self.settings["jupyter_ai_personas_search"] = self.search
         self.settings["jupyter_ai_personas_started"] = self._started = anyio.Event()
 
     def initialize_handlers(self) -> None:

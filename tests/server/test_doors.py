@@ -28,6 +28,7 @@ ROUTES = [
     ("POST", "/api/ai/personas/cancel?chat_path=a.chat"),
     ("POST", "/api/ai/message/Guide"),
     ("GET", "/api/ai/search?q=honey"),
+    ("GET", "/api/ai/help/start"),
 ]
 AUTHORIZER = """
 from jupyter_server.auth import Authorizer

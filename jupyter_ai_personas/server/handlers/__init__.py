@@ -4,6 +4,7 @@ from typing import Any
 
 from jupyter_ai_personas.server.handlers.avatars import AvatarHandler
 from jupyter_ai_personas.server.handlers.cancel import CancelHandler
+from jupyter_ai_personas.server.handlers.help import HelpHandler
 from jupyter_ai_personas.server.handlers.message import MessageHandler
 from jupyter_ai_personas.server.handlers.model_providers import ModelProvidersHandler
 from jupyter_ai_personas.server.handlers.personas import PersonasHandler
@@ -16,6 +17,7 @@ HANDLERS: list[tuple[str, type[Any]]] = [
     (r"/api/ai/personas/cancel", CancelHandler),
     (r"/api/ai/model_providers", ModelProvidersHandler),
     (r"/api/ai/avatars/([^/]+)", AvatarHandler),
+    (r"/api/ai/help/([a-z-]+)", HelpHandler),
     (r"/api/ai/message/([^/]+)", MessageHandler),
     (r"/api/ai/search", SearchHandler),
 ]
