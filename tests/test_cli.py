@@ -337,7 +337,7 @@ def test_a_server_that_would_not_start_is_told_without_a_traceback(run: Run) -> 
     assert run("list", config=config).stderr.startswith("A server would not start")
 
 
-def test_a_configuration_file_that_cannot_be_read_is_named(run: Run, tmp_path: Path) -> None:
+def test_a_configuration_file_that_does_not_apply_is_named(run: Run, tmp_path: Path) -> None:
     (tmp_path / "config").mkdir()
     file = tmp_path / "config" / "jupyter_server_config.py"
     file.write_text("c.AiExtension.blocked_providers = ['openai']\nnonsense")
@@ -347,5 +347,13 @@ def test_a_configuration_file_that_cannot_be_read_is_named(run: Run, tmp_path: P
         "`jupyter_server_config.py` cannot be read (NameError" in found["text"]
         for found in findings(result, "broken")
     )
+    file.unlink()
+    folder = tmp_path / "config" / "jupyter_server_config.d"
+    folder.mkdir()
+    limits = {"AiExtension": {"blocked_providers": ["openai"]}}
+    (folder / "limits.json").write_text(json.dumps(limits))
+    (broken,) = findings(run("doctor", "--json"), "broken")
+    assert "`jupyter_server_config.d/limits.json` does not apply" in broken["text"]
+    (folder / "limits.json").write_text("{}")
     file.write_text("# c.AiExtension.default_model = 'auto'\n")
     assert run("doctor").returncode == 0

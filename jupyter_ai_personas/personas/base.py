@@ -48,7 +48,7 @@ _ELSEWHERE = {
     "awareness": "show what the persona does with `self.set_status(...)`",
     "clear_status": "write `self.set_status(None)`",
     "system_prompt": "it is `self.defaults.system_prompt`, and comes first in `self.history()`",
-    "process_attachments": "call `await self.prompt()`, or `await self.attachments()`",
+    "process_attachments": "call `await self.prompt()`, or `self.attachments()`",
     "get_chat_dir": "it is the folder of `self.get_chat_path()` below `self.get_workspace_dir()`",
     "event_loop": "`process_message` runs on a loop of the persona's own: await in it",
 }
@@ -247,9 +247,9 @@ class BasePersona:
             return False, None  # whoever asks the model is told why
         return takes_images(model), max_input_tokens(model)
 
-    async def attachments(self) -> list[Attachment]:
+    def attachments(self) -> list[Attachment]:
         """Return what is attached to the message; see :meth:`Turn.attachments`."""
-        return await self.turn.attachments()
+        return self.turn.attachments()
 
     def get_chat_path(self) -> str:
         """Return the chat's path, relative to the server's root."""

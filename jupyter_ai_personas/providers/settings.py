@@ -25,7 +25,13 @@ from ..settings import (
 from .limits import Limits
 from .references import RENAMED
 
-__all__ = ["Endpoint", "ProviderSettings"]
+__all__ = ["OPERATOR_VARIABLE", "Endpoint", "ProviderSettings"]
+
+OPERATOR_VARIABLE = "JUPYTER_AI_PERSONAS_CONFIG"
+"""Variable in which a server tells its kernels what its operator set, as a JSON object.
+
+It has the traits' names as keys, or ``problem``: why no model may be used.
+"""
 
 _MODEL = Text("openai:gpt-4o")
 _PARAMETERS = Parameters({"temperature": 0})

@@ -60,12 +60,12 @@ class Execution:
         self._on_end = on_end
 
     async def run(self, turn: ActiveTurn) -> None:
-        """Run a turn until it has ended, for whatever reason."""
+        """Run a turn until it has ended."""
         try:
             while turn.outcome is None:
                 await self._attempt(turn)
         finally:
-            # Also when the server stops: what is written stays, and says what became of it.
+            # Also when the server stops: partial replies stay and are marked.
             self.cancel(turn)
             self._on_end(turn, Outcome("interrupted", INTERRUPTED))
 

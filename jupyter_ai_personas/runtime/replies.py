@@ -46,7 +46,7 @@ class Replies:
         self._metadata = metadata
         self._rewrite = rewrite
         self._replies: dict[str, GrowingReply] = {}
-        # Emptied by a restart; what is written next goes into them, in order.
+        # Emptied by a restart. The next replies use them, in order.
         self._spares: list[GrowingReply] = []
         self._stale = False
 

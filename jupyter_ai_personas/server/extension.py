@@ -76,7 +76,10 @@ class AiExtension(Configured, ExtensionApp):
 
     def why_off(self) -> list[str]:
         """Return why personas must not start: what of the configuration was not applied."""
-        reasons = [*unread_files(self._server, self), *self.problems]
+        manager = getattr(self._server, "extension_manager", None)  # the command line has none
+        apps = manager.extension_apps.values() if manager is not None else [{self}]
+        files = unread_files(self._server, *(app for some in apps for app in some))
+        reasons = [*files, *self.problems]
         if not self._is_linked_whole and not reasons:
             reasons = ["The server could not apply its configuration; its log says why."]
         return reasons
@@ -134,6 +137,8 @@ class AiExtension(Configured, ExtensionApp):
         for handler in (*self.log.handlers, *logging.getLogger().handlers, logging.lastResort):
             if handler is not None:
                 handler.addFilter(_REDACTING)
+        # Other extensions, such as JupyterLab, have read configuration files since this one did.
+        self.update_config(self._server.config)
         for remark in self.remarks:
             self.log.warning("%s", remark)
         if reasons := self.why_off():

@@ -240,7 +240,7 @@ class Reads(BasePersona):
     defaults = PersonaDefaults(name="Reads")
 
     async def process_message(self, message):
-        for attachment in await self.attachments():
+        for attachment in self.attachments():
             file = (self.get_workspace_dir() or Path()) / attachment.path
             self.send_message("I read " + file.read_text())
 
