@@ -123,7 +123,11 @@ def lab(start_server: StartServer, staff: Path) -> Callable[..., Awaitable[Jupyt
     async def start(model: str = "keyless:repeat") -> JupyterServer:
         server = await start_server(
             lab=True,
-            config={"AiExtension.default_model": model, "LabApp.expose_app_in_browser": True},
+            config={
+                "AiExtension.default_model": model,
+                "AiExtension.workspace_search": True,
+                "LabApp.expose_app_in_browser": True,
+            },
             pythonpath=[staff],
         )
         shutil.copytree(WORKSPACE, server.root_dir, dirs_exist_ok=True)

@@ -32,7 +32,10 @@ async def until_found(server: JupyterServer, query: str) -> None:
 
 @pytest.fixture
 async def lab(start_server: StartServer) -> JupyterServer:
-    server = await start_server(lab=True, config={"LabApp.expose_app_in_browser": True})
+    server = await start_server(
+        lab=True,
+        config={"LabApp.expose_app_in_browser": True, "AiExtension.workspace_search": True},
+    )
     shutil.copytree(WORKSPACE, server.root_dir, dirs_exist_ok=True)
     assert (await server.get("/api/ai/personas"))[0] == 200
     await until_found(server, "thunderstorm")
