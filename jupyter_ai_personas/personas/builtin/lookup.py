@@ -134,7 +134,7 @@ class _LookUp:
     async def _target(self, hits: Sequence[Hit]) -> tuple[str, tuple[str, ...]]:
         """Return the path that the question is about, and the cells of it, or nothing."""
         text = self._question.text
-        for attachment in await self._attachments():
+        for attachment in self._attachments():
             return attachment.path, attachment.cells
         named = [group for pair in _FILE.findall(text) for group in pair if group]
         known = {hit.path for hit in hits}
@@ -162,9 +162,9 @@ class _LookUp:
             return beside.path or "", (beside.cell,) if beside.cell else ()
         return "", ()
 
-    async def _attachments(self) -> list[Attachment]:
+    def _attachments(self) -> list[Attachment]:
         try:
-            return await self._turn.attachments()
+            return self._turn.attachments()
         except AttachmentError:
             return []  # the prompt names what cannot be read
 

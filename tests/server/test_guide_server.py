@@ -37,7 +37,7 @@ async def test_the_example_workspace_is_answered_from_without_a_key(
 ) -> None:
     shutil.copytree(EXAMPLE, tmp_path / "server-0" / "root")
     (tmp_path / "server-0" / "root" / ".env").write_text("STORM=the fourth day is low")
-    server = await start_server()
+    server = await start_server(config={"AiExtension.workspace_search": True})
     await until_indexed(server, "why is the fourth day so low?", "field-notes.md")
     async with ChatClient(server, "welcome.chat", "Ada") as ada:
         reply = await ada.wait_for_reply(ada.post("@Guide why is the fourth day so low?"), "Guide")
@@ -83,7 +83,6 @@ async def test_it_answers_by_its_former_name_and_without_search(
     server = await start_server(
         config={
             "AiExtension.allowed_providers": ["keyless"],
-            "AiExtension.workspace_search": False,
             "AiExtension.default_model": "keyless:repeat",
         }
     )
