@@ -59,7 +59,7 @@ class ToolInfo:
             raise ValueError(f"The description and the source of {name!r} must be strings.")
         if not isinstance(parameters, Mapping):
             raise ValueError(f"The parameters of {name!r} must be a JSON schema.")
-        known = effect if effect in EFFECTS else "run"
+        known: Effect = next((each for each in EFFECTS if each == effect), "run")
         return cls(name, description, known, dict(parameters), source)
 
 
