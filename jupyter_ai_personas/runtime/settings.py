@@ -73,6 +73,12 @@ class RuntimeSettings:
     resume_interrupted: bool = False
     """Whether a reply that a crash cut off is written anew without being asked."""
 
+    approvers: tuple[str, ...] = ("anyone",)
+    """Who decides about calls of tools: `anyone`, `asker`, or usernames."""
+
+    approval_timeout: float = 3600.0
+    """How long people may take to decide."""
+
     root_dir: str | None = None
     """The server's root directory, if it is one."""
 
