@@ -29,8 +29,14 @@ lab: $(LAB)/ready .workspace  ## open JupyterLab on a copy of examples/workspace
 test: $(TEST)/ready $(TEST)/chromium  ## run the whole test suite; ARGS="-k name"
 	$(TEST)/bin/pytest $(ARGS)
 
-test-oldest: $(OLDEST)/ready  ## test the oldest LangChain, with the providers of Jupyter AI v2
-	$(OLDEST)/bin/pytest tests/providers $(ARGS)
+test-oldest: $(OLDEST)/ready  ## test the lowest versions of the declared ranges
+	$(OLDEST)/bin/pytest tests/ranges tests/providers $(ARGS)
+	@# Each extra by itself: together, one would raise the versions of another.
+	@set -e; for extra in $$($(OLDEST)/bin/python tests/ranges/construct.py); do \
+		$(OLDEST)/bin/uv run --quiet --isolated --no-project --python $(OLDEST)/bin/python \
+			--resolution lowest-direct --with-editable ".[$$extra]" \
+			python tests/ranges/construct.py $$extra; \
+	done
 
 lint: $(TEST)/ready  ## check format, style and types
 	$(TEST)/bin/ruff format --check .
@@ -74,7 +80,9 @@ $(TEST)/bench: $(TEST)/ready
 
 $(OLDEST)/ready: $(REQUIREMENTS) tests/providers/oldest/requirements.txt
 	$(call make_environment,$(OLDEST))
-	$(OLDEST)/bin/python -m pip install -e '.[lab]' -r tests/providers/oldest/requirements.txt
+	$(OLDEST)/bin/python -m pip install uv
+	$(OLDEST)/bin/uv pip install --python $(OLDEST)/bin/python --resolution lowest-direct \
+		-e '.[lab]' -r tests/providers/oldest/requirements.txt
 	@touch $@
 
 # The browser tests take Debian's Chromium, or else Playwright's own.

@@ -394,7 +394,7 @@ class ChatNotOpenError(ChatError):
 
 
 class AttachmentError(ChatError):
-    """An attachment cannot be read; the message says why."""
+    """An attachment or file cannot be read, or written; the message says why."""
 
 
 class SearchUnavailableError(PersonasError):

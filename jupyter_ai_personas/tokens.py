@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-__all__ = ["PER_MESSAGE", "approximate_tokens"]
+__all__ = ["BYTES_PER_TOKEN", "PER_MESSAGE", "approximate_tokens"]
 
 PER_MESSAGE = 4
 """Tokens that a message costs beside its text: its role and the marks around it."""
 
-_BYTES = 3
+BYTES_PER_TOKEN = 3
 """Of UTF-8: English has about 4 a token, program code 3, Chinese and Japanese 3."""
 
 
 def approximate_tokens(text: str) -> int:
     """Return about how many tokens ``text`` has, rather too many than too few."""
     size = len(text) if text.isascii() else len(text.encode(errors="surrogatepass"))
-    return -(-size // _BYTES)
+    return -(-size // BYTES_PER_TOKEN)

@@ -257,6 +257,7 @@ def test_doctor_finds_settings_that_lead_nowhere(run: Run) -> None:
             "default_modle": "x",
             "default_persona": "Gude",
             "models": {"Guide": "kyless:repeat"},
+            "blocked_providers": ["opnai"],
             "secrets_file": "/nowhere/secrets.env",
         },
         "YDocExtension": {"disable_rtc": True},
@@ -267,6 +268,7 @@ def test_doctor_finds_settings_that_lead_nowhere(run: Run) -> None:
         "`default_modle` not recognized",
         "Did you mean `Guide`?",
         "Did you mean `keyless`?",
+        "`opnai` in `c.AiExtension.blocked_providers` matches no provider. Did you mean `openai`?",
         "`secrets.env` cannot be read",
         "real-time collaboration is off",
     ):
@@ -302,12 +304,48 @@ def test_doctor_says_when_an_extension_is_switched_off(run: Run) -> None:
     ]
 
 
-def test_a_setting_of_the_wrong_kind_is_named(run: Run) -> None:
-    config = {"AiExtension": {"models": 3}}
-    listed = run("list", config=config)
+@pytest.mark.parametrize(
+    ("config", "says"),
+    [
+        ({"models": 3}, "`c.AiExtension.models` must be a dictionary"),
+        ({"model_parameters": {"openai": "temperature=0"}}, '`c.AiExtension.model_parameters["op'),
+        (
+            {"endpoints": {"x": "http://x/v1"}},
+            '`c.AiExtension.endpoints["x"]` must be a dictionary',
+        ),
+        ({"blocked_provider": ["openai"]}, "Did you mean `blocked_providers`?"),
+    ],
+)
+def test_a_setting_that_does_not_apply_is_named(run: Run, config: Any, says: str) -> None:
+    listed = run("list", config={"AiExtension": config})
     assert (listed.returncode, listed.stdout) == (1, "")
-    assert "'models' trait" in listed.stderr
+    assert says in listed.stderr
     assert "Traceback" not in listed.stderr
-    result = run("doctor", "--json", config=config)
+    result = run("doctor", "--json", config={"AiExtension": config})
     assert result.returncode == 1
-    assert "'models' trait" in findings(result, "broken")[0]["text"]
+    assert "Traceback" not in result.stderr
+    (broken,) = findings(result, "broken")
+    assert says in broken["text"]
+    assert "Personas stay off until this is corrected" in broken["fix"]
+
+
+def test_a_server_that_would_not_start_is_told_without_a_traceback(run: Run) -> None:
+    config = {"ServerApp": {"port": "x"}}
+    result = run("doctor", "--json", config=config)
+    assert (result.returncode, "Traceback" in result.stderr) == (1, False)
+    assert any("'port' trait" in found["text"] for found in findings(result, "broken"))
+    assert run("list", config=config).stderr.startswith("A server would not start")
+
+
+def test_a_configuration_file_that_cannot_be_read_is_named(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "config").mkdir()
+    file = tmp_path / "config" / "jupyter_server_config.py"
+    file.write_text("c.AiExtension.blocked_providers = ['openai']\nnonsense")
+    result = run("doctor", "--json")
+    assert result.returncode == 1
+    assert any(
+        "`jupyter_server_config.py` cannot be read (NameError" in found["text"]
+        for found in findings(result, "broken")
+    )
+    file.write_text("# c.AiExtension.default_model = 'auto'\n")
+    assert run("doctor").returncode == 0

@@ -108,7 +108,7 @@ def check_configuration(block: Block, tmp_path: Path) -> None:
     models = ModelRegistry(extension.provider_settings(), log=extension.log)
     models.load()
     for reference in [
-        extension.default_model,
+        *([extension.default_model] if "default_model" in config.AiExtension else []),
         *extension.models.values(),
         *extension.model_aliases.values(),
     ]:

@@ -16,6 +16,7 @@ __all__ = [
     "Attachment",
     "Message",
     "ReplyState",
+    "Selection",
     "User",
     "content_of",
     "decode_message",
@@ -63,14 +64,49 @@ class User:
 
 
 @dataclass(frozen=True, slots=True)
+class Selection:
+    """What a person selected: (line, column) from 0, and what stood there at that time."""
+
+    start: tuple[int, int]
+    end: tuple[int, int]
+    content: str = ""
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Selection:
+        """Return what :func:`dataclasses.asdict` made plain."""
+        (line, column), (last_line, last_column) = data["start"], data["end"]
+        return cls((line, column), (last_line, last_column), data["content"])
+
+
+@dataclass(frozen=True, slots=True)
 class Attachment:
-    """A file that a person attached; ``path`` is relative to the server's root."""
+    """What a person attached: a path relative to the server's root, and its kind.
+
+    ``cells`` are ids of cells of a notebook; without any, all of it is meant. ``selection`` is
+    a part of a file; ``cell_selections`` are parts of cells, by the cell's id.
+    """
 
     id: str
     path: str
     type: str = "file"
     mimetype: str | None = None
     cells: tuple[str, ...] = ()
+    selection: Selection | None = None
+    cell_selections: Mapping[str, Selection] = field(default_factory=dict, hash=False)
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Attachment:
+        """Return what :func:`dataclasses.asdict` made plain."""
+        parts = {id_: Selection.from_json(part) for id_, part in data["cell_selections"].items()}
+        selection = data["selection"]
+        return cls(
+            **{
+                **data,
+                "cells": tuple(data["cells"]),
+                "selection": None if selection is None else Selection.from_json(selection),
+                "cell_selections": parts,
+            }
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,16 +252,41 @@ def decode_attachment(id_: str, raw: Any) -> Attachment | None:
     """Return the attachment that the chat holds under ``id_``, or ``None``. Never raises."""
     if not isinstance(raw, Mapping) or not isinstance(raw.get("value"), str):
         return None
-    cells = raw.get("cells")
-    ids = [c.get("id") for c in cells if isinstance(c, Mapping)] if isinstance(cells, list) else []
+    listed = raw.get("cells")
+    cells = [c for c in listed if isinstance(c, Mapping)] if isinstance(listed, list) else []
+    cells = [cell for cell in cells if isinstance(cell.get("id"), str)]
+    selections = {cell["id"]: _decode_selection(cell.get("selection")) for cell in cells}
     mimetype = raw.get("mimetype")
     return Attachment(
         id=id_,
         path=raw["value"],
         type="notebook" if raw.get("type") == "notebook" else "file",
         mimetype=mimetype if isinstance(mimetype, str) else None,
-        cells=_strings(ids),
+        cells=tuple(cell["id"] for cell in cells),
+        selection=_decode_selection(raw.get("selection")),
+        cell_selections={id_: part for id_, part in selections.items() if part is not None},
     )
+
+
+def _decode_selection(raw: Any) -> Selection | None:
+    if not isinstance(raw, Mapping):
+        return None
+    start, end = _decode_place(raw.get("start")), _decode_place(raw.get("end"))
+    content = raw.get("content")
+    if start is None or end is None:
+        return None
+    # Somebody may select from the end to the beginning.
+    start, end = min(start, end), max(start, end)
+    return Selection(start, end, content if isinstance(content, str) else "")
+
+
+def _decode_place(raw: Any) -> tuple[int, int] | None:
+    if not isinstance(raw, list | tuple) or len(raw) != 2:
+        return None
+    # A document counts in floats.
+    if not all(type(n) in (int, float) and 0 <= n < 2**53 and n == int(n) for n in raw):
+        return None
+    return int(raw[0]), int(raw[1])
 
 
 def encode_user(user: User) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import dataclasses
 import json
 import platform
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from itertools import groupby
@@ -31,6 +31,7 @@ _OWN = "jupyter_ai_personas"
 _CHAT_EXTENSIONS = ("jupyterlab_chat", "jupyter_server_ydoc", "jupyter_server_fileid")
 _NO_CHATS = "no chats for personas to join"
 _WITH_CHATS = f"`pip install '{_OWN}[lab]'`"
+_PERSONAS_OFF = "Personas stay off until this is corrected; then run this again"
 _SIGNS = {"ok": "  ok  ", "note": "  --  ", "broken": "  !!  "}
 
 State = Literal["ok", "note", "broken"]
@@ -49,7 +50,8 @@ class Finding:
 def doctor(*, as_json: bool) -> int:
     """Print what was found; return 1 if something is broken, else 0."""
     findings = [
-        dataclasses.replace(one, text=redact(one.text), fix=redact(one.fix)) for one in _examine()
+        dataclasses.replace(one, text=redact(one.text), fix=redact(one.fix))
+        for one in _all_findings()
     ]
     broken = [finding for finding in findings if finding.state == "broken"]
     if as_json:
@@ -75,18 +77,37 @@ def _summary(findings: Sequence[Finding]) -> str:
     return "All is well."
 
 
+def _all_findings() -> Iterator[Finding]:
+    """Yield what was found, up to what nobody has thought of."""
+    try:
+        yield from _examine()
+    except Exception as error:
+        text = " ".join(f"{type(error).__name__}: {error}".split())
+        yield Finding("Doctor", "broken", f"This could not be finished: {text}", "Report this")
+
+
 def _examine() -> Iterator[Finding]:
+    from jupyter_ai_personas.server.unmatched import unmatched_names
+
     yield from _environment()
     keeper = LogKeeper()
     try:
         extension = read_extension(keeper)
         yield from _extensions(extension)
         yield from _logged("Configuration", keeper, at_least="broken")
+        for remark in extension.remarks:
+            yield Finding("Configuration", "broken", remark, "Correct or remove it")
+        if reasons := extension.why_off():
+            yield from (Finding("Configuration", "broken", one, _PERSONAS_OFF) for one in reasons)
+            return
         runtime = load_runtime(extension)
     except ConfigurationError as error:
-        yield Finding("Configuration", "broken", str(error), "Mend that first, then run this again")
+        yield from _logged("Configuration", keeper, at_least="broken")
+        yield Finding("Configuration", "broken", str(error), "Correct that, then run this again")
         return
-    yield from _settings(runtime)
+    for name in unmatched_names(runtime):
+        fix = f"Change `c.AiExtension.{name.setting}`"
+        yield Finding("Configuration", "broken", name.text, fix)
     yield from _logged("Plug-ins", keeper, at_least="note")
     yield from _personas(runtime)
     yield from _providers(runtime.models)
@@ -144,35 +165,6 @@ def _extensions(extension: AiExtension) -> Iterator[Finding]:
     if server.config.get("YDocExtension", {}).get("disable_rtc"):
         text = "real-time collaboration is off, so personas cannot join chats"
         yield Finding(section, "broken", text, "Remove `c.YDocExtension.disable_rtc`")
-
-
-# -- what the operator set -----------------------------------------------------------------------
-
-
-def _settings(runtime: Runtime) -> Iterator[Finding]:
-    settings, models = runtime.settings, runtime.models
-    names: dict[str, Iterable[str]] = {
-        "default_persona": [settings.default_persona] if settings.default_persona else [],
-        "models": settings.models,
-        "persona_config": settings.persona_config,
-    }
-    references: dict[str, Iterable[str]] = {
-        "models": settings.models.values(),
-        "model_aliases": models.settings.aliases.values(),
-        "fallback_models": models.settings.fallbacks,
-    }
-    yield from _each(names, runtime.personas.find)
-    yield from _each(references, models.resolve)
-
-
-def _each(settings: dict[str, Iterable[str]], find: Callable[[str], Any]) -> Iterator[Finding]:
-    for trait, values in settings.items():
-        for value in values:
-            try:
-                find(value)
-            except PersonasError as error:
-                fix = f"Change `c.AiExtension.{trait}`"
-                yield Finding("Configuration", "broken", str(error), fix)
 
 
 # -- what is installed ---------------------------------------------------------------------------

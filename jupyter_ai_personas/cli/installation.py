@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from jupyter_ai_personas.discovery import Broken
+from jupyter_ai_personas.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from jupyter_ai_personas.runtime import Runtime
@@ -60,7 +61,9 @@ def load_runtime(extension: AiExtension) -> Runtime:
     Raises:
         ConfigurationError: a setting cannot work.
     """
-    extension.initialize_settings()
+    if reasons := extension.why_off():
+        raise ConfigurationError("\n".join(reasons))
+    extension.build()
     extension.runtime.personas.load()
     extension.runtime.models.load()
     return extension.runtime

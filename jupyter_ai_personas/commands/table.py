@@ -12,6 +12,8 @@ import anyio.to_thread
 
 from jupyter_ai_personas.chat import Message
 from jupyter_ai_personas.chat.markdown import code, inert
+from jupyter_ai_personas.commands.context import Given, describe_context
+from jupyter_ai_personas.commands.export import export_chat
 from jupyter_ai_personas.errors import ModelError, PersonasError
 from jupyter_ai_personas.hosts import in_words
 from jupyter_ai_personas.personas import PersonaRegistry
@@ -39,8 +41,7 @@ SEARCHED = 200
 
 
 class ChatCommands(Commands):
-    """``/help``, ``/personas``, ``/models``, ``/model``, ``/stop``, ``/retry``,
-    ``/approve``, ``/deny``, ``/status``.
+    """``/help``, ``/personas``, ``/models``, ``/stop``, ``/status``, and the others.
 
     A message is one of these if its first line begins with it and is its only line. What begins
     with a command of a persona asks that persona, as a mention does. Anything else that begins
@@ -70,6 +71,14 @@ class ChatCommands(Commands):
                 partial(_decide, "denied"),
             ),
             "/status": ("what runs, what waits, and what models have used", _status),
+            "/context": (
+                "what a persona is given with your next message; `/context @Name` for another",
+                self._context,
+            ),
+            "/export": (
+                "`/export [markdown|notebook] [path]` writes this chat into a file",
+                _export,
+            ),
         }
         self.names = frozenset(self._handlers)
 
@@ -115,6 +124,35 @@ class ChatCommands(Commands):
                     lines.append(f"- {code(name)} ({inert(persona.name)}): {inert(text)}")
         first = "Mention a persona with `@` to ask it something, or type a command:"
         return "\n".join([first, "", *lines])
+
+    async def _context(self, context: CommandContext, message: Message, rest: str) -> str:
+        personas, named = context.personas, rest.split()[:1]
+        if not named and not personas:
+            return "No personas are installed."
+        default = personas.get(context.default_persona or "") or next(iter(personas.values()), None)
+        persona = personas.find(named[0]) if named else default
+        assert persona is not None
+        model, problem = context.model_of(persona)
+        gathering, path = context.gathering, context.chat.path
+        uses = gathering.uses_beside
+        return describe_context(
+            Given(
+                persona=persona.name,
+                model=model,
+                problem=problem,
+                system_prompt=persona.system_prompt,
+                instructions=await gathering.instructions(path),
+                # Without the command itself.
+                history=context.history_of(persona, message)[:-1],
+                beside=await gathering.beside(path, message.sender) if uses else (),
+                uses_beside=uses,
+                attached_chars=gathering.limits.total_chars,
+            )
+        )
+
+
+async def _export(context: CommandContext, message: Message, rest: str) -> str:
+    return await export_chat(context.chat, context.gathering.workspace, rest, until=message.id)
 
 
 async def _personas(context: CommandContext, message: Message, rest: str) -> str:

@@ -157,6 +157,8 @@ class Builder:
         """Read files for a while, changed ones first; return whether more wait."""
         end = time.monotonic() + _SLICE_S
         while (now := time.monotonic()) < end:
+            if self._writer.is_full:
+                self._writer.commit()
             due = next((path for path, when in self._changed.items() if when <= now), None)
             if due is not None:
                 del self._changed[due]

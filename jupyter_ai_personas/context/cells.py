@@ -49,6 +49,9 @@ def chat(text: str) -> Iterator[Passage]:
 def _object(text: str) -> dict[str, Any]:
     try:
         content = json.loads(text)
+        if "\\u" in text:  # half of a pair, escaped, is no text that can be kept
+            whole = json.dumps(content, ensure_ascii=False).encode("utf-8", "replace")
+            content = json.loads(whole)
     except (ValueError, RecursionError):
         return {}
     return content if isinstance(content, dict) else {}

@@ -20,7 +20,7 @@ import anyio.to_thread
 from jupyter_ai_personas.context.place import IndexPlace, IndexStatus
 from jupyter_ai_personas.context.settings import IndexSettings
 from jupyter_ai_personas.errors import SearchUnavailableError
-from jupyter_ai_personas.redaction import redact
+from jupyter_ai_personas.redaction import for_people, redact
 
 __all__ = ["MAX_HITS", "Hit", "WorkspaceIndex"]
 
@@ -162,9 +162,9 @@ class WorkspaceIndex:
             return errors.read().decode("utf-8", "replace").strip()
 
     def _note(self, problem: str) -> None:
-        if problem and problem != self._problem:
+        if problem and not self._problem:
             self._log.warning("Workspace search does not work: %s", problem)
-        self._problem = problem
+        self._problem = for_people(problem)
 
     def _end(self) -> None:
         with self._lock:

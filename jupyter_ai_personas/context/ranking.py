@@ -16,7 +16,7 @@ from itertools import islice, pairwise, zip_longest
 from typing import Any
 
 from rapidfuzz.distance import OSA
-from tantivy import Occur, Query, Searcher
+from tantivy import Document, Occur, Query, Searcher
 
 from jupyter_ai_personas.context.store import SCHEMA, stems, words
 from jupyter_ai_personas.context.words import STOP_WORDS, identifier_parts
@@ -83,10 +83,10 @@ def search(searcher: Searcher, query: str, limit: int) -> list[dict[str, Any]]:
     if not groups or limit <= 0:
         return []
     is_question = any(word.lower() in STOP_WORDS for word in typed)
-    found: defaultdict[str, list[tuple[float, dict[str, Any]]]] = defaultdict(list)
+    found: defaultdict[str, list[tuple[float, Document]]] = defaultdict(list)
     for score, address in searcher.search(_query(groups), CANDIDATES, count=False).hits:
-        passage = json.loads(bytes(searcher.doc(address)["passage"][0]))
-        found[passage["path"]].append((score, passage))
+        document = searcher.doc(address)
+        found[document["file"][0]].append((score, document))
     ranked = sorted(
         ((_score(path, hits, is_question), hits) for path, hits in found.items()),
         key=lambda file: -file[0],
@@ -96,8 +96,9 @@ def search(searcher: Searcher, query: str, limit: int) -> list[dict[str, Any]]:
     flat = (pair for each in rounds for pair in each if pair is not None)
     least = float("inf")
     results = []
-    for best, hit in islice(flat, limit):
+    for best, document in islice(flat, limit):
         least = min(least, best)
+        hit = json.loads(bytes(document["passage"][0]))
         results.append({**hit, "score": round(least, 4)})
     return results
 

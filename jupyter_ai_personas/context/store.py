@@ -25,6 +25,9 @@ __all__ = ["SCHEMA", "DamagedError", "IndexWriter", "damages", "open_index", "st
 _HEAP = 15_000_000
 """Bytes that tantivy gathers before it writes a segment; the least that it takes."""
 
+_MOST_PASSAGES = 4_000
+"""Passages that may wait to be written: tantivy takes ten thousand before it slows down."""
+
 
 def _analyzer(*, stem: bool) -> tantivy.TextAnalyzer:
     builder = (
@@ -118,6 +121,7 @@ class IndexWriter:
         """What the index holds, once `commit` returns."""
         self.committed = 0
         """How many files readers see."""
+        self._passages = 0  # since the last commit
         self._changed: dict[str, FileState | None] = {}
         index = open_index(folder, reading=False)
         with damages():
@@ -141,12 +145,18 @@ class IndexWriter:
         """Whether something waits for `commit`."""
         return bool(self._changed)
 
+    @property
+    def is_full(self) -> bool:
+        """Whether so much waits for `commit` that it fills the memory."""
+        return self._passages >= _MOST_PASSAGES
+
     def put(self, path: str, state: FileState, passages: Iterable[Passage]) -> None:
         """Replace what is known of a file."""
         with damages():
             self._writer.delete_documents_by_term("file", path)
             for passage in passages:
                 self._writer.add_document(_document(path, passage))
+                self._passages += 1
         self.files[path] = state
         self._changed[path] = state
 
@@ -173,6 +183,7 @@ class IndexWriter:
             self._db.executemany("INSERT OR REPLACE INTO files VALUES (?, ?, ?)", kept)
             self._db.execute("COMMIT")
         self._changed.clear()
+        self._passages = 0
         self.committed = len(self.files)
 
     def close(self, *, erase: bool = False) -> None:

@@ -32,14 +32,15 @@ _SWITCH_S = 0.0005  # a query must not wait for the files that are read meanwhil
 
 def main() -> None:
     """Run until the standard input ends; the arguments are one line of JSON on it."""
-    if hasattr(os, "nice"):
-        os.nice(_NICE)
     sys.setswitchinterval(_SWITCH_S)
     arguments = json.loads(sys.stdin.readline())
     place = IndexPlace(Path(arguments["root"]), Path(arguments["data_dir"]))
     settings = IndexSettings(tuple(arguments["exclude"]), tuple(arguments["private"]))
     stop = threading.Event()
     threading.Thread(target=_serve, args=(place, stop), name="queries", daemon=True).start()
+    if hasattr(os, "nice"):
+        # Linux counts it by thread: queries are answered at the server's own priority.
+        os.nice(_NICE)
     while not stop.is_set():
         try:
             place.make()

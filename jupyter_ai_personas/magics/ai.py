@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 from IPython.core.magic import line_cell_magic, magics_class, no_var_expand
 from traitlets import observe
 
-from .. import __version__
 from ..errors import MagicsError, PersonasError, near_matches
 from ..redaction import looks_like_a_secret, without_secret
 from ..text import well_formed
+from ..version import __version__
 from . import listing
 from .background import Background, Emit
 from .cells import Cells
@@ -25,7 +25,7 @@ from .formats import without_images
 from .frontends import front_end_of
 from .interpolation import interpolate
 from .options import CellOptions, Command, help_text, parse_cell_line, parse_line
-from .settings import MagicsSettings
+from .settings import MagicsSettings, settings_of_models
 
 if TYPE_CHECKING:
     from .models import Models, Part
@@ -230,18 +230,7 @@ class AiMagics(MagicsSettings):
             self._personas = Personas(self._get_models(), log=_log)
         return self._personas
 
-    @observe(
-        "aliases",
-        "allowed_providers",
-        "blocked_providers",
-        "default_model",
-        "endpoints",
-        "fallback_models",
-        "first_chunk_timeout",
-        "model_parameters",
-        "model_timeout",
-        "show_reasoning",
-    )
+    @observe(*settings_of_models())
     def _settings_changed(self, change: Mapping[str, Any]) -> None:
         self._forget_models()
 

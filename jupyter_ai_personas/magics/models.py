@@ -63,13 +63,17 @@ class Models:
 
     async def overview(self) -> tuple[list[ProviderInfo], str, list[str]]:
         """Return all providers, the default model and why it is that, and what is broken."""
+        from ..providers.unmatched import unmatched_models
+
         registry = await self.registry()
         try:
             reference, why = registry.default(chat=False)
             default = f"`{reference}` ({why})"
         except ModelError as error:
             default = f"nothing: {explain(error)}"
-        return registry.infos(), default, [*map(str, registry.broken), *registry.problems]
+        unmatched = [name.text for name in unmatched_models(registry)]
+        broken = [*map(str, registry.broken), *registry.problems, *unmatched]
+        return registry.infos(), default, broken
 
     async def one_provider(self, provider_id: str) -> tuple[ProviderInfo, list[str], str | None]:
         """Return a provider, its models (an endpoint is asked for them), and its help text.

@@ -5,135 +5,117 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from IPython.core.magic import Magics
-from traitlets import Bool, Dict, Float, Int, List, Unicode
+from traitlets.config import Config
 
-from ..providers.settings import Endpoint, ProviderSettings
+from ..errors import ConfigurationError
+from ..providers.limits import Limits
+from ..providers.settings import ProviderSettings
+from ..settings import Setting, Whole, setting, settings_of
+from ..settings.traits import Configured, SettingTrait, made_from, traits_of
 
-__all__ = ["OPERATOR_VARIABLE", "MagicsSettings"]
+__all__ = ["OPERATOR_VARIABLE", "MagicsSettings", "operators_values", "settings_of_models"]
 
 OPERATOR_VARIABLE = "JUPYTER_AI_PERSONAS_CONFIG"
 """Variable in which a server tells its kernels, in JSON, the values of traits of `AiExtension`."""
 
-_DEFAULTS = ProviderSettings()
-_SAME_AS = {
-    "default_model": "default_model",
-    "model_aliases": "aliases",
-    "endpoints": "endpoints",
-    "allowed_providers": "allowed_providers",
-    "blocked_providers": "blocked_providers",
-    "fallback_models": "fallback_models",
-    "first_chunk_timeout": "first_chunk_timeout",
-    "model_timeout": "model_timeout",
-    "show_reasoning": "show_reasoning",
-}
-_LISTS = ("allowed_providers", "blocked_providers")
+_ALIASES = {"model_aliases": "aliases"}
+"""Traits of `AiExtension` that have another name here."""
 
 
-class MagicsSettings(Magics):
-    """The traits; values of the server that started the kernel are the defaults."""
-
-    default_model = Unicode(
-        "auto",
-        config=True,
-        help="The model of cells that name none, as `provider_id:model_id`. `auto` takes the first "
-        "provider whose package and credentials are present, else the keyless one.",
-    )
-    aliases = Dict(
-        key_trait=Unicode(),
-        value_trait=Unicode(),
-        config=True,
-        help="Short names: alias → `provider_id:model_id`. `%ai alias` adds to them.",
-    )
-    max_history = Int(
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _OwnSettings:
+    max_history: int = setting(
         8,
-        min=0,
-        config=True,
-        help="How many exchanges of this notebook, of one prompt and one reply each, a model is "
-        "shown with the next prompt; 100 at most.",
+        Whole(8),
+        "How many exchanges of this notebook, of one prompt and one reply each, a model is shown "
+        "with the next prompt; 100 at most.",
     )
-    model_parameters = Dict(
-        config=True,
-        help="Parameters that models are built with: `provider_id:model_id` or `provider_id` → a "
-        "dictionary, such as `{'temperature': 0}`.",
-    )
-    fallback_models = List(
-        Unicode(),
-        config=True,
-        help="Models to try, in this order, when a model fails before it has begun to answer.",
-    )
-    endpoints = Dict(
-        config=True,
-        help="Servers that speak the OpenAI protocol, by the name that their provider gets: name "
-        "→ `{'base_url': 'http://localhost:8000/v1', 'key_variable': …, 'models': […]}`.",
-    )
-    allowed_providers = List(
-        Unicode(),
-        default_value=None,
-        allow_none=True,
-        config=True,
-        help="Providers (`provider_id`) or models (`provider_id:model_id`) that may be used. "
-        "Unset: all. What the server's operator set wins over this.",
-    )
-    blocked_providers = List(
-        Unicode(),
-        config=True,
-        help="Providers (`provider_id`) or models (`provider_id:model_id`) that must not be used. "
-        "What the server's operator set wins over this.",
-    )
-    first_chunk_timeout = Float(
-        _DEFAULTS.first_chunk_timeout,
-        config=True,
-        help="Seconds that a model may take to begin to answer.",
-    )
-    model_timeout = Float(
-        _DEFAULTS.total_timeout, config=True, help="Seconds that a model may take in all."
-    )
-    show_reasoning = Bool(
-        False,
-        config=True,
-        help="Whether what a model says of its reasoning is shown, collapsed.",
-    )
+
+
+def settings_of_models() -> dict[str, SettingTrait]:
+    """Return the traits that models are made from, by their names here."""
+    traits = traits_of(ProviderSettings, in_notebooks=True)
+    return {_ALIASES.get(name, name): one for name, one in traits.items()}
+
+
+class MagicsSettings(Configured, Magics):
+    """The traits; values of the server that started the kernel are the defaults.
+
+    Its limits hold besides those that are set here.
+    """
+
+    max_history: int
+    aliases: dict[str, str]
+    locals().update(traits_of(_OwnSettings), **settings_of_models())
 
     def __init__(self, shell: Any) -> None:
+        self._is_ready = False
         own = shell.config.get("AiMagics", {})
-        # Keywords win over the configuration.
-        super().__init__(
-            shell,
-            **{
-                trait: value
-                for trait, value in _operators_values(os.environ).items()
-                if trait not in own or (trait in _LISTS and value)
-            },
+        self._operators_problem = ""
+        told: dict[str, Any] = {}
+        try:
+            told = operators_values(os.environ)
+        except ConfigurationError as error:
+            self._operators_problem = str(error)
+        self._operator_limits = Limits(
+            allowed=told.pop("allowed_providers", None), blocked=told.pop("blocked_providers", ())
         )
+        told = {_ALIASES.get(name, name): value for name, value in told.items()}
+        self._told = {name for name in told if name not in own}
+        # Keywords win over the configuration.
+        super().__init__(shell, **{name: told[name] for name in self._told})
+        self._is_ready = True
+
+    def _load_config(self, cfg: Config, section_names: Any = None, traits: Any = None) -> None:
+        super()._load_config(cfg, section_names, traits)
+        # `%config` shows what is raised. At the start, the first cell says it.
+        if self._is_ready and self.problems:
+            problems = " ".join(self.problems)
+            self._unapplied.clear()
+            self._misspelt_limits.clear()
+            raise ConfigurationError(problems)
 
     def provider_settings(self) -> ProviderSettings:
         """Return the traits as the providers want them.
 
-        Raises :class:`ConfigurationError`: an endpoint is not described well enough.
+        Raises :class:`ConfigurationError`: some of the configuration could not be applied.
         """
-        allowed = self.allowed_providers
-        return ProviderSettings(
-            default_model=self.default_model,
-            aliases=dict(self.aliases),
-            allowed_providers=None if allowed is None else frozenset(allowed),
-            blocked_providers=frozenset(self.blocked_providers),
-            endpoints={
-                name: Endpoint.from_config(name, config) for name, config in self.endpoints.items()
-            },
-            model_parameters=dict(self.model_parameters),
-            fallbacks=tuple(self.fallback_models),
-            first_chunk_timeout=self.first_chunk_timeout,
-            total_timeout=self.model_timeout,
-            show_reasoning=self.show_reasoning,
+        problems = [*filter(None, [self._operators_problem]), *self.problems]
+        if problems:
+            raise ConfigurationError(" ".join(problems))
+        owner = "c.AiExtension" if "endpoints" in self._told else "c.AiMagics"
+        return made_from(
+            ProviderSettings,
+            self,
+            operator_limits=self._operator_limits,
+            aliases=self.aliases,
+            owner=owner,
         )
 
 
-def _operators_values(environment: Mapping[str, str]) -> dict[str, Any]:
-    try:
-        told = json.loads(environment.get(OPERATOR_VARIABLE) or "{}")
-    except ValueError:
+def operators_values(environment: Mapping[str, str]) -> dict[str, Any]:
+    """Return what the server's operator set, by the names of traits of `AiExtension`.
+
+    Raises :class:`ConfigurationError` when it cannot be read: it may limit what is allowed.
+    """
+    text = environment.get(OPERATOR_VARIABLE)
+    if not text:
         return {}
-    return {trait: told[name] for name, trait in _SAME_AS.items() if name in told}
+    try:
+        told = json.loads(text)
+    except ValueError:
+        told = None
+    if not isinstance(told, dict):
+        raise ConfigurationError(f"The variable `{OPERATOR_VARIABLE}` is no JSON object.")
+    if problem := told.pop("problem", None):
+        raise ConfigurationError(str(problem))
+    known: dict[str, Setting] = {s.trait: s for s in settings_of(ProviderSettings).values()}
+    return {
+        name: known[name].kind.read(value, f"c.AiExtension.{name}")
+        for name, value in told.items()
+        if name in known and known[name].in_notebooks
+    }

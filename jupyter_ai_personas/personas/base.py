@@ -17,9 +17,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+import anyio.to_thread
+
 from jupyter_ai_personas.chat.messages import Attachment, Message
-from jupyter_ai_personas.errors import NoModelError, NoTurnError, PersonaCodeError
+from jupyter_ai_personas.context.rendered import Rendered, message_content, problems_line
+from jupyter_ai_personas.errors import (
+    ModelError,
+    NoModelError,
+    NoTurnError,
+    PersonaCodeError,
+    RequestRefusedError,
+)
 from jupyter_ai_personas.personas.turn import Turn
+from jupyter_ai_personas.tokens import BYTES_PER_TOKEN
 
 if TYPE_CHECKING:
     from jupyter_ai_personas.chat.history import BaseMessage
@@ -38,7 +48,7 @@ _ELSEWHERE = {
     "awareness": "show what the persona does with `self.set_status(...)`",
     "clear_status": "write `self.set_status(None)`",
     "system_prompt": "it is `self.defaults.system_prompt`, and comes first in `self.history()`",
-    "process_attachments": "call `await self.attachments()`",
+    "process_attachments": "call `await self.prompt()`, or `await self.attachments()`",
     "get_chat_dir": "it is the folder of `self.get_chat_path()` below `self.get_workspace_dir()`",
     "event_loop": "`process_message` runs on a loop of the persona's own: await in it",
 }
@@ -154,8 +164,12 @@ class BasePersona:
         """Get ready, once, before the first turn in a chat."""
 
     async def process_message(self, message: Message) -> None:
-        """Answer ``message``. By default: stream what the model says."""
-        await self.stream_message(self.ask_model(self.history()))
+        """Answer ``message``. By default: stream what the model says to :meth:`prompt`.
+
+        What the model was not given, such as an attachment that cannot be read, is named first.
+        """
+        messages, unread = await self._prompt()
+        await self.stream_message(_after(unread, self.ask_model(messages)))
 
     async def shutdown(self) -> None:
         """Let go of everything: the persona has been idle, or the server stops."""
@@ -184,6 +198,45 @@ class BasePersona:
         See :meth:`Turn.history` for the bounds.
         """
         return self.turn.history(max_messages=max_messages, max_tokens=max_tokens)
+
+    async def prompt(self) -> list[BaseMessage]:
+        """Return :meth:`history` with what goes with the message to answer.
+
+        These are its attachments and, if it speaks of one, the notebook beside the chat: as text
+        and, if the model takes them, images, before the message itself.
+        """
+        return (await self._prompt())[0]
+
+    async def _prompt(self) -> tuple[list[BaseMessage], str]:
+        """Return the prompt, and the Markdown that says what is not in it."""
+        messages = self.history()
+        workspace = self.turn.workspace
+        if not workspace.has_context or not messages:
+            return messages, ""
+        takes_images, tokens = await self._capabilities()
+        # Half of what the model reads is for the chat, its instructions and the answer.
+        chars = None if tokens is None else tokens * BYTES_PER_TOKEN // 2
+        try:
+            parts = await workspace.context(max_chars=chars)
+        except RequestRefusedError as error:
+            parts = [Rendered("What goes with the message", problem=str(error))]
+        if not parts:
+            return messages, ""
+        question = str(messages[-1].content)
+        content = message_content(question, parts, takes_images=takes_images)
+        messages[-1] = messages[-1].model_copy(update={"content": content})
+        return messages, problems_line(parts, takes_images=takes_images)
+
+    async def _capabilities(self) -> tuple[bool, int | None]:
+        """Return whether the model takes images, and how many tokens it reads, if that is known."""
+        from jupyter_ai_personas.providers.capabilities import max_input_tokens, takes_images
+
+        try:
+            # Building imports the vendor's package: seconds that other turns must not wait.
+            model = await anyio.to_thread.run_sync(lambda: self.model)
+        except ModelError:
+            return False, None  # whoever asks the model is told why
+        return takes_images(model), max_input_tokens(model)
 
     async def attachments(self) -> list[Attachment]:
         """Return what is attached to the message; see :meth:`Turn.attachments`."""
@@ -226,6 +279,16 @@ class BasePersona:
         async with aclosing(reply_text(noted(), show_reasoning=shown)) as texts:
             async for text in texts:
                 yield text
+
+
+async def _after(text: str, pieces: AsyncGenerator[str, None]) -> AsyncGenerator[str, None]:
+    """Yield ``pieces`` with ``text`` before them."""
+    async with aclosing(pieces):
+        if text:
+            yield text
+        async for piece in pieces:
+            # One of another type replaces those before it.
+            yield piece if type(piece) is str else type(piece)(text + piece)
 
 
 def make_persona(cls: type, context: PersonaContext) -> BasePersona:

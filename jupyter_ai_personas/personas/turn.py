@@ -52,6 +52,7 @@ from jupyter_ai_personas.personas.wire import (
     UsageReported,
     plain_json,
 )
+from jupyter_ai_personas.personas.workspace import TurnWorkspace
 from jupyter_ai_personas.slices import Slices
 from jupyter_ai_personas.text import Anew, TextJoiner, well_formed
 
@@ -364,7 +365,15 @@ class Turn:
             found = await self.request("attachments.list")
         except RequestRefusedError as error:
             raise AttachmentError(str(error)) from None
-        return [Attachment(**{**each, "cells": tuple(each["cells"])}) for each in found]
+        return [Attachment.from_json(each) for each in found]
+
+    @property
+    def workspace(self) -> TurnWorkspace:
+        """The notebooks and files of the server, and what goes with the message."""
+        message = self._spec.message
+        return TurnWorkspace(
+            self.request, body=message.body, has_attachments=bool(message.attachments)
+        )
 
     def workspace_dir(self) -> Path | None:
         """Return the server's root directory, or ``None`` if it is no directory."""

@@ -88,6 +88,8 @@ class BaseProvider(BaseModel):
     """Further inputs, passed to the constructor by their ``key``."""
     manages_history: ClassVar[bool] = False
     """Whether the provider keeps the conversation itself: it then gets the newest message only."""
+    image_inputs: ClassVar[bool | None] = None
+    """Whether its models take images, where LangChain's profile of a model does not tell."""
     persona: ClassVar[Any] = None
     """Name and avatar under which Jupyter AI v2 showed the provider's answers; kept, not used."""
     unsupported_slash_commands: ClassVar[set[str]] = set()

@@ -1,35 +1,33 @@
-"""Calls of models: streamed where the model can, in a thread where it blocks, bounded in time."""
+"""Calls of models: what is sent, within which time, and what is done when it is refused."""
 
 from __future__ import annotations
 
-import asyncio
-import contextvars
 import math
-import threading
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
 import anyio
-from langchain_core.language_models.chat_models import BaseChatModel, SimpleChatModel
-from langchain_core.language_models.llms import LLM, BaseLLM
-from langchain_core.messages import BaseMessage, get_buffer_string
+from langchain_core.messages import BaseMessage
 
 from ..errors import ContextTooLongError, ModelFailedError, ModelTimeoutError
 from ..slices import Slices
-from .chunks import ChunkReader, ModelChunk, content_text
+from .chunks import ChunkReader, ModelChunk
 from .credentials import redact as redact_known
-from .failures import gave_nothing, model_error
+from .failures import model_error
 from .prompts import acceptable, count_tokens, most_tokens, newest, trimmed
+from .raw_chunks import raw_chunks
 from .references import ModelReference
 
 __all__ = ["Learned", "stream_model"]
 
-_AHEAD = 64  # chunks that a blocking model may be ahead of who reads
 _CLOSE_TIMEOUT = 2.0  # seconds
 _FITS = 0.25
 """The part of what was too long that is sent again, where the vendor names no numbers."""
+
+_TRIMMED = "The conversation is longer than the model can read: its beginning was left out."
+_ALONE = "The model refused the conversation so far: this answers the last message alone."
 
 
 @dataclass(slots=True)
@@ -100,10 +98,6 @@ async def stream_model(
             yield chunk
 
 
-_TRIMMED = "The conversation is longer than the model can read: its beginning was left out."
-_ALONE = "The model refused the conversation so far: this answers the last message alone."
-
-
 @dataclass(frozen=True, slots=True)
 class _Call:
     """One call of a model, which may take two requests."""
@@ -142,7 +136,7 @@ class _Call:
         """Make one request, and yield what comes."""
         name = str(self.reference)
         reader = ChunkReader(thinks_first=self.learned.thinks_first)
-        source = _open(self.model, acceptable(messages))
+        source = raw_chunks(self.model, acceptable(messages))
         try:
             while (raw := await self._next(source)) is not None:
                 for chunk in reader.read(raw):
@@ -201,101 +195,3 @@ class _Clock:
         is_first = self.deadline < self._end
         bound = self._first_chunk if is_first else self._total
         return ModelTimeoutError(str(reference), bound, first_chunk=is_first)
-
-
-def _open(model: Any, messages: Sequence[BaseMessage]) -> AsyncGenerator[Any, None]:
-    prompt: Any = list(messages)
-    if isinstance(model, BaseLLM):
-        prompt = _joined(messages)
-    if _is_asynchronous(model):
-        return _stream_or_whole(model, prompt)
-    return _iterate_in_thread(lambda: model.stream(prompt))
-
-
-async def _stream_or_whole(model: Any, prompt: Any) -> AsyncGenerator[Any, None]:
-    """Stream the raw answer, or ask for all of it at once where the server turns out not to."""
-    source = model.astream(prompt)
-    anything = False
-    try:
-        async with aclosing(source):
-            async for raw in source:
-                anything = True
-                yield raw
-        return
-    except Exception as error:
-        # LangChain's own switch, on a model that is ours.
-        streams = getattr(model, "disable_streaming", None) is False
-        if anything or not streams or not gave_nothing(error):
-            raise
-    model.disable_streaming = True
-    try:
-        yield await model.ainvoke(prompt)
-    except BaseException:
-        model.disable_streaming = False  # It was not that.
-        raise
-
-
-def _joined(messages: Sequence[BaseMessage]) -> str:
-    if len(messages) == 1:
-        return content_text(messages[0].content)
-    return f"{get_buffer_string(messages)}\nAI:"
-
-
-def _is_asynchronous(model: Any) -> bool:
-    """Return whether the model has code of its own for the way it would be called on a loop.
-
-    LangChain's own fallbacks run a blocking call in the loop's default executor, which a few
-    hanging calls fill up, and which keeps the loop from closing.
-    """
-    for base in (SimpleChatModel, BaseChatModel, LLM, BaseLLM):
-        if isinstance(model, base):
-
-            def own(method: str, base: type = base) -> bool:
-                return getattr(type(model), method, None) is not getattr(base, method, None)
-
-            return own("_astream") or (not own("_stream") and (own("_agenerate") or own("_acall")))
-    return True
-
-
-async def _iterate_in_thread(iterate: Callable[[], Iterator[Any]]) -> AsyncGenerator[Any, None]:
-    """Yield what a blocking iterator yields, run in a daemon thread with the task's context."""
-    loop = asyncio.get_running_loop()
-    items: asyncio.Queue[tuple[bool, Any]] = asyncio.Queue()
-    ahead = threading.Semaphore(_AHEAD)
-    stopped = threading.Event()
-
-    def put(is_chunk: bool, value: Any) -> None:
-        with suppress(RuntimeError):  # The loop is closed: nobody waits any more.
-            loop.call_soon_threadsafe(items.put_nowait, (is_chunk, value))
-
-    def work() -> None:
-        try:
-            for item in iterate():
-                ahead.acquire()
-                if stopped.is_set():
-                    return
-                put(True, item)
-        except Exception as error:
-            put(False, error)
-        except BaseException as error:
-            # Such as SystemExit, which would end the loop that it is raised in.
-            put(False, RuntimeError(f"it raised {type(error).__name__}"))
-        else:
-            put(False, None)
-
-    threading.Thread(
-        target=contextvars.copy_context().run, args=(work,), name="blocking model", daemon=True
-    ).start()
-    try:
-        while True:
-            is_chunk, value = await items.get()
-            if is_chunk:
-                ahead.release()
-                yield value
-            elif value is None:
-                return
-            else:
-                raise value
-    finally:
-        stopped.set()
-        ahead.release()

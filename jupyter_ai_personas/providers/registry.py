@@ -27,6 +27,7 @@ from ..errors import (
 from ..redaction import looks_like_a_secret, remember, without_secret
 from .auth import keyword_of, variables_of
 from .credentials import ILLEGAL, Credentials, is_legal, read_secrets_file
+from .limits import matches
 from .packages import missing_packages
 from .parameters import copied, illegal_secret, key_of_another_model, secrets_in, stripped
 from .references import ModelReference, find_reference
@@ -188,8 +189,8 @@ class ModelRegistry:
             )
         elif provider_id in self._providers:
             self._report(
-                f"The endpoint `{provider_id}` in `c.AiExtension.endpoints` has the id of a "
-                "provider. Give it another name."
+                f"The endpoint `{provider_id}` in `{self.settings.owner}.endpoints` has the id of "
+                "a provider. Give it another name."
             )
         else:
             self._endpoints.add(provider_id)
@@ -234,6 +235,23 @@ class ModelRegistry:
             source=self._sources.get(provider_id),
         )
 
+    def listed(self) -> list[ModelReference]:
+        """Return the models that providers name, those that the lists exclude included."""
+        return [
+            ModelReference(provider_id, model_id)
+            for provider_id, one in self._providers.items()
+            for model_id in one.models
+            if model_id != "*"
+        ]
+
+    def takes_any_model(self, pattern: str) -> bool:
+        """Return whether a provider that ``pattern`` matches may have models that it does not name.
+
+        One that failed to load may.
+        """
+        found = [one for id, one in self._providers.items() if matches(pattern, id)]
+        return not found or any(one.registry or "*" in one.models for one in found)
+
     def allows_concurrency(self, reference: str) -> bool:
         """Return whether the provider of a model may answer several messages at once."""
         provider = self._providers.get(reference.partition(":")[0])
@@ -266,8 +284,8 @@ class ModelRegistry:
         endpoint = settings.endpoints.get(provider_id)
         return {
             **stripped(endpoint.parameters if endpoint else {}),
-            **stripped(settings.model_parameters.get(provider_id, {})),
-            **stripped(settings.model_parameters.get(f"{provider_id}:{model_id}", {})),
+            **stripped(settings.parameters_of(provider_id)),
+            **stripped(settings.parameters_of(f"{provider_id}:{model_id}")),
         }
 
     def resolve(self, reference: str, *, chat: bool = False) -> ModelReference:

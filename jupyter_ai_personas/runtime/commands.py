@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from jupyter_ai_personas.chat import Chat, Message
+from jupyter_ai_personas.chat.history import HistoryEntry
+from jupyter_ai_personas.context.gathering import Gathering
 from jupyter_ai_personas.personas import Persona, PersonaRegistry
 from jupyter_ai_personas.runtime.approvals import Approval, Decision
 from jupyter_ai_personas.runtime.turn import ActiveTurn
@@ -24,9 +26,11 @@ class CommandContext:
     ``turns`` run or wait. ``usage`` is model → replies and tokens since the chat was opened.
     ``blocked`` is the name of a persona → where it blocks its event loop. ``stop`` takes turns and
     the username of who stops them. ``retry`` takes a request, its reply and a username, and returns
-    whether a turn runs. ``approvals`` are those of this chat that are open; ``decide`` takes the id
-    of one and a decision that was typed. ``allowed`` returns persona id and tool of what needs no
-    approval in this chat, and ``disallow`` takes that back.
+    whether a turn runs. ``gathering`` collects what a model is given beside the chat.
+    ``history_of`` returns what a persona is shown of the chat up to a message. ``approvals`` are
+    those of this chat that are open; ``decide`` takes the id of one and a decision that was typed.
+    ``allowed`` returns persona id and tool of what needs no approval in this chat, and ``disallow``
+    takes that back.
     """
 
     chat: Chat
@@ -35,6 +39,9 @@ class CommandContext:
     turns: Sequence[ActiveTurn]
     usage: Mapping[str, tuple[int, int]]
     blocked: Mapping[str, str]
+    default_persona: str | None
+    gathering: Gathering
+    history_of: Callable[[Persona, Message], tuple[HistoryEntry, ...]]
     model_of: Callable[[Persona], tuple[str | None, str]]
     stop: Callable[[Sequence[ActiveTurn], str], Awaitable[None]]
     retry: Callable[[Message, Message, str], Awaitable[bool]]

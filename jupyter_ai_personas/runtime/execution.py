@@ -124,9 +124,10 @@ class Execution:
         calls = ToolCalls(self._services, turn, self._board, tools, waiting=waiting)
         try:
             requests = self._requests(turn, group, calls)
+            instructions = await self._services.gathering.instructions(self._chat.current.path)
             await self._services.hosts.start(
                 turn.persona,
-                self._spec(turn, model, problem, tools),
+                self._spec(turn, model, problem, tools, instructions),
                 lambda event: self._on_event(turn, requests, event),
             )
         except Exception:
@@ -171,7 +172,12 @@ class Execution:
         return TurnRequests(handlers, context, answer, group, log=self._services.log)
 
     def _spec(
-        self, turn: ActiveTurn, model: str | None, problem: str, tools: tuple[ToolInfo, ...]
+        self,
+        turn: ActiveTurn,
+        model: str | None,
+        problem: str,
+        tools: tuple[ToolInfo, ...],
+        instructions: str,
     ) -> TurnSpec:
         chat, persona, message = self._chat.current, turn.persona, turn.message
         sender = chat.user(message.sender)
@@ -197,7 +203,7 @@ class Execution:
             model=model,
             model_problem=problem,
             tools=tools,
-            system_prompt=persona.system_prompt,
+            system_prompt="\n\n".join(filter(None, [persona.system_prompt, instructions])),
             root_dir=self._settings.root_dir,
             max_reply_chars=self._settings.max_reply_chars,
             config=self._services.config_of(persona),

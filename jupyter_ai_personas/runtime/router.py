@@ -18,9 +18,11 @@ from jupyter_ai_personas.chat import (
     MessagePosted,
     Update,
 )
+from jupyter_ai_personas.chat.history import HistoryEntry, newest, read_history
 from jupyter_ai_personas.chat.markdown import code
 from jupyter_ai_personas.chat.messages import GROWING_STATES
 from jupyter_ai_personas.errors import TurnStateError
+from jupyter_ai_personas.personas import Persona
 from jupyter_ai_personas.routing import (
     Chain,
     NameIndex,
@@ -182,6 +184,9 @@ class Router:
             turns=tuple(self._scheduler.turns.values()),
             usage=self._scheduler.usage,
             blocked=services.hosts.blocked,
+            default_persona=services.default_persona,
+            gathering=services.gathering,
+            history_of=self._history_of,
             model_of=lambda persona: services.model_in(chat, persona),
             stop=lambda turns, by: self._scheduler.stop(turns, by=by),
             retry=self._retry,
@@ -220,6 +225,19 @@ class Router:
         if not turns:
             raise TurnStateError("Another server is answering that.")
         return turns[0].id
+
+    def _history_of(self, persona: Persona, until: Message) -> tuple[HistoryEntry, ...]:
+        settings = self._services.settings
+        entries = read_history(
+            self._chat.current,
+            reader=persona.id,
+            until=until,
+            max_messages=settings.history_messages,
+            max_chars=settings.history_chars,
+            is_command=self._services.command_names,
+        )
+        limit = settings.history_tokens
+        return tuple(newest(entries, max_messages=settings.history_messages, max_tokens=limit))
 
     async def _retry(self, request: Message, reply: Message, person: str) -> bool:
         return bool(await self._ask_again(request, reply, person))

@@ -15,6 +15,10 @@ from anyio import TASK_STATUS_IGNORED
 from anyio.abc import TaskGroup, TaskStatus
 
 from jupyter_ai_personas.chat import Chat, MemoryChat, Message, Pacer, User
+from jupyter_ai_personas.context.access import WorkspaceAccess
+from jupyter_ai_personas.context.bounds import ContextLimits
+from jupyter_ai_personas.context.gathering import Gathering
+from jupyter_ai_personas.context.local import LocalWorkspace
 from jupyter_ai_personas.errors import ChatNotOpenError, TurnStateError, UnknownTurnError
 from jupyter_ai_personas.hosts import HostConfig, HostEnvironment, ThreadHost
 from jupyter_ai_personas.personas import Persona, PersonaRegistry
@@ -34,6 +38,7 @@ from jupyter_ai_personas.runtime.services import LoopClock, Metrics, NoMetrics, 
 from jupyter_ai_personas.runtime.session import Session
 from jupyter_ai_personas.runtime.settings import RuntimeSettings
 from jupyter_ai_personas.runtime.turn import ActiveTurn
+from jupyter_ai_personas.runtime.workspace_requests import workspace_handlers
 
 if TYPE_CHECKING:
     from jupyter_ai_personas.providers import ModelRegistry
@@ -70,6 +75,7 @@ class Runtime:
         request_handlers: Mapping[str, RequestHandler] | None = None,
         tools: Toolbox | None = None,
         approval_url: Callable[[str], str | None] = lambda approval_id: None,
+        workspace: WorkspaceAccess | None = None,
         load_delay: float = 0.0,
         avatar_url: Callable[[Persona], str | None] = lambda persona: None,
     ) -> None:
@@ -102,6 +108,12 @@ class Runtime:
         """The tools of this server."""
         self.approvals = Approvals(ledger, decided=metrics.decided)
         """The calls of tools that people are asked about."""
+        gathering = Gathering(
+            workspace or LocalWorkspace(settings.root_dir),
+            limits=replace(ContextLimits(), total_chars=settings.context_chars),
+            beside=settings.notebook_beside_chat,
+            log=log,
+        )
         self._services = Services(
             settings=settings,
             personas=personas,
@@ -112,7 +124,9 @@ class Runtime:
             quarantine=self.quarantine,
             pacer=self.pacer,
             metrics=metrics,
+            gathering=gathering,
             request_handlers={
+                **workspace_handlers(gathering),
                 "attachments.list": attachments_handler(
                     settings.root_dir, has_files=settings.has_files
                 ),

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from jupyter_ai_personas.chat import Chat, Pacer
+from jupyter_ai_personas.context.gathering import Gathering
 from jupyter_ai_personas.errors import ModelError, UnknownPersonaError
 from jupyter_ai_personas.personas import Persona, PersonaRegistry
-from jupyter_ai_personas.routing import Limits
+from jupyter_ai_personas.routing import Limits, mention_name
 from jupyter_ai_personas.runtime.approvals import Approval, Approvals, Decision
 from jupyter_ai_personas.runtime.exclusive import ExclusiveSlots
 from jupyter_ai_personas.runtime.executors import Toolbox
@@ -121,10 +122,10 @@ class LoopClock:
 class Services:
     """What the parts of a runtime share.
 
-    ``command_names`` are the commands that people can type; ``avatar_url`` returns the URL of a
-    persona's image, ``approval_url`` that of the page on which people decide. ``announced`` are the
-    tools of personas' own classes, by persona id. ``asks_people``: there is a chat in which people
-    can be asked.
+    ``gathering`` collects what a model is given beside the chat. ``command_names`` are the commands
+    that people can type. ``avatar_url`` returns the URL of a persona's image, ``approval_url`` that
+    of the page on which people decide. ``announced`` are the tools of personas' own classes, by
+    persona id. ``asks_people``: there is a chat in which people can be asked.
     """
 
     settings: RuntimeSettings
@@ -136,6 +137,7 @@ class Services:
     quarantine: Quarantine
     pacer: Pacer
     metrics: Metrics
+    gathering: Gathering
     request_handlers: Mapping[str, RequestHandler]
     tools: Toolbox
     approvals: Approvals
@@ -168,7 +170,7 @@ class Services:
         In this order: what the chat chose, what the operator set, what the persona says, the
         default.
         """
-        wanted = chosen or _of(persona, self.settings.models) or persona.model
+        wanted = chosen or self._of(persona, self.settings.models) or persona.model
         try:
             if wanted is None:
                 return str(self.models.default(chat=True)[0]), ""
@@ -178,8 +180,17 @@ class Services:
 
     def config_of(self, persona: Persona) -> Mapping[str, Any]:
         """Return what the operator configured for a persona."""
-        found = _of(persona, self.settings.persona_config)
+        found = self._of(persona, self.settings.persona_config)
         return found if isinstance(found, Mapping) else {}
+
+    def _of(self, persona: Persona, mapping: Mapping[str, Any]) -> Any:
+        for key in (persona.id, persona.name, persona.mention_name):
+            if key in mapping:
+                return mapping[key]
+        for key, value in mapping.items():
+            if self.personas.names.id_of(mention_name(key)) == persona.id:
+                return value
+        return None
 
     @property
     def default_persona(self) -> str | None:
@@ -198,10 +209,3 @@ def choose_model(chat: Chat, persona: Persona, reference: str) -> None:
     chosen = chat.setting(MODELS_SETTING)
     chosen = dict(chosen) if isinstance(chosen, dict) else {}
     chat.set_setting(MODELS_SETTING, {**chosen, persona.id: reference})
-
-
-def _of(persona: Persona, mapping: Mapping[str, Any]) -> Any:
-    for key in (persona.id, persona.name, persona.mention_name):
-        if key in mapping:
-            return mapping[key]
-    return None

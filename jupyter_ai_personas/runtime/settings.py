@@ -1,10 +1,21 @@
-"""What an operator may set about turns, as plain data; times in seconds."""
+"""What an operator may set about turns; times in seconds."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from typing import Any
+
+from jupyter_ai_personas.settings import (
+    Flag,
+    Names,
+    Parameters,
+    Seconds,
+    Table,
+    Text,
+    Whole,
+    setting,
+)
 
 __all__ = ["RuntimeSettings"]
 
@@ -13,72 +24,131 @@ __all__ = ["RuntimeSettings"]
 class RuntimeSettings:
     """Defaults are what a server with a few dozen people wants."""
 
-    default_persona: str | None = None
-    """Who answers a message that mentions nobody, in a chat with one person."""
-
-    models: Mapping[str, str] = field(default_factory=dict)
-    """Persona name or id → model reference; it overrides the persona's own."""
-
-    persona_config: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    """Persona name or id → what the persona gets as ``self.config``."""
-
-    max_concurrent_turns: int = 4
-    """Turns of different people that one persona runs at once in a chat."""
-
-    max_queued_turns: int = 5
-    """Turns of one person that wait for one persona in a chat."""
-
-    max_hops: int = 4
-    """Personas that a message may pass on to each other, in a row."""
-
-    max_turns_per_message: int = 12
-    """Turns that one message of a person may cause in all."""
-
-    max_reply_chars: int = 500_000
-    """Characters that one turn may write."""
-
-    history_messages: int = 40
-    history_tokens: int = 16_000
-    """What a model is shown of the chat, unless the persona's author asks for other bounds."""
-
-    history_chars: int = 200_000
-    """What a persona can be shown of the chat."""
-
-    turn_timeout: float = 900.0
-    """How long a turn may take."""
-
-    actor_idle: float = 300.0
-    """How long a persona stays in a chat where nobody addresses it."""
-
-    block_warning: float = 2.0
-    """When a persona that blocks its event loop is named in the log."""
-
-    block_timeout: float = 120.0
-    """When a persona that blocks its event loop is given up and restarted."""
-
-    stop_grace: float = 5.0
-    """When a host is given up that blocks although none of its turns is wanted any more."""
-
-    quarantine_failures: int = 5
-    quarantine_window: float = 120.0
-    quarantine_pause: float = 300.0
-    """A persona whose code fails that often within the window is paused."""
-
-    max_messages_per_minute: int = 60
-    """Messages of one person in one chat that may address personas, in any minute."""
-
-    recover_within: float = 900.0
-    """How old an unanswered message may be to be answered after a restart."""
-
-    resume_interrupted: bool = False
-    """Whether a reply that a crash cut off is written anew without being asked."""
-
-    approvers: tuple[str, ...] = ("anyone",)
-    """Who decides about calls of tools: `anyone`, `asker`, or usernames."""
-
-    approval_timeout: float = 3600.0
-    """How long people may take to decide."""
-
+    default_persona: str | None = setting(
+        "Guide",
+        Text("Guide", optional=True),
+        "Who answers a message that mentions nobody, in a chat with a single person. Empty: "
+        "nobody.",
+    )
+    models: Mapping[str, str] = setting(
+        {},
+        Table("Guide", Text("openai:gpt-4o")),
+        "Models of single personas: persona name or id → `provider_id:model_id`. It overrides "
+        "what the persona's author chose.",
+    )
+    persona_config: Mapping[str, Mapping[str, Any]] = setting(
+        {},
+        Table("Guide", Parameters({"language": "en"})),
+        "What a persona gets as `self.config`: persona name or id → a dictionary.",
+        secret=True,
+    )
+    max_concurrent_turns: int = setting(
+        4, Whole(4, minimum=1), "Turns of different people that one persona runs at once in a chat."
+    )
+    max_queued_turns: int = setting(
+        5,
+        Whole(5),
+        "Messages of one person that wait for one persona in a chat; further ones are rejected "
+        "with a reason.",
+    )
+    max_hops: int = setting(
+        4, Whole(4), "How often personas may pass a message on to each other, in a row."
+    )
+    max_turns_per_message: int = setting(
+        12, Whole(12, minimum=1), "Turns that one message of a person may cause in all."
+    )
+    max_reply_chars: int = setting(
+        500_000, Whole(500_000, minimum=1), "Characters that one turn may write."
+    )
+    history_messages: int = setting(
+        40,
+        Whole(40),
+        "How many messages of the chat a model is shown, unless the persona's author asks for "
+        "others.",
+    )
+    history_tokens: int = setting(
+        16_000,
+        Whole(16_000),
+        "How many tokens of the chat a model is shown, the message to answer aside. They are "
+        "counted approximately.",
+    )
+    history_chars: int = setting(
+        200_000,
+        Whole(200_000),
+        "How many characters of the chat a persona can be shown, whatever its author asks for.",
+    )
+    context_chars: int = setting(
+        80_000,
+        Whole(80_000, minimum=1_000),
+        "How many characters a model is given of what is attached to a message, and of the "
+        "notebook beside the chat.",
+    )
+    notebook_beside_chat: bool = setting(
+        True,
+        Flag(),
+        "Whether a message that speaks of a notebook, a cell or an error gets the notebook that "
+        "its author has open beside the chat.",
+    )
+    turn_timeout: float = setting(900.0, Seconds(900), "Seconds that a persona may take to answer.")
+    max_messages_per_minute: int = setting(
+        60,
+        Whole(60),
+        "Messages of one person in one chat that may address personas, in any minute.",
+    )
+    quarantine_failures: int = setting(
+        5,
+        Whole(5, minimum=1),
+        "How often a persona's code may fail within `quarantine_window` before it is paused.",
+    )
+    quarantine_window: float = setting(
+        120.0, Seconds(120), "Seconds within which failures of a persona's code are counted."
+    )
+    quarantine_pause: float = setting(
+        300.0,
+        Seconds(300),
+        "Seconds for which a persona is paused whose code fails again and again; `/retry` ends "
+        "the pause.",
+    )
+    actor_idle: float = setting(
+        300.0,
+        Seconds(300),
+        "Seconds after which a persona that nobody addresses leaves a chat's memory.",
+    )
+    block_warning: float = setting(
+        2.0,
+        Seconds(2),
+        "Seconds after which a persona that blocks its own event loop is named in the log.",
+    )
+    block_timeout: float = setting(
+        120.0,
+        Seconds(120),
+        "Seconds after which a persona that blocks its own event loop is given up and restarted.",
+    )
+    stop_grace: float = setting(
+        5.0,
+        Seconds(5),
+        "Seconds after which a persona is restarted that blocks its event loop although all turns "
+        "that it ran were stopped.",
+    )
+    recover_within: float = setting(
+        900.0,
+        Seconds(900),
+        "Seconds: how old an unanswered message may be to be answered after a restart.",
+    )
+    resume_interrupted: bool = setting(
+        False, Flag(), "Whether replies that a crash cut off are written anew without being asked."
+    )
+    approvers: Collection[str] = setting(
+        ["anyone"],
+        Names(["asker", "ada"]),
+        "Who decides about calls of tools: `anyone`, `asker` (who asked the persona) or usernames.",
+        limit=True,
+    )
+    approval_timeout: float = setting(
+        3600.0,
+        Seconds(3600),
+        "Seconds that people have to decide about a call of a tool; then it is denied.",
+    )
     root_dir: str | None = None
     """The server's root directory, if it is one."""
 

@@ -30,6 +30,19 @@ LOOP_ITERATIONS = 100
 """How many iterations of the event loop the chat manager may take to be among the settings."""
 
 
+async def find_chat_manager(settings: Mapping[str, Any], log: logging.Logger) -> Any:
+    """Return the chat manager, or ``None``, which the log explains, if there is none."""
+    for _ in range(LOOP_ITERATIONS):
+        if (manager := settings.get("chat_manager")) is not None:
+            return manager
+        await anyio.lowlevel.checkpoint()
+    log.warning(
+        "jupyterlab-chat is not enabled, so there are no chats for personas to join. "
+        "Run `pip install 'jupyter_ai_personas[lab]'` and restart the server."
+    )
+    return None
+
+
 class ChatObserver:
     """Opens a :class:`Session` for each document that the chat manager opens, once."""
 
@@ -43,16 +56,8 @@ class ChatObserver:
     async def observe(self, settings: Mapping[str, Any]) -> bool:
         """Begin to observe; return whether there is a chat manager to observe."""
         self._settings = settings
-        for _ in range(LOOP_ITERATIONS):
-            self._manager = settings.get("chat_manager")
-            if self._manager is not None:
-                break
-            await anyio.lowlevel.checkpoint()
-        else:
-            self._log.warning(
-                "jupyterlab-chat is not enabled, so there are no chats for personas to join. "
-                "Run `pip install 'jupyter_ai_personas[lab]'` and restart the server."
-            )
+        self._manager = await find_chat_manager(settings, self._log)
+        if self._manager is None:
             return False
         self._manager.observe_chats(self._on_event)
         event_logger = settings.get("event_logger")

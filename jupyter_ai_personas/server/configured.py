@@ -18,11 +18,12 @@ def configured_extension(log: logging.Logger) -> AiExtension:
 
     Nothing is started, written or imported from plug-ins. The extension's ``serverapp`` knows which
     server extensions are enabled (``jpserver_extensions``), and
-    :meth:`AiExtension.initialize_settings` makes ``runtime``, which does not run. ``log`` gets what
+    :meth:`AiExtension.build` makes ``runtime``, which does not run. ``log`` gets what
     the server would log of this, unknown settings among it.
 
     Raises:
-        ConfigurationError: a setting has a value that it cannot have.
+        ConfigurationError: a server could not start. What keeps personas off is in
+            :meth:`AiExtension.why_off`.
     """
     server = ServerApp(log=log)
     try:
@@ -32,4 +33,6 @@ def configured_extension(log: logging.Logger) -> AiExtension:
         extension._link_jupyter_server_extension(server)
     except TraitError as error:
         raise ConfigurationError(" ".join(str(error).split())) from error
+    except SystemExit:
+        raise ConfigurationError("A server would not start with this configuration.") from None
     return extension

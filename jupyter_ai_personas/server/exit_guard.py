@@ -1,24 +1,30 @@
-"""A server that was told to stop ends, whatever threads are left.
+"""A server that was told to stop ends, whatever threads are left, with its own exit status.
 
-The interpreter waits at its end for every thread that is no daemon: for one that a persona
+At its end the interpreter waits for every thread that is no daemon: for one that a persona
 started, and for AnyIO's worker threads, which end with the task that first asked for one. Where
 that was the handler of a WebSocket that is still open, nobody ends it, and the process hangs after
-the last line of its log.
+the last line of its log. So the wait is bounded here. What comes after it stays as it is: exit
+handlers run, and the process has the status that it would have had.
 """
 
 from __future__ import annotations
 
 import logging
-import os
 import signal
+import sys
 import threading
-import time
+from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 __all__ = ["guard_exit"]
 
 GRACE_SECONDS = 1.5
 """How long threads may go on after the main thread has ended."""
+
+LEDGER_THREAD = "ai-personas-ledger"
+LEDGER_SECONDS = 2.5
+"""How long the thread that writes the ledger may go on."""
 
 
 def guard_exit(server: Any, log: logging.Logger) -> None:
@@ -34,13 +40,46 @@ def guard_exit(server: Any, log: logging.Logger) -> None:
         return
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, lambda number, frame: server.stop(from_signal=True))
-    threading.Thread(target=_guard, args=(log,), name="ai-personas-exit", daemon=True).start()
+    bound_the_last_wait(log)
 
 
-def _guard(log: logging.Logger) -> None:
-    main = threading.main_thread()
-    main.join()
-    time.sleep(GRACE_SECONDS)
-    left = [t.name for t in threading.enumerate() if not t.daemon and t is not main]
-    log.info("The server has stopped; these threads are not waited for: %s", ", ".join(left))
-    os._exit(0)
+def bound_the_last_wait(log: logging.Logger) -> None:
+    """Bound how long the interpreter waits for threads at its end; not on Windows.
+
+    It calls `threading._shutdown` for that, by its name, as gevent makes use of as well. Only a
+    signal ends a wait of the main thread.
+    """
+    if not hasattr(signal, "setitimer"):
+        return
+    wait: Callable[[], None] = threading._shutdown  # type: ignore[attr-defined]
+
+    def bounded() -> None:
+        hook, sys.unraisablehook = sys.unraisablehook, _without(_TooLongError, sys.unraisablehook)
+        signal.signal(signal.SIGALRM, _raise)
+        signal.setitimer(signal.ITIMER_REAL, GRACE_SECONDS)
+        with suppress(_TooLongError):
+            wait()
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        sys.unraisablehook = hook
+        main = threading.main_thread()
+        left = [t for t in threading.enumerate() if t is not main and not t.daemon]
+        for thread in left:
+            if thread.name == LEDGER_THREAD:
+                thread.join(LEDGER_SECONDS - GRACE_SECONDS)
+        if names := ", ".join(thread.name for thread in left if thread.is_alive()):
+            log.info("The server has stopped; not waiting for these threads: %s", names)
+
+    threading._shutdown = bounded  # type: ignore[attr-defined]
+
+
+class _TooLongError(Exception):
+    """Ends the wait."""
+
+
+def _raise(number: int, frame: object) -> None:
+    raise _TooLongError
+
+
+def _without(kind: type[BaseException], hook: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    # Python 3.13 waits in C, where an exception ends the wait and is reported.
+    return lambda raised: None if issubclass(raised.exc_type, kind) else hook(raised)

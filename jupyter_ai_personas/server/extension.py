@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import json
 import logging
-import os
 from pathlib import Path
 from typing import Any
 
@@ -16,19 +14,26 @@ from jupyter_server.extension.application import ExtensionApp
 from jupyter_server.serverapp import ServerApp
 from jupyter_server.services.contents.filemanager import FileContentsManager
 from jupyter_server.utils import url_path_join
-from traitlets import Bool, Dict, Float, Int, List, Unicode
 
 from jupyter_ai_personas.commands import ChatCommands
-from jupyter_ai_personas.context import DEFAULT_EXCLUDE, IndexSettings, WorkspaceIndex
+from jupyter_ai_personas.context import IndexSettings, WorkspaceIndex
+from jupyter_ai_personas.errors import ConfigurationError
 from jupyter_ai_personas.personas import Persona, PersonaRegistry
-from jupyter_ai_personas.providers import Endpoint, ModelRegistry, ProviderSettings
-from jupyter_ai_personas.redaction import RedactingFilter
+from jupyter_ai_personas.providers import ModelRegistry, ProviderSettings
+from jupyter_ai_personas.redaction import RedactingFilter, redact
 from jupyter_ai_personas.runtime import Ledger, Runtime, RuntimeSettings
 from jupyter_ai_personas.server.chats import ChatObserver
+from jupyter_ai_personas.server.config_files import unread_files
 from jupyter_ai_personas.server.exit_guard import guard_exit
 from jupyter_ai_personas.server.handlers import HANDLERS
+from jupyter_ai_personas.server.kernels import tell_kernels
 from jupyter_ai_personas.server.metrics import PrometheusMetrics
+from jupyter_ai_personas.server.off import OffNotices, off_text
+from jupyter_ai_personas.server.settings import ServerSettings
+from jupyter_ai_personas.server.unmatched import unmatched_names
 from jupyter_ai_personas.server.worker_threads import own_worker_threads
+from jupyter_ai_personas.server.workspace import Workspace
+from jupyter_ai_personas.settings.traits import Configured, made_from, traits_of
 
 __all__ = ["AiExtension"]
 
@@ -42,327 +47,138 @@ SAVE_SECONDS = 1.5
 STOP_SECONDS = 5.5
 """How long the runtime may take to end after that."""
 
-TOLD_TO_KERNELS = (
-    "default_model",
-    "model_aliases",
-    "allowed_providers",
-    "blocked_providers",
-    "fallback_models",
-    "first_chunk_timeout",
-    "model_timeout",
-    "show_reasoning",
-)
-"""The settings of models that hold in notebooks as well."""
-
-_DEFAULTS = RuntimeSettings()
 _REDACTING = RedactingFilter()
 
 
-class AiExtension(ExtensionApp):
+class AiExtension(Configured, ExtensionApp):
     """AI personas in collaborative chats, and the model providers behind them."""
 
     name = "jupyter_ai_personas"
     description = "AI personas that answer when mentioned in Jupyter's collaborative chat."
 
-    default_persona = Unicode(
-        "Guide",
-        config=True,
-        help="Who answers a message that mentions nobody, in a chat with a single person. Empty: "
-        "nobody.",
-    )
-    default_model = Unicode(
-        "auto",
-        config=True,
-        help="The model of personas that name none, as `provider_id:model_id`. `auto` takes the "
-        "first provider whose package and credentials are present, else the keyless one.",
-    )
-    models = Dict(
-        key_trait=Unicode(),
-        value_trait=Unicode(),
-        config=True,
-        help="Models of single personas: persona name or id → `provider_id:model_id`. It overrides "
-        "what the persona's author chose.",
-    )
-    model_aliases = Dict(
-        key_trait=Unicode(),
-        value_trait=Unicode(),
-        config=True,
-        help="Short names: alias → `provider_id:model_id`.",
-    )
-    model_parameters = Dict(
-        config=True,
-        help="Parameters that models are built with: `provider_id:model_id` or `provider_id` → a "
-        "dictionary, such as `{'temperature': 0}`.",
-    )
-    fallback_models = List(
-        Unicode(),
-        config=True,
-        help="Models to try, in this order, when a model fails before it has begun to answer.",
-    )
-    endpoints = Dict(
-        config=True,
-        help="Servers that speak the OpenAI protocol, by the name that their provider gets: name "
-        "→ `{'base_url': 'http://localhost:8000/v1', 'key_variable': …, 'models': […]}`.",
-    )
-    allowed_providers = List(
-        Unicode(),
-        default_value=None,
-        allow_none=True,
-        config=True,
-        help="Providers (`provider_id`) or models (`provider_id:model_id`) that may be used. "
-        "Unset: all.",
-    )
-    blocked_providers = List(
-        Unicode(),
-        config=True,
-        help="Providers (`provider_id`) or models (`provider_id:model_id`) that must not be used.",
-    )
-    secrets_file = Unicode(
-        "",
-        config=True,
-        help="A file of `NAME=value` lines with credentials, which only the server's user may "
-        "read.",
-    )
-    credentials = Dict(
-        key_trait=Unicode(),
-        value_trait=Unicode(),
-        config=True,
-        help="Credentials by the name of their environment variable, such as "
-        "`{'OPENAI_API_KEY': …}`. The environment wins over `secrets_file`, which wins over this; "
-        "whoever can read the configuration can read them.",
-    )
-    show_reasoning = Bool(
-        False,
-        config=True,
-        help="Whether what a model says of its reasoning is shown, collapsed.",
-    )
-    persona_config = Dict(
-        config=True,
-        help="What a persona gets as `self.config`: persona name or id → a dictionary.",
-    )
-    max_concurrent_turns = Int(
-        _DEFAULTS.max_concurrent_turns,
-        min=1,
-        config=True,
-        help="Turns of different people that one persona runs at once in a chat.",
-    )
-    max_queued_turns = Int(
-        _DEFAULTS.max_queued_turns,
-        min=0,
-        config=True,
-        help="Messages of one person that wait for one persona in a chat; further ones are "
-        "rejected with a reason.",
-    )
-    max_hops = Int(
-        _DEFAULTS.max_hops,
-        min=0,
-        config=True,
-        help="How often personas may pass a message on to each other, in a row.",
-    )
-    max_turns_per_message = Int(
-        _DEFAULTS.max_turns_per_message,
-        min=1,
-        config=True,
-        help="Turns that one message of a person may cause in all.",
-    )
-    max_reply_chars = Int(
-        _DEFAULTS.max_reply_chars, config=True, help="Characters that one turn may write."
-    )
-    history_messages = Int(
-        _DEFAULTS.history_messages,
-        config=True,
-        help="How many messages of the chat a model is shown, unless the persona's author asks for "
-        "another number, of at most 200.",
-    )
-    history_tokens = Int(
-        _DEFAULTS.history_tokens,
-        config=True,
-        help="How many tokens of the chat a model is shown, the message to answer aside, unless "
-        "the persona's author asks for another number. They are counted approximately. A model "
-        "that reads less is shown less.",
-    )
-    history_chars = Int(
-        _DEFAULTS.history_chars,
-        config=True,
-        help="How many characters of the chat a persona can be shown at most, the message to "
-        "answer aside.",
-    )
-    first_chunk_timeout = Float(
-        60.0, config=True, help="Seconds that a model may take to begin to answer."
-    )
-    model_timeout = Float(600.0, config=True, help="Seconds that a model may take in all.")
-    turn_timeout = Float(
-        _DEFAULTS.turn_timeout, config=True, help="Seconds that a persona may take to answer."
-    )
-    max_messages_per_minute = Int(
-        _DEFAULTS.max_messages_per_minute,
-        config=True,
-        help="Messages of one person in one chat that may address personas, in any minute.",
-    )
-    quarantine_failures = Int(
-        _DEFAULTS.quarantine_failures,
-        config=True,
-        help="How often a persona's code may fail within `quarantine_window` before it is paused.",
-    )
-    quarantine_window = Float(
-        _DEFAULTS.quarantine_window,
-        config=True,
-        help="Seconds within which failures of a persona's code are counted.",
-    )
-    quarantine_pause = Float(
-        _DEFAULTS.quarantine_pause,
-        config=True,
-        help="Seconds for which a persona is paused whose code fails again and again; `/retry` "
-        "ends the pause.",
-    )
-    actor_idle = Float(
-        _DEFAULTS.actor_idle,
-        config=True,
-        help="Seconds after which a persona that nobody addresses leaves a chat's memory.",
-    )
-    block_warning = Float(
-        _DEFAULTS.block_warning,
-        config=True,
-        help="Seconds after which a persona that blocks its own event loop is named in the log.",
-    )
-    block_timeout = Float(
-        _DEFAULTS.block_timeout,
-        config=True,
-        help="Seconds after which a persona that blocks its own event loop is given up and "
-        "restarted.",
-    )
-    stop_grace = Float(
-        _DEFAULTS.stop_grace,
-        config=True,
-        help="Seconds after which a persona is restarted that blocks its event loop although all "
-        "turns that it ran were stopped.",
-    )
-    recover_within = Float(
-        _DEFAULTS.recover_within,
-        config=True,
-        help="Seconds: how old an unanswered message may be to be answered after a restart.",
-    )
-    resume_interrupted = Bool(
-        _DEFAULTS.resume_interrupted,
-        config=True,
-        help="Whether replies that a crash cut off are written anew without being asked.",
-    )
-    ledger_path = Unicode(
-        "",
-        config=True,
-        help="The file that records turns until they are answered. Default: "
-        "`jupyter_ai_personas/ledger.sqlite` in Jupyter's data directory.",
-    )
-    workspace_search = Bool(
-        True,
-        config=True,
-        help="Whether the text files below the server's root are indexed, for `GET search` and "
-        "for personas that search. The index is kept in Jupyter's data directory.",
-    )
-    search_exclude = List(
-        Unicode(),
-        default_value=list(DEFAULT_EXCLUDE),
-        config=True,
-        help="Files and folders that are not indexed, in the syntax of `.gitignore`. Hidden and "
-        "secret-like files never are.",
-    )
+    # One trait for each setting of these; see `jupyter_ai_personas.settings`.
+    locals().update(traits_of(RuntimeSettings, ProviderSettings, ServerSettings))
 
     runtime: Runtime
     search: WorkspaceIndex | None
+
+    _is_linked_whole = False
+    """Whether the configuration of the server has been read to its end."""
 
     @property
     def _server(self) -> ServerApp:
         assert self.serverapp is not None, "the extension is not linked to a server"
         return self.serverapp
 
+    def _link_jupyter_server_extension(self, serverapp: ServerApp) -> None:
+        super()._link_jupyter_server_extension(serverapp)
+        self._is_linked_whole = True
+
+    def why_off(self) -> list[str]:
+        """Return why personas must not start: what of the configuration was not applied."""
+        reasons = [*unread_files(self._server, self), *self.problems]
+        if not self._is_linked_whole and not reasons:
+            reasons = ["The server could not apply its configuration; its log says why."]
+        return reasons
+
+    def _check(self) -> None:
+        if self.problems:
+            raise ConfigurationError(" ".join(self.problems))
+
     def runtime_settings(self) -> RuntimeSettings:
-        """Return the configuration of turns as plain data."""
-        names = set(self.class_own_traits(config=True))
-        fields = {f for f in RuntimeSettings.__dataclass_fields__ if f in names}
+        """Return the configuration of turns as plain data.
+
+        Raises:
+            ConfigurationError: some of the configuration could not be applied.
+        """
+        self._check()
         # Where contents are kept otherwise, that directory has nothing to do with what people see.
         has_files = issubclass(self._server.contents_manager_class, FileContentsManager)
         root = Path(self._server.root_dir)
-        return RuntimeSettings(
-            **{field: getattr(self, field) for field in fields},
-            root_dir=str(root) if has_files and root.is_dir() else None,
-            has_files=has_files,
-        )
+        root_dir = str(root) if has_files and root.is_dir() else None
+        return made_from(RuntimeSettings, self, root_dir=root_dir, has_files=has_files)
 
     def provider_settings(self) -> ProviderSettings:
         """Return the configuration of models as plain data.
 
         Raises:
-            ConfigurationError: an endpoint is not described well enough.
+            ConfigurationError: some of the configuration could not be applied.
         """
-        allowed = self.allowed_providers
-        return ProviderSettings(
-            default_model=self.default_model,
-            aliases=dict(self.model_aliases),
-            allowed_providers=None if allowed is None else frozenset(allowed),
-            blocked_providers=frozenset(self.blocked_providers),
-            endpoints={
-                name: Endpoint.from_config(name, config) for name, config in self.endpoints.items()
-            },
-            secrets_file=Path(self.secrets_file).expanduser() if self.secrets_file else None,
-            credentials=dict(self.credentials),
-            model_parameters=dict(self.model_parameters),
-            fallbacks=tuple(self.fallback_models),
-            first_chunk_timeout=self.first_chunk_timeout,
-            total_timeout=self.model_timeout,
-            show_reasoning=self.show_reasoning,
-        )
+        self._check()
+        return made_from(ProviderSettings, self)
 
     def index_settings(self) -> IndexSettings:
-        """Return the configuration of the search index as plain data."""
-        private = [str(Path(self.secrets_file).expanduser())] if self.secrets_file else []
-        return IndexSettings(exclude=tuple(self.search_exclude), private=tuple(private))
+        """Return the configuration of the search index as plain data.
+
+        Raises:
+            ConfigurationError: some of the configuration could not be applied.
+        """
+        self._check()
+        secrets = self.provider_settings().secrets_file
+        exclude = made_from(ServerSettings, self).search_exclude
+        private = () if secrets is None else (str(secrets),)
+        return IndexSettings(exclude=tuple(exclude), private=private)
 
     def initialize_settings(self) -> None:
-        """Build what routes and the owner task share. Nothing foreign is imported here."""
-        path = self.ledger_path or str(
-            Path(jupyter_data_dir()) / "jupyter_ai_personas" / "ledger.sqlite"
-        )
+        """Build what routes and the owner task share. Nothing foreign is imported here.
+
+        Where the configuration does not apply as a whole, personas stay off: nothing is built.
+        """
         # What packages log by themselves goes through the root's, or where there are none.
         for handler in (*self.log.handlers, *logging.getLogger().handlers, logging.lastResort):
             if handler is not None:
                 handler.addFilter(_REDACTING)
+        for remark in self.remarks:
+            self.log.warning("%s", remark)
+        if reasons := self.why_off():
+            self.turn_off(" ".join(reasons))
+            return
+        try:
+            self.build()
+            tell_kernels(self.provider_settings())
+        except Exception:
+            self.log.exception("The personas cannot be set up")
+            self.turn_off("They cannot be set up; the server's log says why.")
+
+    def turn_off(self, reason: str) -> None:
+        """Keep personas off, and say so in the log, by REST, in chats and in notebooks."""
+        self.log.error("Personas are off. %s Correct this and restart.", redact(reason))
+        self.settings["jupyter_ai_personas_off"] = off_text(reason)
+        tell_kernels(None, problem=off_text(reason))
+
+    def build(self) -> None:
+        """Make the runtime, which does not run yet."""
+        settings = made_from(ServerSettings, self)
+        data = Path(jupyter_data_dir()) / "jupyter_ai_personas"
         self._metrics = PrometheusMetrics()
+        turns = self.runtime_settings()
+        # The command line has the configuration of a server, and no web application.
+        web = getattr(getattr(self._server, "web_app", None), "settings", None)
         self.runtime = Runtime(
-            self.runtime_settings(),
+            turns,
             personas=PersonaRegistry(log=self.log),
             models=ModelRegistry(
                 self.provider_settings(),
                 log=self.log,
-                # The command line has the configuration of a server, and no web application.
-                server_settings=getattr(getattr(self._server, "web_app", None), "settings", None),
+                server_settings=web,
             ),
-            ledger=Ledger(path, log=self.log),
+            ledger=Ledger(settings.ledger_path or data / "ledger.sqlite", log=self.log),
             commands=ChatCommands(),
             metrics=self._metrics,
             log=self.log,
             load_delay=LOAD_DELAY,
             avatar_url=self.avatar_url,
+            workspace=None if web is None else Workspace(web, root=turns.root_dir, log=self.log),
         )
         self._metrics.publish(self.runtime)
         self.settings["jupyter_ai_personas_runtime"] = self.runtime
-        root = self.runtime_settings().root_dir
         self.search = None
-        if self.workspace_search and root is not None:
+        if settings.workspace_search and turns.root_dir is not None:
             self.search = WorkspaceIndex(
-                Path(root), Path(jupyter_data_dir()), self.index_settings(), log=self.log
+                Path(turns.root_dir), Path(jupyter_data_dir()), self.index_settings(), log=self.log
             )
         self.settings["jupyter_ai_personas_search"] = self.search
-        self._tell_kernels()
-
-    def _tell_kernels(self) -> None:
-        # Kernels inherit the server's environment: the operator's choices hold in the magics too.
-        # Parameters stay here, since they may hold secrets.
-        told: dict[str, Any] = {name: getattr(self, name) for name in TOLD_TO_KERNELS}
-        told["endpoints"] = {
-            name: {key: value for key, value in endpoint.items() if key != "parameters"}
-            for name, endpoint in self.endpoints.items()
-        }
-        os.environ["JUPYTER_AI_PERSONAS_CONFIG"] = json.dumps(told)
+        self.settings["jupyter_ai_personas_started"] = self._started = anyio.Event()
 
     def initialize_handlers(self) -> None:
         """Add the routes below ``/api/ai/``."""
@@ -376,6 +192,10 @@ class AiExtension(ExtensionApp):
 
     async def _start_jupyter_server_extension(self, serverapp: Any) -> None:
         guard_exit(self._server, self.log)
+        if "jupyter_ai_personas_off" in self.settings:
+            reason = self.settings["jupyter_ai_personas_off"]
+            await OffNotices(reason, log=self.log).observe(self._server.web_app.settings)
+            return
         started = asyncio.Event()
         self._chats = ChatObserver(self.runtime, log=self.log)
         # The one task that is nobody's child: it owns all others, and `stop_extension` ends it.
@@ -393,13 +213,18 @@ class AiExtension(ExtensionApp):
                 await self._run(started)
         except Exception:
             self.log.exception("The personas have stopped; restart the server")
+            stopped = "Personas have stopped. The operator finds the reason in the server's log."
+            self._server.web_app.settings["jupyter_ai_personas_off"] = stopped
 
     async def _run(self, started: asyncio.Event) -> None:
         async with anyio.create_task_group() as group:
             await group.start(self.runtime.run)
+            self._started.set()
             await self._chats.observe(self._server.web_app.settings)
             started.set()
             await self.runtime.loaded.wait()
+            for name in unmatched_names(self.runtime):
+                self.log.warning("%s", name.text)
             # What plug-ins and their libraries brought stays for good. Looking through it for
             # garbage, again and again, would stop every thread for a tenth of a second.
             gc.freeze()

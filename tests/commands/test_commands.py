@@ -15,7 +15,19 @@ from jupyter_ai_personas.commands import ChatCommands
 from jupyter_ai_personas.providers.settings import ProviderSettings
 from jupyter_ai_personas.testing import FakeEntryPoint, FakeModel, FakeModels
 
-NAMES = ["/help", "/personas", "/models", "/model", "/stop", "/retry", "/status"]
+NAMES = [
+    "/help",
+    "/personas",
+    "/models",
+    "/model",
+    "/stop",
+    "/retry",
+    "/approve",
+    "/deny",
+    "/status",
+    "/context",
+    "/export",
+]
 
 
 class Other(FakeModel):

@@ -250,6 +250,7 @@ async def test_a_folder_that_cannot_be_used_is_told(root: Path, data: Path) -> N
                     why = str(error)
         assert index.status().state == "failed"
         assert "its folder cannot be used" in str(index.status())
+        assert str(data) not in str(index.status())
 
 
 async def test_an_empty_workspace_is_answered_with_nothing(tmp_path: Path, data: Path) -> None:

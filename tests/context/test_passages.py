@@ -159,6 +159,12 @@ def test_what_is_no_notebook_or_chat_has_no_passages(path: str, text: str) -> No
     assert list(cut(path, text)) == []
 
 
+def test_half_a_pair_of_surrogates_is_replaced() -> None:
+    cell = {"cell_type": "code", "id": "\ud83d", "source": "smile \ud83d and \U0001f600"}
+    (only,) = cut("a.ipynb", notebook(cell))
+    assert (only.cell, only.text) == ("?", "smile ? and \U0001f600")
+
+
 KEYS = st.sampled_from(
     ("cells", "worksheets", "source", "outputs", "cell_type", "data", "text", "id", "messages")
 ) | st.sampled_from(("users", "body", "sender", "traceback", "output_type", "text/plain"))

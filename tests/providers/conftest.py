@@ -28,7 +28,16 @@ GROUP = "jupyter_ai.model_providers"
 # The published providers of Jupyter AI v2 need an old LangChain, in an environment of their own,
 # where the vendors' newer packages cannot be.
 OLDEST = importlib.util.find_spec("jupyter_ai_magics") is not None
-_NEWER = ("contract", "docs", "documented", "environment", "event_loops", "registry", "vendors")
+_NEWER = (
+    "contract",
+    "docs",
+    "documented",
+    "environment",
+    "event_loops",
+    "registry",
+    "servers",
+    "vendors",
+)
 collect_ignore = [f"test_provider_{name}.py" for name in _NEWER] if OLDEST else ["oldest"]
 
 Install = Callable[..., None]

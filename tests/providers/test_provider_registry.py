@@ -539,11 +539,13 @@ def test_an_endpoint_must_not_take_the_id_of_a_provider(make_registry: Any) -> N
 @pytest.mark.parametrize(
     ("config", "says"),
     [
-        ({"base_url": "localhost:8000"}, "needs a `base_url`"),
-        ({}, "needs a `base_url`"),
+        ({"base_url": "localhost:8000"}, r'\["gateway"\]\.base_url` must be a URL'),
+        ({}, r'\["gateway"\]` needs a `base_url`'),
         ({"base_url": "http://x/v1", "modles": []}, "Did you mean `models`"),
         ({"base_url": "http://x/v1", "zzz": 1}, "Known are: base_url"),
-        ({"base_url": "http://x/v1", "models": "gpt"}, "`models` is a list"),
+        ({"base_url": "http://x/v1", "models": 3}, "`.*models` must be a list of names"),
+        ({"base_url": "http://x/v1", "parameters": "x=1"}, "parameters` must be a dictionary"),
+        ("http://x/v1", r"such as `{'base_url': 'http://localhost:8000/v1'}`; it is text"),
     ],
 )
 def test_a_wrong_endpoint_says_what_is_wrong(config: dict[str, Any], says: str) -> None:
@@ -556,5 +558,5 @@ def test_an_endpoint_is_built_from_its_configuration() -> None:
         "gateway", {"base_url": "http://x/v1/", "models": ["a"], "key_variable": "K", "name": "G"}
     )
     assert endpoint == Endpoint(base_url="http://x/v1", models=("a",), key_variable="K", name="G")
-    with pytest.raises(ConfigurationError, match="needs a name of letters"):
+    with pytest.raises(ConfigurationError, match="must be letters, digits"):
         Endpoint.from_config("a:b", {"base_url": "http://x/v1"})

@@ -222,7 +222,7 @@ async def known(ledger: AnyLedger, count: int) -> set[str]:
 
 
 async def test_only_the_newest_tombstones_are_kept(tmp_path: Path) -> None:
-    memory = MemoryLedger(remember_most=3)
+    memory = MemoryLedger(remember_most=3, prune_every=1)
     await memory.open()
     await finish_and_save(memory, 5)
     assert await known(memory, 5) == {"m2", "m3", "m4"}
@@ -240,7 +240,7 @@ async def test_only_the_newest_tombstones_are_kept(tmp_path: Path) -> None:
 
 
 async def test_old_tombstones_and_old_turns_of_dead_owners_go(tmp_path: Path) -> None:
-    memory = MemoryLedger(remember_s=-1)
+    memory = MemoryLedger(remember_s=-1, prune_every=1)
     await memory.open()
     await finish_and_save(memory, 1)
     assert await known(memory, 1) == set()

@@ -32,6 +32,9 @@ def quarantine(clock: Clock) -> Quarantine:
     return Quarantine(failures=3, window=60, pause=300, clock=clock)
 
 
+BOUNDS = {"quarantine_failures": 3, "quarantine_window": 60, "quarantine_pause": 300}
+
+
 def test_failures_within_the_window_pause(quarantine: Quarantine, clock: Clock) -> None:
     for _ in range(2):
         quarantine.failed("a")
@@ -93,12 +96,12 @@ async def fail(here: Room, times: int) -> None:
 
 
 async def test_a_paused_persona_is_not_asked_and_comes_back_after_its_pause(
-    quarantine: Quarantine, clock: Clock
+    clock: Clock,
 ) -> None:
     ailing = Ailing(ValueError("always"))
     other = persona("Other", lambda me, message: me.send_message("fine"))
-    async with room(ailing.persona, other) as here:
-        here.runtime.quarantine = quarantine
+    async with room(ailing.persona, other, **BOUNDS) as here:
+        here.runtime.quarantine._clock = clock
         await fail(here, 3)
         clock.now += 200
         for by in ("Ada", "Bob"):
@@ -113,23 +116,23 @@ async def test_a_paused_persona_is_not_asked_and_comes_back_after_its_pause(
         assert (await here.reply(here.say("@Echo go"))).body == "well again"
 
 
-async def test_a_retry_ends_the_pause(quarantine: Quarantine) -> None:
+async def test_a_retry_ends_the_pause(clock: Clock) -> None:
     ailing = Ailing(ValueError("always"))
-    async with room(ailing.persona) as here:
-        here.runtime.quarantine = quarantine
+    async with room(ailing.persona, **BOUNDS) as here:
+        here.runtime.quarantine._clock = clock
         await fail(here, 3)
         rejected = await here.reply(here.say("@Echo go"))
         ailing.cured = True
         here.say("/retry")
         await here.until(lambda: here.message(rejected.id).state == "done")
         assert here.message(rejected.id).body == "well again"
-        assert quarantine.remaining(id_of(ailing.persona)) == 0
+        assert here.runtime.quarantine.remaining(id_of(ailing.persona)) == 0
         assert (await here.reply(here.say("@Echo go"))).body == "well again"
 
 
-async def test_what_the_model_does_wrong_pauses_nobody(quarantine: Quarantine) -> None:
+async def test_what_the_model_does_wrong_pauses_nobody(clock: Clock) -> None:
     ailing = Ailing(ModelError("It is busy."))
-    async with room(ailing.persona) as here:
-        here.runtime.quarantine = quarantine
+    async with room(ailing.persona, **BOUNDS) as here:
+        here.runtime.quarantine._clock = clock
         await fail(here, 10)
         assert ailing.asked == 10

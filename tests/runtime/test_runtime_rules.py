@@ -158,8 +158,8 @@ async def test_a_provider_that_cannot_run_concurrently_answers_one_persona_at_a_
         two_id = id_of(people[1])
         await here.until(lambda: here.stage.writing.get(two_id) == "is waiting for an earlier turn")
         [waiting] = [t for t in here.session.turns.values() if t.persona.id == two_id]
-        assert waiting.scope is not None
-        assert waiting.scope.deadline == math.inf, "the time of a turn runs while it waits"
+        assert waiting._scope is not None
+        assert waiting._scope.deadline == math.inf, "the time of a turn runs while it waits"
         assert script.begun == ["@One hi"]
         script.end("@One hi", "x")
         await here.reply(one)

@@ -254,7 +254,7 @@ class BusyRoom(RuleBasedStateMachine):
         assert who.lower() not in left.values()
         # Others' turns go on; one that waited may have begun, and ended, in the place set free.
         for turn_id in others - set(left):
-            assert self.metrics.outcomes[turn_id][0].state in ("done", "failed")
+            assert self.metrics.outcomes[turn_id][0] in ("done", "failed")
         self._nothing_runs_unwanted()
 
     @rule(who=people, whom=names)
@@ -348,10 +348,10 @@ class BusyRoom(RuleBasedStateMachine):
             if m.by_persona:
                 state = "deleted" if m.deleted else m.state
                 by_turn.setdefault(m.metadata.get("turn"), set()).add(state)
-        for turn_id, [outcome] in self.metrics.outcomes.items():
+        for turn_id, [state] in self.metrics.outcomes.items():
             states = by_turn.get(turn_id, set())
-            if outcome.state != "done" and not self.retried:
-                assert states & {outcome.state, "deleted"}, (turn_id, outcome, states)
+            if state != "done" and not self.retried:
+                assert states & {state, "deleted"}, (turn_id, state, states)
 
     @invariant()
     def a_reply_is_final_unless_its_turn_runs(self) -> None:

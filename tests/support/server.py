@@ -8,6 +8,7 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -401,6 +402,10 @@ class JupyterServer:
                 raise ServerError(self._story(f"The server ended with {process.returncode}."))
             try:
                 self.port = int(json.loads(info.read_text(encoding="utf-8"))["port"])
+                if not self.port:  # an old Jupyter server does not tell which one it got
+                    self.kill()
+                    self.port = _free_port()
+                    return False
                 response = await self.request("GET", "/api/status")
             except (OSError, ValueError, httpx.TransportError):
                 await anyio.sleep(_POLL)
@@ -453,6 +458,12 @@ class _Waiter:
 
     def give_up(self) -> None:
         self._loop.call_soon_threadsafe(self.event.set)
+
+
+def _free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
 
 
 def _matcher(pattern: str | re.Pattern[str]) -> Any:

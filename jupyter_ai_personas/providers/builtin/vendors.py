@@ -61,6 +61,7 @@ class OpenAIProvider(OpenAIProtocolProvider):
         "OPENAI_PROJECT_ID",
         "OPENAI_CUSTOM_HEADERS",
     )
+    image_inputs = True
 
 
 class AzureProvider(OpenAIProtocolProvider):
@@ -123,6 +124,7 @@ class AnthropicProvider(VendorProvider):
         "ANTHROPIC_PROXY",
         "ANTHROPIC_CUSTOM_HEADERS",
     )
+    image_inputs = True
 
 
 class GoogleProvider(VendorProvider):
@@ -148,6 +150,7 @@ class GoogleProvider(VendorProvider):
         "GOOGLE_CLOUD_LOCATION",
     )
     proxies = ("HTTPS_PROXY", "HTTP_PROXY")
+    image_inputs = True
 
     @classmethod
     def is_api_key_exc(cls, exc: Exception, /) -> bool:

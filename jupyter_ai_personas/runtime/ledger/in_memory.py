@@ -19,9 +19,16 @@ _LOG = logging.getLogger(__name__)
 class MemoryLedger(TurnLedger):
     """The operations of :class:`Ledger` on a database in memory, at once and by one owner."""
 
-    def __init__(self, *, remember_s: float = 30 * 86_400, remember_most: int = 100_000) -> None:
+    def __init__(
+        self,
+        *,
+        remember_s: float = 30 * 86_400,
+        remember_most: int = 100_000,
+        prune_every: int = 1000,
+    ) -> None:
         self._remember_s = remember_s
         self._remember_most = remember_most
+        self._prune_every = prune_every
         self._queries: Queries | None = None
         self._closed = False
 
@@ -41,7 +48,7 @@ class MemoryLedger(TurnLedger):
             remember_s=self._remember_s,
             remember_most=self._remember_most,
             log=_LOG,
-            prune_every=1,
+            prune_every=self._prune_every,
         )
 
     async def aclose(self) -> None:

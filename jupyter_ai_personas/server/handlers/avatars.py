@@ -10,7 +10,7 @@ from jupyter_server.auth.decorator import authorized
 from tornado import web
 from tornado.web import HTTPError
 
-from jupyter_ai_personas.server.handlers.base import BaseHandler
+from jupyter_ai_personas.server.handlers.base import WORK_SECONDS, BaseHandler
 
 __all__ = ["AvatarHandler"]
 
@@ -33,7 +33,8 @@ class AvatarHandler(BaseHandler):
         if not kind.startswith("image/"):
             raise HTTPError(404, "The persona's avatar is no image.")
         try:
-            image = await anyio.to_thread.run_sync(_read, avatar)
+            with self.within(WORK_SECONDS, "The persona's avatar cannot be read in time."):
+                image = await anyio.to_thread.run_sync(_read, avatar, abandon_on_cancel=True)
         except OSError:
             raise HTTPError(404, "The persona's avatar cannot be read.") from None
         if len(image) > MAX_AVATAR:

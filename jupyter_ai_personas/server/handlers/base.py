@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import anyio
@@ -16,7 +18,18 @@ from jupyter_ai_personas.text import well_formed_json
 
 __all__ = ["BaseHandler"]
 
-LOAD_SECONDS = 60.0
+START_SECONDS = 10.0
+"""How long the extension may take to start after the server has begun to answer."""
+
+LOAD_SECONDS = 30.0
+"""How long plug-ins may take to be imported, while somebody waits for them."""
+
+WORK_SECONDS = 15.0
+"""How long a request may take that asks no persona."""
+
+RETRY_SECONDS = 10
+"""When a client that got a 503 may ask again."""
+
 MAX_BODY = 1_000_000
 
 
@@ -27,7 +40,9 @@ class BaseHandler(APIHandler):
 
     @property
     def runtime(self) -> Runtime:
-        """The runtime of this server."""
+        """The runtime of this server; 503 says why there is none."""
+        if off := self.settings.get("jupyter_ai_personas_off"):
+            raise HTTPError(503, "%s", off)
         runtime: Runtime = self.settings["jupyter_ai_personas_runtime"]
         return runtime
 
@@ -41,10 +56,19 @@ class BaseHandler(APIHandler):
     async def loaded(self) -> Runtime:
         """Return the runtime once plug-ins are imported; 503 if that takes too long."""
         self.runtime.wanted.set()
-        with anyio.move_on_after(LOAD_SECONDS):
+        with self.within(START_SECONDS, "Personas have not started. Does the log say why?"):
+            await self.settings["jupyter_ai_personas_started"].wait()
+        with self.within(LOAD_SECONDS, "Personas are still being loaded. Try again in a minute."):
             await self.runtime.loaded.wait()
-            return self.runtime
-        raise HTTPError(503, "Personas are still being loaded. Try again in a minute.")
+        return self.runtime
+
+    @contextmanager
+    def within(self, seconds: float, otherwise: str) -> Iterator[None]:
+        """Bound what is awaited here: after ``seconds`` the answer is 503 and ``otherwise``."""
+        with anyio.move_on_after(seconds) as scope:
+            yield
+        if scope.cancelled_caught:
+            raise HTTPError(503, "%s", otherwise)
 
     def json_body(self) -> dict[str, Any]:
         """Return the request's JSON object, with well-formed text; 400 says what is wrong."""
@@ -75,5 +99,7 @@ class BaseHandler(APIHandler):
             self.set_status(404 if missing else 400)
         else:
             message = "Something failed here; the server's log says what."
+        if status_code == 503:
+            self.set_header("Retry-After", str(RETRY_SECONDS))
         self.set_header("Content-Type", "application/json")
         self.finish(json.dumps({"message": message or "The request failed."}))

@@ -8,7 +8,7 @@ from jupyter_server.auth.decorator import authorized
 from tornado import web
 from tornado.web import HTTPError
 
-from jupyter_ai_personas.server.handlers.base import BaseHandler
+from jupyter_ai_personas.server.handlers.base import WORK_SECONDS, BaseHandler
 
 __all__ = ["CancelHandler"]
 
@@ -27,7 +27,8 @@ class CancelHandler(BaseHandler):
         name = self.get_query_argument("persona_id", None)
         persona_id = runtime.personas.find(name).id if name is not None else None
         user = self.current_user
-        cancelled = await runtime.cancel(
-            path, persona_id, by=user.username, name=user.display_name or user.name or ""
-        )
+        with self.within(WORK_SECONDS, "The turns are being stopped, and have not ended yet."):
+            cancelled = await runtime.cancel(
+                path, persona_id, by=user.username, name=user.display_name or user.name or ""
+            )
         self.finish(json.dumps({"status": "cancelled", "cancelled": cancelled}))

@@ -17,6 +17,9 @@ from jupyter_ai_personas.text import Anew
 __all__ = ["MessageHandler"]
 
 MAX_MESSAGE = 200_000
+WAIT_SECONDS = 60.0
+"""How long a message may wait for a persona that answers others first."""
+
 LINES = "application/x-ndjson"
 
 
@@ -54,20 +57,24 @@ class MessageHandler(BaseHandler):
             self.set_header("Content-Type", LINES)
             self.flush()  # Somebody is there to answer.
         answer = None
-        with self._scope:
+        seconds = runtime.settings.turn_timeout + WAIT_SECONDS
+        with self._scope, anyio.move_on_after(seconds) as bound:
             user = self.current_user
             sender = User(user.username, user.name or "", user.display_name or "")
             answer = await runtime.one_shot(persona.id, message, sender=sender, chat=chat)
-        if answer is None:
+        if answer is None and not bound.cancelled_caught:
             return  # nobody waits any more
+        failed = answer is None or answer.failed
+        text = f"`{persona.name}` did not answer within {seconds:g} seconds."
+        if answer is not None:
+            text = (chat.failure if chat is not None and failed else "") or answer.text
         if chat is not None:
-            failed = chat.failure or answer.text
-            self._send({"message": failed} if answer.failed else {"response": answer.text})
+            self._send({"message" if failed else "response": text})
             self.finish(set_content_type=LINES)
-        elif answer.failed:
-            raise HTTPError(502, "%s", answer.text)
+        elif failed:
+            raise HTTPError(503 if answer is None else 502, "%s", text)
         else:
-            self.finish(json.dumps({"response": answer.text}))
+            self.finish(json.dumps({"response": text}))
 
     def _send_piece(self, text: str) -> None:
         self._send({"text": text, "anew": True} if isinstance(text, Anew) else {"text": text})

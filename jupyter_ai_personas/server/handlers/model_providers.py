@@ -10,7 +10,7 @@ from jupyter_server.auth.decorator import authorized
 from tornado import web
 
 from jupyter_ai_personas.redaction import for_people
-from jupyter_ai_personas.server.handlers.base import BaseHandler
+from jupyter_ai_personas.server.handlers.base import WORK_SECONDS, BaseHandler
 
 __all__ = ["ModelProvidersHandler"]
 
@@ -24,7 +24,8 @@ class ModelProvidersHandler(BaseHandler):
         """Answer ``{"model_providers": […]}``."""
         runtime = await self.loaded()
         # Whether a package can be imported is looked up on the disk.
-        infos = await anyio.to_thread.run_sync(runtime.models.infos)
+        with self.within(WORK_SECONDS, "The packages of the providers cannot be read in time."):
+            infos = await anyio.to_thread.run_sync(runtime.models.infos, abandon_on_cancel=True)
         providers: list[dict[str, Any]] = [
             {
                 "id": info.id,

@@ -1,0 +1,40 @@
+"""How the workspace is reached: by the server that serves it, or from the disk without one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Protocol, TypeVar
+
+from jupyter_ai_personas.context.attached import Content
+from jupyter_ai_personas.context.beside import Beside
+
+__all__ = ["WorkspaceAccess"]
+
+T = TypeVar("T")
+
+
+class WorkspaceAccess(Protocol):
+    """The workspace, for anybody who asks on behalf of a model or of people in a chat."""
+
+    async def read(self, path: str, use: Callable[[Content], T]) -> T:
+        """Read ``path`` and return what ``use``, which runs in a thread, makes of it.
+
+        The content's file is open until ``use`` returns.
+
+        Raises:
+            AttachmentError: it cannot be read; the message is the reason, without the path.
+        """
+
+    async def texts(self, paths: Sequence[str]) -> list[tuple[str, str]]:
+        """Return those of ``paths`` that there are, with their text."""
+
+    async def beside(self, chat_path: str, person: str) -> Beside:
+        """Return the notebook that ``person``, a username, has open beside the chat."""
+
+    async def create(self, path: str, text: str) -> None:
+        """Write a new file; of a notebook, ``text`` is its JSON.
+
+        Raises:
+            FileExistsError: there is something at ``path``; it is left as it is.
+            AttachmentError: it cannot be written; the message is the reason, without the path.
+        """

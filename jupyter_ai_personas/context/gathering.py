@@ -1,0 +1,131 @@
+"""What goes with a message to a model: its attachments, the notebook beside, instructions."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+
+from jupyter_ai_personas.chat.markdown import code
+from jupyter_ai_personas.chat.messages import Attachment
+from jupyter_ai_personas.context.access import WorkspaceAccess
+from jupyter_ai_personas.context.attached import redacted, render_attachment
+from jupyter_ai_personas.context.beside import means_notebook
+from jupyter_ai_personas.context.bounds import ContextLimits
+from jupyter_ai_personas.context.instructions import instruction_paths, render_instructions
+from jupyter_ai_personas.context.rendered import Rendered, bounded_images
+from jupyter_ai_personas.errors import AttachmentError
+
+__all__ = ["Gathering"]
+
+MAX_ATTACHMENTS = 20
+"""How many attachments of one message are read."""
+
+
+class Gathering:
+    """Collects what a model is given beside the chat.
+
+    ``beside``: whether the notebook beside the chat is given to messages that speak of it.
+    """
+
+    def __init__(
+        self,
+        workspace: WorkspaceAccess,
+        *,
+        limits: ContextLimits,
+        beside: bool,
+        log: logging.Logger,
+    ) -> None:
+        self.workspace = workspace
+        self.limits = limits
+        self.uses_beside = beside
+        self._log = log
+
+    async def instructions(self, chat_path: str) -> str:
+        """Return the part of the system prompt that the workspace adds, or an empty string."""
+        try:
+            files = await self.workspace.texts(instruction_paths(chat_path))
+        except Exception:
+            # A turn goes on without them.
+            self._log.exception("The instructions for chat %s could not be read", chat_path)
+            return ""
+        return redacted(Rendered("instructions", render_instructions(files))).text
+
+    async def message(
+        self,
+        body: str,
+        attachments: Sequence[Attachment],
+        *,
+        chat_path: str,
+        person: str,
+        chars: int | None = None,
+    ) -> list[Rendered]:
+        """Return what goes with a message of ``person``, a username; see :meth:`attached`."""
+        parts = await self.attached(attachments, chars=chars)
+        if self.uses_beside and not any(a.path.endswith(".ipynb") for a in attachments):
+            parts += await self.notebook(body, chat_path=chat_path, person=person, chars=chars)
+        return bounded_images(parts, self.limits)
+
+    async def attached(
+        self, attachments: Sequence[Attachment], *, chars: int | None = None
+    ) -> list[Rendered]:
+        """Return attachments as a model is given them.
+
+        At most ``chars`` characters in all, of which each gets an equal share.
+        """
+        if not attachments:
+            return []
+        read = attachments[:MAX_ATTACHMENTS]
+        limits = self._within(chars, len(read))
+        parts = [await self._attachment(attachment, limits) for attachment in read]
+        if left := len(attachments) - len(read):
+            problem = f"one message may have {MAX_ATTACHMENTS} that are read."
+            parts.append(Rendered(f"The rest of the attachments ({left})", problem=problem))
+        return parts
+
+    def _within(self, chars: int | None, shares: int) -> ContextLimits:
+        total = self.limits.total_chars
+        return self.limits.within(min(total, chars if chars is not None else total) // shares)
+
+    async def _attachment(self, attachment: Attachment, limits: ContextLimits) -> Rendered:
+        render = partial(render_attachment, attachment=attachment, limits=limits)
+        try:
+            return await self.workspace.read(attachment.path, render)
+        except AttachmentError as error:
+            return _unread(attachment.path, error)
+
+    async def notebook(
+        self, body: str, *, chat_path: str, person: str, chars: int | None = None
+    ) -> list[Rendered]:
+        """Return the notebook beside the chat, if ``body`` speaks of one and there is one."""
+        return await self.beside(chat_path, person, chars=chars) if means_notebook(body) else []
+
+    async def beside(
+        self, chat_path: str, person: str, *, chars: int | None = None
+    ) -> list[Rendered]:
+        """Return the notebook that ``person``, a username, has open beside the chat, if any."""
+        beside = await self.workspace.beside(chat_path, person)
+        if beside.candidates:
+            names = ", ".join(code(path) for path in beside.candidates[:5])
+            problem = f"several are open ({names}). Click into the one that you mean, or attach it."
+            return [Rendered("The notebook", problem=problem)]
+        if beside.path is None:
+            return []
+        render = partial(
+            render_attachment,
+            attachment=Attachment("", beside.path, "notebook"),
+            limits=self._within(chars, 1),
+            focus=beside.cell,
+        )
+        try:
+            part = await self.workspace.read(beside.path, render)
+        except AttachmentError as error:
+            return [_unread(beside.path, error)]
+        return [replace(part, text=f"The person has this notebook open. {part.text}")]
+
+
+def _unread(path: str, error: AttachmentError) -> Rendered:
+    # Of a path that leads elsewhere, only the name is said.
+    name = path.replace("\\", "/").rstrip("/").rpartition("/")[2]
+    return Rendered(code(name[:80]), problem=str(error))

@@ -1,0 +1,56 @@
+"""The workspace as a turn sees it: through the server, which confines what is read."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from jupyter_ai_personas.context.beside import Beside, means_notebook
+from jupyter_ai_personas.context.rendered import Rendered
+
+__all__ = ["TurnWorkspace"]
+
+
+class TurnWorkspace:
+    """Reads notebooks and files for a turn; get it as ``turn.workspace``.
+
+    Everything is read as it is open in JupyterLab, if it is open, and below the server's root only.
+    All methods raise :class:`RequestRefusedError`, whose message says why and what to do, and
+    :class:`TurnEndedError`. ``has_context`` tells whether :meth:`context` may have anything.
+    """
+
+    def __init__(
+        self,
+        request: Callable[[str, Mapping[str, Any]], Awaitable[Any]],
+        *,
+        body: str,
+        has_attachments: bool,
+    ) -> None:
+        self._request = request
+        self.has_context = has_attachments or means_notebook(body)
+
+    async def read(self, path: str) -> dict[str, Any]:
+        """Return the file or folder at ``path``, relative to the server's root, as plain data.
+
+        The keys are ``path``, ``live`` (whether it is as it is open, and not as saved), ``cut``
+        (how much there is of a longer file, else empty) and one of ``notebook`` (nbformat),
+        ``text``, ``base64`` and ``names``.
+        """
+        found: dict[str, Any] = await self._request("workspace.read", {"path": path})
+        return found
+
+    async def beside(self) -> Beside:
+        """Return which notebook, and which cell of it, the person has open beside the chat."""
+        found = await self._request("workspace.beside", {})
+        return Beside(**{**found, "candidates": tuple(found["candidates"])})
+
+    async def context(self, *, max_chars: int | None = None) -> list[Rendered]:
+        """Return what goes with the message, ready for a prompt: see :meth:`BasePersona.prompt`.
+
+        These are its attachments and, if it speaks of one, the notebook beside the chat; at most
+        ``max_chars`` characters, or as many as the operator allows.
+        """
+        if not self.has_context:
+            return []
+        found = await self._request("context.message", {"chars": max_chars})
+        return [Rendered.from_json(part) for part in found]

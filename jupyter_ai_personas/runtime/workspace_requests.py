@@ -1,0 +1,48 @@
+"""Requests of turns for what is in the workspace, and for what goes with their message."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+from jupyter_ai_personas.context.gathering import Gathering
+from jupyter_ai_personas.context.plain import as_plain
+from jupyter_ai_personas.errors import AttachmentError, RequestRefusedError
+from jupyter_ai_personas.runtime.requests import RequestContext, RequestHandler
+
+__all__ = ["workspace_handlers"]
+
+
+def workspace_handlers(gathering: Gathering) -> dict[str, RequestHandler]:
+    """Return the handlers of ``context.message``, ``workspace.read`` and ``workspace.beside``."""
+
+    async def message(context: RequestContext, arguments: Mapping[str, Any]) -> Any:
+        chars = arguments.get("chars")
+        parts = await gathering.message(
+            context.message.body,
+            context.attachments,
+            chat_path=context.chat_path,
+            person=context.person,
+            chars=chars if isinstance(chars, int) else None,
+        )
+        return [part.as_json() for part in parts]
+
+    async def read(context: RequestContext, arguments: Mapping[str, Any]) -> Any:
+        path = arguments.get("path")
+        if not isinstance(path, str):
+            raise RequestRefusedError("`path` must be a string, relative to the server's root.")
+        try:
+            return await gathering.workspace.read(path, as_plain)
+        except AttachmentError as error:
+            raise RequestRefusedError(f"`{path[:200]}` cannot be read: {error}") from None
+
+    async def beside(context: RequestContext, arguments: Mapping[str, Any]) -> Any:
+        if not gathering.uses_beside:
+            raise RequestRefusedError(
+                "The notebook beside the chat is not used here. The operator can set "
+                "`c.AiExtension.notebook_beside_chat = True`."
+            )
+        return asdict(await gathering.workspace.beside(context.chat_path, context.person))
+
+    return {"context.message": message, "workspace.read": read, "workspace.beside": beside}

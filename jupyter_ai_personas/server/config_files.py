@@ -1,0 +1,49 @@
+"""Configuration files that could not be read.
+
+Jupyter logs what went wrong in a file and goes on as if there were no such file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from jupyter_core.application import JupyterApp
+
+__all__ = ["unread_files"]
+
+
+def unread_files(*apps: JupyterApp) -> Iterator[str]:
+    """Yield a line about each file that some of ``apps`` should have read, and could not."""
+    seen: set[Path] = set()
+    for app in apps:
+        loaded = {Path(file).resolve() for file in app.loaded_config_files}
+        for file in _files(app):
+            if file.resolve() in loaded | seen:
+                continue
+            seen.add(file.resolve())
+            # It is not among those that were loaded if it sets nothing, too.
+            is_python = file.suffix == ".py"
+            loader = app.python_config_loader_class if is_python else app.json_config_loader_class
+            try:
+                loader(file.name, path=str(file.parent)).load_config()
+            except Exception as error:
+                text = " ".join(f"{type(error).__name__}: {error}".split())
+                yield (
+                    f"The configuration file `{file.name}` cannot be read ({text}), so nothing in "
+                    "it applies."
+                )
+
+
+def _files(app: JupyterApp) -> Iterator[Path]:
+    places = [(Path(folder), "jupyter_config") for folder in app.config_file_paths]
+    if app.config_file:
+        chosen = Path(app.config_file)
+        places.append((chosen.parent, chosen.stem))
+    elif app.config_file_name:
+        places += [(Path(folder), app.config_file_name) for folder in app.config_file_paths]
+    for folder, stem in places:
+        for suffix in (".py", ".json"):
+            file = folder / f"{stem}{suffix}"
+            if file.is_file():
+                yield file

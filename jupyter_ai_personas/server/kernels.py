@@ -1,0 +1,37 @@
+"""What kernels are told: they inherit the server's environment.
+
+The operator's choices of models hold in the magics too. Parameters stay in the server, since they
+may hold secrets.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+from typing import Any
+
+from jupyter_ai_personas.providers import Endpoint, ProviderSettings
+from jupyter_ai_personas.settings import settings_of
+
+__all__ = ["OPERATOR_VARIABLE", "tell_kernels"]
+
+OPERATOR_VARIABLE = "JUPYTER_AI_PERSONAS_CONFIG"
+"""Holds a JSON object: setting → value, or ``problem`` → why no model may be used."""
+
+
+def tell_kernels(settings: ProviderSettings | None, *, problem: str = "") -> None:
+    """Put ``settings`` into the environment, or the ``problem`` that there is with them."""
+    told: dict[str, Any] = {"problem": problem}
+    if settings is not None:
+        told = {
+            one.trait: getattr(settings, name)
+            for name, one in settings_of(ProviderSettings).items()
+            if one.in_notebooks and not one.secret
+        }
+    os.environ[OPERATOR_VARIABLE] = json.dumps(told, default=_plain)
+
+
+def _plain(endpoint: Endpoint) -> dict[str, Any]:
+    secret = {name for name, one in settings_of(Endpoint).items() if one.secret}
+    return {k: v for k, v in dataclasses.asdict(endpoint).items() if k not in secret}

@@ -1,0 +1,140 @@
+"""The documents that are open: read from what their editors share, without holding the loop."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import anyio.lowlevel
+
+from jupyter_ai_personas.context.beside import Beside, notebook_beside
+from jupyter_ai_personas.server.cursors import cell_of_cursor, cursor_of
+
+__all__ = ["LiveDocuments"]
+
+EVERYWHERE = "JupyterLab:globalAwareness"
+"""The room in which every JupyterLab announces which documents it has open."""
+
+SLICE = 0.004
+"""Seconds for which a notebook is read before others get the event loop."""
+
+TRIES = 5
+"""How often a notebook is read anew whose cells move while it is read."""
+
+
+class LiveDocuments:
+    """Read access to the documents that people have open."""
+
+    def __init__(self, settings: Mapping[str, Any], *, log: logging.Logger) -> None:
+        self._settings = settings
+        self._log = log
+
+    async def notebook(self, path: str) -> dict[str, Any] | None:
+        """Return the notebook at ``path`` as it is open, or ``None`` if it is not open.
+
+        Its cells have the ids that the editors use, also where its format keeps none.
+        """
+        document = await self._document(path, "notebook", "json")
+        return None if document is None else await read_notebook(document)
+
+    async def text(self, path: str) -> str | None:
+        """Return the text at ``path`` as it is open in an editor, or ``None`` if it is not open."""
+        document = await self._document(path, "file", "text")
+        text = None if document is None else document.get()
+        return text if isinstance(text, str) else None
+
+    async def beside(self, chat_path: str, person: str) -> Beside:
+        """Return the notebook that ``person``, a username, has open beside the chat.
+
+        With the cell that our front end announces, else that of their cursor.
+        """
+        chat = await self._document(chat_path, "chat", "text")
+        rooms = getattr(getattr(self._extension, "ywebsocket_server", None), "rooms", {})
+        found = notebook_beside(
+            person, here=_states(chat), everywhere=_states(rooms.get(EVERYWHERE))
+        )
+        if found.path is None or found.cell is not None:
+            return found
+        notebook = await self._document(found.path, "notebook", "json")
+        cursor = cursor_of(_states(notebook), person)
+        if cursor is None:
+            return found
+        return replace(found, cell=await cell_of_cursor(notebook, cursor))
+
+    @property
+    def _extension(self) -> Any:
+        return self._settings.get("jupyter_server_ydoc")
+
+    async def _document(self, path: str, kind: str, format: str) -> Any:
+        ids = self._settings.get("file_id_manager")
+        if self._extension is None or ids is None:
+            return None
+        try:
+            # A file that was never opened has no id, and is given none.
+            id_ = ids.get_id(path)
+            if id_ is None:
+                return None
+            return await self._extension.get_document(room_id=f"{format}:{kind}:{id_}", copy=False)
+        except Exception:
+            # The library's: the file is there still.
+            self._log.exception("The open document %s could not be reached", path)
+            return None
+
+
+def _states(shared: Any) -> list[Any]:
+    """Return what everybody announces in a document or room, if there is one."""
+    awareness = getattr(shared, "awareness", None)
+    return [] if awareness is None else list(awareness.states.values())
+
+
+async def read_notebook(document: Any) -> dict[str, Any] | None:
+    """Return a ``YNotebook`` as JSON, or ``None`` if it has not been loaded yet.
+
+    In slices of :data:`SLICE`; one cell is read at once. It is read anew where cells came, went or
+    moved meanwhile.
+    """
+    moved = False
+
+    def on_change(event: Any) -> None:
+        nonlocal moved
+        moved = True
+
+    cells = document.ycells
+    subscription = cells.observe(on_change)
+    try:
+        for attempt in range(TRIES):
+            moved = False
+            found: list[dict[str, Any]] = []
+            since = time.perf_counter()
+            while len(found) < len(cells):
+                found.append(_cell(cells[len(found)]))
+                if time.perf_counter() - since > SLICE:
+                    await anyio.lowlevel.checkpoint()
+                    since = time.perf_counter()
+                    if moved and attempt < TRIES - 1:
+                        break
+            else:
+                break
+    finally:
+        cells.unobserve(subscription)
+    meta = document.ydoc["meta"].to_py()
+    if not meta or "nbformat" not in meta:
+        return None
+    return {
+        "cells": found,
+        "metadata": meta.get("metadata") or {},
+        "nbformat": int(meta["nbformat"]),
+        "nbformat_minor": int(meta.get("nbformat_minor", 0)),
+    }
+
+
+def _cell(ycell: Any) -> dict[str, Any]:
+    cell: dict[str, Any] = ycell.to_py()
+    cell.pop("execution_state", None)
+    # Browsers have floats only.
+    if isinstance(cell.get("execution_count"), float):
+        cell["execution_count"] = int(cell["execution_count"])
+    return cell

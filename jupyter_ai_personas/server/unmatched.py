@@ -1,0 +1,28 @@
+"""Names in the configuration that name nothing here: shown by the log and by ``doctor``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from jupyter_ai_personas.errors import UnknownPersonaError
+from jupyter_ai_personas.providers.unmatched import Unmatched, unmatched_models, unresolved
+from jupyter_ai_personas.runtime import Runtime
+
+__all__ = ["unmatched_names"]
+
+
+def unmatched_names(runtime: Runtime) -> Iterator[Unmatched]:
+    """Yield the names of personas, providers and models that are none; ``runtime`` is loaded."""
+    settings = runtime.settings
+    for name, names in (
+        ("default_persona", [settings.default_persona] if settings.default_persona else []),
+        ("models", settings.models),
+        ("persona_config", settings.persona_config),
+    ):
+        for persona in names:
+            try:
+                runtime.personas.find(persona)
+            except UnknownPersonaError as error:
+                yield Unmatched(name, f"`{persona}` in `c.AiExtension.{name}`: {error}")
+    yield from unresolved("models", settings.models.values(), runtime.models)
+    yield from unmatched_models(runtime.models)

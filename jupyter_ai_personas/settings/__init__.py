@@ -1,0 +1,52 @@
+"""Settings: each is defined once, as a field of a dataclass.
+
+The field says what values it takes (its :mod:`kind <.kinds>`), its default and its help. Its trait,
+its check, its entry in ``--help`` and in the documentation are made from that.
+
+To add a setting, add one field to the dataclass of the package that reads it::
+
+    max_hops: int = setting(4, Whole(minimum=0), "Personas that may pass a message on, in a row.")
+
+:class:`~jupyter_ai_personas.runtime.RuntimeSettings` holds what turns need,
+:class:`~jupyter_ai_personas.providers.ProviderSettings` what models need. A new dataclass has to be
+named in ``server/extension.py`` as well, where the traits are made. Pass ``limit=True`` if the
+setting restricts something and allows everything while it is unset: a misspelling of its name keeps
+personas off then. A value with a structure of its own is a dataclass of settings, and its kind is
+:class:`Record`.
+"""
+
+from jupyter_ai_personas.settings.fields import Record as Record
+from jupyter_ai_personas.settings.fields import Setting as Setting
+from jupyter_ai_personas.settings.fields import setting as setting
+from jupyter_ai_personas.settings.fields import settings_of as settings_of
+from jupyter_ai_personas.settings.kinds import EntryNames as EntryNames
+from jupyter_ai_personas.settings.kinds import File as File
+from jupyter_ai_personas.settings.kinds import Flag as Flag
+from jupyter_ai_personas.settings.kinds import Kind as Kind
+from jupyter_ai_personas.settings.kinds import Names as Names
+from jupyter_ai_personas.settings.kinds import Parameters as Parameters
+from jupyter_ai_personas.settings.kinds import Seconds as Seconds
+from jupyter_ai_personas.settings.kinds import Table as Table
+from jupyter_ai_personas.settings.kinds import Text as Text
+from jupyter_ai_personas.settings.kinds import Url as Url
+from jupyter_ai_personas.settings.kinds import Variable as Variable
+from jupyter_ai_personas.settings.kinds import Whole as Whole
+
+__all__ = [
+    "EntryNames",
+    "File",
+    "Flag",
+    "Kind",
+    "Names",
+    "Parameters",
+    "Record",
+    "Seconds",
+    "Setting",
+    "Table",
+    "Text",
+    "Url",
+    "Variable",
+    "Whole",
+    "setting",
+    "settings_of",
+]
