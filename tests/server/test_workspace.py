@@ -29,10 +29,6 @@ from jupyter_ai_personas.server.workspace import Workspace
 LOG = logging.getLogger("test")
 
 
-def names_in(folder: Path) -> list[str]:
-    return sorted(path.name for path in folder.iterdir())
-
-
 class _Remote:
     """Contents in memory: what a manager over an object store answers."""
 
@@ -80,6 +76,10 @@ def seen(content: Content) -> Any:
     return next(
         value for value in (content.notebook, content.text, content.names) if value is not None
     )
+
+
+def names_in(folder: Path) -> list[str]:
+    return sorted(item.name for item in folder.iterdir())
 
 
 async def reason(workspace: Workspace, path: str) -> str:

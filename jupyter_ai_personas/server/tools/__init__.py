@@ -1,0 +1,58 @@
+"""What runs the built-in tools: on open documents, files and kernels of this server."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from jupyter_server.utils import ensure_async
+
+from jupyter_ai_personas.context import WorkspaceIndex
+from jupyter_ai_personas.runtime.executors import ToolExecutor
+from jupyter_ai_personas.server.tools.documents import Notebooks
+from jupyter_ai_personas.server.tools.executor import Recorder
+from jupyter_ai_personas.server.tools.files import FileTools
+from jupyter_ai_personas.server.tools.folders import Folders
+from jupyter_ai_personas.server.tools.notebooks import NotebookTools
+from jupyter_ai_personas.server.tools.texts import Texts
+from jupyter_ai_personas.server.workspace import Workspace
+from jupyter_ai_personas.tools.changes import ChangeLog
+
+__all__ = ["BuiltinTools"]
+
+
+class BuiltinTools:
+    """The executors of the built-in tools. ``settings`` are those of the server's web application.
+
+    ``root`` is the server's root directory, ``None`` where contents are not files. ``index``
+    returns the workspace's index, if there is one.
+    """
+
+    def __init__(
+        self,
+        settings: Mapping[str, Any],
+        *,
+        root: str | Path | None,
+        workspace: Workspace,
+        changes: ChangeLog,
+        index: Callable[[], WorkspaceIndex | None] = lambda: None,
+    ) -> None:
+        where = None if root is None else Path(root)
+        notebooks = Notebooks(settings, root=where, workspace=workspace)
+        folders = Folders(settings, root=where, workspace=workspace)
+        texts = Texts(settings, root=where, workspace=workspace)
+        recorder = Recorder(changes)
+
+        async def kernels() -> Mapping[str, Any]:
+            specs: Mapping[str, Any] = await ensure_async(
+                settings["kernel_spec_manager"].get_all_specs()
+            )
+            return specs
+
+        tools = [
+            *NotebookTools(notebooks, folders, recorder, kernels=kernels).tools(),
+            *FileTools(workspace, folders, texts, recorder, index=index).tools(),
+        ]
+        self.executors: Mapping[str, ToolExecutor] = {tool.info.name: tool for tool in tools}
+        """The name of a tool → what runs it."""

@@ -12,8 +12,8 @@ from tornado.web import HTTPError
 
 from jupyter_ai_personas.chat.markdown import code
 from jupyter_ai_personas.context.local import in_thread, shown_names
-from jupyter_ai_personas.context.reading import read_text
 from jupyter_ai_personas.context.privacy import confined
+from jupyter_ai_personas.context.reading import read_text
 from jupyter_ai_personas.errors import AttachmentError, ToolCallError
 from jupyter_ai_personas.redaction import redact
 from jupyter_ai_personas.server.tools.paths import tool_path, unusable
