@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -69,9 +70,18 @@ class Desk:
         }
         workspace = Workspace(self.settings, root=root, log=LOG)
         self.changes = InMemoryChangeLog()
+        self.waits: asyncio.Queue[str] = asyncio.Queue()
         self.tools = BuiltinTools(
-            self.settings, root=root, workspace=workspace, changes=self.changes
+            self.settings,
+            root=root,
+            workspace=workspace,
+            changes=self.changes,
+            log=LOG,
+            notify=self.notify,
         )
+
+    def notify(self, context: CallContext, text: str) -> None:
+        self.waits.put_nowait(text)
 
     def context(self, turn: str = "t1", persona: str = "guide") -> CallContext:
         return CallContext(
@@ -98,3 +108,16 @@ class Desk:
         """Save a notebook and open it."""
         self.save(path, *sources, minor=minor)
         return self.rooms.open_notebook(path, notebook_of(*sources, minor=minor))
+
+
+async def seen(document: Any, condition: Callable[[], Any]) -> None:
+    """Return once ``condition``, tried at each change of a shared document, holds."""
+    changed = asyncio.Event()
+    subscription = document.ydoc.observe(lambda event: changed.set())
+    try:
+        async with asyncio.timeout(60):
+            while not condition():
+                await changed.wait()
+                changed.clear()
+    finally:
+        document.ydoc.unobserve(subscription)

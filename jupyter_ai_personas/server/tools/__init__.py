@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
-
-from jupyter_server.utils import ensure_async
 
 from jupyter_ai_personas.context import WorkspaceIndex
 from jupyter_ai_personas.runtime.executors import ToolExecutor
@@ -14,7 +13,9 @@ from jupyter_ai_personas.server.tools.documents import Notebooks
 from jupyter_ai_personas.server.tools.executor import Recorder
 from jupyter_ai_personas.server.tools.files import FileTools
 from jupyter_ai_personas.server.tools.folders import Folders
+from jupyter_ai_personas.server.tools.kernels import Kernels
 from jupyter_ai_personas.server.tools.notebooks import NotebookTools
+from jupyter_ai_personas.server.tools.running import Notify, RunTools
 from jupyter_ai_personas.server.tools.texts import Texts
 from jupyter_ai_personas.server.workspace import Workspace
 from jupyter_ai_personas.tools.changes import ChangeLog
@@ -26,7 +27,7 @@ class BuiltinTools:
     """The executors of the built-in tools. ``settings`` are those of the server's web application.
 
     ``root`` is the server's root directory, ``None`` where contents are not files. ``index``
-    returns the workspace's index, if there is one.
+    returns the workspace's index, if there is one. ``notify`` shows people what a call waits for.
     """
 
     def __init__(
@@ -36,6 +37,8 @@ class BuiltinTools:
         root: str | Path | None,
         workspace: Workspace,
         changes: ChangeLog,
+        log: logging.Logger,
+        notify: Notify = lambda context, text: None,
         index: Callable[[], WorkspaceIndex | None] = lambda: None,
     ) -> None:
         where = None if root is None else Path(root)
@@ -44,14 +47,10 @@ class BuiltinTools:
         texts = Texts(settings, root=where, workspace=workspace)
         recorder = Recorder(changes)
 
-        async def kernels() -> Mapping[str, Any]:
-            specs: Mapping[str, Any] = await ensure_async(
-                settings["kernel_spec_manager"].get_all_specs()
-            )
-            return specs
-
+        kernels = Kernels(settings)
         tools = [
-            *NotebookTools(notebooks, folders, recorder, kernels=kernels).tools(),
+            *NotebookTools(notebooks, folders, recorder, kernels=kernels.specs).tools(),
+            *RunTools(notebooks, kernels, recorder, notify=notify, log=log).tools(),
             *FileTools(workspace, folders, texts, recorder, index=index).tools(),
         ]
         self.executors: Mapping[str, ToolExecutor] = {tool.info.name: tool for tool in tools}

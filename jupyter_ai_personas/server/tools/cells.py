@@ -63,6 +63,9 @@ class Cells(Protocol):
     def attribute(self, index: int, attribution: Any) -> None:
         """Write METADATA of a cell, or remove it (``None``)."""
 
+    def wanted_kernel(self) -> str:
+        """Return the name of the kernel that the notebook wants, if it names one."""
+
 
 class SharedCells:
     """The cells of a ``YNotebook`` that people have open."""
@@ -128,6 +131,11 @@ class SharedCells:
         elif METADATA in metadata:
             del metadata[METADATA]
 
+    def wanted_kernel(self) -> str:
+        """See :meth:`Cells.wanted_kernel`."""
+        metadata = self._meta.get("metadata")
+        return _kernel_name({} if metadata is None else metadata)
+
 
 class SavedCells:
     """The cells of a notebook in the form of its file; whoever made it saves it."""
@@ -188,6 +196,14 @@ class SavedCells:
         else:
             metadata.pop(METADATA, None)
 
+    def wanted_kernel(self) -> str:
+        """See :meth:`Cells.wanted_kernel`."""
+        return _kernel_name(self.notebook.get("metadata") or {})
+
+    def set_outputs(self, index: int, outputs: list[dict[str, Any]], count: int | None) -> None:
+        """Write what a run left in a cell, and its execution count."""
+        self._cells[index] |= {"outputs": outputs, "execution_count": count}
+
 
 def _id(value: Any) -> str | None:
     return value if isinstance(value, str) and value else None
@@ -195,6 +211,11 @@ def _id(value: Any) -> str | None:
 
 def _has_ids(major: Any, minor: Any) -> bool:
     return (major or 0, minor or 0) >= (4, 5)
+
+
+def _kernel_name(metadata: Any) -> str:
+    spec = metadata.get("kernelspec") or {}
+    return str(spec.get("name") or "")
 
 
 def new_id() -> str:

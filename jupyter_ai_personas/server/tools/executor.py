@@ -15,7 +15,7 @@ __all__ = ["Recorder", "Tool", "attribution"]
 
 Arguments = Mapping[str, Any]
 Run = Callable[[CallContext, Arguments], Awaitable[Mapping[str, Any]]]
-ShowPreview = Callable[[Arguments], Awaitable[Preview]]
+ShowPreview = Callable[[CallContext, Arguments], Awaitable[Preview]]
 
 
 class Tool:
@@ -41,7 +41,7 @@ class Tool:
     async def preview(self, context: CallContext, arguments: Arguments) -> Preview:
         """See :meth:`~jupyter_ai_personas.runtime.executors.ToolExecutor.preview`."""
         try:
-            return await self._preview(checked_arguments(self.info, arguments))
+            return await self._preview(context, checked_arguments(self.info, arguments))
         except ToolCallError as error:
             if error.facts:
                 facts = json.dumps(error.facts, ensure_ascii=False)

@@ -119,11 +119,11 @@ class FileTools:
                 await self._recorder.note(context, noted)
         return {"path": path}
 
-    async def _about_write(self, arguments: Mapping[str, Any]) -> Preview:
+    async def _about_write(self, context: CallContext, arguments: Mapping[str, Any]) -> Preview:
         covers = ("path", "content", "expected")
         return await self._about_change(arguments, _written, covers)
 
-    async def _about_edit(self, arguments: Mapping[str, Any]) -> Preview:
+    async def _about_edit(self, context: CallContext, arguments: Mapping[str, Any]) -> Preview:
         return await self._about_change(arguments, _edited, ("path", "old", "new"))
 
     async def _about_change(
@@ -141,8 +141,8 @@ class FileTools:
         )
 
 
-def _about(name: str) -> Callable[[Mapping[str, Any]], Any]:
-    async def preview(arguments: Mapping[str, Any]) -> Preview:
+def _about(name: str) -> Callable[[CallContext, Mapping[str, Any]], Any]:
+    async def preview(context: CallContext, arguments: Mapping[str, Any]) -> Preview:
         return Preview(target=arguments[name], covers=(name,))
 
     return preview

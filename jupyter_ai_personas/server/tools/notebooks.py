@@ -153,12 +153,12 @@ class NotebookTools:
 
         return run
 
-    async def _about_new(self, arguments: Mapping[str, Any]) -> Preview:
+    async def _about_new(self, context: CallContext, arguments: Mapping[str, Any]) -> Preview:
         path, kernel = await self._new(arguments)
         name = kernel.get("kernelspec", {}).get("display_name", "")
         return Preview(target=path, note=f"Its kernel is {name}." if name else "")
 
-    async def _about_insertion(self, arguments: Mapping[str, Any]) -> Preview:
+    async def _about_insertion(self, context: CallContext, arguments: Mapping[str, Any]) -> Preview:
         path = await self._notebooks.path(arguments["path"])
         after = arguments["after"]
 
@@ -181,7 +181,7 @@ class NotebookTools:
             covers=("path", "source", "after"),
         )
 
-    async def _about_edit(self, arguments: Mapping[str, Any]) -> Preview:
+    async def _about_edit(self, context: CallContext, arguments: Mapping[str, Any]) -> Preview:
         path = await self._notebooks.path(arguments["path"])
 
         def use(cells: Cells) -> Preview:
@@ -197,7 +197,7 @@ class NotebookTools:
 
         return await self._notebooks.look(path, use)
 
-    async def _about_move(self, arguments: Mapping[str, Any]) -> Preview:
+    async def _about_move(self, context: CallContext, arguments: Mapping[str, Any]) -> Preview:
         path = await self._notebooks.path(arguments["path"])
         after = arguments["after"]
 
@@ -218,7 +218,7 @@ class NotebookTools:
 
         return await self._notebooks.look(path, use)
 
-    async def _about_deletion(self, arguments: Mapping[str, Any]) -> Preview:
+    async def _about_deletion(self, context: CallContext, arguments: Mapping[str, Any]) -> Preview:
         path = await self._notebooks.path(arguments["path"])
 
         def use(cells: Cells) -> Preview:
@@ -235,11 +235,11 @@ class NotebookTools:
         return await self._notebooks.look(path, use)
 
 
-async def _about_folder(arguments: Mapping[str, Any]) -> Preview:
+async def _about_folder(context: CallContext, arguments: Mapping[str, Any]) -> Preview:
     return Preview(target=arguments["folder"] or "the server's root", covers=("folder",))
 
 
-async def _about_path(arguments: Mapping[str, Any]) -> Preview:
+async def _about_path(context: CallContext, arguments: Mapping[str, Any]) -> Preview:
     return Preview(target=arguments["path"], covers=("path",))
 
 
