@@ -17,6 +17,7 @@ from jupyter_ai_personas.server.tools.kernels import Kernels
 from jupyter_ai_personas.server.tools.notebooks import NotebookTools
 from jupyter_ai_personas.server.tools.running import Notify, RunTools
 from jupyter_ai_personas.server.tools.texts import Texts
+from jupyter_ai_personas.server.tools.undo import Undo
 from jupyter_ai_personas.server.workspace import Workspace
 from jupyter_ai_personas.tools.changes import ChangeLog
 
@@ -55,3 +56,5 @@ class BuiltinTools:
         ]
         self.executors: Mapping[str, ToolExecutor] = {tool.info.name: tool for tool in tools}
         """The name of a tool → what runs it."""
+        self.undo = Undo(notebooks, texts, changes, log=log)
+        """Takes back what they changed."""
