@@ -13,6 +13,7 @@ from jupyter_ai_personas.server.tools.documents import Notebooks
 from jupyter_ai_personas.server.tools.executor import Recorder
 from jupyter_ai_personas.server.tools.files import FileTools
 from jupyter_ai_personas.server.tools.folders import Folders
+from jupyter_ai_personas.server.tools.inspecting import InspectTools
 from jupyter_ai_personas.server.tools.kernels import Kernels
 from jupyter_ai_personas.server.tools.notebooks import NotebookTools
 from jupyter_ai_personas.server.tools.running import Notify, RunTools
@@ -52,6 +53,7 @@ class BuiltinTools:
         tools = [
             *NotebookTools(notebooks, folders, recorder, kernels=kernels.specs).tools(),
             *RunTools(notebooks, kernels, recorder, notify=notify, log=log).tools(),
+            *InspectTools(notebooks, kernels).tools(),
             *FileTools(workspace, folders, texts, recorder, index=index).tools(),
         ]
         self.executors: Mapping[str, ToolExecutor] = {tool.info.name: tool for tool in tools}
