@@ -82,7 +82,8 @@ class InspectTools:
         spec = (await self._kernels.specs()).get(kernel.name, {}).get("spec", {})
         if spec.get("language", "").casefold() != "python":
             raise ToolCallError(
-                f"The kernel of {code(path)} is {code(kernel.name)}; only Python kernels can be read."
+                f"The kernel of {code(path)} is {code(kernel.name)}; only Python kernels can be "
+                "read."
             )
         return kernel
 
@@ -91,7 +92,7 @@ class InspectTools:
         kernel = await self._kernel(path)
         with anyio.move_on_after(IDLE_SECONDS):
             # What the server knows of it may trail behind.
-            while self._kernels.state(kernel) == "busy":
+            while self._kernels.state(kernel) == "busy":  # noqa: ASYNC110, it tells nobody
                 await anyio.sleep(0.05)
         if self._kernels.state(kernel) == "busy":
             raise ToolCallError(f"The kernel of {code(path)} is busy. Try again when it is idle.")
