@@ -33,7 +33,8 @@ BELOW = {
     "hosts": {"errors", "redaction", "chat", "personas", "providers"},
 }
 BELOW["context"] = BELOW["providers"] | {"chat", "routing", "providers"}
-BELOW["personas"] = BELOW["context"] | {"context"}
+BELOW["tools"] = BELOW["context"] | {"context"}
+BELOW["personas"] = BELOW["tools"] | {"tools"}
 BELOW["runtime"] = BELOW["personas"] | {"personas", "hosts"}
 BELOW["commands"] = BELOW["runtime"] | {"runtime"}
 BELOW["magics"] = BELOW["server"] = BELOW["commands"] | {"commands", "__init__"}

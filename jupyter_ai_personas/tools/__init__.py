@@ -1,0 +1,21 @@
+"""Tools of personas: descriptions, names, policy, grants. See ``docs/tools.md``."""
+
+from jupyter_ai_personas.tools.descriptions import Effect, ToolInfo, Toolset
+from jupyter_ai_personas.tools.grants import Grant, grant, is_permitted, wanted_toolsets
+from jupyter_ai_personas.tools.names import model_name, model_names
+from jupyter_ai_personas.tools.policy import Policy, check_policy, decide
+
+__all__ = [
+    "Effect",
+    "Grant",
+    "Policy",
+    "ToolInfo",
+    "Toolset",
+    "check_policy",
+    "decide",
+    "grant",
+    "is_permitted",
+    "model_name",
+    "model_names",
+    "wanted_toolsets",
+]
