@@ -44,7 +44,7 @@ BELOW["testing"] = BELOW["server"] | {"magics", "cli"}
 
 FOREIGN = {
     # package → where it may be imported
-    "langchain_core": {"providers", "chat/history.py", "testing", "magics"},
+    "langchain_core": {"providers", "chat/history.py", "tools", "testing", "magics"},
     "tornado": {"server"},
     "jupyter_server": {"server", "cli"},
     "jupyter_events": {"server"},

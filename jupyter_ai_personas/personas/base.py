@@ -10,6 +10,7 @@ from collections.abc import (
     Coroutine,
     Iterable,
     Mapping,
+    Sequence,
 )
 from contextlib import aclosing
 from contextvars import ContextVar
@@ -60,7 +61,8 @@ class PersonaDefaults:
 
     ``name`` is what people mention (spaces become hyphens); ``description`` is one line for
     ``/personas``; ``avatar_path`` is an image file inside the persona's package, relative to the
-    module or absolute; ``model`` is a reference ``provider_id:model_id``.
+    module or absolute; ``model`` is a reference ``provider_id:model_id``; ``tools`` are the
+    toolsets and tools that it wants, such as ``("workspace", "notebook.read")``.
     """
 
     name: str
@@ -68,6 +70,7 @@ class PersonaDefaults:
     avatar_path: str | None = None
     system_prompt: str = ""
     model: str | None = None
+    tools: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)

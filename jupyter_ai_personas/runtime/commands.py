@@ -10,6 +10,7 @@ from jupyter_ai_personas.chat import Chat, Message
 from jupyter_ai_personas.chat.history import HistoryEntry
 from jupyter_ai_personas.context.gathering import Gathering
 from jupyter_ai_personas.personas import Persona, PersonaRegistry
+from jupyter_ai_personas.runtime.executors import Toolbox
 from jupyter_ai_personas.runtime.turn import ActiveTurn
 
 if TYPE_CHECKING:
@@ -26,7 +27,8 @@ class CommandContext:
     ``blocked`` is the name of a persona → where it blocks its event loop. ``stop`` takes turns and
     the username of who stops them. ``retry`` takes a request, its reply and a username, and returns
     whether a turn runs. ``gathering`` collects what a model is given beside the chat.
-    ``history_of`` returns what a persona is shown of the chat up to a message.
+    ``history_of`` returns what a persona is shown of the chat up to a message. ``tools`` are those
+    of the server.
     """
 
     chat: Chat
@@ -37,6 +39,7 @@ class CommandContext:
     blocked: Mapping[str, str]
     default_persona: str | None
     gathering: Gathering
+    tools: Toolbox
     history_of: Callable[[Persona, Message], tuple[HistoryEntry, ...]]
     model_of: Callable[[Persona], tuple[str | None, str]]
     stop: Callable[[Sequence[ActiveTurn], str], Awaitable[None]]

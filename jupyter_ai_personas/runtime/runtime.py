@@ -27,6 +27,7 @@ from jupyter_ai_personas.runtime.attachments import attachments_handler
 from jupyter_ai_personas.runtime.chat_handle import ChatHandle
 from jupyter_ai_personas.runtime.commands import Commands
 from jupyter_ai_personas.runtime.exclusive import ExclusiveSlots
+from jupyter_ai_personas.runtime.executors import NoToolbox, Toolbox
 from jupyter_ai_personas.runtime.host_pool import HostPool, MakeHost
 from jupyter_ai_personas.runtime.ledger import MemoryLedger, TurnLedger
 from jupyter_ai_personas.runtime.quarantine import Quarantine
@@ -72,12 +73,14 @@ class Runtime:
         make_host: MakeHost = ThreadHost,
         request_handlers: Mapping[str, RequestHandler] | None = None,
         workspace: WorkspaceAccess | None = None,
+        tools: Toolbox | None = None,
         load_delay: float = 0.0,
         avatar_url: Callable[[Persona], str | None] = lambda persona: None,
     ) -> None:
         self.settings = settings
         self.personas = personas
         self.models = models
+        self.tools: Toolbox = tools or NoToolbox()
         self.log = log
         self.avatar_url = avatar_url
         self.pacer = Pacer(LoopClock())
@@ -115,6 +118,7 @@ class Runtime:
             pacer=self.pacer,
             metrics=metrics or NoMetrics(),
             gathering=gathering,
+            tools=self.tools,
             request_handlers={
                 **workspace_handlers(gathering),
                 "attachments.list": attachments_handler(
@@ -180,6 +184,7 @@ class Runtime:
         await anyio.to_thread.run_sync(self.personas.load)
         self._personas_loaded.set()
         await anyio.to_thread.run_sync(self.models.load)
+        await anyio.to_thread.run_sync(self.tools.load)
         self.loaded.set()
 
     # -- chats ------------------------------------------------------------------------------

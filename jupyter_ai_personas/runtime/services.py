@@ -14,6 +14,7 @@ from jupyter_ai_personas.errors import ModelError, UnknownPersonaError
 from jupyter_ai_personas.personas import Persona, PersonaRegistry
 from jupyter_ai_personas.routing import Limits, mention_name
 from jupyter_ai_personas.runtime.exclusive import ExclusiveSlots
+from jupyter_ai_personas.runtime.executors import Toolbox
 from jupyter_ai_personas.runtime.host_pool import HostPool
 from jupyter_ai_personas.runtime.ledger import FinalState, TurnLedger
 from jupyter_ai_personas.runtime.quarantine import Quarantine
@@ -94,6 +95,7 @@ class Services:
     pacer: Pacer
     metrics: Metrics
     gathering: Gathering
+    tools: Toolbox
     request_handlers: Mapping[str, RequestHandler]
     command_names: frozenset[str]
     avatar_url: Callable[[Persona], str | None]

@@ -3,13 +3,19 @@
 from jupyter_ai_personas.tools.descriptions import Effect, ToolInfo, Toolset
 from jupyter_ai_personas.tools.grants import Grant, grant, is_permitted, wanted_toolsets
 from jupyter_ai_personas.tools.names import model_name, model_names
+from jupyter_ai_personas.tools.packages import PackageToolsets
 from jupyter_ai_personas.tools.policy import Policy, check_policy, decide
+from jupyter_ai_personas.tools.registry import ToolRegistry
+from jupyter_ai_personas.tools.settings import ToolSettings
 
 __all__ = [
     "Effect",
     "Grant",
+    "PackageToolsets",
     "Policy",
     "ToolInfo",
+    "ToolRegistry",
+    "ToolSettings",
     "Toolset",
     "check_policy",
     "decide",

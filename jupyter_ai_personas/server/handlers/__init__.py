@@ -8,6 +8,7 @@ from jupyter_ai_personas.server.handlers.message import MessageHandler
 from jupyter_ai_personas.server.handlers.model_providers import ModelProvidersHandler
 from jupyter_ai_personas.server.handlers.personas import PersonasHandler
 from jupyter_ai_personas.server.handlers.search import SearchHandler
+from jupyter_ai_personas.server.handlers.toolsets import ToolsetsHandler
 
 __all__ = ["HANDLERS"]
 
@@ -18,4 +19,5 @@ HANDLERS: list[tuple[str, type[Any]]] = [
     (r"/api/ai/avatars/([^/]+)", AvatarHandler),
     (r"/api/ai/message/([^/]+)", MessageHandler),
     (r"/api/ai/search", SearchHandler),
+    (r"/api/ai/toolsets", ToolsetsHandler),
 ]
