@@ -9,6 +9,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from jupyter_ai_personas.version import __version__ as __version__
+
 if TYPE_CHECKING:
     from jupyter_ai_personas.errors import PersonasError as PersonasError
     from jupyter_ai_personas.personas import BasePersona as BasePersona
@@ -21,8 +23,6 @@ if TYPE_CHECKING:
     from jupyter_ai_personas.providers import MultiEnvAuthStrategy as MultiEnvAuthStrategy
     from jupyter_ai_personas.providers import MultilineTextField as MultilineTextField
     from jupyter_ai_personas.providers import TextField as TextField
-
-__version__ = "0.1.0"
 
 _ROOMS = {
     "BasePersona": "personas",

@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 
 from jupyter_ai_personas.chat.pacing import Pacing
-from jupyter_ai_personas.chat.writer import MOST_TRIES
+from jupyter_ai_personas.chat.writer import MAX_TRIES
+from jupyter_ai_personas.hosts import switching
 from jupyter_ai_personas.magics import conversation
 from jupyter_ai_personas.magics.settings import MagicsSettings
 from jupyter_ai_personas.personas.turn import MAX_MESSAGES
-from jupyter_ai_personas.runtime import RuntimeSettings, chat_runtime, host_pool
+from jupyter_ai_personas.runtime import RuntimeSettings, host_pool, scheduler
 from jupyter_ai_personas.server import exit_guard, extension
 from jupyter_ai_personas.server.handlers import base, message
 
@@ -31,23 +32,26 @@ FIGURES: list[tuple[str, str, list[float]]] = [
     # page, pattern whose groups are the figures, what the code has
     (
         "streaming",
-        r"every ([\d.]+) s\s+while there are fewer than (\d+) characters",
+        r"every ([\d.]+) s up to (\d+)\s+characters",
         [PACING.eager_interval, PACING.eager_chars],
     ),
-    ("streaming", r"every ([\d.]+) s from there on", [PACING.interval]),
-    ("streaming", r"pass ([\d,]+) characters a second", [PACING.chars_per_second]),
-    ("streaming", r"from ([\d,]+) characters on", [PACING.interval * PACING.chars_per_second]),
+    ("streaming", r"appears quickly, then every ([\d.]+) s", [PACING.interval]),
+    ("streaming", r"exceeds ([\d,]+) characters a second", [PACING.chars_per_second]),
+    ("streaming", r"from ([\d,]+)\s+characters on", [PACING.interval * PACING.chars_per_second]),
     ("streaming", r"works more than (half) of the time", [PACING.share]),
-    ("streaming", r"until it does not, up to ([\d.]+) s", [PACING.longest]),
-    ("streaming", r"keep ([\d.]+) ms apart", [PACING.spacing * 1000]),
-    ("streaming", r"more than (thirty) chats", [int(PACING.interval / PACING.spacing) // 10 * 10]),
-    ("streaming", r"is written again, (\w+) times in all", [MOST_TRIES]),
-    ("streaming", r"gets it within \*\*([\d.]+) ms\*\*", [host_pool.SWITCH_SECONDS * 1000]),
-    ("streaming", r"now it is a dozen times ([\d.]+) ms", [host_pool.SWITCH_SECONDS * 1000]),
+    ("streaming", r"stretch until it does not, up to\s+([\d.]+) s", [PACING.longest]),
+    ("streaming", r"\*\*([\d.]+) ms apart\*\*", [PACING.spacing * 1000]),
+    (
+        "streaming",
+        r"more\s+than (thirty) chats",
+        [int(PACING.interval / PACING.spacing) // 10 * 10],
+    ),
+    ("streaming", r"refuses is tried (\w+) times in all", [MAX_TRIES]),
+    ("streaming", r"gets it within \*\*([\d.]+) ms\*\*", [switching.SWITCH_SECONDS * 1000]),
     ("streaming", r"\*\*slices\*\* of ([\d.]+) ms", [host_pool._SLICE * 1000]),
     ("promises", r"at most (\d+) messages", [MAX_MESSAGES]),
     ("promises", r"may be (a million) bytes long", [base.MAX_BODY]),
-    ("promises", r"whoever asks \| – \| ([\d,]+) \|", [chat_runtime.MOST_TURNS]),
+    ("promises", r"whoever asks \| – \| ([\d,]+) \|", [scheduler.MAX_TURNS]),
     ("promises", r"code fails (\w+) times", [SETTINGS.quarantine_failures]),
     ("promises", r"within (\w+) minutes", [SETTINGS.quarantine_window / 60]),
     ("promises", r"is paused for (\w+)\s", [SETTINGS.quarantine_pause / 60]),

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from jupyter_ai_personas import __version__
+from jupyter_ai_personas.version import __version__
 
 __all__ = ["main"]
 

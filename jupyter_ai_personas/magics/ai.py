@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 from IPython.core.magic import line_cell_magic, magics_class, no_var_expand
 from traitlets import observe
 
-from .. import __version__
 from ..errors import MagicsError, PersonasError, near_matches
 from ..redaction import looks_like_a_secret, without_secret
 from ..text import well_formed
+from ..version import __version__
 from . import listing
 from .background import Background, Emit
 from .cells import Cells

@@ -78,6 +78,10 @@ def seen(content: Content) -> Any:
     )
 
 
+def names_in(folder: Path) -> list[str]:
+    return sorted(item.name for item in folder.iterdir())
+
+
 async def reason(workspace: Workspace, path: str) -> str:
     with pytest.raises(AttachmentError) as caught:
         await workspace.read(path, seen)
@@ -226,7 +230,7 @@ async def test_a_file_is_created_once(workspace: Workspace, tmp_path: Path) -> N
     for path in ("../a.md", ".hidden.md", ".env", "gone/a.md"):
         with pytest.raises(AttachmentError):
             await workspace.create(path, "x")
-    assert os.listdir(tmp_path) == ["a.md"]
+    assert names_in(tmp_path) == ["a.md"]
 
 
 async def test_what_the_server_refuses_to_write_leaves_nothing(tmp_path: Path) -> None:
@@ -238,7 +242,7 @@ async def test_what_the_server_refuses_to_write_leaves_nothing(tmp_path: Path) -
     workspace = Workspace({"contents_manager": manager}, root=tmp_path, log=LOG)
     with pytest.raises(AttachmentError, match="refuses"):
         await workspace.create("a.md", "Bees")
-    assert os.listdir(tmp_path) == []
+    assert names_in(tmp_path) == []
 
 
 # -- shared notebooks ------------------------------------------------------------------------------
