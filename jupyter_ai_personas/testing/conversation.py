@@ -77,9 +77,9 @@ async def converse(
     """Open a chat with ``personas`` in it, all on the current event loop.
 
     ``model_replies`` are what the model says, one a call (see :class:`FakeModel`); ``model`` is a
-    model of your own instead; ``config`` is what the personas get as ``self.config``. ``tools`` those
-    of the server (default: none), a :class:`~jupyter_ai_personas.tools.ToolRegistry`; ``options``
-    are those of :func:`make_runtime`.
+    model of your own instead; ``config`` is what the personas get as ``self.config``.
+    ``tools`` are those of the server, such as a :class:`~jupyter_ai_personas.tools.ToolRegistry`
+    (default: none); ``options`` are those of :func:`make_runtime`.
     """
     model = model or FakeModel(model_replies)
     models = FakeModels(model)

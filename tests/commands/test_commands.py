@@ -24,6 +24,7 @@ NAMES = [
     "/retry",
     "/status",
     "/context",
+    "/tools",
     "/export",
 ]
 
