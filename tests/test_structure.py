@@ -31,7 +31,7 @@ BELOW = {
     "chat": {"errors", "text", "tokens"},
     "routing": {"errors"},
     "providers": {"errors", "redaction", "slices", "text", "tokens", "discovery", "settings"},
-    "hosts": {"errors", "redaction", "chat", "personas", "providers"},
+    "hosts": {"errors", "redaction", "chat", "personas", "providers", "tools"},
 }
 BELOW["context"] = BELOW["providers"] | {"chat", "routing", "providers"}
 BELOW["tools"] = BELOW["context"] | {"context"}

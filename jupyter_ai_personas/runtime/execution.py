@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import anyio
 from anyio.abc import TaskGroup
@@ -29,6 +29,7 @@ from jupyter_ai_personas.runtime.services import Services
 from jupyter_ai_personas.runtime.turn import ActiveTurn
 from jupyter_ai_personas.runtime.typing_status import TypingStatus
 from jupyter_ai_personas.runtime.wording import INTERRUPTED, RETRY, THINKING, WAITING
+from jupyter_ai_personas.tools import ToolInfo
 
 __all__ = ["Execution"]
 
@@ -106,9 +107,12 @@ class Execution:
         try:
             requests = self._requests(turn, group)
             instructions = await self._services.gathering.instructions(self._chat.current.path)
+            path = self._chat.current.path
+            await self._services.tools.ready(turn.persona, path)
+            tools = self._services.tools.granted(turn.persona, path)
             await self._services.hosts.start(
                 turn.persona,
-                self._spec(turn, model, problem, instructions),
+                self._spec(turn, model, problem, instructions, tools),
                 lambda event: self._on_event(turn, requests, event),
             )
         except Exception:
@@ -145,7 +149,12 @@ class Execution:
         return TurnRequests(handlers, context, answer, group, log=self._services.log)
 
     def _spec(
-        self, turn: ActiveTurn, model: str | None, problem: str, instructions: str
+        self,
+        turn: ActiveTurn,
+        model: str | None,
+        problem: str,
+        instructions: str,
+        tools: Sequence[ToolInfo],
     ) -> TurnSpec:
         chat, persona, message = self._chat.current, turn.persona, turn.message
         sender = chat.user(message.sender)
@@ -174,6 +183,8 @@ class Execution:
             root_dir=self._settings.root_dir,
             max_reply_chars=self._settings.max_reply_chars,
             config=self._services.config_of(persona),
+            tools=tuple(tools),
+            tool_bounds=self._services.tools.bounds,
         )
 
     def _on_event(self, turn: ActiveTurn, requests: TurnRequests, event: HostEvent) -> None:

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from jupyter_ai_personas.personas import Persona
-from jupyter_ai_personas.tools import Policy, ToolInfo, Toolset, decide
+from jupyter_ai_personas.tools import (
+    PackageToolsets,
+    Policy,
+    ToolBounds,
+    ToolInfo,
+    Toolset,
+    decide,
+)
 
 __all__ = ["CallContext", "NoToolbox", "Preview", "ToolExecutor", "Toolbox"]
 
@@ -55,6 +63,14 @@ class ToolExecutor(Protocol):
 class Toolbox(Protocol):
     """The tools of a server."""
 
+    @property
+    def packages(self) -> PackageToolsets:
+        """The toolsets of packages."""
+
+    @property
+    def bounds(self) -> ToolBounds:
+        """How much one turn may do with tools."""
+
     def load(self) -> None:
         """Import what packages provide. Blocking: it is called in a worker thread."""
 
@@ -72,7 +88,7 @@ class Toolbox(Protocol):
         """The names of personas whose tools the operator chose."""
 
     def missing(self, personas: Iterable[Persona]) -> Iterable[tuple[str, str]]:
-        """Return the personas' names with what they want and nothing offers."""
+        """Return personas' names with what the operator gives them and nothing offers."""
 
     def wanted(self, persona: Persona) -> Sequence[str]:
         """Return the toolsets, tools and patterns that a persona is to have."""
@@ -89,6 +105,9 @@ class Toolbox(Protocol):
 
 class NoToolbox:
     """No tools but those of the personas' own classes."""
+
+    packages = PackageToolsets(log=logging.getLogger(__name__), entry_points=())
+    bounds = ToolBounds()
 
     def load(self) -> None:
         """See :meth:`Toolbox.load`."""

@@ -91,7 +91,11 @@ class Runtime:
             clock=time.monotonic,
         )
         environment = HostEnvironment(
-            HostConfig(models.settings), log=log, personas=personas, models=models
+            HostConfig(models.settings),
+            log=log,
+            personas=personas,
+            models=models,
+            packages=self.tools.packages,
         )
         self.hosts = HostPool(environment, settings, log=log, make_host=make_host)
         self.sessions: set[Session] = set()

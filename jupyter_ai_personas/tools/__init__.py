@@ -1,6 +1,6 @@
 """Tools of personas: descriptions, names, policy, grants. See ``docs/tools.md``."""
 
-from jupyter_ai_personas.tools.descriptions import Effect, ToolInfo, Toolset
+from jupyter_ai_personas.tools.descriptions import Effect, ToolBounds, ToolInfo, Toolset
 from jupyter_ai_personas.tools.grants import Grant, grant, is_permitted, wanted_toolsets
 from jupyter_ai_personas.tools.names import model_name, model_names
 from jupyter_ai_personas.tools.packages import PackageToolsets
@@ -13,6 +13,7 @@ __all__ = [
     "Grant",
     "PackageToolsets",
     "Policy",
+    "ToolBounds",
     "ToolInfo",
     "ToolRegistry",
     "ToolSettings",

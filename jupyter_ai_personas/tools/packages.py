@@ -77,6 +77,11 @@ class PackageToolsets:
         self._tools.update((full, tool) for full, (_, tool) in tools.items())
         self._log.info("Registered toolset `%s`.", name)
 
+    @property
+    def is_loaded(self) -> bool:
+        """Whether :meth:`load` has been called."""
+        return self._loaded
+
     def tool(self, name: str) -> Any:
         """Return the LangChain tool of that full name, ``None`` if a package has no such tool."""
         tool = self._tools.get(name)

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Protocol
 
-from jupyter_ai_personas.tools.descriptions import ToolInfo, Toolset
+from jupyter_ai_personas.tools.descriptions import ToolBounds, ToolInfo, Toolset
 from jupyter_ai_personas.tools.grants import Grant, grant, is_permitted, wanted_toolsets
 from jupyter_ai_personas.tools.packages import PackageToolsets
 from jupyter_ai_personas.tools.policy import Policy, decide
@@ -99,14 +99,23 @@ class ToolRegistry:
         return self.settings.persona_tools.keys()
 
     def missing(self, personas: Iterable[HasTools]) -> Iterable[tuple[str, str]]:
-        """Return the personas' names with what they want and nothing offers."""
+        """Return personas' names with what the operator gives them and nothing offers."""
         for persona in personas:
-            for name in self.grant(persona, "").missing:
+            chosen = any(name in self.settings.persona_tools for name in _names(persona))
+            for name in self.grant(persona, "").missing if chosen else ():
                 yield persona.name, name
 
     def wanted(self, persona: HasTools) -> tuple[str, ...]:
         """Return the toolsets, tools and patterns that a persona is to have."""
         return wanted_toolsets(_names(persona), persona.tools, self.settings.persona_tools)
+
+    @property
+    def bounds(self) -> ToolBounds:
+        """How much one turn may do with tools."""
+        settings = self.settings
+        return ToolBounds(
+            settings.max_tool_calls, settings.tool_timeout, settings.tool_result_chars
+        )
 
     def permits(self, tool: str) -> bool:
         """Return whether ``allowed_tools`` and ``blocked_tools`` permit a tool."""
