@@ -114,7 +114,7 @@ class Approvals:
         self._decided = decided
         self._clock = clock
         self._open: dict[str, _Entry] = {}
-        self._past: dict[str, None] = {}
+        self._past: dict[str, Decision] = {}
 
     async def load(self) -> None:
         """Take over what dead servers asked, so that it can be decided before its chat is open."""
@@ -166,14 +166,15 @@ class Approvals:
         self._expect(approval, path=path)
         return True
 
-    def expect(self, approval: Approval, *, path: Callable[[], str]) -> None:
-        """Ask again what was asked before a crash."""
+    def expect(self, approval: Approval, *, path: Callable[[], str]) -> Decision | None:
+        """Ask again what was asked before a crash, unless it was decided since: return that."""
+        decision = self._past.get(approval.id)
         entry = self._open.get(approval.id)
-        if entry is None:
-            self._past.pop(approval.id, None)
-            self._expect(approval, path=path)
-        else:
+        if entry is not None:
             entry.path = path
+        elif decision is None:
+            self._expect(approval, path=path)
+        return decision
 
     def _expect(self, approval: Approval, *, path: Callable[[], str] | None = None) -> None:
         known = path or (lambda: approval.chat_path)
@@ -233,7 +234,7 @@ class Approvals:
         entry.decision = decision
         entry.settled.set()
         del self._open[entry.approval.id]
-        self._past[entry.approval.id] = None
+        self._past[entry.approval.id] = decision
         while len(self._past) > MOST_DECIDED:
             del self._past[next(iter(self._past))]
         self._decided(entry.approval, decision)
