@@ -245,12 +245,14 @@ class Approvals:
     async def chat_deleted(self, path: str) -> None:
         """Deny what is open in the chat at ``path``, or in all chats of that folder."""
         for entry in list(self._open.values()):
-            if _is_at(entry.path(), path) and not entry.deciding:
+            # A document whose file is gone may not know its path any more.
+            known = (entry.path(), entry.approval.chat_path)
+            if any(_is_at(place, path) for place in known) and not entry.deciding:
                 gone = Decision("denied", reason="The chat was deleted.", at=self._clock())
                 await self._settle(entry, gone)
 
     def chat_moved(self, source: str, target: str) -> None:
-        """Note the new path of chats that are not open; ``source`` may be a folder."""
+        """Note the new path of chats; ``source`` may be a folder."""
         for entry in self._open.values():
             old = entry.approval.chat_path.strip("/")
             if _is_at(old, source):
