@@ -10,6 +10,7 @@ from jupyter_ai_personas.chat import Chat, Message
 from jupyter_ai_personas.chat.history import HistoryEntry
 from jupyter_ai_personas.context.gathering import Gathering
 from jupyter_ai_personas.personas import Persona, PersonaRegistry
+from jupyter_ai_personas.runtime.approvals import Approval, Decision
 from jupyter_ai_personas.runtime.executors import Toolbox
 from jupyter_ai_personas.runtime.turn import ActiveTurn
 
@@ -28,7 +29,9 @@ class CommandContext:
     the username of who stops them. ``retry`` takes a request, its reply and a username, and returns
     whether a turn runs. ``gathering`` collects what a model is given beside the chat.
     ``history_of`` returns what a persona is shown of the chat up to a message. ``tools`` are those
-    of the server.
+    of the server. ``approvals`` are those of this chat that are open; ``decide`` takes the id of
+    one and a decision that was typed. ``allowed`` returns persona id and tool of what needs no
+    approval in this chat, and ``disallow`` takes that back.
     """
 
     chat: Chat
@@ -44,6 +47,10 @@ class CommandContext:
     model_of: Callable[[Persona], tuple[str | None, str]]
     stop: Callable[[Sequence[ActiveTurn], str], Awaitable[None]]
     retry: Callable[[Message, Message, str], Awaitable[bool]]
+    approvals: Sequence[Approval]
+    decide: Callable[[str, Decision], Awaitable[Decision]]
+    allowed: Callable[[], Awaitable[set[tuple[str, str]]]]
+    disallow: Callable[[], Awaitable[None]]
 
 
 Command = Callable[[CommandContext], Awaitable[str]]

@@ -49,6 +49,7 @@ class Replies:
         # Emptied by a restart; what is written next goes into them, in order.
         self._spares: list[GrowingReply] = []
         self._stale = False
+        self._is_waiting = False
 
     def begin(self) -> None:
         """Note that the turn's work begins now, for its duration."""
@@ -90,12 +91,14 @@ class Replies:
 
     def _open(self, reply_id: str) -> GrowingReply:
         rewrite, self._rewrite = self._rewrite, None
-        return self._writer.open(
+        reply = self._writer.open(
             self._sender,
             self._metadata,
             message_id=rewrite or reply_id,
             rewrite=rewrite is not None,
         )
+        self._writer.wait(reply, self._is_waiting)
+        return reply
 
     @property
     def seconds(self) -> float:
@@ -115,6 +118,13 @@ class Replies:
         """Those that are not final."""
         growing = [reply for reply in self._replies.values() if reply.state == "streaming"]
         return [*growing, *self._spares]
+
+    def wait(self, is_waiting: bool) -> None:
+        """Show that the turn waits for a person, or does so no longer."""
+        self._is_waiting = is_waiting
+        for reply in self.growing:
+            self._writer.wait(reply, is_waiting)
+        self._stale = True
 
     @property
     def written(self) -> list[tuple[str, str]]:
@@ -168,7 +178,7 @@ class Replies:
         """Return all of it as the ledger keeps it."""
         self._stale = False
         return tuple(
-            ReplySnapshot(reply.id, reply.body, reply.state, reply.metadata)
+            ReplySnapshot(reply.id, reply.body, reply.shown_state, reply.metadata)
             for reply in [*self._replies.values(), *self._spares]
         )
 

@@ -19,10 +19,11 @@ from jupyter_ai_personas.context.access import WorkspaceAccess
 from jupyter_ai_personas.context.bounds import ContextLimits
 from jupyter_ai_personas.context.gathering import Gathering
 from jupyter_ai_personas.context.local import LocalWorkspace
-from jupyter_ai_personas.errors import ChatNotOpenError
+from jupyter_ai_personas.errors import ChatNotOpenError, TurnStateError, UnknownTurnError
 from jupyter_ai_personas.hosts import HostConfig, HostEnvironment, ThreadHost
 from jupyter_ai_personas.personas import Persona, PersonaRegistry
 from jupyter_ai_personas.routing import Chain
+from jupyter_ai_personas.runtime.approvals import Approvals
 from jupyter_ai_personas.runtime.attachments import attachments_handler
 from jupyter_ai_personas.runtime.chat_handle import ChatHandle
 from jupyter_ai_personas.runtime.commands import Commands
@@ -72,6 +73,7 @@ class Runtime:
         metrics: Metrics | None = None,
         make_host: MakeHost = ThreadHost,
         request_handlers: Mapping[str, RequestHandler] | None = None,
+        approval_url: Callable[[str], str | None] = lambda approval_id: None,
         workspace: WorkspaceAccess | None = None,
         tools: Toolbox | None = None,
         load_delay: float = 0.0,
@@ -80,8 +82,9 @@ class Runtime:
         self.settings = settings
         self.personas = personas
         self.models = models
-        self.tools: Toolbox = tools or NoToolbox()
         self.log = log
+        self.tools: Toolbox = tools or NoToolbox()
+        """The tools of this server."""
         self.avatar_url = avatar_url
         self.pacer = Pacer(LoopClock())
         self.quarantine = Quarantine(
@@ -105,6 +108,10 @@ class Runtime:
         self.loaded = anyio.Event()
         """Set when plug-ins are imported."""
         self._commands = commands or Commands()
+        ledger = ledger or MemoryLedger()
+        metrics = metrics or NoMetrics()
+        self.approvals = Approvals(ledger, decided=metrics.decided)
+        """The calls of tools that people are asked about."""
         gathering = Gathering(
             workspace or LocalWorkspace(settings.root_dir),
             limits=replace(ContextLimits(), total_chars=settings.context_chars),
@@ -115,12 +122,12 @@ class Runtime:
             settings=settings,
             personas=personas,
             models=models,
-            ledger=ledger or MemoryLedger(),
+            ledger=ledger,
             hosts=self.hosts,
             exclusive=ExclusiveSlots(models),
             quarantine=self.quarantine,
             pacer=self.pacer,
-            metrics=metrics or NoMetrics(),
+            metrics=metrics,
             gathering=gathering,
             tools=self.tools,
             request_handlers={
@@ -130,6 +137,10 @@ class Runtime:
                 ),
                 **(request_handlers or {}),
             },
+            approvals=self.approvals,
+            announced={},
+            asks_people=True,
+            approval_url=approval_url,
             command_names=self._commands.names,
             avatar_url=avatar_url,
             log=log,
@@ -162,6 +173,7 @@ class Runtime:
     async def run(self, *, task_status: TaskStatus[None] = TASK_STATUS_IGNORED) -> None:
         """Serve until cancelled. Ready (``started``) when chats can be opened."""
         await self.ledger.open()
+        await self.approvals.load()
         try:
             async with anyio.create_task_group() as group:
                 await group.start(self.hosts.run)
@@ -247,6 +259,33 @@ class Runtime:
             stopped.update(await session.stop(persona_id, by=by, name=name))
         return sorted(stopped)
 
+    async def cancel_turn(self, turn_id: str, *, by: str | None, name: str = "") -> None:
+        """Stop one turn on behalf of a user.
+
+        Raises:
+            UnknownTurnError: no open chat has it.
+            TurnStateError: it has ended.
+        """
+        for session in self.sessions:
+            if await session.stop_turn(turn_id, by=by, name=name):
+                return
+        for session in self.sessions:
+            if session.has_reply_of(turn_id):
+                raise TurnStateError("This turn has ended already.")
+        raise UnknownTurnError
+
+    async def retry_turn(self, turn_id: str, *, by: str) -> str:
+        """Run a turn again on behalf of a user; return the id of the new one.
+
+        Raises:
+            UnknownTurnError: no open chat has it.
+            TurnStateError: it has not ended, or ended well, or cannot run again.
+        """
+        for session in list(self.sessions):
+            if (new := await session.retry_turn(turn_id, by=by)) is not None:
+                return new
+        raise UnknownTurnError
+
     async def one_shot(
         self,
         persona_name: str,
@@ -272,7 +311,13 @@ class Runtime:
         ledger = MemoryLedger()
         await ledger.open()
         # Without commands: nobody can type one there, and no note offers any.
-        services = replace(self._services, ledger=ledger, command_names=frozenset())
+        services = replace(
+            self._services,
+            ledger=ledger,
+            approvals=Approvals(ledger),
+            asks_people=False,
+            command_names=frozenset(),
+        )
         scheduler = Scheduler(services, ChatHandle(chat, self.settings.root_dir))
         self._one_shots.add(scheduler)
         try:

@@ -24,6 +24,7 @@ from jupyter_ai_personas.redaction import RedactingFilter, redact
 from jupyter_ai_personas.runtime import Ledger, Runtime, RuntimeSettings
 from jupyter_ai_personas.server.chats import ChatObserver
 from jupyter_ai_personas.server.config_files import unread_files
+from jupyter_ai_personas.server.events import ReportingMetrics
 from jupyter_ai_personas.server.exit_guard import guard_exit
 from jupyter_ai_personas.server.handlers import HANDLERS
 from jupyter_ai_personas.server.kernels import tell_kernels
@@ -174,11 +175,14 @@ class AiExtension(Configured, ExtensionApp):
             ),
             ledger=Ledger(settings.ledger_path or data / "ledger.sqlite", log=self.log),
             commands=ChatCommands(),
-            metrics=self._metrics,
+            metrics=ReportingMetrics(
+                self._metrics, getattr(self._server, "event_logger", None), log=self.log
+            ),
             log=self.log,
             tools=ToolRegistry(self.tool_settings(), PackageToolsets(log=self.log)),
             load_delay=LOAD_DELAY,
             avatar_url=self.avatar_url,
+            approval_url=self.approval_url,
             workspace=None if web is None else Workspace(web, root=turns.root_dir, log=self.log),
         )
         self._metrics.publish(self.runtime)
@@ -200,6 +204,10 @@ class AiExtension(Configured, ExtensionApp):
         if persona.avatar is None:
             return None
         return str(url_path_join(self._server.base_url, "api/ai/avatars", persona.id))
+
+    def approval_url(self, approval_id: str) -> str:
+        """Return the address of the page on which people decide, with the server's base URL."""
+        return str(url_path_join(self._server.base_url, "api/ai/approvals", approval_id))
 
     async def _start_jupyter_server_extension(self, serverapp: Any) -> None:
         guard_exit(self._server, self.log)

@@ -22,6 +22,8 @@ NAMES = [
     "/model",
     "/stop",
     "/retry",
+    "/approve",
+    "/deny",
     "/status",
     "/context",
     "/tools",
