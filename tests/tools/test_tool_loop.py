@@ -487,3 +487,12 @@ async def test_a_model_that_begins_anew_takes_back_its_own_words_only() -> None:
     before, line, after = _split(caller_text)
     assert (before, after) == ("See.", "Answer.")
     assert "charts.plot" in line
+
+
+async def test_the_next_turn_sees_the_words_of_a_reply_and_not_its_calls() -> None:
+    call = tool_calls(("charts__plot", {"column": "bees"}), text="Let me see.")
+    async with talk(call, "There it is.", "Again.") as here:
+        await here.ask("plot it")
+        await here.ask("and now?")
+    [earlier] = [m.text for m in here.model.prompts[-1] if isinstance(m, AIMessage)]
+    assert earlier == "Let me see.\n\nThere it is."
