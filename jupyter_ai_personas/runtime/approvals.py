@@ -93,11 +93,14 @@ class Decision:
 @dataclass(slots=True)
 class _Entry:
     approval: Approval
-    path: Callable[[], str]
+    live_path: Callable[[], str] | None
     settled: anyio.Event
     decision: Decision | None = None
     deciding: bool = False
-    is_awaited: bool = False
+
+    def path(self) -> str:
+        """Where the chat is now."""
+        return self.approval.chat_path if self.live_path is None else self.live_path()
 
 
 class Approvals:
@@ -114,7 +117,7 @@ class Approvals:
         self._decided = decided
         self._clock = clock
         self._open: dict[str, _Entry] = {}
-        self._past: dict[str, None] = {}
+        self._past: dict[str, Decision] = {}
 
     async def load(self) -> None:
         """Take over what dead servers asked, so that it can be decided before its chat is open."""
@@ -166,18 +169,19 @@ class Approvals:
         self._expect(approval, path=path)
         return True
 
-    def expect(self, approval: Approval, *, path: Callable[[], str]) -> None:
-        """Ask again what was asked before a crash."""
+    def expect(self, approval: Approval, *, path: Callable[[], str]) -> Decision | None:
+        """Ask again what was asked before a crash, unless it was decided since: return that."""
+        decision = self._past.get(approval.id)
         entry = self._open.get(approval.id)
-        if entry is None:
-            self._past.pop(approval.id, None)
+        if entry is not None:
+            entry.live_path = path
+        elif decision is None:
             self._expect(approval, path=path)
-        else:
-            entry.path = path
+        return decision
 
     def _expect(self, approval: Approval, *, path: Callable[[], str] | None = None) -> None:
-        known = path or (lambda: approval.chat_path)
-        self._open[approval.id] = _Entry(approval, known, anyio.Event())
+        entry = _Entry(approval, path, anyio.Event())
+        self._open[approval.id] = entry
 
     async def wait(self, approval_id: str) -> Decision:
         """Wait for the decision; when the time is over, the approval is denied."""
@@ -233,10 +237,27 @@ class Approvals:
         entry.decision = decision
         entry.settled.set()
         del self._open[entry.approval.id]
-        self._past[entry.approval.id] = None
+        self._past[entry.approval.id] = decision
         while len(self._past) > MOST_DECIDED:
             del self._past[next(iter(self._past))]
         self._decided(entry.approval, decision)
+
+    async def chat_deleted(self, path: str) -> None:
+        """Deny what is open in the chat at ``path``, or in all chats of that folder."""
+        for entry in list(self._open.values()):
+            # A document whose file is gone may not know its path any more.
+            known = (entry.path(), entry.approval.chat_path)
+            if any(_is_at(place, path) for place in known) and not entry.deciding:
+                gone = Decision("denied", reason="The chat was deleted.", at=self._clock())
+                await self._settle(entry, gone)
+
+    def chat_moved(self, source: str, target: str) -> None:
+        """Note the new path of chats; ``source`` may be a folder."""
+        for entry in self._open.values():
+            old = entry.approval.chat_path.strip("/")
+            if _is_at(old, source):
+                new = target.strip("/") + old[len(source.strip("/")) :]
+                entry.approval = replace(entry.approval, chat_path=new)
 
     def close_turn(self, turn_id: str, reason: str) -> list[tuple[Approval, Decision]]:
         """Close what a turn asked, since it has ended; return what was open."""
@@ -264,6 +285,11 @@ def may_decide(approval: Approval, user: str, *, proven: bool) -> bool:
         return True
     asker = ASKER in approval.approvers and user == approval.person
     return proven and bool(user) and (asker or user in {*approval.approvers} - {ASKER})
+
+
+def _is_at(path: str, place: str) -> bool:
+    path, place = path.strip("/"), place.strip("/")
+    return bool(place) and (path == place or path.startswith(f"{place}/"))
 
 
 def as_data(approval: Approval) -> dict[str, Any]:

@@ -235,10 +235,16 @@ class ToolCalls:
             same = (asked.tool, dict(asked.arguments)) == (tool.name, call.arguments)
             if asked.call_id == call.id and same:
                 if decision is not None:
+                    self._turn.approval_ids.append(asked.id)
+                    self._board.show(asked, decision)
                     return decision
                 approval = asked
         if approval is not None:
-            services.approvals.expect(approval, path=lambda: self._board.path)
+            early = services.approvals.expect(approval, path=lambda: self._board.path)
+            if early is not None:
+                self._turn.approval_ids.append(approval.id)
+                self._board.show(approval, early)
+                return early
         else:
             new = await self._new_approval(context, call, tool)
             if isinstance(new, str):

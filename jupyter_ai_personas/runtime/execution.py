@@ -120,7 +120,9 @@ class Execution:
         """Let the host work, until the turn is settled, which cancels this."""
         if not self._services.hosts.is_open(turn.persona):
             self._show(turn, THINKING)
-        tools = tuple(self._services.tools.granted(turn.persona, self._chat.current.path))
+        path = self._chat.current.path
+        await self._services.tools.ready(turn.persona, path)
+        tools = tuple(self._services.tools.granted(turn.persona, path))
         calls = ToolCalls(self._services, turn, self._board, tools, waiting=waiting)
         try:
             requests = self._requests(turn, group, calls)
@@ -207,6 +209,7 @@ class Execution:
             root_dir=self._settings.root_dir,
             max_reply_chars=self._settings.max_reply_chars,
             config=self._services.config_of(persona),
+            tool_bounds=self._services.tools.bounds,
         )
 
     def _on_event(self, turn: ActiveTurn, requests: TurnRequests, event: HostEvent) -> None:

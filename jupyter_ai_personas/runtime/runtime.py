@@ -73,9 +73,9 @@ class Runtime:
         metrics: Metrics | None = None,
         make_host: MakeHost = ThreadHost,
         request_handlers: Mapping[str, RequestHandler] | None = None,
-        tools: Toolbox | None = None,
         approval_url: Callable[[str], str | None] = lambda approval_id: None,
         workspace: WorkspaceAccess | None = None,
+        tools: Toolbox | None = None,
         load_delay: float = 0.0,
         avatar_url: Callable[[Persona], str | None] = lambda persona: None,
     ) -> None:
@@ -83,6 +83,8 @@ class Runtime:
         self.personas = personas
         self.models = models
         self.log = log
+        self.tools: Toolbox = tools or NoToolbox()
+        """The tools of this server."""
         self.avatar_url = avatar_url
         self.pacer = Pacer(LoopClock())
         self.quarantine = Quarantine(
@@ -92,7 +94,11 @@ class Runtime:
             clock=time.monotonic,
         )
         environment = HostEnvironment(
-            HostConfig(models.settings), log=log, personas=personas, models=models
+            HostConfig(models.settings),
+            log=log,
+            personas=personas,
+            models=models,
+            packages=self.tools.packages,
         )
         self.hosts = HostPool(environment, settings, log=log, make_host=make_host)
         self.sessions: set[Session] = set()
@@ -104,8 +110,6 @@ class Runtime:
         self._commands = commands or Commands()
         ledger = ledger or MemoryLedger()
         metrics = metrics or NoMetrics()
-        self.tools = tools or NoToolbox()
-        """The tools of this server."""
         self.approvals = Approvals(ledger, decided=metrics.decided)
         """The calls of tools that people are asked about."""
         gathering = Gathering(
@@ -125,6 +129,7 @@ class Runtime:
             pacer=self.pacer,
             metrics=metrics,
             gathering=gathering,
+            tools=self.tools,
             request_handlers={
                 **workspace_handlers(gathering),
                 "attachments.list": attachments_handler(
@@ -132,7 +137,6 @@ class Runtime:
                 ),
                 **(request_handlers or {}),
             },
-            tools=self.tools,
             approvals=self.approvals,
             announced={},
             asks_people=True,
@@ -196,6 +200,7 @@ class Runtime:
         await anyio.to_thread.run_sync(self.personas.load)
         self._personas_loaded.set()
         await anyio.to_thread.run_sync(self.models.load)
+        await anyio.to_thread.run_sync(self.tools.load)
         self.loaded.set()
 
     # -- chats ------------------------------------------------------------------------------

@@ -62,7 +62,7 @@ class Box(NoToolbox):
         tools: Sequence[ToolInfo] = (READ, WRITE, RUN, HOSTED),
     ) -> None:
         self._desk = desk
-        self._policy = policy or {}
+        self._policy = {} if policy is None else policy
         self._tools = tools
 
     def granted(self, persona: Persona, chat_path: str) -> Sequence[ToolInfo]:
