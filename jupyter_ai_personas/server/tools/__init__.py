@@ -18,16 +18,18 @@ from jupyter_ai_personas.server.tools.kernels import Kernels
 from jupyter_ai_personas.server.tools.notebooks import NotebookTools
 from jupyter_ai_personas.server.tools.running import Notify, RunTools
 from jupyter_ai_personas.server.tools.texts import Texts
-from jupyter_ai_personas.server.tools.undo import Undo
+from jupyter_ai_personas.server.tools.undo import Undo, UndoReport
 from jupyter_ai_personas.server.workspace import Workspace
 from jupyter_ai_personas.tools.changes import ChangeLog
+from jupyter_ai_personas.tools.links import changed_links
 
 __all__ = ["BuiltinTools"]
 
 
 class BuiltinTools:
-    """The executors of the built-in tools. ``settings`` are those of the server's web application.
+    """The executors of the built-in tools, and what they changed.
 
+    ``settings`` are those of the server's web application.
     ``root`` is the server's root directory, ``None`` where contents are not files. ``index``
     returns the workspace's index, if there is one. ``notify`` shows people what a call waits for.
     """
@@ -58,5 +60,14 @@ class BuiltinTools:
         ]
         self.executors: Mapping[str, ToolExecutor] = {tool.info.name: tool for tool in tools}
         """The name of a tool → what runs it."""
-        self.undo = Undo(notebooks, texts, changes, log=log)
-        """Takes back what they changed."""
+        self._undo = Undo(notebooks, texts, changes, log=log)
+        self._recorder = recorder
+        self._base_url = str(settings.get("base_url", "/"))
+
+    def links(self, turn_id: str) -> str:
+        """See :meth:`~jupyter_ai_personas.runtime.executors.ChangeBook.links`."""
+        return changed_links(self._recorder.unlinked(turn_id), base_url=self._base_url)
+
+    async def undo(self, chat_id: str, persona_id: str | None = None) -> UndoReport | None:
+        """See :meth:`~jupyter_ai_personas.runtime.executors.ChangeBook.undo`."""
+        return await self._undo.latest(chat_id, persona_id)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 from jupyter_ai_personas.errors import PersonasError, ToolCallError
@@ -12,6 +12,9 @@ from jupyter_ai_personas.tools.builtin import BUILTIN, checked_arguments
 from jupyter_ai_personas.tools.changes import Change, ChangeLog
 
 __all__ = ["Recorder", "Tool", "attribution"]
+
+MAX_UNLINKED = 1000
+"""Turns whose changes are kept until their replies end."""
 
 Arguments = Mapping[str, Any]
 Run = Callable[[CallContext, Arguments], Awaitable[Mapping[str, Any]]]
@@ -59,6 +62,7 @@ class Recorder:
 
     def __init__(self, log: ChangeLog) -> None:
         self._log = log
+        self._unlinked: dict[str, list[Change]] = {}
 
     async def note(self, context: CallContext, change: Change) -> None:
         """Note one change of a call."""
@@ -68,3 +72,10 @@ class Recorder:
             turn_id=context.turn_id,
             persona_id=context.persona_id,
         )
+        while len(self._unlinked) >= MAX_UNLINKED and context.turn_id not in self._unlinked:
+            del self._unlinked[next(iter(self._unlinked))]
+        self._unlinked.setdefault(context.turn_id, []).append(change)
+
+    def unlinked(self, turn_id: str) -> Sequence[Change]:
+        """Return what a turn changed since this was asked last."""
+        return self._unlinked.pop(turn_id, ())

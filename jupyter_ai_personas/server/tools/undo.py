@@ -27,6 +27,11 @@ class UndoReport:
     done: tuple[Change, ...]
     left: tuple[tuple[Change, str], ...]
 
+    @property
+    def persona_id(self) -> str:
+        """The persona whose turn it was."""
+        return self.turn.persona_id
+
     def text(self, persona: str) -> str:
         """Return what people are told, in Markdown; ``persona`` is the name of who changed it."""
         places = len({(change.path, change.cell) for change in self.done})

@@ -30,7 +30,7 @@ def cells(desk: Desk, path: str = "a.ipynb") -> list[tuple[str, str, Any]]:
 
 
 async def undo(desk: Desk, persona: str | None = None) -> UndoReport | None:
-    return await desk.tools.undo.latest("chat", persona)
+    return await desk.tools.undo("chat", persona)
 
 
 async def act(desk: Desk, turn: str = "t1") -> None:
@@ -113,7 +113,7 @@ async def test_undo_of_one_persona_leaves_the_others(desk: Desk, make: Any) -> N
     assert await undo(desk, guide) is not None
     assert [source for _, source, _ in cells(desk)] == ["a", "B"]
     assert await undo(desk, guide) is None
-    assert await desk.tools.undo.latest("another chat") is None
+    assert await desk.tools.undo("another chat") is None
     assert await undo(desk) is not None
     assert [source for _, source, _ in cells(desk)] == ["a", "b"]
 
