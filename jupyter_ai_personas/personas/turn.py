@@ -57,6 +57,7 @@ from jupyter_ai_personas.personas.wire import (
 from jupyter_ai_personas.personas.workspace import TurnWorkspace
 from jupyter_ai_personas.slices import Slices
 from jupyter_ai_personas.text import Anew, TextJoiner, well_formed
+from jupyter_ai_personas.tools.calling import Caller
 
 if TYPE_CHECKING:
     from jupyter_ai_personas.chat.history import BaseMessage
@@ -100,6 +101,8 @@ class Turn:
         self._requests: dict[int, Future[Any]] = {}
         self._attachments: Attachments | AttachmentError = Attachments()
         self._streams: list[Coroutine[Any, Any, str | None]] = []
+        self.caller: Caller | None = None
+        """What calls tools in this turn, once it is needed."""
 
     @property
     def id(self) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
+from functools import partial
 from uuid import uuid4
 
 from jupyter_ai_personas.chat import (
@@ -18,6 +19,8 @@ from jupyter_ai_personas.chat import (
 )
 from jupyter_ai_personas.chat.history import HistoryEntry, newest, read_history
 from jupyter_ai_personas.chat.markdown import code
+from jupyter_ai_personas.chat.messages import GROWING_STATES
+from jupyter_ai_personas.errors import TurnStateError
 from jupyter_ai_personas.personas import Persona
 from jupyter_ai_personas.routing import (
     Chain,
@@ -39,6 +42,9 @@ from jupyter_ai_personas.runtime.unsaved import NO_PERSONA, Unsaved
 from jupyter_ai_personas.runtime.wording import INTERRUPTED, cut_off, flooding
 
 __all__ = ["Router"]
+
+RETRIABLE = frozenset({"failed", "stopped", "interrupted", "rejected"})
+"""The states of replies whose turns can run again."""
 
 MAX_ROOTS = 1000
 """How many messages are remembered whose turns are counted, or whose chain was cut off."""
@@ -158,11 +164,47 @@ class Router:
             blocked=services.hosts.blocked,
             default_persona=services.default_persona,
             gathering=services.gathering,
+            tools=services.tools,
+            undo=partial(services.changes.undo, self._chat.id),
             history_of=self._history_of,
             model_of=lambda persona: services.model_in(chat, persona),
             stop=lambda turns, by: self._scheduler.stop(turns, by=by),
             retry=self._retry,
+            approvals=services.approvals.open(chat_id=self._chat.id),
+            decide=partial(services.approvals.decide, proven=False),
+            allowed=partial(services.ledger.allowed, self._chat.id),
+            disallow=partial(services.ledger.disallow, self._chat.id),
         )
+
+    def reply_of(self, turn_id: str) -> Message | None:
+        """Return the latest reply of a turn, of those at the end of the chat."""
+        for message in reversed(self._chat.current.before(None, RECENT)):
+            is_reply = message.by_persona and message.reply_to and not message.deleted
+            if is_reply and message.metadata.get("turn") == turn_id:
+                return message
+        return None
+
+    async def retry_turn(self, turn_id: str, person: str) -> str | None:
+        """See :meth:`Session.retry_turn`."""
+        reply = self.reply_of(turn_id)
+        if reply is None:
+            return None
+        request = self._chat.current.get(reply.reply_to or "")
+        if reply.state not in RETRIABLE:
+            raise TurnStateError("Only a turn that failed or was stopped can run again.")
+        if request is None or request.deleted:
+            raise TurnStateError("The message that it answers is gone. Send it again.")
+        if reply.sender not in self._services.personas:
+            raise TurnStateError("That persona is not installed any more.")
+        if any(
+            (turn.message.id, turn.persona.id) == (request.id, reply.sender)
+            for turn in self._scheduler.turns.values()
+        ):
+            raise TurnStateError("That is asked again already.")
+        turns = await self._ask_again(request, reply, person)
+        if not turns:
+            raise TurnStateError("Another server is answering that.")
+        return turns[0].id
 
     def _history_of(self, persona: Persona, until: Message) -> tuple[HistoryEntry, ...]:
         settings = self._services.settings
@@ -178,11 +220,14 @@ class Router:
         return tuple(newest(entries, max_messages=settings.history_messages, max_tokens=limit))
 
     async def _retry(self, request: Message, reply: Message, person: str) -> bool:
+        return bool(await self._ask_again(request, reply, person))
+
+    async def _ask_again(self, request: Message, reply: Message, person: str) -> list[ActiveTurn]:
         self._services.quarantine.lift(reply.sender)
         order = TurnOrder(
             request, [reply.sender], Chain(request.id), person, rewrite=reply.id, anew=True
         )
-        return bool(await self.ask(order))
+        return await self.ask(order)
 
     def _mistyped(self, message: Message) -> str:
         """Return what to tell a person who mentions a persona by a name that is not quite right."""
@@ -240,7 +285,7 @@ class Router:
         if (
             message is not None
             and message.by_persona
-            and message.state == "streaming"
+            and message.state in GROWING_STATES
             and message.metadata.get("turn") not in self._scheduler.turns
         ):
             body = message.body.removesuffix(INTERRUPTED).rstrip()

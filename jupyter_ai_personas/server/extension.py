@@ -22,18 +22,22 @@ from jupyter_ai_personas.personas import Persona, PersonaRegistry
 from jupyter_ai_personas.providers import ModelRegistry, ProviderSettings
 from jupyter_ai_personas.redaction import RedactingFilter, redact
 from jupyter_ai_personas.runtime import Ledger, Runtime, RuntimeSettings
+from jupyter_ai_personas.runtime.changes import LedgerChanges
 from jupyter_ai_personas.server.chats import ChatObserver
 from jupyter_ai_personas.server.config_files import unread_files
+from jupyter_ai_personas.server.events import ReportingMetrics
 from jupyter_ai_personas.server.exit_guard import guard_exit
 from jupyter_ai_personas.server.handlers import HANDLERS
 from jupyter_ai_personas.server.kernels import tell_kernels
 from jupyter_ai_personas.server.metrics import PrometheusMetrics
 from jupyter_ai_personas.server.off import OffNotices, off_text
 from jupyter_ai_personas.server.settings import ServerSettings
+from jupyter_ai_personas.server.tools import BuiltinTools
 from jupyter_ai_personas.server.unmatched import unmatched_names
 from jupyter_ai_personas.server.worker_threads import own_worker_threads
 from jupyter_ai_personas.server.workspace import Workspace
 from jupyter_ai_personas.settings.traits import Configured, made_from, traits_of
+from jupyter_ai_personas.tools import PackageToolsets, ToolRegistry, ToolSettings
 
 __all__ = ["AiExtension"]
 
@@ -57,7 +61,7 @@ class AiExtension(Configured, ExtensionApp):
     description = "AI personas that answer when mentioned in Jupyter's collaborative chat."
 
     # One trait for each setting of these; see `jupyter_ai_personas.settings`.
-    locals().update(traits_of(RuntimeSettings, ProviderSettings, ServerSettings))
+    locals().update(traits_of(RuntimeSettings, ProviderSettings, ToolSettings, ServerSettings))
 
     runtime: Runtime
     search: WorkspaceIndex | None
@@ -116,6 +120,15 @@ class AiExtension(Configured, ExtensionApp):
         self._check()
         return made_from(ProviderSettings, self)
 
+    def tool_settings(self) -> ToolSettings:
+        """Return the configuration of tools as plain data.
+
+        Raises:
+            ConfigurationError: some of the configuration could not be applied.
+        """
+        self._check()
+        return made_from(ToolSettings, self)
+
     def index_settings(self) -> IndexSettings:
         """Return the configuration of the search index as plain data.
 
@@ -171,6 +184,18 @@ class AiExtension(Configured, ExtensionApp):
                 Path(turns.root_dir), Path(jupyter_data_dir()), self.index_settings(), log=self.log
             )
         self.settings["jupyter_ai_personas_search"] = self.search
+        ledger = Ledger(settings.ledger_path or data / "ledger.sqlite", log=self.log)
+        workspace = builtin = None
+        if web is not None:
+            workspace = Workspace(web, root=turns.root_dir, index=self.search, log=self.log)
+            builtin = BuiltinTools(
+                web,
+                root=turns.root_dir,
+                workspace=workspace,
+                changes=LedgerChanges(ledger),
+                log=self.log,
+                index=lambda: self.search,
+            )
         self.runtime = Runtime(
             turns,
             personas=PersonaRegistry(log=self.log),
@@ -179,15 +204,22 @@ class AiExtension(Configured, ExtensionApp):
                 log=self.log,
                 server_settings=web,
             ),
-            ledger=Ledger(settings.ledger_path or data / "ledger.sqlite", log=self.log),
+            ledger=ledger,
             commands=ChatCommands(),
-            metrics=self._metrics,
+            metrics=ReportingMetrics(
+                self._metrics, getattr(self._server, "event_logger", None), log=self.log
+            ),
             log=self.log,
+            tools=ToolRegistry(
+                self.tool_settings(),
+                PackageToolsets(log=self.log),
+                executors=None if builtin is None else builtin.executors,
+            ),
+            changes=builtin,
             load_delay=LOAD_DELAY,
             avatar_url=self.avatar_url,
-            workspace=None
-            if web is None
-            else Workspace(web, root=turns.root_dir, index=self.search, log=self.log),
+            approval_url=self.approval_url,
+            workspace=workspace,
         )
         self._metrics.publish(self.runtime)
         self.settings["jupyter_ai_personas_runtime"] = self.runtime
@@ -202,6 +234,10 @@ class AiExtension(Configured, ExtensionApp):
         if persona.avatar is None:
             return None
         return str(url_path_join(self._server.base_url, "api/ai/avatars", persona.id))
+
+    def approval_url(self, approval_id: str) -> str:
+        """Return the address of the page on which people decide, with the server's base URL."""
+        return str(url_path_join(self._server.base_url, "api/ai/approvals", approval_id))
 
     async def _start_jupyter_server_extension(self, serverapp: Any) -> None:
         guard_exit(self._server, self.log)

@@ -147,11 +147,11 @@ class Ledger(TurnLedger):
             ended.cancel()
             self._log.warning("The ledger %s is still being written; not waiting.", self.path)
 
-    async def reopen(self, record: TurnRecord) -> bool:
+    async def reopen(self, record: TurnRecord, *, keep_steps: bool = False) -> bool:
         """See :meth:`TurnLedger.reopen`."""
         with self._mutex:
             self._checkpoints.pop(record.turn_id, None)
-        return await super().reopen(record)
+        return await super().reopen(record, keep_steps=keep_steps)
 
     def checkpoint(self, turn_id: str, replies: Sequence[ReplySnapshot]) -> None:
         """See :meth:`TurnLedger.checkpoint`: about once a second the newest is written."""

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from jupyter_ai_personas.server.handlers.approvals import ApprovalHandler, ApprovalsHandler
 from jupyter_ai_personas.server.handlers.avatars import AvatarHandler
 from jupyter_ai_personas.server.handlers.cancel import CancelHandler
 from jupyter_ai_personas.server.handlers.help import HelpHandler
@@ -9,6 +10,8 @@ from jupyter_ai_personas.server.handlers.message import MessageHandler
 from jupyter_ai_personas.server.handlers.model_providers import ModelProvidersHandler
 from jupyter_ai_personas.server.handlers.personas import PersonasHandler
 from jupyter_ai_personas.server.handlers.search import SearchHandler
+from jupyter_ai_personas.server.handlers.toolsets import ToolsetsHandler
+from jupyter_ai_personas.server.handlers.turns import CancelTurnHandler, RetryTurnHandler
 
 __all__ = ["HANDLERS"]
 
@@ -20,4 +23,9 @@ HANDLERS: list[tuple[str, type[Any]]] = [
     (r"/api/ai/help/([a-z-]+)", HelpHandler),
     (r"/api/ai/message/([^/]+)", MessageHandler),
     (r"/api/ai/search", SearchHandler),
+    (r"/api/ai/toolsets", ToolsetsHandler),
+    (r"/api/ai/approvals", ApprovalsHandler),
+    (r"/api/ai/approvals/([^/]+)", ApprovalHandler),
+    (r"/api/ai/turns/([^/]+)/cancel", CancelTurnHandler),
+    (r"/api/ai/turns/([^/]+)/retry", RetryTurnHandler),
 ]
