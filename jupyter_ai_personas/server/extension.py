@@ -35,7 +35,7 @@ from jupyter_ai_personas.server.unmatched import unmatched_names
 from jupyter_ai_personas.server.worker_threads import own_worker_threads
 from jupyter_ai_personas.server.workspace import Workspace
 from jupyter_ai_personas.settings.traits import Configured, made_from, traits_of
-from jupyter_ai_personas.tools import PackageToolsets, ToolRegistry, ToolSettings
+from jupyter_ai_personas.tools import McpServers, PackageToolsets, ToolRegistry, ToolSettings
 
 __all__ = ["AiExtension"]
 
@@ -118,6 +118,23 @@ class AiExtension(Configured, ExtensionApp):
         self._check()
         return made_from(ToolSettings, self)
 
+    def tool_registry(self, root_dir: str | None) -> ToolRegistry:
+        """Return the tools of this server, none of which is loaded or started.
+
+        Raises:
+            ConfigurationError: some of the configuration could not be applied.
+        """
+        settings = self.tool_settings()
+        in_workspace = settings.workspace_mcp_servers and root_dir is not None
+        servers = McpServers(
+            settings.mcp_servers,
+            trusted=settings.trusted_mcp_servers,
+            seconds=settings.tool_timeout,
+            root=Path(root_dir) if in_workspace and root_dir is not None else None,
+            log=self.log,
+        )
+        return ToolRegistry(settings, PackageToolsets(log=self.log), mcp=servers)
+
     def index_settings(self) -> IndexSettings:
         """Return the configuration of the search index as plain data.
 
@@ -179,7 +196,7 @@ class AiExtension(Configured, ExtensionApp):
                 self._metrics, getattr(self._server, "event_logger", None), log=self.log
             ),
             log=self.log,
-            tools=ToolRegistry(self.tool_settings(), PackageToolsets(log=self.log)),
+            tools=self.tool_registry(turns.root_dir),
             load_delay=LOAD_DELAY,
             avatar_url=self.avatar_url,
             approval_url=self.approval_url,
