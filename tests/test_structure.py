@@ -31,7 +31,7 @@ BELOW = {
     "chat": {"errors", "text", "tokens"},
     "routing": {"errors"},
     "providers": {"errors", "redaction", "slices", "text", "tokens", "discovery", "settings"},
-    "hosts": {"errors", "redaction", "chat", "personas", "providers"},
+    "hosts": {"errors", "redaction", "chat", "personas", "providers", "tools"},
 }
 BELOW["context"] = BELOW["providers"] | {"chat", "routing", "providers"}
 BELOW["tools"] = BELOW["context"] | {"context"}
@@ -45,7 +45,7 @@ BELOW["testing"] = BELOW["server"] | {"magics", "cli"}
 
 FOREIGN = {
     # package → where it may be imported
-    "langchain_core": {"providers", "chat/history.py", "testing", "magics"},
+    "langchain_core": {"providers", "chat/history.py", "tools", "testing", "magics"},
     "tornado": {"server"},
     "jupyter_server": {"server", "cli"},
     "jupyter_events": {"server"},

@@ -14,6 +14,7 @@ from jupyter_ai_personas.chat import Message
 from jupyter_ai_personas.chat.markdown import code, inert
 from jupyter_ai_personas.commands.context import Given, describe_context
 from jupyter_ai_personas.commands.export import export_chat
+from jupyter_ai_personas.commands.tools import list_tools
 from jupyter_ai_personas.errors import ModelError, PersonasError
 from jupyter_ai_personas.hosts import in_words
 from jupyter_ai_personas.personas import PersonaRegistry
@@ -74,6 +75,10 @@ class ChatCommands(Commands):
             "/context": (
                 "what a persona is given with your next message; `/context @Name` for another",
                 self._context,
+            ),
+            "/tools": (
+                "which tools there are, and what is asked about first; `/tools @Name` a persona's",
+                list_tools,
             ),
             "/export": (
                 "`/export [markdown|notebook] [path]` writes this chat into a file",

@@ -183,6 +183,7 @@ class TurnRunner:
             models=self._models,
             config=dict(spec.config),
             chat_path=lambda: turn.chat_path if (turn := current_turn.get()) else spec.chat_path,
+            packages=self._environment.packages,
             workspace_dir=Path(spec.root_dir) if spec.root_dir is not None else None,
         )
         persona = make_persona(cls, context)

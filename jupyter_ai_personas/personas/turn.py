@@ -55,6 +55,7 @@ from jupyter_ai_personas.personas.wire import (
 from jupyter_ai_personas.personas.workspace import TurnWorkspace
 from jupyter_ai_personas.slices import Slices
 from jupyter_ai_personas.text import Anew, TextJoiner, well_formed
+from jupyter_ai_personas.tools.calling import Caller
 
 if TYPE_CHECKING:
     from jupyter_ai_personas.chat.history import BaseMessage
@@ -88,6 +89,8 @@ class Turn:
         self._request_ids = count(1)
         self._requests: dict[int, Future[Any]] = {}
         self._streams: list[Coroutine[Any, Any, str | None]] = []
+        self.caller: Caller | None = None
+        """What calls tools in this turn, once it is needed."""
 
     @property
     def id(self) -> str:

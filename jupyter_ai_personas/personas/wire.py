@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 from jupyter_ai_personas.chat.history import HistoryEntry
 from jupyter_ai_personas.chat.messages import Message
 from jupyter_ai_personas.errors import RequestRefusedError
-from jupyter_ai_personas.tools import ToolInfo
+from jupyter_ai_personas.tools.descriptions import ToolBounds, ToolInfo
 
 __all__ = [
     "JSON",
@@ -61,8 +61,8 @@ class TurnSpec:
     ``model`` is a reference ``provider_id:model_id``, or ``None`` and ``model_problem`` says why.
     ``root_dir`` is the server's root directory, if it has one in the file system.
     Of ``history``, a persona sees the newest ``history_messages`` of at most ``history_tokens``
-    unless it asks for others. ``tools`` are those that it was granted. ``max_reply_chars`` bounds
-    all that the turn writes.
+    unless it asks for others. ``max_reply_chars`` bounds all that the turn writes. ``tools`` are
+    those that the persona has, but for those of its own class.
     """
 
     turn_id: str
@@ -79,10 +79,11 @@ class TurnSpec:
     model: str | None = None
     model_problem: str = ""
     system_prompt: str = ""
-    tools: tuple[ToolInfo, ...] = ()
     root_dir: str | None = None
     max_reply_chars: int = 500_000
     config: Mapping[str, Any] = field(default_factory=dict)
+    tools: tuple[ToolInfo, ...] = ()
+    tool_bounds: ToolBounds = field(default_factory=ToolBounds)
 
 
 # -- requests: the persona's side asks, the server's side answers -----------------------------

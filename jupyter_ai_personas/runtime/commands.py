@@ -11,6 +11,7 @@ from jupyter_ai_personas.chat.history import HistoryEntry
 from jupyter_ai_personas.context.gathering import Gathering
 from jupyter_ai_personas.personas import Persona, PersonaRegistry
 from jupyter_ai_personas.runtime.approvals import Approval, Decision
+from jupyter_ai_personas.runtime.executors import Toolbox
 from jupyter_ai_personas.runtime.turn import ActiveTurn
 
 if TYPE_CHECKING:
@@ -27,10 +28,10 @@ class CommandContext:
     ``blocked`` is the name of a persona → where it blocks its event loop. ``stop`` takes turns and
     the username of who stops them. ``retry`` takes a request, its reply and a username, and returns
     whether a turn runs. ``gathering`` collects what a model is given beside the chat.
-    ``history_of`` returns what a persona is shown of the chat up to a message. ``approvals`` are
-    those of this chat that are open; ``decide`` takes the id of one and a decision that was typed.
-    ``allowed`` returns persona id and tool of what needs no approval in this chat, and ``disallow``
-    takes that back.
+    ``history_of`` returns what a persona is shown of the chat up to a message. ``tools`` are those
+    of the server. ``approvals`` are those of this chat that are open; ``decide`` takes the id of
+    one and a decision that was typed. ``allowed`` returns persona id and tool of what needs no
+    approval in this chat, and ``disallow`` takes that back.
     """
 
     chat: Chat
@@ -41,6 +42,7 @@ class CommandContext:
     blocked: Mapping[str, str]
     default_persona: str | None
     gathering: Gathering
+    tools: Toolbox
     history_of: Callable[[Persona, Message], tuple[HistoryEntry, ...]]
     model_of: Callable[[Persona], tuple[str | None, str]]
     stop: Callable[[Sequence[ActiveTurn], str], Awaitable[None]]

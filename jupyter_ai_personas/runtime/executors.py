@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import logging
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from jupyter_ai_personas.personas import Persona
-from jupyter_ai_personas.tools import Policy, ToolInfo, decide
+from jupyter_ai_personas.tools import (
+    PackageToolsets,
+    Policy,
+    ToolBounds,
+    ToolInfo,
+    Toolset,
+    decide,
+)
 
 __all__ = ["CallContext", "NoToolbox", "Preview", "ToolExecutor", "Toolbox"]
 
@@ -55,11 +63,35 @@ class ToolExecutor(Protocol):
 class Toolbox(Protocol):
     """The tools of a server."""
 
+    @property
+    def packages(self) -> PackageToolsets:
+        """The toolsets of packages."""
+
+    @property
+    def bounds(self) -> ToolBounds:
+        """How much one turn may do with tools."""
+
+    def load(self) -> None:
+        """Import what packages provide. Blocking: it is called in a worker thread."""
+
+    def toolsets(self) -> Sequence[Toolset]:
+        """Return all toolsets, the broken ones too."""
+
     def policy(self, tool: ToolInfo, persona: Persona | None = None) -> Policy:
         """Return what becomes of a call of ``tool``, by a persona or by any."""
 
     async def ready(self, persona: Persona, chat_path: str) -> None:
-        """Start what a persona's tools need, and wait for it within a bound."""
+        """Start what a persona's tools need, such as MCP servers; the wait is bounded."""
+
+    @property
+    def persona_names(self) -> Collection[str]:
+        """The names of personas whose tools the operator chose."""
+
+    def missing(self, personas: Iterable[Persona]) -> Iterable[tuple[str, str]]:
+        """Return personas' names with what the operator gives them and nothing offers."""
+
+    def wanted(self, persona: Persona) -> Sequence[str]:
+        """Return the toolsets, tools and patterns that a persona is to have."""
 
     def granted(self, persona: Persona, chat_path: str) -> Sequence[ToolInfo]:
         """Return the tools that a persona has in a chat, but for those of its own class."""
@@ -74,12 +106,35 @@ class Toolbox(Protocol):
 class NoToolbox:
     """No tools but those of the personas' own classes."""
 
+    packages = PackageToolsets(log=logging.getLogger(__name__), entry_points=())
+    bounds = ToolBounds()
+
+    def load(self) -> None:
+        """See :meth:`Toolbox.load`."""
+
+    def toolsets(self) -> Sequence[Toolset]:
+        """See :meth:`Toolbox.toolsets`."""
+        return ()
+
     def policy(self, tool: ToolInfo, persona: Persona | None = None) -> Policy:
         """See :meth:`Toolbox.policy`."""
         return decide({}, (), tool.name, tool.effect)
 
     async def ready(self, persona: Persona, chat_path: str) -> None:
         """See :meth:`Toolbox.ready`."""
+
+    @property
+    def persona_names(self) -> Collection[str]:
+        """See :meth:`Toolbox.persona_names`."""
+        return ()
+
+    def missing(self, personas: Iterable[Persona]) -> Iterable[tuple[str, str]]:
+        """See :meth:`Toolbox.missing`."""
+        return ()
+
+    def wanted(self, persona: Persona) -> Sequence[str]:
+        """See :meth:`Toolbox.wanted`."""
+        return persona.tools
 
     def granted(self, persona: Persona, chat_path: str) -> Sequence[ToolInfo]:
         """See :meth:`Toolbox.granted`."""

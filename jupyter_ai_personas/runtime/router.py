@@ -186,6 +186,7 @@ class Router:
             blocked=services.hosts.blocked,
             default_persona=services.default_persona,
             gathering=services.gathering,
+            tools=services.tools,
             history_of=self._history_of,
             model_of=lambda persona: services.model_in(chat, persona),
             stop=lambda turns, by: self._scheduler.stop(turns, by=by),

@@ -73,15 +73,16 @@ class Runtime:
         metrics: Metrics | None = None,
         make_host: MakeHost = ThreadHost,
         request_handlers: Mapping[str, RequestHandler] | None = None,
-        tools: Toolbox | None = None,
         approval_url: Callable[[str], str | None] = lambda approval_id: None,
         workspace: WorkspaceAccess | None = None,
+        tools: Toolbox | None = None,
         load_delay: float = 0.0,
         avatar_url: Callable[[Persona], str | None] = lambda persona: None,
     ) -> None:
         self.settings = settings
         self.personas = personas
         self.models = models
+        self.tools: Toolbox = tools or NoToolbox()
         self.log = log
         self.avatar_url = avatar_url
         self.pacer = Pacer(LoopClock())
@@ -92,7 +93,11 @@ class Runtime:
             clock=time.monotonic,
         )
         environment = HostEnvironment(
-            HostConfig(models.settings), log=log, personas=personas, models=models
+            HostConfig(models.settings),
+            log=log,
+            personas=personas,
+            models=models,
+            packages=self.tools.packages,
         )
         self.hosts = HostPool(environment, settings, log=log, make_host=make_host)
         self.sessions: set[Session] = set()
@@ -104,8 +109,6 @@ class Runtime:
         self._commands = commands or Commands()
         ledger = ledger or MemoryLedger()
         metrics = metrics or NoMetrics()
-        self.tools = tools or NoToolbox()
-        """The tools of this server."""
         self.approvals = Approvals(ledger, decided=metrics.decided)
         """The calls of tools that people are asked about."""
         gathering = Gathering(
@@ -196,6 +199,7 @@ class Runtime:
         await anyio.to_thread.run_sync(self.personas.load)
         self._personas_loaded.set()
         await anyio.to_thread.run_sync(self.models.load)
+        await anyio.to_thread.run_sync(self.tools.load)
         self.loaded.set()
 
     # -- chats ------------------------------------------------------------------------------

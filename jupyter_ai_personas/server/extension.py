@@ -35,6 +35,7 @@ from jupyter_ai_personas.server.unmatched import unmatched_names
 from jupyter_ai_personas.server.worker_threads import own_worker_threads
 from jupyter_ai_personas.server.workspace import Workspace
 from jupyter_ai_personas.settings.traits import Configured, made_from, traits_of
+from jupyter_ai_personas.tools import PackageToolsets, ToolRegistry, ToolSettings
 
 __all__ = ["AiExtension"]
 
@@ -58,7 +59,7 @@ class AiExtension(Configured, ExtensionApp):
     description = "AI personas that answer when mentioned in Jupyter's collaborative chat."
 
     # One trait for each setting of these; see `jupyter_ai_personas.settings`.
-    locals().update(traits_of(RuntimeSettings, ProviderSettings, ServerSettings))
+    locals().update(traits_of(RuntimeSettings, ProviderSettings, ToolSettings, ServerSettings))
 
     runtime: Runtime
     search: WorkspaceIndex | None
@@ -107,6 +108,15 @@ class AiExtension(Configured, ExtensionApp):
         """
         self._check()
         return made_from(ProviderSettings, self)
+
+    def tool_settings(self) -> ToolSettings:
+        """Return the configuration of tools as plain data.
+
+        Raises:
+            ConfigurationError: some of the configuration could not be applied.
+        """
+        self._check()
+        return made_from(ToolSettings, self)
 
     def index_settings(self) -> IndexSettings:
         """Return the configuration of the search index as plain data.
@@ -169,6 +179,7 @@ class AiExtension(Configured, ExtensionApp):
                 self._metrics, getattr(self._server, "event_logger", None), log=self.log
             ),
             log=self.log,
+            tools=ToolRegistry(self.tool_settings(), PackageToolsets(log=self.log)),
             load_delay=LOAD_DELAY,
             avatar_url=self.avatar_url,
             approval_url=self.approval_url,

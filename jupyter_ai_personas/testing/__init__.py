@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from jupyter_ai_personas.testing.fakes import make_runtime as make_runtime
     from jupyter_ai_personas.testing.models import FakeModel as FakeModel
     from jupyter_ai_personas.testing.models import FakeModels as FakeModels
+    from jupyter_ai_personas.testing.models import tool_calls as tool_calls
     from jupyter_ai_personas.testing.openai_server import Answer as Answer
     from jupyter_ai_personas.testing.openai_server import OpenAIServer as OpenAIServer
     from jupyter_ai_personas.testing.providers import (
@@ -54,6 +55,7 @@ _MODULES = {
     "ask": "conversation",
     "converse": "conversation",
     "make_runtime": "fakes",
+    "tool_calls": "models",
 }
 
 __all__ = list(_MODULES)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, get_args
 
-__all__ = ["EFFECTS", "Effect", "ToolInfo", "Toolset", "ToolsetStatus"]
+__all__ = ["EFFECTS", "Effect", "ToolBounds", "ToolInfo", "Toolset", "ToolsetStatus"]
 
 Effect = Literal["read", "write", "run"]
 EFFECTS: tuple[Effect, ...] = get_args(Effect)
@@ -72,3 +72,16 @@ class Toolset:
     tools: tuple[ToolInfo, ...] = ()
     status: ToolsetStatus = "ok"
     problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ToolBounds:
+    """How much a turn may do with tools.
+
+    ``calls`` are those of one turn, ``seconds`` may one take that runs in the persona's host, and
+    ``chars`` is a model given of one result.
+    """
+
+    calls: int = 50
+    seconds: float = 120.0
+    chars: int = 30_000

@@ -26,6 +26,7 @@ NAMES = [
     "/deny",
     "/status",
     "/context",
+    "/tools",
     "/export",
 ]
 

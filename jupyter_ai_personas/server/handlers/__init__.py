@@ -9,6 +9,7 @@ from jupyter_ai_personas.server.handlers.message import MessageHandler
 from jupyter_ai_personas.server.handlers.model_providers import ModelProvidersHandler
 from jupyter_ai_personas.server.handlers.personas import PersonasHandler
 from jupyter_ai_personas.server.handlers.search import SearchHandler
+from jupyter_ai_personas.server.handlers.toolsets import ToolsetsHandler
 from jupyter_ai_personas.server.handlers.turns import CancelTurnHandler, RetryTurnHandler
 
 __all__ = ["HANDLERS"]
@@ -24,4 +25,5 @@ HANDLERS: list[tuple[str, type[Any]]] = [
     (r"/api/ai/approvals/([^/]+)", ApprovalHandler),
     (r"/api/ai/turns/([^/]+)/cancel", CancelTurnHandler),
     (r"/api/ai/turns/([^/]+)/retry", RetryTurnHandler),
+    (r"/api/ai/toolsets", ToolsetsHandler),
 ]
