@@ -17,12 +17,16 @@ _ORDER: tuple[Policy, ...] = ("allow", "ask", "deny")
 
 
 async def list_tools(context: CommandContext, message: Message, rest: str) -> str:
-    """Answer ``/tools`` or ``/tools @Name``, in Markdown."""
+    """Answer ``/tools``, ``/tools @Name`` or ``/tools reset``, in Markdown."""
     tools, named = context.tools, rest.split()[:1]
+    if named and named[0].casefold() == "reset":
+        return await _reset(context)
     if not named:
         lines = [_about(toolset, context) for toolset in tools.toolsets()]
         others = "`/tools @Name` shows what a persona has, its own tools aside."
-        return "\n".join([*lines, "", others]) if lines else "There are no toolsets."
+        allowed = await _allowed_here(context)
+        lines = [*lines, "", others] if lines else ["There are no toolsets."]
+        return "\n".join([*lines, *(["", allowed] if allowed else [])])
     persona = context.personas.find(named[0])
     await tools.ready(persona, context.chat.path)
     granted = tools.granted(persona, context.chat.path)
@@ -36,6 +40,24 @@ async def list_tools(context: CommandContext, message: Message, rest: str) -> st
     if not lines:
         return f"{inert(persona.name)} has no tools of the server's."
     return "\n".join([f"{inert(persona.name)} has:", "", *lines])
+
+
+async def _allowed_here(context: CommandContext) -> str:
+    """Return what people have allowed for this chat, or nothing."""
+    personas = context.personas
+    allowed = [
+        f"{code(tool)} ({inert(personas[id_].name if id_ in personas else id_)})"
+        for id_, tool in sorted(await context.allowed())
+    ]
+    if not allowed:
+        return ""
+    return f"Allowed in this chat: {', '.join(allowed)}. `/tools reset` takes that back."
+
+
+async def _reset(context: CommandContext) -> str:
+    allowed = await context.allowed()
+    await context.disallow()
+    return "Tools are asked about again." if allowed else "Nothing was allowed for this chat."
 
 
 def _about(toolset: Toolset, context: CommandContext) -> str:

@@ -14,6 +14,8 @@ from functools import partial
 from typing import Any
 from uuid import uuid4
 
+import anyio
+
 from jupyter_ai_personas.errors import PersonasError, RequestRefusedError, near_matches
 from jupyter_ai_personas.personas.wire import plain_json
 from jupyter_ai_personas.redaction import redact
@@ -27,10 +29,7 @@ from jupyter_ai_personas.runtime.services import CallReport, Services
 from jupyter_ai_personas.runtime.turn import ActiveTurn
 from jupyter_ai_personas.tools import ToolInfo
 
-__all__ = ["MAX_CALLS", "MAX_RESULT", "ToolCalls", "unfinished_calls"]
-
-MAX_CALLS = 1000
-"""How many calls one turn may make, whatever the loop below the wall counts."""
+__all__ = ["MAX_RESULT", "ToolCalls", "unfinished_calls"]
 
 MAX_RESULT = 1_000_000
 """Characters of JSON that the result of a call may have."""
@@ -44,7 +43,7 @@ MAX_ID = 200
 class ToolCalls:
     """The calls of one attempt of a turn.
 
-    ``tools`` are what the persona was granted. ``waiting`` is entered while people are asked.
+    ``waiting`` is entered while people are asked.
     """
 
     def __init__(
@@ -52,20 +51,23 @@ class ToolCalls:
         services: Services,
         turn: ActiveTurn,
         board: ApprovalBoard,
-        tools: Iterable[ToolInfo],
         *,
         waiting: Callable[[], AbstractAsyncContextManager[None]],
     ) -> None:
         self._services = services
         self._turn = turn
         self._board = board
-        self._granted = {tool.name: tool for tool in tools}
+        self._granted: dict[str, ToolInfo] = {}
         self._waiting = waiting
         self._steps: list[TurnStep] | None = None
         self._loading = asyncio.Lock()
         self._calls: dict[str, _Call] = {}
         self.ended = False
         """Whether the attempt is over, so that what is cancelled was not given up by itself."""
+
+    def grant(self, tools: Iterable[ToolInfo]) -> None:
+        """Let the persona call ``tools`` and those of its own class, and no others."""
+        self._granted = {tool.name: tool for tool in tools}
 
     @property
     def handlers(self) -> Mapping[str, RequestHandler]:
@@ -97,8 +99,8 @@ class ToolCalls:
                 return {"result": step.data["result"]}
         if id_ in self._calls:
             raise RequestRefusedError(f"The call `{id_}` has begun already.")
-        if len(self._calls) >= MAX_CALLS:
-            raise RequestRefusedError(f"A turn may make {MAX_CALLS:,} calls.")
+        if len(self._calls) >= (most := self._services.tools.bounds.calls):
+            raise RequestRefusedError(f"A turn may make {most:,} calls of tools.")
         call = self._calls[id_] = _Call(id_, name, given)
         tool = self._tools.get(name)
         if tool is None:
@@ -132,10 +134,14 @@ class ToolCalls:
         if executor is None:
             call.runs_in_host = True
             return {"run": True}
+        seconds = getattr(executor, "seconds", None) or self._services.tools.bounds.seconds
         try:
-            found = await executor.run(_context(context, call), call.arguments)
+            with anyio.fail_after(seconds):
+                found = await executor.run(_context(context, call), call.arguments)
             result = await _bounded(found)
             call.outcome = "failed" if "error" in result else "done"
+        except TimeoutError:
+            result = _error(f"`{tool.name}` took longer than {seconds:g} s and was ended.")
         except PersonasError as error:
             result = _error(str(error))
         except Exception:
@@ -184,7 +190,8 @@ class ToolCalls:
         message = arguments.get("message")
         if not isinstance(message, Mapping | None):
             raise RequestRefusedError("`tool.answer` takes a `message`, or null.")
-        await self._record(TurnStep("answer", {"message": message}))
+        if not await self._record(TurnStep("answer", {"message": message})):
+            raise RequestRefusedError("The server cannot record the model's answer at present.")
 
     async def _list_steps(self, context: RequestContext, arguments: Mapping[str, Any]) -> Any:
         """Return the recorded answers and results of the turn, in order."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import anyio
 from anyio.abc import TaskGroup
@@ -120,16 +120,17 @@ class Execution:
         """Let the host work, until the turn is settled, which cancels this."""
         if not self._services.hosts.is_open(turn.persona):
             self._show(turn, THINKING)
-        path = self._chat.current.path
-        await self._services.tools.ready(turn.persona, path)
-        tools = tuple(self._services.tools.granted(turn.persona, path))
-        calls = ToolCalls(self._services, turn, self._board, tools, waiting=waiting)
+        calls = ToolCalls(self._services, turn, self._board, waiting=waiting)
         try:
             requests = self._requests(turn, group, calls)
-            instructions = await self._services.gathering.instructions(self._chat.current.path)
+            path = self._chat.current.path
+            instructions = await self._services.gathering.instructions(path)
+            await self._services.tools.ready(turn.persona, path)
+            tools = self._services.tools.granted(turn.persona, path)
+            calls.grant(tools)
             await self._services.hosts.start(
                 turn.persona,
-                self._spec(turn, model, problem, tools, instructions),
+                self._spec(turn, model, problem, instructions, tools),
                 lambda event: self._on_event(turn, requests, event),
             )
         except Exception:
@@ -170,7 +171,7 @@ class Execution:
             attachments=tuple(chat.attachments(turn.message.attachments)),
             person=turn.person,
         )
-        handlers = {**self._services.request_handlers, **calls.handlers}
+        handlers = {**calls.handlers, **self._services.request_handlers}
         return TurnRequests(handlers, context, answer, group, log=self._services.log)
 
     def _spec(
@@ -178,8 +179,8 @@ class Execution:
         turn: ActiveTurn,
         model: str | None,
         problem: str,
-        tools: tuple[ToolInfo, ...],
         instructions: str,
+        tools: Sequence[ToolInfo],
     ) -> TurnSpec:
         chat, persona, message = self._chat.current, turn.persona, turn.message
         sender = chat.user(message.sender)
@@ -204,11 +205,11 @@ class Execution:
             history_tokens=self._settings.history_tokens,
             model=model,
             model_problem=problem,
-            tools=tools,
             system_prompt="\n\n".join(filter(None, [persona.system_prompt, instructions])),
             root_dir=self._settings.root_dir,
             max_reply_chars=self._settings.max_reply_chars,
             config=self._services.config_of(persona),
+            tools=tuple(tools),
             tool_bounds=self._services.tools.bounds,
         )
 

@@ -146,6 +146,28 @@ async def test_a_call_that_runs_is_not_begun_again() -> None:
     assert len(desk.ran) == 1
 
 
+async def test_a_turn_makes_so_many_calls_and_no_more() -> None:
+    async def act(me: Any, message: Message) -> None:
+        for n in range(20):
+            await call(me, str(n), "desk.look")
+        try:
+            await call(me, "more", "desk.look")
+        except RequestRefusedError as error:
+            me.send_message(str(error))
+
+    desk = Desk()
+    assert await result_of(act, desk) == "A turn may make 20 calls of tools."
+    assert len(desk.ran) == 20
+
+
+async def test_a_tool_that_takes_too_long_is_ended() -> None:
+    desk = Desk()
+    desk.go_on = anyio.Event()
+    desk.seconds = 0.05
+    result = await result_of(caller("desk.note"), desk)
+    assert result == {"error": "`desk.note` took longer than 0.05 s and was ended."}
+
+
 async def test_a_stop_ends_a_tool_that_runs() -> None:
     desk = Desk()
     desk.go_on = anyio.Event()

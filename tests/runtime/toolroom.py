@@ -14,7 +14,7 @@ from jupyter_ai_personas.errors import ChatError, RequestRefusedError
 from jupyter_ai_personas.personas import Persona
 from jupyter_ai_personas.runtime import Approval, CallContext, Preview, ToolExecutor
 from jupyter_ai_personas.runtime.executors import NoToolbox
-from jupyter_ai_personas.tools import Policy, ToolInfo, decide
+from jupyter_ai_personas.tools import Policy, ToolBounds, ToolInfo, decide
 
 READ = ToolInfo("desk.look", "Looks.", "read")
 WRITE = ToolInfo("desk.note", "Notes something.", "write")
@@ -31,6 +31,7 @@ class Desk:
         self.begun = anyio.Event()
         self.go_on: anyio.Event | None = None
         self.result: Any = None
+        self.seconds: float | None = None
 
     async def run(self, context: CallContext, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
         self.contexts.append(context)
@@ -54,6 +55,8 @@ class Desk:
 
 class Box(NoToolbox):
     """The desk's tools, for every persona."""
+
+    bounds = ToolBounds(calls=20, seconds=60)
 
     def __init__(
         self,

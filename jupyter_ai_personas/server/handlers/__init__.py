@@ -21,9 +21,9 @@ HANDLERS: list[tuple[str, type[Any]]] = [
     (r"/api/ai/avatars/([^/]+)", AvatarHandler),
     (r"/api/ai/message/([^/]+)", MessageHandler),
     (r"/api/ai/search", SearchHandler),
-    (r"/api/ai/toolsets", ToolsetsHandler),
     (r"/api/ai/approvals", ApprovalsHandler),
     (r"/api/ai/approvals/([^/]+)", ApprovalHandler),
     (r"/api/ai/turns/([^/]+)/cancel", CancelTurnHandler),
     (r"/api/ai/turns/([^/]+)/retry", RetryTurnHandler),
+    (r"/api/ai/toolsets", ToolsetsHandler),
 ]
