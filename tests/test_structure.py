@@ -46,6 +46,7 @@ BELOW["testing"] = BELOW["server"] | {"magics", "cli"}
 FOREIGN = {
     # package → where it may be imported
     "langchain_core": {"providers", "chat/history.py", "tools", "testing", "magics"},
+    "mcp": {"tools"},
     "tornado": {"server"},
     "jupyter_server": {"server", "cli"},
     "jupyter_events": {"server"},

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Protocol
+from collections.abc import Collection, Iterable, Sequence
+from typing import Protocol
 
 from jupyter_ai_personas.personas import Persona
 from jupyter_ai_personas.tools import (
+    CallContext,
     PackageToolsets,
     Policy,
+    Preview,
     ToolBounds,
+    ToolExecutor,
     ToolInfo,
     Toolset,
     decide,
@@ -27,46 +29,6 @@ __all__ = [
     "Toolbox",
     "Undone",
 ]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CallContext:
-    """Who calls a tool: turn, call, persona, chat, and the username of who asked the persona."""
-
-    turn_id: str
-    call_id: str
-    persona_id: str
-    persona_name: str
-    chat_id: str
-    chat_path: str
-    person: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Preview:
-    """What people are shown of a call before they decide, as plain text.
-
-    ``target`` is what is changed or run, such as a path. ``diff`` is a unified diff, ``code`` what
-    is to run, in ``language``. ``note`` says what else follows, such as a kernel that is started.
-    ``covers`` are the arguments that these show in full; the others are shown as they are.
-    """
-
-    target: str = ""
-    diff: str = ""
-    code: str = ""
-    language: str = ""
-    note: str = ""
-    covers: Sequence[str] = field(default=())
-
-
-class ToolExecutor(Protocol):
-    """Runs one tool on the server's event loop. Errors of ours are shown to the model."""
-
-    async def run(self, context: CallContext, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Run the tool and return its result as JSON. Ends when it is cancelled."""
-
-    async def preview(self, context: CallContext, arguments: Mapping[str, Any]) -> Preview:
-        """Return what people are shown; changes nothing."""
 
 
 class Toolbox(Protocol):
@@ -88,6 +50,9 @@ class Toolbox(Protocol):
 
     def policy(self, tool: ToolInfo, persona: Persona | None = None) -> Policy:
         """Return what becomes of a call of ``tool``, by a persona or by any."""
+
+    async def aclose(self) -> None:
+        """End what was started, within a bound."""
 
     async def ready(self, persona: Persona, chat_path: str) -> None:
         """Start what a persona's tools need, such as MCP servers; the wait is bounded."""
@@ -128,6 +93,9 @@ class NoToolbox:
     def policy(self, tool: ToolInfo, persona: Persona | None = None) -> Policy:
         """See :meth:`Toolbox.policy`."""
         return decide({}, (), tool.name, tool.effect)
+
+    async def aclose(self) -> None:
+        """See :meth:`Toolbox.aclose`."""
 
     async def ready(self, persona: Persona, chat_path: str) -> None:
         """See :meth:`Toolbox.ready`."""

@@ -185,6 +185,7 @@ class Runtime:
                     await anyio.sleep_forever()
         finally:
             with anyio.CancelScope(shield=True):
+                await self.tools.aclose()
                 await self.ledger.aclose()
 
     def interrupt(self) -> None:

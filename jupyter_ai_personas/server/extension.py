@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from jupyter_ai_personas.providers import ModelRegistry, ProviderSettings
 from jupyter_ai_personas.redaction import RedactingFilter, redact
 from jupyter_ai_personas.runtime import Ledger, Runtime, RuntimeSettings
 from jupyter_ai_personas.runtime.changes import LedgerChanges
+from jupyter_ai_personas.runtime.executors import ToolExecutor
 from jupyter_ai_personas.server.chats import ChatObserver
 from jupyter_ai_personas.server.config_files import unread_files
 from jupyter_ai_personas.server.events import ReportingMetrics
@@ -37,7 +39,7 @@ from jupyter_ai_personas.server.unmatched import unmatched_names
 from jupyter_ai_personas.server.worker_threads import own_worker_threads
 from jupyter_ai_personas.server.workspace import Workspace
 from jupyter_ai_personas.settings.traits import Configured, made_from, traits_of
-from jupyter_ai_personas.tools import PackageToolsets, ToolRegistry, ToolSettings
+from jupyter_ai_personas.tools import McpServers, PackageToolsets, ToolRegistry, ToolSettings
 
 __all__ = ["AiExtension"]
 
@@ -120,6 +122,28 @@ class AiExtension(Configured, ExtensionApp):
         self._check()
         return made_from(ToolSettings, self)
 
+    def tool_registry(
+        self, root_dir: str | None, executors: Mapping[str, ToolExecutor]
+    ) -> ToolRegistry:
+        """Return the tools of this server, none of which is loaded or started.
+
+        ``executors`` run the built-in ones.
+
+        Raises:
+            ConfigurationError: some of the configuration could not be applied.
+        """
+        settings = self.tool_settings()
+        in_workspace = settings.workspace_mcp_servers and root_dir is not None
+        servers = McpServers(
+            settings.mcp_servers,
+            trusted=settings.trusted_mcp_servers,
+            seconds=settings.tool_timeout,
+            root=Path(root_dir) if in_workspace and root_dir is not None else None,
+            log=self.log,
+        )
+        packages = PackageToolsets(log=self.log)
+        return ToolRegistry(settings, packages, executors=executors, mcp=servers)
+
     def index_settings(self) -> IndexSettings:
         """Return the configuration of the search index as plain data.
 
@@ -193,11 +217,7 @@ class AiExtension(Configured, ExtensionApp):
                 self._metrics, getattr(self._server, "event_logger", None), log=self.log
             ),
             log=self.log,
-            tools=ToolRegistry(
-                self.tool_settings(),
-                PackageToolsets(log=self.log),
-                executors=None if builtin is None else builtin.executors,
-            ),
+            tools=self.tool_registry(turns.root_dir, {} if builtin is None else builtin.executors),
             changes=builtin,
             load_delay=LOAD_DELAY,
             avatar_url=self.avatar_url,
