@@ -35,6 +35,7 @@
     │   ├── UnknownApprovalError      no open approval has that id
     │   ├── ApprovalDecidedError      somebody has decided it, or its time is over
     │   └── MayNotDecideError         this user may not decide it
+    ├── ToolCallError                 a tool does not do what it is called for
     ├── SearchUnavailableError        the workspace's index cannot answer now
     └── MagicsError                   `%ai` or `%%ai` cannot do what was typed
 
@@ -45,6 +46,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from typing import Any
 
 from .redaction import redact, without_secret
 
@@ -75,6 +77,7 @@ __all__ = [
     "ReplyTooLongError",
     "RequestRefusedError",
     "SearchUnavailableError",
+    "ToolCallError",
     "TurnEndedError",
     "TurnError",
     "TurnStateError",
@@ -395,6 +398,17 @@ class ChatNotOpenError(ChatError):
 
 class AttachmentError(ChatError):
     """An attachment or file cannot be read, or written; the message says why."""
+
+
+class ToolCallError(PersonasError):
+    """A tool does not do what it is called for; the message tells the model what to do.
+
+    ``facts`` go with the message into the result: what is there now, for instance.
+    """
+
+    def __init__(self, message: str, **facts: Any) -> None:
+        self.facts = facts
+        super().__init__(message)
 
 
 class SearchUnavailableError(PersonasError):

@@ -19,7 +19,16 @@ from jupyter_ai_personas.tools import (
     decide,
 )
 
-__all__ = ["CallContext", "NoToolbox", "Preview", "ToolExecutor", "Toolbox"]
+__all__ = [
+    "CallContext",
+    "ChangeBook",
+    "NoChanges",
+    "NoToolbox",
+    "Preview",
+    "ToolExecutor",
+    "Toolbox",
+    "Undone",
+]
 
 
 class Toolbox(Protocol):
@@ -114,4 +123,37 @@ class NoToolbox:
 
     def executor(self, tool: str) -> ToolExecutor | None:
         """See :meth:`Toolbox.executor`."""
+        return None
+
+
+class Undone(Protocol):
+    """What was taken back of a turn."""
+
+    @property
+    def persona_id(self) -> str:
+        """The persona whose turn it was."""
+
+    def text(self, persona: str) -> str:
+        """Return what people are told, in Markdown; ``persona`` is the persona's name."""
+
+
+class ChangeBook(Protocol):
+    """What tools have changed in notebooks and files."""
+
+    def links(self, turn_id: str) -> str:
+        """Return links to what a turn changed since this was asked last, in Markdown."""
+
+    async def undo(self, chat_id: str, persona_id: str | None = None) -> Undone | None:
+        """Take back the latest turn of a chat, or of a persona in it, that changed something."""
+
+
+class NoChanges:
+    """Nothing was changed."""
+
+    def links(self, turn_id: str) -> str:
+        """See :meth:`ChangeBook.links`."""
+        return ""
+
+    async def undo(self, chat_id: str, persona_id: str | None = None) -> Undone | None:
+        """See :meth:`ChangeBook.undo`."""
         return None

@@ -187,6 +187,7 @@ class Router:
             default_persona=services.default_persona,
             gathering=services.gathering,
             tools=services.tools,
+            undo=partial(services.changes.undo, self._chat.id),
             history_of=self._history_of,
             model_of=lambda persona: services.model_in(chat, persona),
             stop=lambda turns, by: self._scheduler.stop(turns, by=by),

@@ -28,7 +28,7 @@ from jupyter_ai_personas.runtime.attachments import attachments_handler
 from jupyter_ai_personas.runtime.chat_handle import ChatHandle
 from jupyter_ai_personas.runtime.commands import Commands
 from jupyter_ai_personas.runtime.exclusive import ExclusiveSlots
-from jupyter_ai_personas.runtime.executors import NoToolbox, Toolbox
+from jupyter_ai_personas.runtime.executors import ChangeBook, NoChanges, NoToolbox, Toolbox
 from jupyter_ai_personas.runtime.host_pool import HostPool, MakeHost
 from jupyter_ai_personas.runtime.ledger import MemoryLedger, TurnLedger
 from jupyter_ai_personas.runtime.quarantine import Quarantine
@@ -76,6 +76,7 @@ class Runtime:
         approval_url: Callable[[str], str | None] = lambda approval_id: None,
         workspace: WorkspaceAccess | None = None,
         tools: Toolbox | None = None,
+        changes: ChangeBook | None = None,
         load_delay: float = 0.0,
         avatar_url: Callable[[Persona], str | None] = lambda persona: None,
     ) -> None:
@@ -130,6 +131,7 @@ class Runtime:
             metrics=metrics,
             gathering=gathering,
             tools=self.tools,
+            changes=changes or NoChanges(),
             request_handlers={
                 **workspace_handlers(gathering),
                 "attachments.list": attachments_handler(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 from uuid import uuid4
 
@@ -154,7 +155,13 @@ class Scheduler:
     ) -> ActiveTurn:
         turn_id = turn_id or str(uuid4())
         metadata = {"reply_to": message.id, "turn": turn_id}
-        replies = Replies(self._writer, sender=persona.id, metadata=metadata, rewrite=rewrite)
+        replies = Replies(
+            self._writer,
+            sender=persona.id,
+            metadata=metadata,
+            rewrite=rewrite,
+            links=partial(self._services.changes.links, turn_id),
+        )
         return ActiveTurn(turn_id, persona, message, person=person, chain=chain, replies=replies)
 
     def _enqueue(self, turn: ActiveTurn) -> None:

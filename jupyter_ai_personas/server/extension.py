@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,8 @@ from jupyter_ai_personas.personas import Persona, PersonaRegistry
 from jupyter_ai_personas.providers import ModelRegistry, ProviderSettings
 from jupyter_ai_personas.redaction import RedactingFilter, redact
 from jupyter_ai_personas.runtime import Ledger, Runtime, RuntimeSettings
+from jupyter_ai_personas.runtime.changes import LedgerChanges
+from jupyter_ai_personas.runtime.executors import ToolExecutor
 from jupyter_ai_personas.server.chats import ChatObserver
 from jupyter_ai_personas.server.config_files import unread_files
 from jupyter_ai_personas.server.events import ReportingMetrics
@@ -31,6 +34,7 @@ from jupyter_ai_personas.server.kernels import tell_kernels
 from jupyter_ai_personas.server.metrics import PrometheusMetrics
 from jupyter_ai_personas.server.off import OffNotices, off_text
 from jupyter_ai_personas.server.settings import ServerSettings
+from jupyter_ai_personas.server.tools import BuiltinTools
 from jupyter_ai_personas.server.unmatched import unmatched_names
 from jupyter_ai_personas.server.worker_threads import own_worker_threads
 from jupyter_ai_personas.server.workspace import Workspace
@@ -118,8 +122,12 @@ class AiExtension(Configured, ExtensionApp):
         self._check()
         return made_from(ToolSettings, self)
 
-    def tool_registry(self, root_dir: str | None) -> ToolRegistry:
+    def tool_registry(
+        self, root_dir: str | None, executors: Mapping[str, ToolExecutor]
+    ) -> ToolRegistry:
         """Return the tools of this server, none of which is loaded or started.
+
+        ``executors`` run the built-in ones.
 
         Raises:
             ConfigurationError: some of the configuration could not be applied.
@@ -133,7 +141,8 @@ class AiExtension(Configured, ExtensionApp):
             root=Path(root_dir) if in_workspace and root_dir is not None else None,
             log=self.log,
         )
-        return ToolRegistry(settings, PackageToolsets(log=self.log), mcp=servers)
+        packages = PackageToolsets(log=self.log)
+        return ToolRegistry(settings, packages, executors=executors, mcp=servers)
 
     def index_settings(self) -> IndexSettings:
         """Return the configuration of the search index as plain data.
@@ -182,6 +191,18 @@ class AiExtension(Configured, ExtensionApp):
         turns = self.runtime_settings()
         # The command line has the configuration of a server, and no web application.
         web = getattr(getattr(self._server, "web_app", None), "settings", None)
+        ledger = Ledger(settings.ledger_path or data / "ledger.sqlite", log=self.log)
+        workspace = builtin = None
+        if web is not None:
+            workspace = Workspace(web, root=turns.root_dir, log=self.log)
+            builtin = BuiltinTools(
+                web,
+                root=turns.root_dir,
+                workspace=workspace,
+                changes=LedgerChanges(ledger),
+                log=self.log,
+                index=lambda: self.search,
+            )
         self.runtime = Runtime(
             turns,
             personas=PersonaRegistry(log=self.log),
@@ -190,17 +211,18 @@ class AiExtension(Configured, ExtensionApp):
                 log=self.log,
                 server_settings=web,
             ),
-            ledger=Ledger(settings.ledger_path or data / "ledger.sqlite", log=self.log),
+            ledger=ledger,
             commands=ChatCommands(),
             metrics=ReportingMetrics(
                 self._metrics, getattr(self._server, "event_logger", None), log=self.log
             ),
             log=self.log,
-            tools=self.tool_registry(turns.root_dir),
+            tools=self.tool_registry(turns.root_dir, {} if builtin is None else builtin.executors),
+            changes=builtin,
             load_delay=LOAD_DELAY,
             avatar_url=self.avatar_url,
             approval_url=self.approval_url,
-            workspace=None if web is None else Workspace(web, root=turns.root_dir, log=self.log),
+            workspace=workspace,
         )
         self._metrics.publish(self.runtime)
         self.settings["jupyter_ai_personas_runtime"] = self.runtime
