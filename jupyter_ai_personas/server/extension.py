@@ -123,11 +123,11 @@ class AiExtension(Configured, ExtensionApp):
         return made_from(ToolSettings, self)
 
     def tool_registry(
-        self, root_dir: str | None, executors: Mapping[str, ToolExecutor]
+        self, root_dir: str | None, executors: Mapping[str, ToolExecutor] | None
     ) -> ToolRegistry:
         """Return the tools of this server, none of which is loaded or started.
 
-        ``executors`` run the built-in ones.
+        ``executors`` run the built-in ones; ``None``: no server runs.
 
         Raises:
             ConfigurationError: some of the configuration could not be applied.
@@ -217,7 +217,9 @@ class AiExtension(Configured, ExtensionApp):
                 self._metrics, getattr(self._server, "event_logger", None), log=self.log
             ),
             log=self.log,
-            tools=self.tool_registry(turns.root_dir, {} if builtin is None else builtin.executors),
+            tools=self.tool_registry(
+                turns.root_dir, None if builtin is None else builtin.executors
+            ),
             changes=builtin,
             load_delay=LOAD_DELAY,
             avatar_url=self.avatar_url,
