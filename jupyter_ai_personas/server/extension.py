@@ -24,6 +24,7 @@ from jupyter_ai_personas.providers import ModelRegistry, ProviderSettings
 from jupyter_ai_personas.redaction import RedactingFilter, redact
 from jupyter_ai_personas.runtime import Ledger, Runtime, RuntimeSettings
 from jupyter_ai_personas.runtime.changes import LedgerChanges
+from jupyter_ai_personas.runtime.executors import ToolExecutor
 from jupyter_ai_personas.server.chats import ChatObserver
 from jupyter_ai_personas.server.config_files import unread_files
 from jupyter_ai_personas.server.events import ReportingMetrics
@@ -136,7 +137,7 @@ class AiExtension(Configured, ExtensionApp):
     ) -> ToolRegistry:
         """Return the tools of this server, none of which is loaded or started.
 
-        ``executors`` run the built-in tools, by the tools' names.
+        ``executors`` run the built-in tools, by the tools' names; ``None``: no server runs.
 
         Raises:
             ConfigurationError: some of the configuration could not be applied.
@@ -150,9 +151,8 @@ class AiExtension(Configured, ExtensionApp):
             root=Path(root_dir) if in_workspace and root_dir is not None else None,
             log=self.log,
         )
-        return ToolRegistry(
-            settings, PackageToolsets(log=self.log), executors=executors, mcp=servers
-        )
+        packages = PackageToolsets(log=self.log)
+        return ToolRegistry(settings, packages, executors=executors, mcp=servers)
 
     def index_settings(self) -> IndexSettings:
         """Return the configuration of the search index as plain data.

@@ -41,7 +41,7 @@ class ToolRegistry:
     """All tools of a server but those of personas' own classes.
 
     ``executors`` run tools on the server's side, by the tools' names. What a package describes only
-    (see :class:`ToolInfo`) is offered if there is one for it.
+    (see :class:`ToolInfo`) is offered if there is one for it, or where nothing runs (``None``).
     """
 
     def __init__(
@@ -55,7 +55,7 @@ class ToolRegistry:
         self.settings = settings
         self.packages = packages
         self._mcp = mcp
-        self._executors = dict(executors or {})
+        self._executors = executors
 
     def load(self) -> None:
         """Import and call what packages provide. Blocking: call it in a worker thread."""
@@ -81,7 +81,9 @@ class ToolRegistry:
         tools = tuple(
             tool
             for tool in toolset.tools
-            if self.packages.tool(tool.name) is not None or tool.name in self._executors
+            if self._executors is None
+            or tool.name in self._executors
+            or self.packages.tool(tool.name) is not None
         )
         return toolset if tools == toolset.tools else replace(toolset, tools=tools)
 
@@ -138,7 +140,7 @@ class ToolRegistry:
         """Return what runs a tool on the server's side, ``None`` if the persona's host does."""
         if self._mcp is not None and tool.startswith("mcp:"):
             return McpExecutor(self._mcp, tool)
-        return self._executors.get(tool)
+        return (self._executors or {}).get(tool)
 
     def policy(self, tool: ToolInfo, persona: HasTools | None = None) -> Policy:
         """Return what becomes of a call of ``tool``, by a persona or by any."""

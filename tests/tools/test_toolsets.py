@@ -130,7 +130,7 @@ def test_of_two_with_one_name_the_first_stays() -> None:
 def test_what_is_only_described_needs_an_executor() -> None:
     info = ToolInfo("notebook.read", effect="read")
     found = packages(point(lambda: [info], "notebook", dist="jupyter_ai_personas"))
-    assert ToolRegistry(ToolSettings(), found).toolsets()[0].tools == ()
+    assert ToolRegistry(ToolSettings(), found, executors={}).toolsets()[0].tools == ()
     executor = object()
     registry = ToolRegistry(ToolSettings(), found, executors={"notebook.read": executor})
     assert registry.toolsets()[0].tools == (info,)
