@@ -24,7 +24,6 @@ from jupyter_ai_personas.providers import ModelRegistry, ProviderSettings
 from jupyter_ai_personas.redaction import RedactingFilter, redact
 from jupyter_ai_personas.runtime import Ledger, Runtime, RuntimeSettings
 from jupyter_ai_personas.runtime.changes import LedgerChanges
-from jupyter_ai_personas.runtime.executors import ToolExecutor
 from jupyter_ai_personas.server.chats import ChatObserver
 from jupyter_ai_personas.server.config_files import unread_files
 from jupyter_ai_personas.server.events import ReportingMetrics
