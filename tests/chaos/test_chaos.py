@@ -57,6 +57,7 @@ def test_what_nobody_held_may_be_lost() -> None:
     assert judge([Request("q", ("Quick",))], []).faults == []
 
 
+@pytest.mark.slow
 @pytest.mark.server
 async def test_three_kills_lose_double_and_stop_nothing(tmp_path: Path) -> None:
     tally = await play(3, seed=7, directory=tmp_path)
