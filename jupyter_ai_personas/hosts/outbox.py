@@ -1,4 +1,4 @@
-"""Events across the wall: many threads put them in, one event loop takes batches out."""
+"""The way up through the wall: many threads put events in, one event loop takes batches out."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from jupyter_ai_personas.personas.wire import HostEvent, ReplyOpened, TextDelta
 __all__ = ["Outbox", "joined"]
 
 WINDOW = 0.03
-"""Minimum seconds between two batches, unless something begins or ends."""
+"""Seconds between two batches, at least, unless something begins or ends."""
 
 MOST = 5000
-"""Maximum events of a batch: a few milliseconds of the loop."""
+"""Events that are taken at once: a few milliseconds of the loop."""
 
 PACING = Pacing()
-"""How long chunks are collected while text flows: the reply's pause between writes."""
+"""How long chunks are gathered while text flows: as long as the reply waits to be written."""
 
 
 def joined(events: Iterable[HostEvent]) -> list[HostEvent]:
-    """Return ``events`` with consecutive chunks of a reply joined.
+    """Return ``events`` with the chunks of a reply that follow each other in its turn made one.
 
-    The order of each turn's events is kept; joined text takes the place of its first chunk.
+    The order of each turn's events stays; a reply's text comes as soon as its first chunk did.
     """
     batch: list[HostEvent] = []
     growing: dict[str, tuple[str, list[str]]] = {}
@@ -50,11 +50,11 @@ def joined(events: Iterable[HostEvent]) -> list[HostEvent]:
 
 
 class Outbox:
-    """Collects events from any thread and delivers them in batches to the creating loop.
+    """Events from any thread, in batches to the loop that made it.
 
-    Beginnings, ends and the first chunk of a quiet turn wake the loop. While text flows, a turn
-    does not wake the loop: the loop collects it when a reply of that length is written next. A
-    blocked producer does not delay events already put in.
+    Whatever begins or ends something wakes the loop, and so does the first chunk of a turn that was
+    quiet. While its text flows a turn wakes nobody: the loop comes for it when a reply of that
+    length is written next. A producer that blocks holds back nothing that it has put in.
     """
 
     def __init__(self) -> None:
@@ -65,7 +65,7 @@ class Outbox:
         self._woken_urgently = False
         self._closed = False
         self._taken_at = -math.inf
-        # Turn → characters since it was quiet; the loop collects these on its own.
+        # Turn → how much it has said since it was quiet; the loop comes for these by itself.
         self._flowing: dict[str, int] = {}
 
     def put(self, event: HostEvent) -> None:
@@ -79,7 +79,7 @@ class Outbox:
         if not self._woken or (urgent and not self._woken_urgently):
             self._woken = True
             self._woken_urgently = self._woken_urgently or urgent
-            # The loop may be closed: then nothing reads any more.
+            # The loop may be closed by now: then nobody listens any more.
             with suppress(RuntimeError):
                 self._loop.call_soon_threadsafe(self._wake, urgent)
 
@@ -91,7 +91,7 @@ class Outbox:
             self._any.set()
 
     def close(self) -> None:
-        """End :meth:`batches` after the pending events."""
+        """End :meth:`batches` after what is there."""
         self._closed = True
         self._wake(True)
 
@@ -100,11 +100,11 @@ class Outbox:
         while True:
             if not self._events:
                 self._flowing = {}
-            # Check again: events put in before this point woke nobody.
+            # Looked at again: what was put in before that has woken nobody.
             if not self._events:
                 await self._any.wait()
             self._any.clear()
-            # Set this first: events put in from here on wake the loop again.
+            # In this order: what is put in from here on wakes the loop again.
             self._woken = self._woken_urgently = False
             self._taken_at = self._loop.time()
             count = min(len(self._events), MOST)
@@ -115,7 +115,7 @@ class Outbox:
             if self._closed and not self._events:
                 return
             if count == MOST:
-                # Let other tasks run, then deliver the rest without waiting for more.
+                # Others of the loop come first, then what is left, without waiting for more.
                 await asyncio.sleep(0)
             elif self._flowing:
                 pause = PACING.pause(chars=min(self._flowing.values()))

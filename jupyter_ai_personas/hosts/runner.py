@@ -1,4 +1,4 @@
-"""Runs one persona's turns on the current event loop; shared by the hosts of a process."""
+"""Runs turns of one persona on the current event loop: the part that hosts of a process share."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ if TYPE_CHECKING:
 __all__ = ["TurnRunner"]
 
 SHUTDOWN_SECONDS = 1.5
-"""Time limit of a persona's ``shutdown``, and of turns to react to their cancellation."""
+"""How long a persona's ``shutdown`` may take, and turns to notice that they are cancelled."""
 
 
 async def _finished(answer: Any) -> Any:
-    """Await the result of a persona's method, which may be a plain function."""
+    """Await what a persona's method returned, unless its author wrote a plain function."""
     return await answer if inspect.isawaitable(answer) else answer
 
 
@@ -45,10 +45,10 @@ def _how_to_send(answer: Any) -> str:
 
 
 class TurnRunner:
-    """Persona objects, one for each chat, and their turns, one task each.
+    """Persona objects, one a chat, and their turns, one task each.
 
-    Foreign code is called and guarded here: an exception, ``SystemExit`` included, fails only its
-    own turn.
+    This is where foreign code is called, so this is where it is guarded: whatever it raises,
+    ``SystemExit`` included, costs its own turn.
     """
 
     def __init__(self, environment: HostEnvironment, emit: Callable[[HostEvent], None]) -> None:
@@ -71,11 +71,11 @@ class TurnRunner:
     def _ended(self, task: asyncio.Task[TurnEnd], turn_id: str) -> None:
         self._turns.pop(turn_id, None)
         self._cancelled.discard(turn_id)
-        # A task cancelled before its first step has run nothing and has no outcome.
+        # A task that was cancelled before its first step has run nothing, and has no outcome.
         self._emit(TurnFinished(turn_id) if task.cancelled() else task.result())
 
     def cancel(self, turn_id: str) -> None:
-        """Cancel a turn; a repeated call cancels again."""
+        """Cancel a turn, again if it did not listen."""
         if turn_id in self._turns:
             task, turn = self._turns[turn_id]
             turn.end()
@@ -83,7 +83,7 @@ class TurnRunner:
             task.cancel()
 
     def answer(self, turn_id: str, answer: TurnAnswer) -> None:
-        """Pass an answer to the waiting turn, if it still waits."""
+        """Hand an answer to the turn that waits for it, if it does."""
         if turn_id in self._turns:
             self._turns[turn_id][1].answer(answer)
 
@@ -97,7 +97,7 @@ class TurnRunner:
 
     @property
     def turns(self) -> Collection[str]:
-        """The running turns."""
+        """The turns that run."""
         return self._turns.keys()
 
     async def close(self) -> None:
@@ -145,7 +145,7 @@ class TurnRunner:
         return outcome
 
     def _warn_of_returned(self, spec: TurnSpec, answer: Any) -> None:
-        """Warn if a persona wrote nothing although its author probably meant to."""
+        """Tell a persona that chose to write nothing from one whose author believes it wrote."""
         self._log.getChild(spec.persona_name).warning(
             "`process_message` of %s returned a value of type %s, which nobody sees; %s",
             spec.persona_name,
@@ -156,7 +156,7 @@ class TurnRunner:
     async def _object(self, spec: TurnSpec) -> BasePersona:
         making = self._objects.get(spec.chat_id)
         if making is None:
-            # A task of its own: the first turn may be cancelled, but all turns share the object.
+            # A task of its own: whoever comes first may be cancelled, the object is everybody's.
             making = asyncio.get_running_loop().create_task(self._make_guarded(spec))
             self._objects[spec.chat_id] = making
         made = await asyncio.shield(making)
@@ -170,7 +170,7 @@ class TurnRunner:
         try:
             return await self._make(spec)
         except BaseException as error:
-            # Return the error: a raised SystemExit would end the loop. Each waiting turn fails.
+            # Returned, since SystemExit would come out of the loop: each turn that waits fails.
             return error
 
     async def _make(self, spec: TurnSpec) -> BasePersona:

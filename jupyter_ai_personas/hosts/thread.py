@@ -140,7 +140,7 @@ class ThreadHost:
                 loop.run_until_complete(asyncio.wait(left, timeout=SHUTDOWN_SECONDS))
 
     def _begin_to_end(self) -> None:
-        """Disable interrupts of the thread from here on: its loop is closed."""
+        """From here on the thread is not interrupted: its loop is closed, whatever happened."""
         with self._interrupting:
             self._ending = True
         # An exception sent before arrives here at the latest. It must arrive: after a withdrawal,
