@@ -1,8 +1,8 @@
-"""Discovers the entry points of a group; a broken one affects no other.
+"""Entry points of a group, each found or broken, none hindering another.
 
-Discovery blocks, because it imports foreign packages: call it in a worker thread, never on an event
-loop. ``importlib_metadata`` reads the entry points (Python Packaging User Guide, entry-points
-specification).
+Reading is blocking (it imports foreign packages): call it in a worker thread, never on an event
+loop. The source of the format is the entry-points specification of the Python Packaging User
+Guide, read by ``importlib_metadata``.
 """
 
 from __future__ import annotations
@@ -44,9 +44,9 @@ class Found:
 class Broken:
     """An entry point that cannot be used.
 
-    ``stage`` says where it failed: at ``import``, because its object is not the ``class`` of the
-    group, because its id is a ``duplicate``, or when it was first ``instantiate``\\ d. ``error`` is
-    one line; ``fix`` says how to fix it.
+    ``stage`` says where it failed: at ``import``, because what it names is not the ``class`` that
+    the group wants, because its id is a ``duplicate``, or when it was first ``instantiate``\\ d.
+    ``error`` is one line; ``fix`` is what to do about it.
     """
 
     name: str
@@ -71,7 +71,7 @@ def _why_not_loaded(
     """Say what is wrong with what does not load, and what to do: ``fix`` the entry point, say."""
     module, _, attribute = entry_point.value.partition("[")[0].strip().partition(":")
     if isinstance(error, ModuleNotFoundError) and isinstance(missing := error.name, str):
-        # Its package exists, or the package would be missing instead.
+        # Its package is there, or else that would be what is missing.
         if "." in missing and f"{module}.".startswith(f"{missing}."):
             return f"`{distribution}` has no module `{missing}`", f"{fix}, or add that module"
         install = f"Install the package that provides `{missing}`"
@@ -98,7 +98,7 @@ def _load(
     except KeyboardInterrupt:
         raise
     except BaseException as error:
-        # An import runs foreign code, which may raise SystemExit.
+        # An import runs foreign code, which may well raise SystemExit.
         fix = f"Fix {where}"
         return broken("import", *_why_not_loaded(error, entry_point, distribution, fix))
     if not inspect.isclass(obj):

@@ -31,16 +31,16 @@ __all__ = [
 ]
 
 NOTEBOOK_BYTES = 100_000_000
-"""Maximum bytes of a notebook's file; it is parsed in memory."""
+"""How large a notebook's file may be; it is parsed in memory."""
 
 TEXT_CHARS = 1_000_000
-"""Maximum bytes read of a file of instructions."""
+"""How much of a file of instructions is read."""
 
 T = TypeVar("T")
 
 
 class LocalWorkspace:
-    """The workspace without a server, as in tests: the files on the disk below ``root``."""
+    """The workspace without a server, as tests have it: what is on the disk below ``root``."""
 
     def __init__(self, root: str | Path | None) -> None:
         self._root = Path(root) if root is not None else None
@@ -71,12 +71,12 @@ class LocalWorkspace:
 
 
 async def in_thread(function: Callable[..., T], *args: Any) -> T:
-    """Run a read-only function in a thread; cancellation does not wait for its end."""
+    """Run what only reads in a thread; who is cancelled does not wait for its end."""
     return await anyio.to_thread.run_sync(partial(function, *args), abandon_on_cancel=True)
 
 
 def checked_path(path: str) -> str:
-    """Return a path relative to the root if it may be read.
+    """Return a path relative to the root if it may be read at all.
 
     Raises:
         AttachmentError: it may not.
@@ -92,10 +92,10 @@ def checked_path(path: str) -> str:
 
 
 def confined_path(root: Path, path: str) -> Path:
-    """Return the resolved location of a checked path. Blocking.
+    """Return where a checked path really is. Blocking.
 
     Raises:
-        AttachmentError: a link leads to a forbidden place.
+        AttachmentError: a link leads to where nothing may be read.
     """
     real = confined(root, path)
     if real is None:
@@ -106,7 +106,7 @@ def confined_path(root: Path, path: str) -> Path:
 
 
 def use_local(root: Path, path: str, use: Callable[[Content], T]) -> T:
-    """Return the result of ``use`` for the file or folder at a checked path. Blocking.
+    """Return what ``use`` makes of the file or folder at a checked path. Blocking.
 
     Raises:
         AttachmentError: it cannot be read.

@@ -1,4 +1,4 @@
-"""Renders a notebook, or attached cells of it, as text for a model."""
+"""A notebook as text for a model: all of it, or the cells that somebody attached."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def cells_of(notebook: Mapping[str, Any]) -> list[Mapping[str, Any]]:
         read: Any = nbformat.from_dict
         try:
             notebook = convert(read(dict(notebook)), 4)
-        except Exception:  # a malformed notebook may raise anything in the converter
+        except Exception:  # the converter raises whatever a malformed notebook makes it raise
             return []
     cells = notebook.get("cells")
     return [cell for cell in cells if isinstance(cell, Mapping)] if isinstance(cells, list) else []
@@ -49,7 +49,7 @@ def has_error(cell: Mapping[str, Any]) -> bool:
 
 
 def _outputs(cell: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """Return the outputs of a cell, with consecutive pieces of one stream joined."""
+    """Return the outputs of a cell; pieces of one stream that follow each other are one."""
     listed = cell.get("outputs")
     outputs = listed if isinstance(listed, list) else []
     found: list[Mapping[str, Any]] = []
@@ -186,7 +186,7 @@ def render_notebook(
 
 
 def _fitting(ranked: list[int], every: list[Mapping[str, Any]], maker: _Cells) -> list[_Block]:
-    """Render cells by priority until they fill the space."""
+    """Render cells from the most wanted on, until they fill the space."""
     blocks: list[_Block] = []
     room = maker.limits.chars
     for index in ranked:
