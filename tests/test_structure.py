@@ -43,7 +43,7 @@ BELOW["cli"] = BELOW["server"] | {"server"}
 BELOW["testing"] = BELOW["server"] | {"magics", "cli"}
 
 FOREIGN = {
-    # package → where it may be imported
+    # library → where it may be imported
     "langchain_core": {"providers", "chat/history.py", "testing", "magics"},
     "tornado": {"server"},
     "jupyter_server": {"server", "cli"},
