@@ -18,16 +18,21 @@ import importlib_metadata
 __all__ = [
     "MODEL_PROVIDERS_GROUP",
     "PERSONAS_GROUP",
+    "TOOLSETS_GROUP",
     "Broken",
     "Found",
     "Stage",
+    "Wanted",
     "discover",
+    "one_line",
 ]
 
 PERSONAS_GROUP = "jupyter_ai.personas"
 MODEL_PROVIDERS_GROUP = "jupyter_ai.model_providers"
+TOOLSETS_GROUP = "jupyter_ai_personas.toolsets"
 
 Stage = Literal["import", "class", "duplicate", "instantiate"]
+Wanted = Literal["class", "callable"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +50,8 @@ class Broken:
     """An entry point that cannot be used.
 
     ``stage`` says where it failed: at ``import``, because what it names is not the ``class`` that
-    the group wants, because its id is a ``duplicate``, or when it was first ``instantiate``\\ d.
+    the group wants (or the callable), because its id is a ``duplicate``, or when it was first
+    ``instantiate``\\ d or called.
     ``error`` is one line; ``fix`` is what to do about it.
     """
 
@@ -60,7 +66,8 @@ class Broken:
         return f"{self.name} ({self.value}, from {self.distribution}): {self.error}. {self.fix}"
 
 
-def _one_line(error: BaseException) -> str:
+def one_line(error: BaseException) -> str:
+    """Return class and text of an error on one line."""
     text = " ".join(str(error).split())
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
@@ -75,17 +82,21 @@ def _why_not_loaded(
         if "." in missing and f"{module}.".startswith(f"{missing}."):
             return f"`{distribution}` has no module `{missing}`", f"{fix}, or add that module"
         install = f"Install the package that provides `{missing}`"
-        return _one_line(error), f"{install}, or uninstall `{distribution}`"
+        return one_line(error), f"{install}, or uninstall `{distribution}`"
     # A module whose own code raised is not kept there; one that imports when it is asked for a
     # name may raise for another.
     is_missing = isinstance(error, AttributeError) and error.name in attribute.split(".")
     if is_missing and module in sys.modules:
         return f"the module `{module}` has no `{attribute}`", fix
-    return _one_line(error), f"Fix, upgrade or uninstall `{distribution}`"
+    return one_line(error), f"Fix, upgrade or uninstall `{distribution}`"
 
 
 def _load(
-    entry_point: Any, distribution: str, group: str, check: Callable[[Any], str | None]
+    entry_point: Any,
+    distribution: str,
+    group: str,
+    check: Callable[[Any], str | None],
+    wanted: Wanted,
 ) -> Found | Broken:
     """Import what an entry point names; see :func:`discover`."""
 
@@ -101,16 +112,16 @@ def _load(
         # An import runs foreign code, which may well raise SystemExit.
         fix = f"Fix {where}"
         return broken("import", *_why_not_loaded(error, entry_point, distribution, fix))
-    if not inspect.isclass(obj):
-        return broken("class", f"it names a `{type(obj).__name__}`, not a class", f"Fix {where}")
+    if not (inspect.isclass(obj) if wanted == "class" else callable(obj)):
+        return broken("class", f"it names a `{type(obj).__name__}`, not a {wanted}", f"Fix {where}")
     try:
         problem = check(obj)
     except KeyboardInterrupt:
         raise
     except BaseException as error:
-        problem = f"looking at it raised {_one_line(error)}"
+        problem = f"looking at it raised {one_line(error)}"
     if problem:
-        return broken("class", problem, f"Fix the class, or {where}")
+        return broken("class", problem, f"Fix the {wanted}, or {where}")
     return Found(entry_point.name, distribution, entry_point.value, obj)
 
 
@@ -119,10 +130,11 @@ def discover(
     *,
     check: Callable[[Any], str | None] = lambda obj: None,
     entry_points: Iterable[Any] | None = None,
+    wanted: Wanted = "class",
 ) -> tuple[list[Found], list[Broken]]:
-    """Load every entry point of ``group``.
+    """Load every entry point of ``group``, each of which names what is ``wanted``.
 
-    ``check`` gets each loaded class and returns what is wrong with it, or ``None``.
+    ``check`` gets each loaded object and returns what is wrong with it, or ``None``.
     ``entry_points`` stands in for the installed ones (tests). Entry points are taken in the order
     of distribution and name, so that the outcome does not depend on the file system. An error of
     any kind while one is loaded or checked, ``SystemExit`` included, makes that one
@@ -143,7 +155,7 @@ def discover(
         if identity in seen:  # the same distribution twice on sys.path (editable installs)
             continue
         seen.add(identity)
-        loaded = _load(entry_point, distribution, group, check)
+        loaded = _load(entry_point, distribution, group, check, wanted)
         if isinstance(loaded, Found):
             found.append(loaded)
         else:

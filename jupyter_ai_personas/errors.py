@@ -25,11 +25,19 @@
     │   ├── TurnTimeoutError          the persona took too long
     │   ├── ReplyTooLongError         the reply passed its bound
     │   ├── RequestRefusedError       the server does not do what a turn asks for
+    │   ├── UnknownTurnError          no open chat has that turn
+    │   ├── TurnStateError            the turn is not in a state for that
     │   └── HostLostError             the persona's host hung or died
     ├── ChatError
     │   ├── ChatNotOpenError          no open chat at that path
     │   └── AttachmentError           an attachment that cannot be read
+    ├── ApprovalError
+    │   ├── UnknownApprovalError      no open approval has that id
+    │   ├── ApprovalDecidedError      somebody has decided it, or its time is over
+    │   └── MayNotDecideError         this user may not decide it
+    ├── ToolCallError                 a tool does not do what it is called for
     ├── SearchUnavailableError        the workspace's index cannot answer now
+    │   └── SearchOffError            there is no index of the workspace here
     └── MagicsError                   `%ai` or `%%ai` cannot do what was typed
 
 Messages are shown to people: one short paragraph, no path, no secret, no traceback.
@@ -39,10 +47,13 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from typing import Any
 
 from .redaction import redact, without_secret
 
 __all__ = [
+    "ApprovalDecidedError",
+    "ApprovalError",
     "AttachmentError",
     "ChatError",
     "ChatNotOpenError",
@@ -50,6 +61,7 @@ __all__ = [
     "ContextTooLongError",
     "HostLostError",
     "MagicsError",
+    "MayNotDecideError",
     "MissingCredentialsError",
     "MissingPackageError",
     "ModelError",
@@ -65,13 +77,18 @@ __all__ = [
     "RefusedCredentialsError",
     "ReplyTooLongError",
     "RequestRefusedError",
+    "SearchOffError",
     "SearchUnavailableError",
+    "ToolCallError",
     "TurnEndedError",
     "TurnError",
+    "TurnStateError",
     "TurnTimeoutError",
+    "UnknownApprovalError",
     "UnknownModelError",
     "UnknownPersonaError",
     "UnknownProviderError",
+    "UnknownTurnError",
     "near_matches",
 ]
 
@@ -385,6 +402,17 @@ class AttachmentError(ChatError):
     """An attachment or file cannot be read, or written; the message says why."""
 
 
+class ToolCallError(PersonasError):
+    """A tool does not do what it is called for; the message tells the model what to do.
+
+    ``facts`` go with the message into the result: what is there now, for instance.
+    """
+
+    def __init__(self, message: str, **facts: Any) -> None:
+        self.facts = facts
+        super().__init__(message)
+
+
 class SearchUnavailableError(PersonasError):
     """The workspace's index cannot answer now."""
 
@@ -393,9 +421,64 @@ class SearchUnavailableError(PersonasError):
         super().__init__(f"Workspace search cannot answer now: {why}. Try again in a minute.")
 
 
+class SearchOffError(SearchUnavailableError):
+    """There is no index of the workspace here."""
+
+    def __init__(self) -> None:
+        self.why = "it is turned off"
+        PersonasError.__init__(
+            self,
+            "Workspace search is turned off here. The operator can set "
+            "`c.AiExtension.workspace_search = True`; the server's files must be on a disk.",
+        )
+
+
 class MagicsError(PersonasError):
     """``%ai`` or ``%%ai`` cannot do what was typed; the message says why and what to do."""
 
     def _render_traceback_(self) -> list[str]:
         """Return what IPython shows in place of a traceback: lines of text."""
         return [redact(str(self))]
+
+
+class UnknownTurnError(TurnError):
+    """No open chat has that turn."""
+
+    def __init__(self) -> None:
+        super().__init__("There is no such turn in a chat that is open. Open its chat first.")
+
+
+class TurnStateError(TurnError):
+    """The turn is not in a state for what is asked."""
+
+
+class ApprovalError(PersonasError):
+    """A decision that cannot be taken."""
+
+
+class UnknownApprovalError(ApprovalError):
+    """No open approval has that id."""
+
+    def __init__(self, approval_id: str) -> None:
+        super().__init__(f"There is no open approval `{without_secret(approval_id[:40])}`.")
+
+
+class ApprovalDecidedError(ApprovalError):
+    """Somebody has decided it, or its time is over."""
+
+    def __init__(self) -> None:
+        super().__init__("This was decided already, or nobody waits for it any more.")
+
+
+class MayNotDecideError(ApprovalError):
+    """This user may not decide it."""
+
+    def __init__(self, approvers: Iterable[str], *, proven: bool) -> None:
+        if proven:
+            text = f"Only these may decide this: {', '.join(f'`{name}`' for name in approvers)}."
+        else:
+            text = (
+                "What is typed in a chat does not prove who typed it. Decide on the page that the "
+                "message links to."
+            )
+        super().__init__(text)

@@ -7,6 +7,7 @@ import logging
 import os
 import subprocess
 import sys
+import textwrap
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -357,3 +358,36 @@ def test_a_configuration_file_that_does_not_apply_is_named(run: Run, tmp_path: P
     (folder / "limits.json").write_text("{}")
     file.write_text("# c.AiExtension.default_model = 'auto'\n")
     assert run("doctor").returncode == 0
+
+
+def test_doctor_shows_toolsets_and_how_to_mend_one(run: Run, tmp_path: Path) -> None:
+    source = """
+        from langchain_core.tools import tool
+
+        @tool
+        def plot(column: str) -> str:
+            "Plot a column."
+            return column
+
+        def charts(): return [plot]
+        def torn(): raise ValueError("no data")
+    """
+    points = {"charts": "acme:charts", "torn": "acme:torn"}
+    packages = make_plugin(
+        tmp_path / "packages",
+        "acme",
+        {"__init__.py": textwrap.dedent(source)},
+        {"jupyter_ai_personas.toolsets": points},
+    )
+    servers = {"weather": {"command": "never-started"}}
+    config = {"AiExtension": {"mcp_servers": servers, "persona_tools": {"Guide": ["chart"]}}}
+    result = run("doctor", "--json", pythonpath=packages, config=config)
+    well = {finding["text"] for finding in findings(result, "ok")}
+    assert "charts (from acme): 1 tool" in well
+    assert "mcp:weather (from c.AiExtension.mcp_servers): starts when a persona needs it" in well
+    broken = {finding["text"]: finding["fix"] for finding in findings(result, "broken")}
+    assert (
+        "uninstall `acme`"
+        in broken["torn (acme:torn, from acme): calling it raised ValueError: no data"]
+    )
+    assert any("there is none of that name" in text and "`chart`" in text for text in broken)

@@ -31,10 +31,11 @@ BELOW = {
     "chat": {"errors", "text", "tokens"},
     "routing": {"errors"},
     "providers": {"errors", "redaction", "slices", "text", "tokens", "discovery", "settings"},
-    "hosts": {"errors", "redaction", "chat", "personas", "providers"},
+    "hosts": {"errors", "redaction", "chat", "personas", "providers", "tools"},
 }
 BELOW["context"] = BELOW["providers"] | {"chat", "routing", "providers"}
-BELOW["personas"] = BELOW["context"] | {"context"}
+BELOW["tools"] = BELOW["context"] | {"context"}
+BELOW["personas"] = BELOW["tools"] | {"tools"}
 BELOW["runtime"] = BELOW["personas"] | {"personas", "hosts"}
 BELOW["commands"] = BELOW["runtime"] | {"runtime"}
 BELOW["magics"] = BELOW["server"] = BELOW["commands"] | {"commands", "version"}
@@ -44,7 +45,8 @@ BELOW["testing"] = BELOW["server"] | {"magics", "cli"}
 
 FOREIGN = {
     # library → where it may be imported
-    "langchain_core": {"providers", "chat/history.py", "testing", "magics"},
+    "langchain_core": {"providers", "chat/history.py", "tools", "testing", "magics"},
+    "mcp": {"tools"},
     "tornado": {"server"},
     "jupyter_server": {"server", "cli"},
     "jupyter_events": {"server"},
@@ -53,7 +55,7 @@ FOREIGN = {
     "pycrdt": {"chat"},
     "jupyterlab_chat": {"chat"},
     "jupyter_ydoc": {"chat"},
-    "markdown_it": {"routing", "context"},
+    "markdown_it": {"routing", "context", "server"},
     "regex": {"routing"},
     "pathspec": {"context"},
     "pytest": {"testing"},

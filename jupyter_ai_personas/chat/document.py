@@ -23,7 +23,12 @@ from pycrdt import Text
 
 from jupyter_ai_personas.chat.changes import forget, read_array, read_message
 from jupyter_ai_personas.chat.duplicates import merge_duplicates
-from jupyter_ai_personas.chat.messages import METADATA_KEY, Message, decode_message
+from jupyter_ai_personas.chat.messages import (
+    GROWING_STATES,
+    METADATA_KEY,
+    Message,
+    decode_message,
+)
 from jupyter_ai_personas.chat.mirror import Mirror
 from jupyter_ai_personas.chat.ordering import index_by_time, stamp
 from jupyter_ai_personas.chat.participants import Participants
@@ -248,7 +253,7 @@ class DocumentChat(Participants):
 
     def _is_growing(self, id_: str) -> bool:
         message = self._mirror.recent.get(id_)
-        return message is not None and message.state == "streaming"
+        return message is not None and message.state in GROWING_STATES
 
     def _insert(self, write: Insert) -> None:
         raw: dict[str, Any] = {

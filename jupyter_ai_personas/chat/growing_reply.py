@@ -22,10 +22,12 @@ class GrowingReply:
     __slots__ = (
         "_metadata",
         "_parts",
+        "_shown_state",
         "chars",
         "id",
         "is_inserted",
         "is_stale",
+        "is_waiting",
         "refusals",
         "sender",
         "state",
@@ -44,6 +46,9 @@ class GrowingReply:
         """Whether the chat lacks something of it."""
         self.refusals = 0
         """How often in a row the chat refused to be written."""
+        self.is_waiting = False
+        """Whether it waits for a person; only of meaning while it streams."""
+        self._shown_state: ReplyState = "streaming"
         self._metadata = dict(metadata)
         self._parts: list[str] = []
 
@@ -57,7 +62,12 @@ class GrowingReply:
     @property
     def metadata(self) -> dict[str, Any]:
         """Our metadata of the message, with the current state."""
-        return {**self._metadata, "state": self.state}
+        return {**self._metadata, "state": self.shown_state}
+
+    @property
+    def shown_state(self) -> ReplyState:
+        """The state as the chat is told: one that streams may wait for a person."""
+        return "waiting" if self.is_waiting and self.state == "streaming" else self.state
 
     def add(self, text: str) -> None:
         """Add ``text`` to the body. The cost grows with ``text`` only."""
@@ -84,8 +94,9 @@ class GrowingReply:
     def write(self) -> Insert | Update:
         """Return the write that brings the chat up to date, and count it as made."""
         self.is_stale = False
+        changed, self._shown_state = self._shown_state != self.shown_state, self.shown_state
         if self.is_inserted:
-            is_final = self.state != "streaming"
-            return Update(self.id, self.body, self.metadata if is_final else None)
+            tell = changed or self.state != "streaming"
+            return Update(self.id, self.body, self.metadata if tell else None)
         self.is_inserted = True
         return Insert(self.id, self.sender, self.body, self.metadata)

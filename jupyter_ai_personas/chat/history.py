@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
 
-from jupyter_ai_personas.chat.messages import SYSTEM_ID, Message
+from jupyter_ai_personas.chat.markdown import without_calls
+from jupyter_ai_personas.chat.messages import GROWING_STATES, SYSTEM_ID, Message
 from jupyter_ai_personas.tokens import PER_MESSAGE, approximate_tokens
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ _LATER = 100
 """How many messages from the end of the chat are searched for replies to earlier ones."""
 
 _FINISHED = frozenset({"done", "stopped"})
-_SHOWN_STATES = _FINISHED | {None, "streaming"}
+_SHOWN_STATES = _FINISHED | GROWING_STATES | {None}
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +90,7 @@ def _in_order(chat: Chat, until: Message, limit: int) -> list[Message]:
 def _is_shown(message: Message, commands: frozenset[str]) -> bool:
     if message.deleted or not message.body.strip() or message.sender == SYSTEM_ID:
         return False
-    if message.by_persona and message.state not in _SHOWN_STATES:
+    if message.by_persona and (message.state not in _SHOWN_STATES or message.is_approval):
         return False
     return not (message.body.startswith("/") and message.body.split(None, 1)[0] in commands)
 
@@ -101,8 +102,9 @@ def _speaker(chat: Chat, sender: str) -> str:
 
 def _entry(message: Message, reader: str, speaker: Callable[[str], str]) -> HistoryEntry:
     own = message.sender == reader
-    unfinished = message.state == "streaming"
-    return HistoryEntry(speaker(message.sender), own, message.body, message.id, unfinished)
+    unfinished = message.state in GROWING_STATES
+    body = without_calls(message.body) if message.by_persona else message.body
+    return HistoryEntry(speaker(message.sender), own, body, message.id, unfinished)
 
 
 def newest(

@@ -8,6 +8,7 @@ from typing import Any, Literal, cast, get_args
 
 __all__ = [
     "FINAL_STATES",
+    "GROWING_STATES",
     "METADATA_KEY",
     "PERSONA_PREFIX",
     "RECENT",
@@ -38,8 +39,9 @@ RECENT = 256
 Reading an older message costs more in a longer chat.
 """
 
-ReplyState = Literal["streaming", "done", "stopped", "failed", "interrupted", "rejected"]
-FINAL_STATES = frozenset(get_args(ReplyState)) - {"streaming"}
+ReplyState = Literal["streaming", "waiting", "done", "stopped", "failed", "interrupted", "rejected"]
+GROWING_STATES = frozenset({"streaming", "waiting"})
+FINAL_STATES = frozenset(get_args(ReplyState)) - GROWING_STATES
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +143,11 @@ class Message:
         """The reply's state, or ``None`` if it is no reply."""
         state = self.metadata.get("state")
         return cast(ReplyState, state) if state in get_args(ReplyState) else None
+
+    @property
+    def is_approval(self) -> bool:
+        """Whether it asks people to approve a call of a tool."""
+        return "approval" in self.metadata
 
     @property
     def reply_to(self) -> str | None:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from jupyter_ai_personas.chat.in_memory import MemoryChat
-from jupyter_ai_personas.chat.messages import Message
+from jupyter_ai_personas.chat.messages import GROWING_STATES, Message
 from jupyter_ai_personas.chat.protocol import Write
 from jupyter_ai_personas.text import Anew
 
 __all__ = ["WatchedChat"]
 
-_GOOD = ("streaming", "done", "stopped")
+_GOOD = ("streaming", "waiting", "done", "stopped")
 
 
 class WatchedChat(MemoryChat):
@@ -32,7 +32,7 @@ class WatchedChat(MemoryChat):
         texts: list[str] = []
         for message in self._replies():
             texts += filter(None, [_parts(message)[0]])
-            if message.state == "streaming":
+            if message.state in GROWING_STATES:
                 break
         text = "\n\n".join(texts)
         if text != self._shown:

@@ -100,6 +100,14 @@ class ReplyWriter:
             reply.end(state, well_formed(note), metadata)
             self._write([reply], late=0.0)
 
+    def wait(self, reply: GrowingReply, is_waiting: bool) -> None:
+        """Show that a growing reply waits for a person, or does so no longer."""
+        if reply.state == "streaming" and reply.is_waiting != is_waiting:
+            reply.is_waiting = is_waiting
+            if reply.is_inserted:
+                reply.is_stale = True
+                self._write([reply], late=0.0)
+
     def withdraw(self, reply: GrowingReply) -> None:
         """Delete the message of a growing reply, as a person would."""
         reply.state = "stopped"

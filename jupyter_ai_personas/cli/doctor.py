@@ -23,6 +23,7 @@ from jupyter_ai_personas.redaction import redact
 if TYPE_CHECKING:
     from jupyter_ai_personas.providers import ModelReference, ModelRegistry
     from jupyter_ai_personas.runtime import Runtime
+    from jupyter_ai_personas.runtime.executors import Toolbox
     from jupyter_ai_personas.server import AiExtension
 
 __all__ = ["doctor"]
@@ -111,6 +112,7 @@ def _examine() -> Iterator[Finding]:
     yield from _logged("Plug-ins", keeper, at_least="note")
     yield from _personas(runtime)
     yield from _providers(runtime.models)
+    yield from _toolsets(runtime.tools)
     yield _default_model(runtime.models)
 
 
@@ -220,6 +222,22 @@ def _providers(models: ModelRegistry) -> Iterator[Finding]:
         )
     for entry in models.broken:
         yield _broken(section, entry)
+
+
+def _toolsets(tools: Toolbox) -> Iterator[Finding]:
+    section = "Toolsets"
+    for entry in tools.packages.broken:
+        yield _broken(section, entry)
+    for toolset in tools.toolsets():
+        about = f"{toolset.name} (from {toolset.source})"
+        if toolset.status == "broken":
+            if toolset.name.startswith("mcp"):
+                yield Finding(section, "broken", f"{about} cannot be used", toolset.problem)
+            continue
+        count = len(toolset.tools)
+        text = "starts when a persona needs it" if toolset.status == "starting" else ""
+        text = text or f"{count} tool{'s' if count != 1 else ''}"
+        yield Finding(section, "ok", f"{about}: {text}")
 
 
 def _default_model(models: ModelRegistry) -> Finding:

@@ -66,4 +66,5 @@ def load_runtime(extension: AiExtension) -> Runtime:
     extension.build()
     extension.runtime.personas.load()
     extension.runtime.models.load()
+    extension.runtime.tools.load()
     return extension.runtime

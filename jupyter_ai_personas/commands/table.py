@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
+from typing import Literal
 
 import anyio.to_thread
 
@@ -13,18 +14,26 @@ from jupyter_ai_personas.chat import Message
 from jupyter_ai_personas.chat.markdown import code, inert
 from jupyter_ai_personas.commands.context import Given, describe_context
 from jupyter_ai_personas.commands.export import export_chat
+from jupyter_ai_personas.commands.tools import list_tools
 from jupyter_ai_personas.errors import ModelError, PersonasError
 from jupyter_ai_personas.hosts import in_words
 from jupyter_ai_personas.personas import PersonaRegistry
 from jupyter_ai_personas.redaction import for_people
-from jupyter_ai_personas.runtime import ActiveTurn, Command, CommandContext, Commands
+from jupyter_ai_personas.runtime import (
+    ActiveTurn,
+    Approval,
+    Command,
+    CommandContext,
+    Commands,
+    Decision,
+)
+from jupyter_ai_personas.runtime.router import RETRIABLE
 from jupyter_ai_personas.runtime.services import choose_model
 
 __all__ = ["ChatCommands"]
 
 Handler = Callable[[CommandContext, Message, str], Awaitable[str]]
 
-RETRIABLE = ("failed", "stopped", "interrupted", "rejected")
 MODELS_SHOWN = 6
 """How many models of a provider ``/models`` names."""
 
@@ -54,10 +63,26 @@ class ChatCommands(Commands):
                 "asks again for the latest reply that failed or was stopped, or `/retry @Name`",
                 _retry,
             ),
+            "/approve": (
+                "lets a persona do what it asks for, or `/approve id`",
+                partial(_decide, "approved"),
+            ),
+            "/deny": (
+                "refuses that; `/deny id reason` tells the persona why",
+                partial(_decide, "denied"),
+            ),
             "/status": ("what runs, what waits, and what models have used", _status),
             "/context": (
                 "what a persona is given with your next message; `/context @Name` for another",
                 self._context,
+            ),
+            "/undo": (
+                "takes back what personas changed last in notebooks and files; `/undo @Name` one's",
+                _undo,
+            ),
+            "/tools": (
+                "which tools there are, and what is asked about first; `/tools @Name` a persona's",
+                list_tools,
             ),
             "/export": (
                 "`/export [markdown|notebook] [path]` writes this chat into a file",
@@ -79,7 +104,7 @@ class ChatCommands(Commands):
 
     def always(self, message: Message) -> bool:
         """Return whether the command in ``message`` is obeyed however many there were."""
-        return message.body.split(None, 1)[0].casefold() == "/stop"
+        return message.body.split(None, 1)[0].casefold() in ("/stop", "/deny")
 
     def asked(self, message: Message, personas: PersonaRegistry) -> str | None:
         """Return the id of the persona whose own command ``message`` begins with, or ``None``."""
@@ -131,6 +156,7 @@ class ChatCommands(Commands):
                 beside=await gathering.beside(path, message.sender) if uses else (),
                 uses_beside=uses,
                 attached_chars=gathering.limits.total_chars,
+                searched_chars=persona.cls.searched_chars,
             )
         )
 
@@ -243,13 +269,51 @@ async def _retry(context: CommandContext, message: Message, rest: str) -> str:
     return answer
 
 
+async def _undo(context: CommandContext, message: Message, rest: str) -> str:
+    named = context.personas.find(rest.split()[0]) if rest.split() else None
+    undone = await context.undo(None if named is None else named.id)
+    if undone is None:
+        whose = "" if named is None else f" of {inert(named.name)}'s"
+        return f"There is nothing{whose} in this chat to take back."
+    persona = context.personas.get(undone.persona_id)
+    return undone.text(persona.name if persona is not None else undone.persona_id)
+
+
+async def _decide(
+    status: Literal["approved", "denied"], context: CommandContext, message: Message, rest: str
+) -> str:
+    open_ = context.approvals
+    if not open_:
+        return "Nothing waits for an approval in this chat."
+    first, _, reason = rest.partition(" ")
+    named = [a for a in open_ if first and a.id == first.strip("`").casefold()]
+    if not named and status == "approved" and rest:
+        return f"There is no open approval {code(first)}. {_waiting(open_)}"
+    if not named and len(open_) > 1:
+        word = message.body.split(None, 1)[0]
+        return f"Say which: {code(f'{word} id')}. {_waiting(open_)}"
+    [approval] = named or open_
+    user = context.chat.user(message.sender)
+    name = user.shown_name if user is not None else message.sender
+    reason = (reason if named else rest).strip()
+    await context.decide(approval.id, Decision(status, message.sender, name, reason))
+    return ""
+
+
+def _waiting(approvals: Sequence[Approval]) -> str:
+    waiting = [f"{code(a.id)} ({inert(a.persona_name)}, {code(a.tool)})" for a in approvals]
+    return f"Open: {', '.join(waiting)}."
+
+
 async def _status(context: CommandContext, message: Message, rest: str) -> str:
     now = time.time()
     lines = []
     for turn in context.turns:
         user = context.chat.user(turn.person)
         who = inert(user.shown_name if user is not None else turn.person)
-        if turn.began_at is not None:
+        if turn.waiting_since is not None:
+            does, since = f"waits for an approval, asked by {who},", turn.waiting_since
+        elif turn.began_at is not None:
             does, since = f"answers a message of {who}", turn.began_at
         else:
             does, since = f"has a message of {who} waiting", turn.accepted_at

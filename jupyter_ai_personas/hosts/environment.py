@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from jupyter_ai_personas.hosts.protocol import HostConfig
 from jupyter_ai_personas.personas import Persona
+from jupyter_ai_personas.tools import PackageToolsets
 
 if TYPE_CHECKING:
     from jupyter_ai_personas.providers import ModelCache, ModelRegistry
@@ -19,8 +20,8 @@ __all__ = ["HostEnvironment"]
 class HostEnvironment:
     """The persona classes and the models of one process.
 
-    A host in the server's process shares the server's ``personas`` and ``models``. A host in
-    another process gets :attr:`config`, and makes an environment of that alone.
+    A host in the server's process shares the server's ``personas``, ``models`` and ``packages``.
+    A host in another process gets :attr:`config`, and makes an environment of that alone.
     """
 
     def __init__(
@@ -30,11 +31,14 @@ class HostEnvironment:
         log: logging.Logger,
         personas: Mapping[str, Persona] | None = None,
         models: ModelRegistry | None = None,
+        packages: PackageToolsets | None = None,
     ) -> None:
         self.config = config
         self.log = log
         self._personas = personas if personas is not None else {}
         self._models = models
+        self.packages = packages or PackageToolsets(log=log)
+        """The toolsets of this process's packages, which may have to be loaded."""
 
     def persona_class(self, path: str) -> type:
         """Return the class ``module:Class``. Foreign: importing a module may raise anything."""

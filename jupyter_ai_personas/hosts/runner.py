@@ -47,8 +47,8 @@ def _how_to_send(answer: Any) -> str:
 class TurnRunner:
     """Persona objects, one a chat, and their turns, one task each.
 
-    This is where foreign code is called, so this is where it is guarded: whatever it raises,
-    ``SystemExit`` included, costs its own turn.
+    Foreign code is called and guarded here: any exception, ``SystemExit`` included, fails its own
+    turn only.
     """
 
     def __init__(self, environment: HostEnvironment, emit: Callable[[HostEvent], None]) -> None:
@@ -156,7 +156,7 @@ class TurnRunner:
     async def _object(self, spec: TurnSpec) -> BasePersona:
         making = self._objects.get(spec.chat_id)
         if making is None:
-            # A task of its own: whoever comes first may be cancelled, the object is everybody's.
+            # A task of its own: the first turn may be cancelled, the object is for all.
             making = asyncio.get_running_loop().create_task(self._make_guarded(spec))
             self._objects[spec.chat_id] = making
         made = await asyncio.shield(making)
@@ -184,6 +184,7 @@ class TurnRunner:
             models=self._models,
             config=dict(spec.config),
             chat_path=lambda: turn.chat_path if (turn := current_turn.get()) else spec.chat_path,
+            packages=self._environment.packages,
             workspace_dir=Path(spec.root_dir) if spec.root_dir is not None else None,
         )
         persona = make_persona(cls, context)

@@ -140,7 +140,7 @@ class ThreadHost:
                 loop.run_until_complete(asyncio.wait(left, timeout=SHUTDOWN_SECONDS))
 
     def _begin_to_end(self) -> None:
-        """From here on the thread is not interrupted: its loop is closed, whatever happened."""
+        """Do not interrupt the thread from here on: its loop is closed in any case."""
         with self._interrupting:
             self._ending = True
         # An exception sent before arrives here at the latest. It must arrive: after a withdrawal,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
 from collections.abc import (
     AsyncGenerator,
@@ -10,6 +11,7 @@ from collections.abc import (
     Coroutine,
     Iterable,
     Mapping,
+    Sequence,
 )
 from contextlib import aclosing
 from contextvars import ContextVar
@@ -29,7 +31,13 @@ from jupyter_ai_personas.errors import (
     RequestRefusedError,
 )
 from jupyter_ai_personas.personas.turn import Turn
+from jupyter_ai_personas.routing import mention_name
 from jupyter_ai_personas.tokens import BYTES_PER_TOKEN
+from jupyter_ai_personas.tools.calling import Caller
+from jupyter_ai_personas.tools.descriptions import ToolInfo
+from jupyter_ai_personas.tools.langchain import UnusableToolError, named_tools
+from jupyter_ai_personas.tools.loop import Answered, answer_with_tools
+from jupyter_ai_personas.tools.packages import PackageToolsets
 
 if TYPE_CHECKING:
     from jupyter_ai_personas.chat.history import BaseMessage
@@ -60,7 +68,8 @@ class PersonaDefaults:
 
     ``name`` is what people mention (spaces become hyphens); ``description`` is one line for
     ``/personas``; ``avatar_path`` is an image file inside the persona's package, relative to the
-    module or absolute; ``model`` is a reference ``provider_id:model_id``.
+    module or absolute; ``model`` is a reference ``provider_id:model_id``; ``tools`` are the
+    toolsets and tools that it wants, such as ``("workspace", "notebook.read")``.
     """
 
     name: str
@@ -68,6 +77,7 @@ class PersonaDefaults:
     avatar_path: str | None = None
     system_prompt: str = ""
     model: str | None = None
+    tools: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +85,8 @@ class PersonaContext:
     """What a persona object is made with: one object for each chat that it speaks in.
 
     ``name`` is what it is called here, where another persona may have its own name already.
-    ``models`` are the models of the event loop that the persona runs on.
+    ``models`` are the models of the event loop that the persona runs on, ``packages`` the toolsets
+    of the process.
     """
 
     id: str
@@ -85,6 +96,7 @@ class PersonaContext:
     chat_path: Callable[[], str] = lambda: ""
     workspace_dir: Path | None = None
     name: str = ""
+    packages: PackageToolsets | None = None
 
 
 class BasePersona:
@@ -104,12 +116,17 @@ class BasePersona:
     commands: ClassVar[Mapping[str, str]] = {}
     """Commands of its own: ``{"/name": "one line for /help"}``; such a message addresses it."""
 
+    searched_chars: ClassVar[int] = 0
+    """How many characters that it searches the workspace for go with each message to its model, at
+    most; ``/context`` shows it."""
+
     def __init__(self, context: PersonaContext) -> None:
         self.id = context.id
         self.log = context.log
         self.config = context.config
         self._context = context
         self._turns: set[Turn] = set()
+        self._own_tools: Mapping[str, tuple[ToolInfo, Any]] | None = None
 
     @property
     def name(self) -> str:
@@ -171,6 +188,14 @@ class BasePersona:
         messages, unread = await self._prompt()
         await self.stream_message(_after(unread, self.ask_model(messages)))
 
+    def tools(self) -> Sequence[Any]:
+        """Return LangChain tools of the persona's own: a toolset under its mention name.
+
+        It is asked once a chat, before the first answer, and always granted; what becomes of a call
+        is the operator's business, as with any tool.
+        """
+        return ()
+
     async def shutdown(self) -> None:
         """Let go of everything: the persona has been idle, or the server stops."""
 
@@ -207,20 +232,25 @@ class BasePersona:
         """
         return (await self._prompt())[0]
 
-    async def _prompt(self) -> tuple[list[BaseMessage], str]:
-        """Return the prompt, and the Markdown that says what is not in it."""
+    async def _prompt(self, *found: Rendered) -> tuple[list[BaseMessage], str]:
+        """Return the prompt, and the Markdown that says what is not in it.
+
+        ``found`` goes with the message as well, after what belongs to it.
+        """
         messages = self.history()
         workspace = self.turn.workspace
-        if not workspace.has_context or not messages:
+        if not messages or not (workspace.has_context or found):
             return messages, ""
         takes_images, tokens = await self._capabilities()
-        # Half of what the model reads is for the chat, its instructions and the answer.
-        chars = None if tokens is None else tokens * BYTES_PER_TOKEN // 2
-        try:
-            parts = await workspace.context(max_chars=chars)
-        except RequestRefusedError as error:
-            parts = [Rendered("What goes with the message", problem=str(error))]
-        if not parts:
+        parts: list[Rendered] = []
+        if workspace.has_context:
+            # Half of what the model reads is for the chat, its instructions and the answer.
+            chars = None if tokens is None else tokens * BYTES_PER_TOKEN // 2
+            try:
+                parts = await workspace.context(max_chars=chars)
+            except RequestRefusedError as error:
+                parts = [Rendered("What goes with the message", problem=str(error))]
+        if not (parts := [*parts, *found]):
             return messages, ""
         question = str(messages[-1].content)
         content = message_content(question, parts, takes_images=takes_images)
@@ -250,8 +280,13 @@ class BasePersona:
         """Return the server's root directory, or ``None`` if it is no directory."""
         return self._context.workspace_dir
 
-    async def ask_model(self, messages: list[BaseMessage]) -> AsyncGenerator[str, None]:
+    async def ask_model(
+        self, messages: list[BaseMessage], *, tools: bool = True
+    ) -> AsyncGenerator[str, None]:
         """Stream the model's answer to ``messages`` as text; the model and its usage are recorded.
+
+        The model can call the persona's tools, unless ``tools`` is false: each call is a collapsed
+        line of the text, and the model is asked again with the results until it calls none.
 
         They need not be what the model's server accepts: neighbours of one role are joined, empty
         messages are left out, and the oldest where the model cannot read them all. A piece that is
@@ -260,14 +295,35 @@ class BasePersona:
         Raises:
             ModelError: the model cannot be built, or failed; the message says what to do.
         """
+        caller = await self._caller() if tools else None
+        if caller is None:
+            pieces = self._ask(messages, (), Answered())
+        else:
+            # Only a turn without code of the author's can go on where it was cut off.
+            replay = type(self).process_message is BasePersona.process_message
+            pieces = answer_with_tools(self._ask, messages, caller, replay=replay)
+        async with aclosing(pieces):
+            async for piece in pieces:
+                yield piece
+
+    async def _ask(
+        self,
+        messages: Sequence[BaseMessage],
+        tools: Sequence[Mapping[str, Any]],
+        answered: Answered,
+    ) -> AsyncGenerator[str, None]:
+        """Ask the model once; see :data:`~jupyter_ai_personas.tools.loop.Ask`."""
         from jupyter_ai_personas.providers import reply_text
 
         turn = self.turn
 
         async def noted() -> AsyncGenerator[ModelChunk, None]:
             model = ""
-            async with aclosing(self._models.stream(turn.model, messages)) as chunks:
+            stream = self._models.stream(turn.model, messages, tools=tools)
+            async with aclosing(stream) as chunks:
                 async for chunk in chunks:
+                    if chunk.answer is not None:
+                        answered.message = chunk.answer
                     # Not every vendor tells the usage, and a reply may be stopped before it comes:
                     # who answers is known from the first chunk on.
                     if chunk.usage or chunk.model != model:
@@ -279,6 +335,40 @@ class BasePersona:
         async with aclosing(reply_text(noted(), show_reasoning=shown)) as texts:
             async for text in texts:
                 yield text
+
+    async def _caller(self) -> Caller | None:
+        """Return what calls tools in this turn, ``None`` if there are none."""
+        turn = self.turn
+        if turn.caller is None and turn.spec.tool_bounds.calls > 0:
+            own = await self._own()
+            packages = self._context.packages
+            if packages is not None and turn.spec.tools and not packages.is_loaded:
+                await anyio.to_thread.run_sync(packages.load)
+            turn.caller = Caller(
+                turn.spec.tools,
+                own,
+                bounds=turn.spec.tool_bounds,
+                local=lambda name: packages.tool(name) if packages is not None else None,
+                request=turn.request,
+            )
+        return turn.caller if turn.caller is not None and turn.caller.tools else None
+
+    async def _own(self) -> Mapping[str, tuple[ToolInfo, Any]]:
+        """Return the tools of the persona's class, made when they are first needed.
+
+        Raises:
+            PersonaCodeError: what ``tools()`` returns are no LangChain tools.
+        """
+        if self._own_tools is None:
+            # An author may have an attribute of that name that is something else.
+            made = self.tools() if callable(self.tools) else ()
+            made = await made if inspect.isawaitable(made) else made
+            try:
+                found = named_tools(mention_name(self.name), self.id, made) if made else {}
+            except UnusableToolError as error:
+                raise PersonaCodeError(self.name, f"in `tools()`, {error}") from None
+            self._own_tools = found
+        return self._own_tools
 
 
 async def _after(text: str, pieces: AsyncGenerator[str, None]) -> AsyncGenerator[str, None]:

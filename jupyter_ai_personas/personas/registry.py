@@ -51,6 +51,7 @@ class Persona:
     cls: type[BasePersona]
     allows_concurrency: bool = True
     commands: Mapping[str, str] = field(default_factory=dict, hash=False)
+    tools: tuple[str, ...] = ()
 
     @property
     def class_path(self) -> str:
@@ -103,6 +104,7 @@ def _facts_of(cls: type[BasePersona]) -> _Facts | str:
             system_prompt=getattr(theirs, "system_prompt", ""),
             # `model_uid` is what Jupyter AI's own PersonaDefaults call it.
             model=getattr(theirs, "model", None) or getattr(theirs, "model_uid", None),
+            tools=getattr(theirs, "tools", None) or (),
         )
         commands = {str(k).casefold(): str(v) for k, v in dict(cls.commands).items()}
         facts = _Facts(defaults, bool(cls.allows_concurrency), commands)
@@ -173,6 +175,9 @@ def _wrong_with(defaults: PersonaDefaults) -> str | None:
     for key in ("description", "system_prompt"):
         if not isinstance(getattr(defaults, key), str):
             return f"the {key} in its `defaults` is no string"
+    names = defaults.tools
+    if not isinstance(names, list | tuple) or not all(isinstance(n, str) and n for n in names):
+        return 'the tools in its `defaults` are no list of names, such as `["workspace"]`'
     if not isinstance(defaults.model, str | None):
         return "the model in its `defaults` is no reference `provider_id:model_id`"
     return None
@@ -258,6 +263,7 @@ class PersonaRegistry(Mapping[str, Persona]):
             cls=cls,
             allows_concurrency=facts.allows_concurrency,
             commands=facts.commands,
+            tools=tuple(defaults.tools),
         )
         self._log.info("Registered persona `%s`.", name)
 

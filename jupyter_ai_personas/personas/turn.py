@@ -27,6 +27,7 @@ import anyio
 
 from jupyter_ai_personas.chat.history import newest, to_langchain
 from jupyter_ai_personas.chat.messages import Attachment, Message
+from jupyter_ai_personas.context.links import lab_url
 from jupyter_ai_personas.errors import (
     AttachmentError,
     ModelError,
@@ -56,6 +57,7 @@ from jupyter_ai_personas.personas.wire import (
 from jupyter_ai_personas.personas.workspace import TurnWorkspace
 from jupyter_ai_personas.slices import Slices
 from jupyter_ai_personas.text import Anew, TextJoiner, well_formed
+from jupyter_ai_personas.tools.calling import Caller
 
 if TYPE_CHECKING:
     from jupyter_ai_personas.chat.history import BaseMessage
@@ -99,6 +101,8 @@ class Turn:
         self._requests: dict[int, Future[Any]] = {}
         self._attachments: Attachments | AttachmentError = Attachments()
         self._streams: list[Coroutine[Any, Any, str | None]] = []
+        self.caller: Caller | None = None
+        """What calls tools in this turn, once it is needed."""
 
     @property
     def id(self) -> str:
@@ -164,7 +168,7 @@ class Turn:
         self._messages += 1
         if self._messages > MAX_MESSAGES:
             raise ReplyTooLongError(self._spec.persona_name, MAX_MESSAGES, messages=True)
-        # Told by the turn and the place in it: after a crash the same message is found again.
+        # Derived from the turn and the reply's number: after a crash the message is found again.
         return reply_id(self._spec.turn_id, self._messages)
 
     def send(self, body: str) -> str:
@@ -246,7 +250,7 @@ class Turn:
         return self._messages == 0
 
     def drop_forgotten(self) -> bool:
-        """End the streams that nobody has awaited; return whether there were any.
+        """End the streams that were not awaited; return whether there were any.
 
         To be called on the event loop that the turn runs on.
         """
@@ -328,7 +332,7 @@ class Turn:
                 self._emit(RequestWithdrawn(self.id, request.id))
 
     def answer(self, answer: TurnAnswer) -> None:
-        """Settle a request, unless nobody waits for it any more. Safe in any thread."""
+        """Settle a request that is open. Safe in any thread."""
         if answer.error is None:
             self._settle(answer.request_id, answer.value)
         else:
@@ -395,6 +399,13 @@ class Turn:
         return TurnWorkspace(
             self.request, body=message.body, has_attachments=bool(message.attachments)
         )
+
+    def link(self, path: str, *, line: int | None = None, cell: str | None = None) -> str:
+        """Return the URL that opens a file or folder in JupyterLab, at a line or a cell.
+
+        ``path`` is relative to the server's root, ``line`` counts from 1.
+        """
+        return lab_url(self._spec.base_url, path, line=line, cell=cell)
 
     def workspace_dir(self) -> Path | None:
         """Return the server's root directory, or ``None`` if it is no directory."""

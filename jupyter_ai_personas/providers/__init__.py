@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from .base import BaseProvider
     from .cache import ModelCache
     from .calling import stream_model
+    from .extracts import with_extract
     from .fields import IntegerField, MultilineTextField, TextField
     from .pieces import ModelChunk, reply_text
     from .references import ModelReference
@@ -38,6 +39,7 @@ _MODULES = {
     "VendorProvider": "vendor",
     "reply_text": "pieces",
     "stream_model": "calling",
+    "with_extract": "extracts",
 }
 
 __all__ = [
@@ -58,6 +60,7 @@ __all__ = [
     "VendorProvider",
     "reply_text",
     "stream_model",
+    "with_extract",
 ]
 
 

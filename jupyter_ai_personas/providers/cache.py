@@ -95,8 +95,11 @@ class ModelCache:
         messages: Sequence[BaseMessage],
         *,
         parameters: Mapping[str, Any] | None = None,
+        tools: Sequence[Mapping[str, Any]] = (),
     ) -> AsyncGenerator[ModelChunk, None]:
         """Stream an answer within the settings' time-outs, by a fallback model if need be.
+
+        ``tools`` are what the model may call: see :func:`~.calling.stream_model`.
 
         The operator's fallbacks are tried in order when a model fails before its first chunk with
         anything in it; ``ModelChunk.model`` tells who answers. Raises the first model's
@@ -109,7 +112,7 @@ class ModelCache:
         for place, candidate in enumerate(candidates, start=1):
             begun = False
             try:
-                chunks = self._stream_one(candidate, messages, parameters)
+                chunks = self._stream_one(candidate, messages, parameters, tools)
                 async with aclosing(chunks):
                     async for chunk in chunks:
                         begun = True
@@ -130,6 +133,7 @@ class ModelCache:
         candidate: ModelReference | str,
         messages: Sequence[BaseMessage],
         parameters: Mapping[str, Any] | None,
+        tools: Sequence[Mapping[str, Any]],
     ) -> AsyncGenerator[ModelChunk, None]:
         settings = self.registry.settings
         if isinstance(candidate, str):
@@ -146,6 +150,7 @@ class ModelCache:
                     total_timeout=settings.total_timeout,
                     redact=self.registry.credentials.redact,
                     learned=entry.learned,
+                    tools=tools,
                 )
                 async with aclosing(chunks):
                     async for chunk in chunks:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
 import anyio
-from langchain_core.messages import BaseMessage
+from langchain_core.messages import BaseMessage, ToolMessage
 
-from ..errors import ContextTooLongError, ModelFailedError, ModelTimeoutError
+from ..errors import ContextTooLongError, ModelError, ModelFailedError, ModelTimeoutError
 from ..slices import Slices
 from .chunks import ChunkReader, ModelChunk
 from .credentials import redact as redact_known
@@ -19,6 +19,7 @@ from .failures import model_error
 from .prompts import acceptable, count_tokens, most_tokens, newest, trimmed
 from .raw_chunks import raw_chunks
 from .references import ModelReference
+from .tool_calling import bound, refuses_tools
 
 __all__ = ["Learned", "stream_model"]
 
@@ -27,6 +28,7 @@ _FITS = 0.25
 """The part of what was too long that is sent again, where the vendor names no numbers."""
 
 _TRIMMED = "The conversation is longer than the model can read: its beginning was left out."
+_NO_TOOLS = "This model takes no tools: it answers without them."
 _ALONE = "The model refused the conversation so far: this answers the last message alone."
 
 
@@ -35,11 +37,12 @@ class Learned:
     """What calls taught about a model, for the next ones.
 
     ``max_tokens`` is the most that it could read, where it refused more; ``thinks_first`` says that
-    its answers begin with reasoning that no tag opens.
+    its answers begin with reasoning that no tag opens; ``no_tools`` that it takes no tools.
     """
 
     max_tokens: float = math.inf
     thinks_first: bool = False
+    no_tools: bool = False
 
 
 async def stream_model(
@@ -51,6 +54,7 @@ async def stream_model(
     total_timeout: float | None = None,
     redact: Callable[[str], str] = redact_known,
     learned: Learned | None = None,
+    tools: Sequence[Mapping[str, Any]] = (),
 ) -> AsyncGenerator[ModelChunk, None]:
     """Stream the answer of a LangChain model to LangChain messages.
 
@@ -60,6 +64,10 @@ async def stream_model(
     first sign of life that the vendor sends, be there text in it or not. Cancelling the task, or
     closing this iterator (``contextlib.aclosing``), closes the HTTP request; a call that only
     blocks is abandoned in its thread.
+
+    ``tools`` are what the model may call, in OpenAI's function format; an answer that does ends
+    with a chunk that has the whole ``answer``. A model that takes no tools answers without
+    them, and a note says so.
 
     A request that is refused for what is in it, before anything came, is made once more with less
     of what was said before, and a note says so. Nothing else is retried here: the vendors'
@@ -75,27 +83,37 @@ async def stream_model(
         _Clock(first_chunk_timeout, total_timeout),
         redact,
         learned or Learned(),
+        tools,
     )
     sent = call.fit(messages)
-    begun = False
-    try:
-        async with aclosing(call.stream(sent)) as chunks:
-            async for chunk in chunks:
-                begun = True
-                yield chunk
-        return
-    except ModelFailedError as error:
-        less = None if begun or not error.refused else call.fewer(sent, error)
-        if less is None:
-            raise
-        refused = error
-    note = _TRIMMED if isinstance(refused, ContextTooLongError) else _ALONE
-    async with aclosing(call.stream(less)) as chunks:
-        async for chunk in chunks:
-            if note:
-                yield ModelChunk(note=note, model=str(call.reference))
-                note = ""
-            yield chunk
+    notes: list[str] = []
+    if tools and not call.binds_tools():
+        call, notes = replace(call, tools=()), [_NO_TOOLS]
+    is_shorter = begun = False
+    while True:
+        try:
+            async with aclosing(call.stream(sent)) as chunks:
+                async for chunk in chunks:
+                    begun = True
+                    for note in notes:
+                        yield ModelChunk(note=note, model=str(call.reference))
+                    notes = []
+                    yield chunk
+            return
+        except ModelError as error:
+            if begun:
+                raise
+            if call.tools and refuses_tools(error, sent):
+                call.learned.no_tools = True
+                call = replace(call, tools=())
+                notes.append(_NO_TOOLS)
+                continue
+            is_refused = isinstance(error, ModelFailedError) and error.refused
+            less = call.fewer(sent, error) if is_refused and not is_shorter else None
+            if less is None:
+                raise
+            is_shorter, sent = True, less
+            notes.append(_TRIMMED if isinstance(error, ContextTooLongError) else _ALONE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +125,17 @@ class _Call:
     clock: _Clock
     redact: Callable[[str], str]
     learned: Learned
+    tools: Sequence[Mapping[str, Any]] = ()
+
+    def binds_tools(self) -> bool:
+        """Return whether the model can be given the tools, as far as is known."""
+        return not self.learned.no_tools and self._with_tools() is not None
+
+    def _with_tools(self) -> Any:
+        try:
+            return bound(self.model, self.tools)
+        except Exception as error:
+            raise model_error(error, self.reference, self.model, self.redact) from None
 
     def fit(self, messages: Sequence[BaseMessage]) -> list[BaseMessage]:
         """Return what the model can read of ``messages``."""
@@ -117,9 +146,7 @@ class _Call:
             return list(messages)
         return trimmed(messages, most, count_tokens(self.model))
 
-    def fewer(
-        self, messages: list[BaseMessage], error: ModelFailedError
-    ) -> list[BaseMessage] | None:
+    def fewer(self, messages: list[BaseMessage], error: ModelError) -> list[BaseMessage] | None:
         """Return fewer messages than those that were refused, ``None`` if no fewer are left.
 
         What was too long is remembered, also for the next call.
@@ -135,8 +162,9 @@ class _Call:
     async def stream(self, messages: Sequence[BaseMessage]) -> AsyncGenerator[ModelChunk, None]:
         """Make one request, and yield what comes."""
         name = str(self.reference)
-        reader = ChunkReader(thinks_first=self.learned.thinks_first)
-        source = raw_chunks(self.model, acceptable(messages))
+        reader = ChunkReader(thinks_first=self.learned.thinks_first, has_tools=bool(self.tools))
+        with_tools = self._with_tools() if self.tools else None
+        source = raw_chunks(self.model, acceptable(messages), with_tools=with_tools)
         try:
             while (raw := await self._next(source)) is not None:
                 for chunk in reader.read(raw):
@@ -146,7 +174,9 @@ class _Call:
             for chunk in reader.finish():
                 yield replace(chunk, model=name)
             self.learned.thinks_first = reader.thinks_first
-            if not reader.saw_answer:
+            # After its calls, a model may have nothing to add.
+            is_done = bool(messages) and isinstance(messages[-1], ToolMessage)
+            if not (reader.saw_answer or reader.calls_tools or is_done):
                 raise ModelFailedError(name, f"{reader.why_empty}. Try again.")
         finally:
             with anyio.move_on_after(_CLOSE_TIMEOUT, shield=True), suppress(Exception):

@@ -12,8 +12,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ..text import TextJoiner
-from .pieces import ModelChunk, reply_text
+from .pieces import ModelChunk, content_text, reply_text
 from .thoughts import ThoughtSplitter
+from .tool_calling import whole_answer
 
 __all__ = ["ChunkReader", "ModelChunk", "content_text", "reply_text"]
 
@@ -53,12 +54,6 @@ _CUT = {
 """What vendors call the reason for which they end an answer early, in lower case, and in words."""
 
 
-def content_text(content: str | list[Any]) -> str:
-    """Return the text in the content of a LangChain message, a string or a list of blocks."""
-    blocks = [content] if isinstance(content, str) else content
-    return " ".join(b if isinstance(b, str) else str(b.get("text", "")) for b in blocks)
-
-
 def _data_url(block: Mapping[str, Any]) -> str:
     """Return the picture in a block as a ``data:`` URL; empty if it is elsewhere or is none."""
     url = block.get("image_url")
@@ -77,17 +72,21 @@ class ChunkReader:
     """Reads the raw chunks of one answer, in order.
 
     ``thinks_first``: the model is known to begin with reasoning that no tag opens; all is held
-    back until one closes it. After the end it tells whether this answer began so.
+    back until one closes it. After the end it tells whether this answer began so. ``has_tools``:
+    the model was given tools, and may answer by calling them.
     """
 
-    def __init__(self, *, thinks_first: bool = False) -> None:
+    def __init__(self, *, thinks_first: bool = False, has_tools: bool = False) -> None:
         self.saw_answer = False
+        self.calls_tools = False
         self.finish_reason: str | None = None
         self._usage = dict.fromkeys(_USAGE_KEYS, 0)
         self._splitter = ThoughtSplitter(thinks_first=thinks_first)
         self._joiner, self._reasoning_joiner = TextJoiner(), TextJoiner()
         self._tools: dict[str, None] = {}
         self._media: set[str] = set()
+        self._has_tools = has_tools
+        self._raws: list[Any] = []
 
     @property
     def thinks_first(self) -> bool:
@@ -99,6 +98,8 @@ class ChunkReader:
         if isinstance(raw, str):
             yield from self._text(raw)
             return
+        if self._has_tools:
+            self._raws.append(raw)
         extra = raw.additional_kwargs
         if reasoning := extra.get("reasoning_content") or extra.get("reasoning"):
             yield from self._reasoning(reasoning)
@@ -114,7 +115,8 @@ class ChunkReader:
         if reasoning := self._reasoning_joiner.finish():
             yield ModelChunk(reasoning=reasoning)
         yield from self._finish_text()
-        if self._tools and not self.saw_answer:
+        answer = self._whole() if self._tools and self._has_tools else None
+        if self._tools and answer is None and not self.saw_answer:
             names = ", ".join(f"`{name}`" for name in self._tools)
             yield from self._text(f"*The model asked to call {names}, which it cannot do here.*")
             yield from self._finish_text()
@@ -123,6 +125,14 @@ class ChunkReader:
             yield ModelChunk(text=f"\n\n*The answer ends here: {cut}.*")
         if any(self._usage.values()):
             yield ModelChunk(usage=dict(self._usage))
+        if answer is not None:
+            yield ModelChunk(answer=answer)
+
+    def _whole(self) -> Any:
+        """Return the whole answer, if it calls tools."""
+        answer = whole_answer(self._raws)
+        self.calls_tools = answer is not None
+        return answer
 
     @property
     def why_empty(self) -> str:

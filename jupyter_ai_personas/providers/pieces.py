@@ -5,10 +5,17 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
+from typing import Any
 
 from ..text import Anew
 
-__all__ = ["ModelChunk", "reply_text"]
+__all__ = ["ModelChunk", "content_text", "reply_text"]
+
+
+def content_text(content: str | list[Any]) -> str:
+    """Return the text in the content of a LangChain message, a string or a list of blocks."""
+    blocks = [content] if isinstance(content, str) else content
+    return " ".join(b if isinstance(b, str) else str(b.get("text", "")) for b in blocks)
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +27,8 @@ class ModelChunk:
     and ``total_tokens``, where the vendor tells. ``model`` is the reference of who answers.
     ``image`` is a picture as a ``data:`` URL, for who can show one; ``text`` names it then.
     ``note`` is a sentence for the person that is no part of the answer. ``anew`` says that all
-    ``text`` so far was reasoning: it is taken back, and comes again as ``reasoning``.
+    ``text`` so far was reasoning: it is taken back, and comes again as ``reasoning``. ``answer`` is
+    the whole answer as a LangChain message, at the end of one that calls tools.
     """
 
     text: str = ""
@@ -30,6 +38,7 @@ class ModelChunk:
     image: str = ""
     note: str = ""
     anew: bool = False
+    answer: Any = None
 
 
 async def reply_text(

@@ -21,22 +21,26 @@ __all__ = ["raw_chunks"]
 _AHEAD = 64  # chunks that a blocking model may be ahead of who reads
 
 
-def raw_chunks(model: Any, messages: Sequence[BaseMessage]) -> AsyncGenerator[Any, None]:
+def raw_chunks(
+    model: Any, messages: Sequence[BaseMessage], *, with_tools: Any = None
+) -> AsyncGenerator[Any, None]:
     """Stream what ``model`` says, as LangChain has it: strings of an LLM, or message chunks.
 
-    Raises whatever the model raises.
+    ``with_tools`` is the same model with tools bound to it, which is called then. Raises whatever
+    the model raises.
     """
+    called = model if with_tools is None else with_tools
     prompt: Any = list(messages)
     if isinstance(model, BaseLLM):
         prompt = _joined(messages)
     if _is_asynchronous(model):
-        return _stream_or_whole(model, prompt)
-    return _iterate_in_thread(lambda: model.stream(prompt))
+        return _stream_or_whole(model, called, prompt)
+    return _iterate_in_thread(lambda: called.stream(prompt))
 
 
-async def _stream_or_whole(model: Any, prompt: Any) -> AsyncGenerator[Any, None]:
+async def _stream_or_whole(model: Any, called: Any, prompt: Any) -> AsyncGenerator[Any, None]:
     """Stream the raw answer, or ask for all of it at once where the server turns out not to."""
-    source = model.astream(prompt)
+    source = called.astream(prompt)
     anything = False
     try:
         async with aclosing(source):
@@ -51,7 +55,7 @@ async def _stream_or_whole(model: Any, prompt: Any) -> AsyncGenerator[Any, None]
             raise
     model.disable_streaming = True
     try:
-        yield await model.ainvoke(prompt)
+        yield await called.ainvoke(prompt)
     except BaseException:
         model.disable_streaming = False  # It was not that.
         raise

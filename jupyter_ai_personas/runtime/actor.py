@@ -11,8 +11,25 @@ from anyio.abc import TaskGroup
 
 from jupyter_ai_personas.personas import Persona
 from jupyter_ai_personas.runtime.turn import ActiveTurn
+from jupyter_ai_personas.runtime.waiting import Slot
 
 __all__ = ["Actor"]
+
+
+class _Place:
+    """The place of one turn among those that an actor runs at once."""
+
+    def __init__(self, actor: Actor, person: str) -> None:
+        self._actor = actor
+        self._person = person
+
+    def release(self) -> None:
+        """See :class:`Slot`."""
+        self._actor.rest(self._person)
+
+    async def acquire(self) -> None:
+        """See :class:`Slot`."""
+        await self._actor.come_back(self._person)
 
 
 class Actor:
@@ -26,7 +43,7 @@ class Actor:
     def __init__(
         self,
         persona: Persona,
-        run_turn: Callable[[ActiveTurn], Awaitable[None]],
+        run_turn: Callable[[ActiveTurn, Slot], Awaitable[None]],
         *,
         max_concurrent: Callable[[], int],
         idle: float,
@@ -39,6 +56,9 @@ class Actor:
         self._idle = idle
         self._lanes: dict[str, deque[ActiveTurn]] = {}
         self._running: set[str] = set()
+        # Of these, the turns that wait for people, and those that want to go on, in order.
+        self._resting: set[str] = set()
+        self._returning: dict[str, anyio.Event] = {}
         self._group: TaskGroup | None = None
         # Turns that have ended. Unbounded: turns are bounded by person before they are put in.
         self._send, self._receive = anyio.create_memory_object_stream[ActiveTurn](math.inf)
@@ -87,9 +107,12 @@ class Actor:
     def _pump(self) -> None:
         if self._group is None:
             return  # `run` begins with the turns that wait
+        while self._returning and self._has_room():
+            person = next(iter(self._returning))
+            self._resting.discard(person)
+            self._returning.pop(person).set()
         for person in list(self._lanes):
-            # One turn may always run, so the bound is not looked up then.
-            if self._running and len(self._running) >= self._max_concurrent():
+            if not self._has_room():
                 return
             if person in self._running:
                 continue
@@ -100,9 +123,29 @@ class Actor:
             else:
                 del self._lanes[person]
 
+    def _has_room(self) -> bool:
+        working = len(self._running) - len(self._resting)
+        # One turn may always run, so the bound is not looked up then.
+        return not working or working < self._max_concurrent()
+
+    def rest(self, person: str) -> None:
+        """Let others run while a turn of ``person`` waits for people."""
+        self._resting.add(person)
+        self._pump()
+
+    async def come_back(self, person: str) -> None:
+        """Wait until a turn that rested may go on; it comes before those that have not begun."""
+        self._returning[person] = allowed = anyio.Event()
+        self._pump()
+        try:
+            await allowed.wait()
+        finally:
+            self._returning.pop(person, None)
+
     async def _work(self, turn: ActiveTurn) -> None:
         try:
-            await self._run_turn(turn)
+            await self._run_turn(turn, _Place(self, turn.person))
         finally:
             self._running.discard(turn.person)
+            self._resting.discard(turn.person)
             self._send.send_nowait(turn)

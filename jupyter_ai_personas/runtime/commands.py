@@ -10,6 +10,8 @@ from jupyter_ai_personas.chat import Chat, Message
 from jupyter_ai_personas.chat.history import HistoryEntry
 from jupyter_ai_personas.context.gathering import Gathering
 from jupyter_ai_personas.personas import Persona, PersonaRegistry
+from jupyter_ai_personas.runtime.approvals import Approval, Decision
+from jupyter_ai_personas.runtime.executors import Toolbox, Undone
 from jupyter_ai_personas.runtime.turn import ActiveTurn
 
 if TYPE_CHECKING:
@@ -26,7 +28,11 @@ class CommandContext:
     ``blocked`` is the name of a persona → where it blocks its event loop. ``stop`` takes turns and
     the username of who stops them. ``retry`` takes a request, its reply and a username, and returns
     whether a turn runs. ``gathering`` collects what a model is given beside the chat.
-    ``history_of`` returns what a persona is shown of the chat up to a message.
+    ``history_of`` returns what a persona is shown of the chat up to a message. ``tools`` are those
+    of the server. ``approvals`` are those of this chat that are open; ``decide`` takes the id of
+    one and a decision that was typed. ``allowed`` returns persona id and tool of what needs no
+    approval in this chat, and ``disallow`` takes that back. ``undo`` takes back what the latest
+    turn changed, of the persona with an id or of any.
     """
 
     chat: Chat
@@ -37,10 +43,16 @@ class CommandContext:
     blocked: Mapping[str, str]
     default_persona: str | None
     gathering: Gathering
+    tools: Toolbox
+    undo: Callable[[str | None], Awaitable[Undone | None]]
     history_of: Callable[[Persona, Message], tuple[HistoryEntry, ...]]
     model_of: Callable[[Persona], tuple[str | None, str]]
     stop: Callable[[Sequence[ActiveTurn], str], Awaitable[None]]
     retry: Callable[[Message, Message, str], Awaitable[bool]]
+    approvals: Sequence[Approval]
+    decide: Callable[[str, Decision], Awaitable[Decision]]
+    allowed: Callable[[], Awaitable[set[tuple[str, str]]]]
+    disallow: Callable[[], Awaitable[None]]
 
 
 Command = Callable[[CommandContext], Awaitable[str]]

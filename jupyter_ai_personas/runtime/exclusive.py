@@ -2,15 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 
 import anyio
 
 from jupyter_ai_personas.personas import Persona
 from jupyter_ai_personas.providers import ModelRegistry
 
-__all__ = ["ExclusiveSlots"]
+__all__ = ["ExclusiveSlots", "HeldSlots"]
+
+
+class HeldSlots:
+    """The slots of one turn, which may give them back for a while."""
+
+    def __init__(self, slots: Sequence[anyio.Semaphore], on_wait: Callable[[], None]) -> None:
+        self._slots = slots
+        self._on_wait = on_wait
+        self._held: list[anyio.Semaphore] = []
+
+    async def acquire(self) -> None:
+        """Hold all of them; when cancelled, none."""
+        try:
+            for slot in self._slots:
+                if slot.value == 0:
+                    self._on_wait()
+                await slot.acquire()
+                self._held.append(slot)
+        except BaseException:
+            self.release()
+            raise
+
+    def release(self) -> None:
+        """Give back those that are held."""
+        while self._held:
+            self._held.pop().release()
 
 
 class ExclusiveSlots:
@@ -18,7 +44,8 @@ class ExclusiveSlots:
 
     def __init__(self, models: ModelRegistry) -> None:
         self._models = models
-        self._locks: dict[str, anyio.Lock] = {}
+        # Not locks: any task of a turn may give them back.
+        self._slots: dict[str, anyio.Semaphore] = {}
 
     def allows_concurrency(self, persona: Persona, model: str | None) -> bool:
         """Return whether turns of ``persona`` with ``model`` may run at the same time."""
@@ -27,16 +54,21 @@ class ExclusiveSlots:
     @asynccontextmanager
     async def hold(
         self, persona: Persona, model: str | None, *, on_wait: Callable[[], None]
-    ) -> AsyncIterator[None]:
+    ) -> AsyncIterator[HeldSlots]:
         """Hold the slots that a turn needs; ``on_wait`` is called if one is taken."""
-        async with AsyncExitStack() as slots:
-            # The persona's slot comes first: two turns never wait for each other.
-            for name in self._names(persona, model):
-                lock = self._locks.setdefault(name, anyio.Lock())
-                if lock.locked():
-                    on_wait()
-                await slots.enter_async_context(lock)
-            yield
+        # The persona's slot comes first: two turns never wait for each other.
+        slots = HeldSlots(
+            [
+                self._slots.setdefault(name, anyio.Semaphore(1))
+                for name in self._names(persona, model)
+            ],
+            on_wait,
+        )
+        await slots.acquire()
+        try:
+            yield slots
+        finally:
+            slots.release()
 
     def _names(self, persona: Persona, model: str | None) -> list[str]:
         names = [] if persona.allows_concurrency else [persona.id]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import anyio
 from anyio.abc import TaskGroup
@@ -22,13 +22,17 @@ from jupyter_ai_personas.personas.wire import (
     TurnLost,
     TurnRequested,
 )
+from jupyter_ai_personas.runtime.board import ApprovalBoard
+from jupyter_ai_personas.runtime.calls import ToolCalls
 from jupyter_ai_personas.runtime.chat_handle import ChatHandle
 from jupyter_ai_personas.runtime.outcome import Outcome
 from jupyter_ai_personas.runtime.requests import RequestContext, TurnRequests
 from jupyter_ai_personas.runtime.services import Services
 from jupyter_ai_personas.runtime.turn import ActiveTurn
 from jupyter_ai_personas.runtime.typing_status import TypingStatus
+from jupyter_ai_personas.runtime.waiting import Slot, Waiting
 from jupyter_ai_personas.runtime.wording import INTERRUPTED, RETRY, THINKING, WAITING
+from jupyter_ai_personas.tools import ToolInfo
 
 __all__ = ["Execution"]
 
@@ -50,6 +54,7 @@ class Execution:
         services: Services,
         chat: ChatHandle,
         status: TypingStatus,
+        board: ApprovalBoard,
         *,
         on_end: Callable[[ActiveTurn, Outcome], None],
     ) -> None:
@@ -57,15 +62,19 @@ class Execution:
         self._settings = services.settings
         self._chat = chat
         self._status = status
+        self._board = board
         self._on_end = on_end
 
-    async def run(self, turn: ActiveTurn) -> None:
-        """Run a turn until it has ended, for whatever reason."""
+    async def run(self, turn: ActiveTurn, place: Slot) -> None:
+        """Run a turn until it has ended.
+
+        ``place`` is its place among the turns that the persona runs at once.
+        """
         try:
             while turn.outcome is None:
-                await self._attempt(turn)
+                await self._attempt(turn, place)
         finally:
-            # Also when the server stops: what is written stays, and says what became of it.
+            # Also when the server stops: partial replies stay and are marked.
             self.cancel(turn)
             self._on_end(turn, Outcome("interrupted", INTERRUPTED))
 
@@ -73,21 +82,24 @@ class Execution:
         """Tell the host of a turn to end the attempt; nothing more of that is heard."""
         self._services.hosts.cancel(turn.persona, turn.host_id)
 
-    async def _attempt(self, turn: ActiveTurn) -> None:
+    async def _attempt(self, turn: ActiveTurn, place: Slot) -> None:
         with turn.attempt() as scope:
             # Resolve once: wait for the slot of the model that is called.
             model, problem = self._services.model_in(self._chat.current, turn.persona)
             async with self._services.exclusive.hold(
                 turn.persona, model, on_wait=lambda: self._show(turn, WAITING)
-            ):
-                # The time limit starts when the slot is acquired. A turn that waits for an approval
-                # will give its slot back and get its remaining time here.
+            ) as exclusive:
+                # The time limit starts when the slot is acquired.
                 scope.deadline = anyio.current_time() + self._settings.turn_timeout
                 turn.replies.begin()
                 async with anyio.create_task_group() as group:
-                    await self._work(turn, model, problem, group)
+                    waiting = Waiting(turn, scope, (place, exclusive), group, show=self._show)
+                    await self._work(turn, model, problem, group, waiting)
         if turn.wants_restart:
             self.cancel(turn)
+            # What was done for the message as it was answers nothing any more.
+            self._board.close_turn(turn.id, "The message was edited.")
+            self._services.ledger.clear_steps(turn.id)
         elif turn.outcome is None:
             error = TurnTimeoutError(turn.persona.name, self._settings.turn_timeout)
             turn.settle(Outcome("failed", str(error)))
@@ -98,23 +110,40 @@ class Execution:
             self._status.show(turn.persona, turn.id, status)
 
     async def _work(
-        self, turn: ActiveTurn, model: str | None, problem: str, group: TaskGroup
+        self,
+        turn: ActiveTurn,
+        model: str | None,
+        problem: str,
+        group: TaskGroup,
+        waiting: Waiting,
     ) -> None:
         """Let the host work, until the turn is settled, which cancels this."""
         if not self._services.hosts.is_open(turn.persona):
             self._show(turn, THINKING)
+        calls = ToolCalls(self._services, turn, self._board, waiting=waiting)
         try:
-            requests = self._requests(turn, group)
-            instructions = await self._services.gathering.instructions(self._chat.current.path)
+            requests = self._requests(turn, group, calls)
+            path = self._chat.current.path
+            instructions = await self._services.gathering.instructions(path)
+            await self._services.tools.ready(turn.persona, path)
+            tools = self._services.tools.granted(turn.persona, path)
+            calls.grant(tools)
             await self._services.hosts.start(
                 turn.persona,
-                self._spec(turn, model, problem, instructions),
+                self._spec(turn, model, problem, instructions, tools),
                 lambda event: self._on_event(turn, requests, event),
             )
         except Exception:
             # A fault of ours: the persona runs behind the wall.
             self._services.log.exception("Turn %s could not be started", turn.id)
             turn.settle(Outcome("failed", str(HostLostError(turn.persona.name))))
+        try:
+            await self._watch(turn, waiting)
+        finally:
+            calls.ended = True
+
+    async def _watch(self, turn: ActiveTurn, waiting: Waiting) -> None:
+        """Tell people and the ledger how far the turn is."""
         # After the start: the host's thread would wait for the interpreter meanwhile.
         self._show(turn, THINKING)
         # The same holds for the ledger's thread. A shorter turn is recorded as finished anyway.
@@ -122,10 +151,11 @@ class Execution:
         self._services.ledger.started(turn.id)
         while True:
             await anyio.sleep(CHECKPOINT_SECONDS)
+            await waiting.until_working()
             if (replies := turn.replies.checkpoint()) is not None:
                 self._services.ledger.checkpoint(turn.id, replies)
 
-    def _requests(self, turn: ActiveTurn, group: TaskGroup) -> TurnRequests:
+    def _requests(self, turn: ActiveTurn, group: TaskGroup, calls: ToolCalls) -> TurnRequests:
         chat, host_id = self._chat.current, turn.host_id
 
         def answer(answer: TurnAnswer) -> None:
@@ -141,11 +171,16 @@ class Execution:
             attachments=tuple(chat.attachments(turn.message.attachments)),
             person=turn.person,
         )
-        handlers = self._services.request_handlers
+        handlers = {**calls.handlers, **self._services.request_handlers}
         return TurnRequests(handlers, context, answer, group, log=self._services.log)
 
     def _spec(
-        self, turn: ActiveTurn, model: str | None, problem: str, instructions: str
+        self,
+        turn: ActiveTurn,
+        model: str | None,
+        problem: str,
+        instructions: str,
+        tools: Sequence[ToolInfo],
     ) -> TurnSpec:
         chat, persona, message = self._chat.current, turn.persona, turn.message
         sender = chat.user(message.sender)
@@ -172,8 +207,11 @@ class Execution:
             model_problem=problem,
             system_prompt="\n\n".join(filter(None, [persona.system_prompt, instructions])),
             root_dir=self._settings.root_dir,
+            base_url=self._settings.base_url,
             max_reply_chars=self._settings.max_reply_chars,
             config=self._services.config_of(persona),
+            tools=tuple(tools),
+            tool_bounds=self._services.tools.bounds,
         )
 
     def _on_event(self, turn: ActiveTurn, requests: TurnRequests, event: HostEvent) -> None:

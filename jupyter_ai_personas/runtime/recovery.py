@@ -1,8 +1,8 @@
-"""When a chat opens: what the ledger knows and the document lost is put back.
+"""Restores what the ledger has and the document lost, when a chat opens.
 
 The document is not saved while anything streams, and after a crash the stale file wins over the
 update store. The ledger holds what the server had accepted, and what people wrote since the last
-save; it is compared with the document by message id, never by time or place.
+save. Messages are compared by id, never by time or position.
 """
 
 from __future__ import annotations
@@ -29,15 +29,18 @@ from jupyter_ai_personas.chat.file_format import parse_chat
 from jupyter_ai_personas.chat.messages import FINAL_STATES
 from jupyter_ai_personas.personas.turn import reply_id
 from jupyter_ai_personas.routing import Chain, find_mentions, may_mention
+from jupyter_ai_personas.runtime.approvals import Decision, read_steps
+from jupyter_ai_personas.runtime.board import ApprovalBoard
+from jupyter_ai_personas.runtime.calls import unfinished_calls
 from jupyter_ai_personas.runtime.chat_handle import ChatHandle
 from jupyter_ai_personas.runtime.cut_off_saves import made_at
-from jupyter_ai_personas.runtime.ledger import ReplySnapshot, TurnRecord
+from jupyter_ai_personas.runtime.ledger import ReplySnapshot, TurnRecord, TurnStep
 from jupyter_ai_personas.runtime.router import Router
 from jupyter_ai_personas.runtime.scheduler import Scheduler
 from jupyter_ai_personas.runtime.services import Services
-from jupyter_ai_personas.runtime.turn import ReplyFinished
+from jupyter_ai_personas.runtime.turn import ReplyFinished, TurnOrder, is_resumable
 from jupyter_ai_personas.runtime.unsaved import NO_PERSONA, Unsaved, is_deletion
-from jupyter_ai_personas.runtime.wording import INTERRUPTED, NOT_BEGUN
+from jupyter_ai_personas.runtime.wording import INTERRUPTED, NOT_BEGUN, may_have_happened
 
 __all__ = ["Recovery"]
 
@@ -58,6 +61,7 @@ class Recovery:
         scheduler: Scheduler,
         router: Router,
         unsaved: Unsaved,
+        board: ApprovalBoard,
         *,
         running: Callable[[], Container[str]],
     ) -> None:
@@ -68,6 +72,7 @@ class Recovery:
         self._scheduler = scheduler
         self._router = router
         self._unsaved = unsaved
+        self._board = board
         self._running = running
 
     async def adopt(self) -> None:
@@ -121,6 +126,9 @@ class Recovery:
             with self._isolated(record):
                 await self._catch_up(record)
                 self._unsaved.seen(record.message_id)
+        # The file of a chat that was closed and opened again may lack what people are asked.
+        for approval in self._services.approvals.open(chat_id=self._chat.id):
+            self._board.show(approval, None)
         await self._sweep(end)
 
     @contextmanager
@@ -162,6 +170,7 @@ class Recovery:
             self._ledger.forget(record.turn_id)
         elif record.state == "finished":
             self._put_back(record, record.replies)
+            self._show_approvals(await self._ledger.steps(record.turn_id) or [], "has ended")
             await self._finish(record)
         else:
             await self._go_on(record, request)
@@ -184,6 +193,10 @@ class Recovery:
         self._unsaved.passed_on(record.message_id, record.persona_id)
 
     async def _go_on(self, record: TurnRecord, request: Message) -> None:
+        steps = await self._ledger.steps(record.turn_id)
+        if steps is None or steps:
+            await self._resume(record, request, steps)
+            return
         young = time.time() - record.accepted_at <= self._settings.recover_within
         wanted = record.state == "accepted" or self._settings.resume_interrupted
         if not (wanted and young and record.persona_id in self._services.personas):
@@ -194,18 +207,73 @@ class Recovery:
         # The turn may have started before the ledger recorded it; reuse its ids.
         turn_id = None if record.replies else record.turn_id
         rewrite = record.replies[0].message_id if record.replies else reply_id(record.turn_id, 1)
-        await self._router.ask(
+        order = TurnOrder(
             request,
             [record.persona_id],
             Chain(record.root, record.hops),
-            person=record.person,
+            record.person,
             rewrite=rewrite if self._chat.current.get(rewrite) is not None else None,
             anew=True,
             turn_id=turn_id,
         )
+        await self._router.ask(order)
 
-    def _interrupt(self, record: TurnRecord) -> None:
-        """Leave what there is of the reply, and say that there is no more."""
+    async def _resume(
+        self, record: TurnRecord, request: Message, steps: list[TurnStep] | None
+    ) -> None:
+        """Continue a turn from its steps, if that repeats nothing; ``None`` cannot be read."""
+        persona = self._services.personas.get(record.persona_id)
+        unfinished = unfinished_calls(steps or [])
+        whole = steps is not None and all(
+            step.kind != "answer" or step.data.get("message") is not None for step in steps
+        )
+        if (
+            unfinished
+            or not whole
+            or persona is None
+            or not is_resumable(persona)
+            or not self._is_fresh(record, steps or [])
+        ):
+            self._show_approvals(steps or [], "was interrupted: the server stopped")
+            self._interrupt(record, may_have_happened(unfinished) if unfinished else INTERRUPTED)
+            return
+        self._put_back(record, record.replies)
+        rewrite = record.replies[0].message_id if record.replies else reply_id(record.turn_id, 1)
+        order = TurnOrder(
+            request,
+            [record.persona_id],
+            Chain(record.root, record.hops),
+            record.person,
+            rewrite=rewrite if self._chat.current.get(rewrite) is not None else None,
+            anew=True,
+            turn_id=record.turn_id,
+            resume=True,
+        )
+        await self._router.ask(order)
+
+    def _is_fresh(self, record: TurnRecord, steps: list[TurnStep]) -> bool:
+        """Return whether a turn is young, or waits for people, or they decided a while ago."""
+        since = time.time() - self._settings.recover_within
+        return record.accepted_at >= since or any(
+            approval.expires > time.time() if decision is None else decision.at >= since
+            for approval, decision in read_steps(steps)
+        )
+
+    def _show_approvals(self, steps: list[TurnStep], why: str) -> None:
+        """Show what was asked in a turn that is over; what is open is closed."""
+        reason = f"The turn {why}."
+        for approval, decision in read_steps(steps):
+            if decision is None:
+                self._services.approvals.close(approval.id, reason)
+                decision = Decision("denied", reason=reason, at=time.time())
+                # What was shown before the crash stays.
+                there = self._chat.current.get(approval.id)
+                if there is not None and "decision" in there.metadata:
+                    continue
+            self._board.show(approval, decision)
+
+    def _interrupt(self, record: TurnRecord, why: str = INTERRUPTED) -> None:
+        """Leave what there is of the reply, and say that there is no more, and why."""
         metadata = {
             "reply_to": record.message_id,
             "turn": record.turn_id,
@@ -213,11 +281,11 @@ class Recovery:
         }
         replies = list(record.replies)
         if all(reply.state in FINAL_STATES for reply in replies):
-            note = INTERRUPTED if record.state == "running" else NOT_BEGUN
+            note = why if record.state == "running" else NOT_BEGUN
             # The id that the next reply had or would have had: a browser may bring that back.
             next_id = reply_id(record.turn_id, len(replies) + 1)
             replies.append(ReplySnapshot(next_id, note, "interrupted", metadata))
-        final = [_as_final(reply, note=f"\n\n{INTERRUPTED}") for reply in replies]
+        final = [_as_final(reply, note=f"\n\n{why}") for reply in replies]
         self._put_back(record, final)
         self._ledger.finish(record.turn_id, "interrupted", final)
         self._note_end(record, final)
@@ -246,10 +314,10 @@ class Recovery:
         if writes:
             self._chat.current.apply(writes)
 
-    # -- messages that nobody looked at -----------------------------------------------------
+    # -- messages that were not handled -----------------------------------------------------
 
     async def _catch_up(self, record: TurnRecord) -> None:
-        """Do what a message called for that nobody had looked at when the server died."""
+        """Handle a message that was not handled when the server died."""
         message = self._chat.current.get(record.message_id)
         if message is None or message.deleted or not message.by_person:
             return
@@ -271,7 +339,7 @@ class Recovery:
         self._unsaved.handled(message.id, recorded=recorded)
 
     async def _sweep(self, end: list[Message]) -> None:
-        """Find what no record tells of: replies left streaming, mentions that nobody accepted.
+        """Find what has no record: replies left streaming, mentions that were not accepted.
 
         ``end`` is how the chat ended before anything was put back.
         """
@@ -298,7 +366,8 @@ class Recovery:
                 if (message.id, id_) not in answered | known
             ]
             if missed:
-                await self._router.ask(message, missed, Chain(message.id), person=message.sender)
+                order = TurnOrder(message, missed, Chain(message.id), message.sender)
+                await self._router.ask(order)
 
 
 def _as_final(reply: ReplySnapshot, *, note: str = "") -> ReplySnapshot:

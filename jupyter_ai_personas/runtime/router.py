@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from uuid import uuid4
 
 from jupyter_ai_personas.chat import (
@@ -19,6 +19,8 @@ from jupyter_ai_personas.chat import (
 )
 from jupyter_ai_personas.chat.history import HistoryEntry, newest, read_history
 from jupyter_ai_personas.chat.markdown import code
+from jupyter_ai_personas.chat.messages import GROWING_STATES
+from jupyter_ai_personas.errors import TurnStateError
 from jupyter_ai_personas.personas import Persona
 from jupyter_ai_personas.routing import (
     Chain,
@@ -35,11 +37,14 @@ from jupyter_ai_personas.runtime.flood import FloodGate
 from jupyter_ai_personas.runtime.ledger import ReplySnapshot
 from jupyter_ai_personas.runtime.scheduler import Scheduler
 from jupyter_ai_personas.runtime.services import Services
-from jupyter_ai_personas.runtime.turn import ActiveTurn, ReplyFinished
+from jupyter_ai_personas.runtime.turn import ActiveTurn, ReplyFinished, TurnOrder
 from jupyter_ai_personas.runtime.unsaved import NO_PERSONA, Unsaved
 from jupyter_ai_personas.runtime.wording import INTERRUPTED, cut_off, flooding
 
 __all__ = ["Router"]
+
+RETRIABLE = frozenset({"failed", "stopped", "interrupted", "rejected"})
+"""The states of replies whose turns can run again."""
 
 MAX_ROOTS = 1000
 """How many messages are remembered whose turns are counted, or whose chain was cut off."""
@@ -81,32 +86,13 @@ class Router:
             self._deleted(event)
         return False
 
-    async def ask(
-        self,
-        message: Message,
-        persona_ids: Sequence[str],
-        chain: Chain,
-        *,
-        person: str,
-        rewrite: str | None = None,
-        anew: bool = False,
-        turn_id: str | None = None,
-    ) -> list[ActiveTurn]:
+    async def ask(self, order: TurnOrder) -> list[ActiveTurn]:
         """Submit turns and count them; see :meth:`Scheduler.submit`."""
-        if anew:
-            for persona_id in persona_ids:
-                self._unsaved.runs_again(message.id, persona_id)
-        turns = await self._scheduler.submit(
-            message,
-            persona_ids,
-            chain,
-            person=person,
-            rewrite=rewrite,
-            anew=anew,
-            turn_id=turn_id,
-        )
-        if chain.hops == 0:
-            self._count(chain.root, len(turns))
+        for persona_id in order.persona_ids if order.anew else ():
+            self._unsaved.runs_again(order.message.id, persona_id)
+        turns = await self._scheduler.submit(order)
+        if order.chain.hops == 0:
+            self._count(order.chain.root, len(turns))
         return turns
 
     def _count(self, root: str, turns: int) -> None:
@@ -130,7 +116,7 @@ class Router:
                 self._scheduler.notify(mistyped, reply_to=message.id)
         elif addressed and not self._is_flooding(message, addressed):
             self._unsaved.in_turn(message.id)
-            await self.ask(message, addressed, Chain(message.id), person=message.sender)
+            await self.ask(TurnOrder(message, addressed, Chain(message.id), message.sender))
             return True
         return False
 
@@ -178,11 +164,47 @@ class Router:
             blocked=services.hosts.blocked,
             default_persona=services.default_persona,
             gathering=services.gathering,
+            tools=services.tools,
+            undo=partial(services.changes.undo, self._chat.id),
             history_of=self._history_of,
             model_of=lambda persona: services.model_in(chat, persona),
             stop=lambda turns, by: self._scheduler.stop(turns, by=by),
             retry=self._retry,
+            approvals=services.approvals.open(chat_id=self._chat.id),
+            decide=partial(services.approvals.decide, proven=False),
+            allowed=partial(services.ledger.allowed, self._chat.id),
+            disallow=partial(services.ledger.disallow, self._chat.id),
         )
+
+    def reply_of(self, turn_id: str) -> Message | None:
+        """Return the latest reply of a turn, of those at the end of the chat."""
+        for message in reversed(self._chat.current.before(None, RECENT)):
+            is_reply = message.by_persona and message.reply_to and not message.deleted
+            if is_reply and message.metadata.get("turn") == turn_id:
+                return message
+        return None
+
+    async def retry_turn(self, turn_id: str, person: str) -> str | None:
+        """See :meth:`Session.retry_turn`."""
+        reply = self.reply_of(turn_id)
+        if reply is None:
+            return None
+        request = self._chat.current.get(reply.reply_to or "")
+        if reply.state not in RETRIABLE:
+            raise TurnStateError("Only a turn that failed or was stopped can run again.")
+        if request is None or request.deleted:
+            raise TurnStateError("The message that it answers is gone. Send it again.")
+        if reply.sender not in self._services.personas:
+            raise TurnStateError("That persona is not installed any more.")
+        if any(
+            (turn.message.id, turn.persona.id) == (request.id, reply.sender)
+            for turn in self._scheduler.turns.values()
+        ):
+            raise TurnStateError("That is asked again already.")
+        turns = await self._ask_again(request, reply, person)
+        if not turns:
+            raise TurnStateError("Another server is answering that.")
+        return turns[0].id
 
     def _history_of(self, persona: Persona, until: Message) -> tuple[HistoryEntry, ...]:
         settings = self._services.settings
@@ -198,13 +220,14 @@ class Router:
         return tuple(newest(entries, max_messages=settings.history_messages, max_tokens=limit))
 
     async def _retry(self, request: Message, reply: Message, person: str) -> bool:
+        return bool(await self._ask_again(request, reply, person))
+
+    async def _ask_again(self, request: Message, reply: Message, person: str) -> list[ActiveTurn]:
         self._services.quarantine.lift(reply.sender)
-        chain = Chain(request.id)
-        return bool(
-            await self.ask(
-                request, [reply.sender], chain, person=person, rewrite=reply.id, anew=True
-            )
+        order = TurnOrder(
+            request, [reply.sender], Chain(request.id), person, rewrite=reply.id, anew=True
         )
+        return await self.ask(order)
 
     def _mistyped(self, message: Message) -> str:
         """Return what to tell a person who mentions a persona by a name that is not quite right."""
@@ -262,7 +285,7 @@ class Router:
         if (
             message is not None
             and message.by_persona
-            and message.state == "streaming"
+            and message.state in GROWING_STATES
             and message.metadata.get("turn") not in self._scheduler.turns
         ):
             body = message.body.removesuffix(INTERRUPTED).rstrip()
@@ -296,7 +319,7 @@ class Router:
         elif fresh and not self._is_flooding(message, fresh):
             # A message that the flood limit refused may be asked again.
             chain = Chain(message.id)
-            await self.ask(message, fresh, chain, person=message.sender, anew=was_asked)
+            await self.ask(TurnOrder(message, fresh, chain, message.sender, anew=was_asked))
 
     def _addressed_by_edit(self, message: Message, active: list[ActiveTurn]) -> list[str]:
         explicit = self.addressed(message, by_default=False)
@@ -343,7 +366,7 @@ class Router:
             reply = self._chat.current.get(message_id)
             if allowed and reply is not None and not reply.deleted:
                 self._count(root, len(allowed))
-                await self.ask(reply, allowed, further, person=event.person)
+                await self.ask(TurnOrder(reply, allowed, further, event.person))
             if cut is not None and not again and root not in self._warned:
                 # Once a message, however many replies the bound cuts off.
                 self._warned[root] = None

@@ -19,14 +19,16 @@ from jupyter_ai_personas.context.access import WorkspaceAccess
 from jupyter_ai_personas.context.bounds import ContextLimits
 from jupyter_ai_personas.context.gathering import Gathering
 from jupyter_ai_personas.context.local import LocalWorkspace
-from jupyter_ai_personas.errors import ChatNotOpenError
+from jupyter_ai_personas.errors import ChatNotOpenError, TurnStateError, UnknownTurnError
 from jupyter_ai_personas.hosts import HostConfig, HostEnvironment, ThreadHost
 from jupyter_ai_personas.personas import Persona, PersonaRegistry
 from jupyter_ai_personas.routing import Chain
+from jupyter_ai_personas.runtime.approvals import Approvals
 from jupyter_ai_personas.runtime.attachments import attachments_handler
 from jupyter_ai_personas.runtime.chat_handle import ChatHandle
 from jupyter_ai_personas.runtime.commands import Commands
 from jupyter_ai_personas.runtime.exclusive import ExclusiveSlots
+from jupyter_ai_personas.runtime.executors import ChangeBook, NoChanges, NoToolbox, Toolbox
 from jupyter_ai_personas.runtime.host_pool import HostPool, MakeHost
 from jupyter_ai_personas.runtime.ledger import MemoryLedger, TurnLedger
 from jupyter_ai_personas.runtime.quarantine import Quarantine
@@ -35,7 +37,7 @@ from jupyter_ai_personas.runtime.scheduler import Scheduler
 from jupyter_ai_personas.runtime.services import LoopClock, Metrics, NoMetrics, Services
 from jupyter_ai_personas.runtime.session import Session
 from jupyter_ai_personas.runtime.settings import RuntimeSettings
-from jupyter_ai_personas.runtime.turn import ActiveTurn
+from jupyter_ai_personas.runtime.turn import ActiveTurn, TurnOrder
 from jupyter_ai_personas.runtime.workspace_requests import workspace_handlers
 
 if TYPE_CHECKING:
@@ -71,7 +73,10 @@ class Runtime:
         metrics: Metrics | None = None,
         make_host: MakeHost = ThreadHost,
         request_handlers: Mapping[str, RequestHandler] | None = None,
+        approval_url: Callable[[str], str | None] = lambda approval_id: None,
         workspace: WorkspaceAccess | None = None,
+        tools: Toolbox | None = None,
+        changes: ChangeBook | None = None,
         load_delay: float = 0.0,
         avatar_url: Callable[[Persona], str | None] = lambda persona: None,
     ) -> None:
@@ -79,6 +84,8 @@ class Runtime:
         self.personas = personas
         self.models = models
         self.log = log
+        self.tools: Toolbox = tools or NoToolbox()
+        """The tools of this server."""
         self.avatar_url = avatar_url
         self.pacer = Pacer(LoopClock())
         self.quarantine = Quarantine(
@@ -88,7 +95,11 @@ class Runtime:
             clock=time.monotonic,
         )
         environment = HostEnvironment(
-            HostConfig(models.settings), log=log, personas=personas, models=models
+            HostConfig(models.settings),
+            log=log,
+            personas=personas,
+            models=models,
+            packages=self.tools.packages,
         )
         self.hosts = HostPool(environment, settings, log=log, make_host=make_host)
         self.sessions: set[Session] = set()
@@ -98,6 +109,10 @@ class Runtime:
         self.loaded = anyio.Event()
         """Set when plug-ins are imported."""
         self._commands = commands or Commands()
+        ledger = ledger or MemoryLedger()
+        metrics = metrics or NoMetrics()
+        self.approvals = Approvals(ledger, decided=metrics.decided)
+        """The calls of tools that people are asked about."""
         gathering = Gathering(
             workspace or LocalWorkspace(settings.root_dir),
             limits=replace(ContextLimits(), total_chars=settings.context_chars),
@@ -108,13 +123,15 @@ class Runtime:
             settings=settings,
             personas=personas,
             models=models,
-            ledger=ledger or MemoryLedger(),
+            ledger=ledger,
             hosts=self.hosts,
             exclusive=ExclusiveSlots(models),
             quarantine=self.quarantine,
             pacer=self.pacer,
-            metrics=metrics or NoMetrics(),
+            metrics=metrics,
             gathering=gathering,
+            tools=self.tools,
+            changes=changes or NoChanges(),
             request_handlers={
                 **workspace_handlers(gathering),
                 "attachments.list": attachments_handler(
@@ -122,6 +139,10 @@ class Runtime:
                 ),
                 **(request_handlers or {}),
             },
+            approvals=self.approvals,
+            announced={},
+            asks_people=True,
+            approval_url=approval_url,
             command_names=self._commands.names,
             avatar_url=avatar_url,
             log=log,
@@ -154,6 +175,7 @@ class Runtime:
     async def run(self, *, task_status: TaskStatus[None] = TASK_STATUS_IGNORED) -> None:
         """Serve until cancelled. Ready (``started``) when chats can be opened."""
         await self.ledger.open()
+        await self.approvals.load()
         try:
             async with anyio.create_task_group() as group:
                 await group.start(self.hosts.run)
@@ -163,6 +185,7 @@ class Runtime:
                     await anyio.sleep_forever()
         finally:
             with anyio.CancelScope(shield=True):
+                await self.tools.aclose()
                 await self.ledger.aclose()
 
     def interrupt(self) -> None:
@@ -180,6 +203,7 @@ class Runtime:
         await anyio.to_thread.run_sync(self.personas.load)
         self._personas_loaded.set()
         await anyio.to_thread.run_sync(self.models.load)
+        await anyio.to_thread.run_sync(self.tools.load)
         self.loaded.set()
 
     # -- chats ------------------------------------------------------------------------------
@@ -238,6 +262,33 @@ class Runtime:
             stopped.update(await session.stop(persona_id, by=by, name=name))
         return sorted(stopped)
 
+    async def cancel_turn(self, turn_id: str, *, by: str | None, name: str = "") -> None:
+        """Stop one turn on behalf of a user.
+
+        Raises:
+            UnknownTurnError: no open chat has it.
+            TurnStateError: it has ended.
+        """
+        for session in self.sessions:
+            if await session.stop_turn(turn_id, by=by, name=name):
+                return
+        for session in self.sessions:
+            if session.has_reply_of(turn_id):
+                raise TurnStateError("This turn has ended already.")
+        raise UnknownTurnError
+
+    async def retry_turn(self, turn_id: str, *, by: str) -> str:
+        """Run a turn again on behalf of a user; return the id of the new one.
+
+        Raises:
+            UnknownTurnError: no open chat has it.
+            TurnStateError: it has not ended, or ended well, or cannot run again.
+        """
+        for session in list(self.sessions):
+            if (new := await session.retry_turn(turn_id, by=by)) is not None:
+                return new
+        raise UnknownTurnError
+
     async def one_shot(
         self,
         persona_name: str,
@@ -263,14 +314,19 @@ class Runtime:
         ledger = MemoryLedger()
         await ledger.open()
         # Without commands: nobody can type one there, and no note offers any.
-        services = replace(self._services, ledger=ledger, command_names=frozenset())
+        services = replace(
+            self._services,
+            ledger=ledger,
+            approvals=Approvals(ledger),
+            asks_people=False,
+            command_names=frozenset(),
+        )
         scheduler = Scheduler(services, ChatHandle(chat, self.settings.root_dir))
         self._one_shots.add(scheduler)
         try:
             await self._group.start(scheduler.run)
-            [turn] = await scheduler.submit(
-                message, [persona.id], Chain(message.id), person=sender.username
-            )
+            order = TurnOrder(message, [persona.id], Chain(message.id), sender.username)
+            [turn] = await scheduler.submit(order)
             await turn.ended.wait()
         finally:
             self._one_shots.discard(scheduler)

@@ -13,17 +13,28 @@ from jupyter_ai_personas.context.gathering import Gathering
 from jupyter_ai_personas.errors import ModelError, UnknownPersonaError
 from jupyter_ai_personas.personas import Persona, PersonaRegistry
 from jupyter_ai_personas.routing import Limits, mention_name
+from jupyter_ai_personas.runtime.approvals import Approval, Approvals, Decision
 from jupyter_ai_personas.runtime.exclusive import ExclusiveSlots
+from jupyter_ai_personas.runtime.executors import ChangeBook, Toolbox
 from jupyter_ai_personas.runtime.host_pool import HostPool
 from jupyter_ai_personas.runtime.ledger import FinalState, TurnLedger
 from jupyter_ai_personas.runtime.quarantine import Quarantine
 from jupyter_ai_personas.runtime.requests import RequestHandler
 from jupyter_ai_personas.runtime.settings import RuntimeSettings
+from jupyter_ai_personas.tools import ToolInfo
 
 if TYPE_CHECKING:
     from jupyter_ai_personas.providers import ModelRegistry
 
-__all__ = ["LoopClock", "Metrics", "NoMetrics", "Services", "TurnReport", "choose_model"]
+__all__ = [
+    "CallReport",
+    "LoopClock",
+    "Metrics",
+    "NoMetrics",
+    "Services",
+    "TurnReport",
+    "choose_model",
+]
 
 MODELS_SETTING = "models"
 """The setting of a chat that holds what ``/model`` chose: persona id → reference."""
@@ -44,14 +55,39 @@ class TurnReport:
     usage: Mapping[str, Any]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallReport:
+    """A call of a tool that ended, for metrics and events.
+
+    ``policy`` is ``allow``, ``ask`` or ``deny``, and empty for a tool that is not there.
+    ``outcome`` is ``done``, ``failed``, ``denied`` by the operator or people, or ``refused`` by the
+    server. ``seconds`` are of the execution, 0 if there was none.
+    """
+
+    turn_id: str
+    call_id: str
+    persona_id: str
+    tool: str
+    person: str
+    policy: str
+    outcome: str
+    seconds: float
+
+
 class Metrics(Protocol):
-    """Counts turns."""
+    """Counts turns, calls and approvals."""
 
     def first_text(self, seconds: float) -> None:
         """Note the first text of a turn, ``seconds`` after the turn was accepted."""
 
     def ended(self, report: TurnReport) -> None:
         """Note the end of a turn."""
+
+    def called(self, report: CallReport) -> None:
+        """Note the end of a call."""
+
+    def decided(self, approval: Approval, decision: Decision) -> None:
+        """Note what became of an approval."""
 
 
 class NoMetrics:
@@ -62,6 +98,12 @@ class NoMetrics:
 
     def ended(self, report: TurnReport) -> None:
         """See :meth:`Metrics.ended`."""
+
+    def called(self, report: CallReport) -> None:
+        """See :meth:`Metrics.called`."""
+
+    def decided(self, approval: Approval, decision: Decision) -> None:
+        """See :meth:`Metrics.decided`."""
 
 
 class LoopClock:
@@ -81,7 +123,9 @@ class Services:
     """What the parts of a runtime share.
 
     ``gathering`` collects what a model is given beside the chat. ``command_names`` are the commands
-    that people can type. ``avatar_url`` returns the URL of a persona's image.
+    that people can type. ``avatar_url`` returns the URL of a persona's image, ``approval_url`` that
+    of the page on which people decide. ``announced`` are the tools of personas' own classes, by
+    persona id. ``asks_people``: there is a chat in which people can be asked.
     """
 
     settings: RuntimeSettings
@@ -95,6 +139,12 @@ class Services:
     metrics: Metrics
     gathering: Gathering
     request_handlers: Mapping[str, RequestHandler]
+    tools: Toolbox
+    changes: ChangeBook
+    approvals: Approvals
+    announced: dict[str, tuple[ToolInfo, ...]]
+    asks_people: bool
+    approval_url: Callable[[str], str | None]
     command_names: frozenset[str]
     avatar_url: Callable[[Persona], str | None]
     log: logging.Logger

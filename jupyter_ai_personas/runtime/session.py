@@ -18,6 +18,8 @@ from jupyter_ai_personas.chat import (
     Restore,
     User,
 )
+from jupyter_ai_personas.errors import TurnStateError
+from jupyter_ai_personas.runtime.board import ApprovalBoard
 from jupyter_ai_personas.runtime.chat_handle import ChatHandle
 from jupyter_ai_personas.runtime.commands import Commands
 from jupyter_ai_personas.runtime.recovery import Recovery
@@ -66,10 +68,19 @@ class Session:
         self._loading = loading
         self._handle = ChatHandle(chat, services.settings.root_dir)
         self._unsaved = Unsaved(self._handle, services.ledger)
-        self._scheduler = Scheduler(services, self._handle, on_end=self._turn_ended)
+        self._board = ApprovalBoard(services, self._handle)
+        self._scheduler = Scheduler(
+            services, self._handle, board=self._board, on_end=self._turn_ended
+        )
         self._router = Router(services, self._handle, self._scheduler, self._unsaved, commands)
         self._recovery = Recovery(
-            services, self._handle, self._scheduler, self._router, self._unsaved, running=running
+            services,
+            self._handle,
+            self._scheduler,
+            self._router,
+            self._unsaved,
+            self._board,
+            running=running,
         )
         # The same chat, opened anew, until the mailbox has come so far.
         self._reopening: Chat | None = None
@@ -163,7 +174,7 @@ class Session:
             turn.id,
             event.request_id,
             event.persona_id,
-            turn.replies.ids,
+            [*turn.replies.ids, *turn.approval_ids],
             passed_on=event.state != "done",
         )
         self._send.send_nowait(event)
@@ -186,6 +197,27 @@ class Session:
         turns = [t for t in self.turns.values() if persona_id in (None, t.persona.id)]
         await self._scheduler.stop(turns, by=by, name=name)
         return [turn.persona.id for turn in turns]
+
+    async def stop_turn(self, turn_id: str, *, by: str | None, name: str = "") -> bool:
+        """Stop one turn; return whether it runs or waits here."""
+        turn = self.turns.get(turn_id)
+        if turn is not None:
+            await self._scheduler.stop([turn], by=by, name=name)
+        return turn is not None
+
+    def has_reply_of(self, turn_id: str) -> bool:
+        """Return whether a turn has replied here, of late."""
+        return self._router.reply_of(turn_id) is not None
+
+    async def retry_turn(self, turn_id: str, *, by: str) -> str | None:
+        """Run a turn of this chat again; return the id of the new one, ``None`` if it is not here.
+
+        Raises:
+            TurnStateError: it has not ended, or ended well, or cannot run again.
+        """
+        if turn_id in self.turns:
+            raise TurnStateError("This turn has not ended yet. Stop it first.")
+        return await self._router.retry_turn(turn_id, by)
 
     def notify(self, body: str) -> None:
         """Post a line of the system."""

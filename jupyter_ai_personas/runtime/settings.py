@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from jupyter_ai_personas.settings import Flag, Parameters, Seconds, Table, Text, Whole, setting
+from jupyter_ai_personas.settings import (
+    Flag,
+    Names,
+    Parameters,
+    Seconds,
+    Table,
+    Text,
+    Whole,
+    setting,
+)
 
 __all__ = ["RuntimeSettings"]
 
@@ -129,8 +138,22 @@ class RuntimeSettings:
     resume_interrupted: bool = setting(
         False, Flag(), "Whether replies that a crash cut off are written anew without being asked."
     )
+    approvers: Collection[str] = setting(
+        ["anyone"],
+        Names(["asker", "ada"]),
+        "Who decides about calls of tools: `anyone`, `asker` (who asked the persona) or usernames.",
+        limit=True,
+    )
+    approval_timeout: float = setting(
+        3600.0,
+        Seconds(3600),
+        "Seconds that people have to decide about a call of a tool; then it is denied.",
+    )
     root_dir: str | None = None
     """The server's root directory, if it is one."""
+
+    base_url: str = ""
+    """The path of the server's URL, which begins and ends with a slash; empty without a server."""
 
     has_files: bool = True
     """Whether what people attach are files, and not contents that are kept otherwise."""

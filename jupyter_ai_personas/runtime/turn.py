@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal
@@ -11,14 +11,33 @@ from typing import Literal
 import anyio
 
 from jupyter_ai_personas.chat import Message
-from jupyter_ai_personas.personas import Persona
+from jupyter_ai_personas.personas import BasePersona, Persona
 from jupyter_ai_personas.personas.turn import reply_id
 from jupyter_ai_personas.routing import Chain
 from jupyter_ai_personas.runtime.ledger import FinalState
 from jupyter_ai_personas.runtime.outcome import Outcome
 from jupyter_ai_personas.runtime.replies import Replies
 
-__all__ = ["ActiveTurn", "ReplyFinished"]
+__all__ = ["ActiveTurn", "ReplyFinished", "TurnOrder", "is_resumable"]
+
+
+@dataclass(frozen=True, slots=True)
+class TurnOrder:
+    """Turns to run: ``message`` for each of ``persona_ids``.
+
+    ``anew`` runs turns that are known, as a retry does. ``rewrite`` is the id of the reply that is
+    replaced then, and ``turn_id`` the id that a single turn has already.
+    """
+
+    message: Message
+    persona_ids: Sequence[str]
+    chain: Chain
+    person: str
+    rewrite: str | None = None
+    anew: bool = False
+    turn_id: str | None = None
+    resume: bool = False
+    """Whether a turn continues from its steps."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +50,11 @@ class ReplyFinished:
     written: tuple[tuple[str, str], ...]
     chain: Chain
     person: str
+
+
+def is_resumable(persona: Persona) -> bool:
+    """Return whether turns of ``persona`` are run by the product's loop, which reads its steps."""
+    return persona.cls.process_message is BasePersona.process_message
 
 
 class ActiveTurn:
@@ -60,6 +84,12 @@ class ActiveTurn:
         self.began_at: float | None = None
         self.outcome: Outcome | None = None
         self.ended = anyio.Event()
+        self.has_steps = False
+        """Whether the ledger has steps of it."""
+        self.approval_ids: list[str] = []
+        """The approvals that it has asked for."""
+        self.waiting_since: float | None = None
+        """When it began to wait for people, ``None`` if it does not."""
         self._attempts = 0
         self._restarts = False
         self._scope: anyio.CancelScope | None = None
@@ -70,6 +100,16 @@ class ActiveTurn:
         if self.ended.is_set():
             return "ended"
         return "queued" if self.began_at is None else "running"
+
+    @property
+    def is_resumable(self) -> bool:
+        """Whether it continues from its steps after a restart: the product's own loop runs it."""
+        return self.has_steps and is_resumable(self.persona)
+
+    def wait(self, is_waiting: bool) -> None:
+        """Note that the turn waits for people, or does so no longer."""
+        self.waiting_since = time.time() if is_waiting else None
+        self.replies.wait(is_waiting)
 
     @property
     def host_id(self) -> str:
@@ -95,6 +135,7 @@ class ActiveTurn:
         if self._restarts:
             self._restarts = False
             self._attempts += 1
+            self.has_steps = False
             self.replies.restart()
         with anyio.CancelScope() as self._scope:
             yield self._scope

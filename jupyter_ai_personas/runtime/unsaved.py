@@ -21,7 +21,7 @@ from jupyter_ai_personas.chat import (
     MessagePosted,
     decode_message,
 )
-from jupyter_ai_personas.chat.messages import content_of
+from jupyter_ai_personas.chat.messages import GROWING_STATES, content_of
 from jupyter_ai_personas.routing import Chain
 from jupyter_ai_personas.runtime.chat_handle import ChatHandle
 from jupyter_ai_personas.runtime.ledger import TurnLedger, TurnRecord
@@ -229,7 +229,7 @@ def _is_final(reply: Message | None, now: Message | None) -> bool:
         return reply is not None
     # A retry writes into the reply of another turn. Clients can write any turn id.
     of_this_turn = now is None or reply.metadata.get("turn") == now.metadata.get("turn")
-    return of_this_turn and reply.state != "streaming"
+    return of_this_turn and reply.state not in GROWING_STATES
 
 
 def _is_saved(there: Message | None, now: Message | None) -> bool:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
+from jupyter_ai_personas.chat.markdown import code
 from jupyter_ai_personas.personas import Persona
 from jupyter_ai_personas.routing import Limits
 
 __all__ = [
+    "ASKING",
     "INTERRUPTED",
     "NOT_BEGUN",
     "RETRY",
@@ -16,6 +19,7 @@ __all__ = [
     "WAITING",
     "cut_off",
     "flooding",
+    "may_have_happened",
     "overloaded",
     "paused",
     "queue_full",
@@ -26,8 +30,18 @@ INTERRUPTED = "*The server stopped before this was finished. `/retry` runs it ag
 NOT_BEGUN = "*The server stopped before this could be answered. `/retry` asks again.*"
 SAID_NOTHING = "*Nothing to add.*"
 THINKING = "is thinking"
+ASKING = "is waiting for an approval"
 WAITING = "is waiting for an earlier turn"
 RETRY = " `/retry` asks it again."
+
+
+def may_have_happened(tools: Sequence[str]) -> str:
+    """Return what is said of calls of tools that a crash cut off."""
+    names = ", ".join(code(tool) for tool in dict.fromkeys(tools))
+    return (
+        f"*The server stopped while {names} ran. It may have happened: look before you run it "
+        "again with `/retry`.*"
+    )
 
 
 def paused(name: str, seconds: float, *, can_retry: bool) -> str:

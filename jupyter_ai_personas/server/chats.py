@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["ChatObserver"]
 
 SESSION_EVENTS = "https://schema.jupyter.org/jupyter_collaboration/session/v1"
+CONTENTS_EVENTS = "https://events.jupyter.org/jupyter_server/contents_service/v1"
 """The events of jupyter-collaboration that tell of saves."""
 
 LOOP_ITERATIONS = 100
@@ -63,6 +64,7 @@ class ChatObserver:
         event_logger = settings.get("event_logger")
         if event_logger is not None:
             event_logger.add_listener(schema_id=SESSION_EVENTS, listener=self._on_session_event)
+            event_logger.add_listener(schema_id=CONTENTS_EVENTS, listener=self._on_contents_event)
         for document in list(settings.get("chats_by_id", {}).values()):
             await self._opened(document)
         return True
@@ -86,6 +88,13 @@ class ChatObserver:
                 await self._compare_with_save(document.get_path(), session)
             elif action == "clean":
                 self._close(key)
+
+    async def _on_contents_event(self, logger: Any, schema_id: str, data: dict[str, Any]) -> None:
+        approvals, path = self._runtime.approvals, str(data.get("path") or "")
+        if data.get("action") == "delete":
+            await approvals.chat_deleted(path)
+        elif data.get("action") == "rename":
+            approvals.chat_moved(str(data.get("source_path") or ""), path)
 
     async def _compare_with_save(self, path: str, session: Session) -> None:
         """Find out what the file has now, of what it lacked.

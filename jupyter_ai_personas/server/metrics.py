@@ -9,7 +9,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
-from jupyter_ai_personas.runtime import Runtime, TurnReport
+from jupyter_ai_personas.runtime import Approval, CallReport, Decision, Runtime, TurnReport
 
 __all__ = ["PrometheusMetrics"]
 
@@ -57,6 +57,31 @@ class PrometheusMetrics(Collector):
             buckets=_SECONDS,
             registry=self._counted,
         )
+        self._calls = Counter(
+            f"{_PREFIX}_tool_calls",
+            "Calls of tools that ended, by tool and outcome.",
+            ["tool", "outcome"],
+            registry=self._counted,
+        )
+        self._call_duration = Histogram(
+            f"{_PREFIX}_tool_call_duration_seconds",
+            "Time that tools ran, the wait for an approval excluded.",
+            ["tool"],
+            buckets=_SECONDS,
+            registry=self._counted,
+        )
+        self._approvals = Counter(
+            f"{_PREFIX}_approvals",
+            "Approvals that people were asked for, by what became of them and who decided.",
+            ["decision", "by"],
+            registry=self._counted,
+        )
+        self._approval_wait = Histogram(
+            f"{_PREFIX}_approval_wait_seconds",
+            "Time from the question to the decision.",
+            buckets=(*_SECONDS, 3600),
+            registry=self._counted,
+        )
         self._runtime: Runtime | None = None
 
     # -- what the runtime tells ---------------------------------------------------------------
@@ -76,6 +101,17 @@ class PrometheusMetrics(Collector):
         for direction in ("input", "output"):
             if tokens := usage.get(f"{direction}_tokens"):
                 self._tokens.labels(model, direction).inc(tokens)
+
+    def called(self, report: CallReport) -> None:
+        """Count a call of a tool."""
+        self._calls.labels(report.tool or "unknown", report.outcome).inc()
+        if report.outcome in ("done", "failed") and report.tool:
+            self._call_duration.labels(report.tool).observe(report.seconds)
+
+    def decided(self, approval: Approval, decision: Decision) -> None:
+        """Count what became of an approval."""
+        self._approvals.labels(decision.status, "person" if decision.by else "nobody").inc()
+        self._approval_wait.observe(max(0.0, decision.at - approval.asked_at))
 
     # -- what Prometheus asks -----------------------------------------------------------------
 
@@ -107,6 +143,11 @@ def _read(runtime: Runtime) -> Iterator[Metric]:
         ("chats_open", "Chats that personas have joined.", len(runtime.sessions)),
         ("turns_queued", "Turns that wait for an earlier one.", phases.count("queued")),
         ("turns_running", "Turns that run.", phases.count("running")),
+        (
+            "turns_waiting",
+            "Turns that wait for an approval; they count as running, too.",
+            sum(turn.waiting_since is not None for turn in runtime.turns),
+        ),
     ):
         yield GaugeMetricFamily(f"{_PREFIX}_{name}", text, value)
     yield CounterMetricFamily(

@@ -18,11 +18,15 @@ def unmatched_names(runtime: Runtime) -> Iterator[Unmatched]:
         ("default_persona", [settings.default_persona] if settings.default_persona else []),
         ("models", settings.models),
         ("persona_config", settings.persona_config),
+        ("persona_tools", runtime.tools.persona_names),
     ):
         for persona in names:
             try:
                 runtime.personas.find(persona)
             except UnknownPersonaError as error:
                 yield Unmatched(name, f"`{persona}` in `c.AiExtension.{name}`: {error}")
+    for persona_, name in runtime.tools.missing(runtime.personas.values()):
+        text = f"`{persona_}` wants the tool or toolset `{name}`, and there is none of that name."
+        yield Unmatched("persona_tools", text)
     yield from unresolved("models", settings.models.values(), runtime.models)
     yield from unmatched_models(runtime.models)

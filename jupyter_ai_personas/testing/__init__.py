@@ -34,16 +34,20 @@ if TYPE_CHECKING:
     from jupyter_ai_personas.testing.fakes import make_runtime as make_runtime
     from jupyter_ai_personas.testing.models import FakeModel as FakeModel
     from jupyter_ai_personas.testing.models import FakeModels as FakeModels
+    from jupyter_ai_personas.testing.models import tool_calls as tool_calls
     from jupyter_ai_personas.testing.openai_server import Answer as Answer
+    from jupyter_ai_personas.testing.openai_server import Call as Call
     from jupyter_ai_personas.testing.openai_server import OpenAIServer as OpenAIServer
     from jupyter_ai_personas.testing.providers import (
         AnsweringProviderContract as AnsweringProviderContract,
     )
     from jupyter_ai_personas.testing.providers import ProviderContract as ProviderContract
+    from jupyter_ai_personas.testing.toolsets import ToolsetContract as ToolsetContract
 
 _MODULES = {
     "Answer": "openai_server",
     "AnsweringProviderContract": "providers",
+    "Call": "openai_server",
     "Conversation": "conversation",
     "FakeChat": "fakes",
     "FakeEntryPoint": "fakes",
@@ -51,9 +55,11 @@ _MODULES = {
     "FakeModels": "models",
     "OpenAIServer": "openai_server",
     "ProviderContract": "providers",
+    "ToolsetContract": "toolsets",
     "ask": "conversation",
     "converse": "conversation",
     "make_runtime": "fakes",
+    "tool_calls": "models",
 }
 
 __all__ = list(_MODULES)

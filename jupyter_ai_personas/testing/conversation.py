@@ -13,6 +13,7 @@ from jupyter_ai_personas.chat import Attachment, Message
 from jupyter_ai_personas.personas import Persona, persona_id
 from jupyter_ai_personas.routing import find_mentions
 from jupyter_ai_personas.runtime import Runtime, RuntimeSettings, Session
+from jupyter_ai_personas.runtime.executors import Toolbox
 from jupyter_ai_personas.testing.fakes import FakeChat, make_runtime
 from jupyter_ai_personas.testing.models import FakeModel, FakeModels
 
@@ -70,11 +71,15 @@ async def converse(
     model: Any = None,
     config: Mapping[str, Any] | None = None,
     settings: RuntimeSettings | None = None,
+    tools: Toolbox | None = None,
+    **options: Any,
 ) -> AsyncIterator[Conversation]:
     """Open a chat with ``personas`` in it, all on the current event loop.
 
     ``model_replies`` are what the model says, one a call (see :class:`FakeModel`); ``model`` is a
     model of your own instead; ``config`` is what the personas get as ``self.config``.
+    ``tools`` are those of the server, such as a :class:`~jupyter_ai_personas.tools.ToolRegistry`
+    (default: none); ``options`` are those of :func:`make_runtime`.
     """
     model = model or FakeModel(model_replies)
     models = FakeModels(model)
@@ -85,7 +90,9 @@ async def converse(
         models=dict.fromkeys(ids, f"{model.id}:{model.model_id}"),
         persona_config=dict.fromkeys(ids, config or {}),
     )
-    async with make_runtime(personas, models=models, settings=settings) as runtime:
+    async with make_runtime(
+        personas, models=models, settings=settings, tools=tools, **options
+    ) as runtime:
         chat = FakeChat()
         session = runtime.open_chat(chat)
         await session.ready.wait()

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import anyio
 
 from jupyter_ai_personas.chat import ChatEvent, MemoryChat, Message, User
+from jupyter_ai_personas.chat.messages import FINAL_STATES
 from jupyter_ai_personas.chat.protocol import Write
 from jupyter_ai_personas.commands import ChatCommands
 from jupyter_ai_personas.hosts import InlineHost
@@ -121,7 +122,7 @@ class FakeChat(MemoryChat):
 
         def final() -> list[Message]:
             replies = self.replies(message_id)
-            done = len(replies) >= count and all(r.state != "streaming" for r in replies)
+            done = len(replies) >= count and all(r.state in FINAL_STATES for r in replies)
             return replies if done else []
 
         return await self.until(final)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import json
 import logging
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any, ClassVar
@@ -10,13 +11,14 @@ from typing import Any, ClassVar
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
 from langchain_core.language_models.chat_models import BaseChatModel
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
+from langchain_core.messages.tool import tool_call_chunk
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 from pydantic import PrivateAttr
 
 from jupyter_ai_personas.providers import BaseProvider, ModelReference, ModelRegistry
 from jupyter_ai_personas.providers.settings import ProviderSettings
 
-__all__ = ["FakeModel", "FakeModels"]
+__all__ = ["FakeModel", "FakeModels", "tool_calls"]
 
 
 class FakeModel(BaseProvider, BaseChatModel):
@@ -32,7 +34,11 @@ class FakeModel(BaseProvider, BaseChatModel):
     name = "Fake"
     models: ClassVar[list[str]] = ["model"]
 
+    takes_tools: bool = True
+    """Whether it can be given tools."""
+
     _replies: list[Any] = PrivateAttr(default_factory=list)
+    _tools: list[list[str]] = PrivateAttr(default_factory=list)
     _prompts: list[list[BaseMessage]] = PrivateAttr(default_factory=list)
 
     def __init__(self, replies: Sequence[Any] = (), **kwargs: Any) -> None:
@@ -45,11 +51,23 @@ class FakeModel(BaseProvider, BaseChatModel):
         return self._prompts
 
     @property
+    def tools(self) -> list[list[str]]:
+        """The names of the tools that the model was given in each call."""
+        return self._tools
+
+    def bind_tools(self, tools: Sequence[Any], **kwargs: Any) -> Any:
+        """See LangChain's ``BaseChatModel``."""
+        if not self.takes_tools:
+            raise NotImplementedError
+        return self.bind(tools=list(tools), **kwargs)
+
+    @property
     def _llm_type(self) -> str:
         return "fake"
 
-    def _next_reply(self, messages: list[BaseMessage]) -> list[Any]:
+    def _next_reply(self, messages: list[BaseMessage], tools: Sequence[Any]) -> list[Any]:
         self._prompts.append(list(messages))
+        self._tools.append([tool["function"]["name"] for tool in tools])
         reply = self._replies.pop(0) if self._replies else f"You said: {messages[-1].text}"
         if isinstance(reply, str):
             return [part for part in reply.replace(" ", " \0").split("\0") if part]
@@ -63,7 +81,7 @@ class FakeModel(BaseProvider, BaseChatModel):
         **kwargs: Any,
     ) -> ChatResult:
         text = ""
-        for item in self._next_reply(messages):
+        for item in self._next_reply(messages, kwargs.get("tools", ())):
             if isinstance(item, BaseException):
                 raise item
             text += _chunk(item).text if not hasattr(item, "wait") else ""
@@ -76,13 +94,26 @@ class FakeModel(BaseProvider, BaseChatModel):
         run_manager: AsyncCallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> AsyncIterator[ChatGenerationChunk]:
-        for item in self._next_reply(messages):
+        for item in self._next_reply(messages, kwargs.get("tools", ())):
             if isinstance(item, BaseException):
                 raise item
             if inspect.iscoroutinefunction(getattr(item, "wait", None)):
                 await item.wait()
             else:
                 yield ChatGenerationChunk(message=_chunk(item))
+
+
+def tool_calls(*calls: tuple[str, Mapping[str, Any]], text: str = "") -> list[Any]:
+    """Return a reply of :class:`FakeModel` that calls tools: ``("charts__plot", {"bins": 3})``.
+
+    Names are as the model sees them. ``text`` is what it says before.
+    """
+    parts = [
+        tool_call_chunk(name=name, args=json.dumps(dict(given)), id=f"call_{i}", index=i)
+        for i, (name, given) in enumerate(calls)
+    ]
+    chunks = [AIMessageChunk(content="", tool_call_chunks=[part]) for part in parts]
+    return [*([text] if text else []), *chunks]
 
 
 def _chunk(item: Any) -> AIMessageChunk:

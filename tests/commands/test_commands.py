@@ -22,8 +22,12 @@ NAMES = [
     "/model",
     "/stop",
     "/retry",
+    "/approve",
+    "/deny",
     "/status",
     "/context",
+    "/tools",
+    "/undo",
     "/export",
 ]
 

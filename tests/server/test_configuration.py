@@ -136,7 +136,7 @@ async def test_names_that_match_nothing_are_warned_of_with_near_matches(
         }
     )
     _, listed = await server.get("/api/ai/personas")
-    assert listed["personas"][0]["model"] == "keyless:repeat"
+    assert listed["personas"][0]["model"] == "workspace:search"
     for text in (
         "`opnai` in `c.AiExtension.blocked_providers` matches no provider. Did you mean `openai`?",
         "`keyless:rpeat` in `c.AiExtension.blocked_providers` matches no model of that provider. "

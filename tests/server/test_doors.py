@@ -28,6 +28,12 @@ ROUTES = [
     ("POST", "/api/ai/personas/cancel?chat_path=a.chat"),
     ("POST", "/api/ai/message/Guide"),
     ("GET", "/api/ai/search?q=honey"),
+    ("GET", "/api/ai/help/start"),
+    ("GET", "/api/ai/approvals"),
+    ("GET", "/api/ai/approvals/a"),
+    ("POST", "/api/ai/approvals/a"),
+    ("POST", "/api/ai/turns/t/cancel"),
+    ("POST", "/api/ai/turns/t/retry"),
 ]
 AUTHORIZER = """
 from jupyter_server.auth import Authorizer
@@ -102,6 +108,11 @@ async def test_a_body_that_is_too_long_is_refused(
         ("POST", "/api/ai/message/" + "x" * 20_000),
         ("GET", "/api/ai/avatars/" + "x" * 20_000),
         ("GET", "/api/ai/avatars/%ff"),
+        ("GET", "/api/ai/approvals/" + "x" * 20_000),
+        ("GET", "/api/ai/approvals/%ff"),
+        ("POST", "/api/ai/approvals/a"),
+        ("POST", "/api/ai/turns/%00/cancel"),
+        ("POST", "/api/ai/turns/unknown/retry"),
         ("GET", "/api/ai/search"),
         ("GET", "/api/ai/search?q=%20%20"),
         ("GET", "/api/ai/search?q=%ff"),

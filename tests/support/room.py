@@ -12,6 +12,7 @@ import anyio
 
 from jupyter_ai_personas import BasePersona, PersonaDefaults
 from jupyter_ai_personas.chat import Message
+from jupyter_ai_personas.chat.messages import FINAL_STATES
 from jupyter_ai_personas.hosts import InlineHost
 from jupyter_ai_personas.personas import persona_id
 from jupyter_ai_personas.runtime import Runtime, RuntimeSettings, Session
@@ -158,7 +159,7 @@ class Room:
 
         def final() -> list[Message]:
             replies = self.replies(message_id)
-            done = len(replies) >= count and all(r.state != "streaming" for r in replies)
+            done = len(replies) >= count and all(r.state in FINAL_STATES for r in replies)
             return replies if done else []
 
         return await self.until(final)

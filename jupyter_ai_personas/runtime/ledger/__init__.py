@@ -25,6 +25,7 @@ from jupyter_ai_personas.runtime.ledger.records import FinalState as FinalState
 from jupyter_ai_personas.runtime.ledger.records import RecordState as RecordState
 from jupyter_ai_personas.runtime.ledger.records import ReplySnapshot as ReplySnapshot
 from jupyter_ai_personas.runtime.ledger.records import TurnRecord as TurnRecord
+from jupyter_ai_personas.runtime.ledger.records import TurnStep as TurnStep
 from jupyter_ai_personas.runtime.ledger.sqlite import Ledger as Ledger
 
 __all__ = [
@@ -35,4 +36,5 @@ __all__ = [
     "ReplySnapshot",
     "TurnLedger",
     "TurnRecord",
+    "TurnStep",
 ]

@@ -8,7 +8,12 @@ from functools import partial
 from typing import TypeVar
 
 from jupyter_ai_personas.runtime.ledger.queries import OneStatement, Queries, Step
-from jupyter_ai_personas.runtime.ledger.records import FinalState, ReplySnapshot, TurnRecord
+from jupyter_ai_personas.runtime.ledger.records import (
+    FinalState,
+    ReplySnapshot,
+    TurnRecord,
+    TurnStep,
+)
 
 __all__ = ["TurnLedger"]
 
@@ -26,6 +31,14 @@ class TurnLedger(ABC):
     def recorded(self) -> bool:
         """Whether what is recorded survives a crash at present."""
         return False
+
+    @property
+    def may_begin(self) -> bool:
+        """Whether what has an effect may begin: a crash does not repeat it.
+
+        Either it is recorded, or nothing that is lost runs again.
+        """
+        return self.recorded
 
     @abstractmethod
     async def open(self) -> None:
@@ -59,13 +72,85 @@ class TurnLedger(ABC):
         make_step = OneStatement if is_one else partial
         return await self._ask(make_step(Queries.accept, records=tuple(records)))
 
-    async def reopen(self, record: TurnRecord) -> bool:
+    async def reopen(self, record: TurnRecord, *, keep_steps: bool = False) -> bool:
         """Record ``record`` in store of what has its chat, message and persona: a retry or restart.
 
-        Durable when this returns. ``False``, with nothing changed, when another live server has
-        that turn. Raises :class:`ValueError` when the turn id is of another message or persona.
+        With ``keep_steps`` the steps of that stay. Durable when this returns. ``False``, with
+        nothing changed, when another live server has that turn. Raises :class:`ValueError` when
+        the turn id is of another message or persona.
         """
-        return await self._ask(partial(Queries.reopen, record=record))
+        return await self._ask(partial(Queries.reopen, record=record, keep_steps=keep_steps))
+
+    # -- steps ------------------------------------------------------------------------------
+
+    async def add_step(self, turn_id: str, step: TurnStep) -> bool:
+        """Record a step of an unfinished turn; it is durable when this returns ``True``.
+
+        ``False``: the turn is finished, unknown, or another live server's.
+        """
+        return await self._ask(partial(Queries.add_step, turn_id=turn_id, step=step))
+
+    async def steps(self, turn_id: str) -> list[TurnStep] | None:
+        """Return the steps of a turn in order, ``None`` if one cannot be read."""
+        return await self._ask(partial(Queries.steps, turn_id=turn_id))
+
+    def clear_steps(self, turn_id: str) -> None:
+        """Forget the steps of a turn of ours that begins anew."""
+        self._do(partial(Queries.clear_steps, turn_id=turn_id))
+
+    async def waiting_turns(self) -> list[tuple[str, str, list[TurnStep]]]:
+        """Return turn id, path of the chat and steps of unfinished turns that have asked people.
+
+        Those of other live servers are left out.
+        """
+        return await self._ask(Queries.waiting_turns)
+
+    # -- what a chat allows -----------------------------------------------------------------
+
+    async def allow(self, chat_id: str, persona_id: str, tool: str, *, by: str) -> None:
+        """Record that a tool of a persona needs no approval in a chat; ``by`` is a username."""
+        step = partial(Queries.allow, chat_id=chat_id, persona_id=persona_id, tool=tool, by=by)
+        await self._ask(step)
+
+    async def allowed(self, chat_id: str) -> set[tuple[str, str]]:
+        """Return persona id and tool of what needs no approval in a chat."""
+        return await self._ask(partial(Queries.allowed, chat_id=chat_id))
+
+    async def disallow(self, chat_id: str) -> None:
+        """Take back everything that was allowed in a chat."""
+        await self._ask(partial(Queries.disallow, chat_id=chat_id))
+
+    # -- what turns changed -----------------------------------------------------------------
+
+    async def add_change(
+        self, chat_id: str, turn_id: str, persona_id: str, data: bytes, *, undoable: bool
+    ) -> None:
+        """Record what a turn changed; it is kept after the turn's end."""
+        await self._ask(
+            partial(
+                Queries.add_change,
+                chat_id=chat_id,
+                turn_id=turn_id,
+                persona_id=persona_id,
+                data=data,
+                undoable=undoable,
+            )
+        )
+
+    async def changes(self, turn_id: str) -> list[bytes]:
+        """Return the changes of a turn, oldest first."""
+        return await self._ask(partial(Queries.changes, turn_id=turn_id))
+
+    async def latest_changed(
+        self, chat_id: str, persona_id: str | None = None
+    ) -> tuple[str, str] | None:
+        """Return turn id and persona id of the latest change in a chat that can be undone."""
+        step = partial(Queries.latest_changed, chat_id=chat_id, persona_id=persona_id)
+        return await self._ask(step)
+
+    async def forget_changes(self, turn_id: str) -> None:
+        """Forget what a turn changed."""
+        await self._ask(partial(Queries.forget_changes, turn_id=turn_id))
 
     async def open_turns(
         self, chat_id: str, is_copy: Callable[[str], bool] = lambda path: False

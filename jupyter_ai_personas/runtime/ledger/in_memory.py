@@ -32,6 +32,11 @@ class MemoryLedger(TurnLedger):
         self._queries: Queries | None = None
         self._closed = False
 
+    @property
+    def may_begin(self) -> bool:
+        """See :meth:`TurnLedger.may_begin`: nothing runs again."""
+        return True
+
     async def open(self) -> None:
         """See :meth:`TurnLedger.open`."""
         if self._queries is not None:

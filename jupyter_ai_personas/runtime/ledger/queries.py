@@ -7,6 +7,7 @@ import logging
 import sqlite3
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -14,12 +15,15 @@ from jupyter_ai_personas.runtime.ledger.records import (
     FinalState,
     ReplySnapshot,
     TurnRecord,
+    TurnStep,
     as_bytes,
     as_text,
     decode_replies,
     decode_row,
+    decode_step,
     encode_replies,
     encode_request,
+    encode_step,
 )
 from jupyter_ai_personas.runtime.ledger.schema import (
     COLUMNS,
@@ -27,7 +31,7 @@ from jupyter_ai_personas.runtime.ledger.schema import (
     KEY,
     TOMBSTONES,
     TURNS,
-    Rows,
+    Contents,
     read_all,
     transaction,
 )
@@ -36,6 +40,7 @@ __all__ = ["OneStatement", "Queries", "Step"]
 
 _AT_ONCE = 500
 _INSERT_TURN = f"INTO turns ({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_INSERT_STEP = "INSERT OR IGNORE INTO steps VALUES (?, ?, ?, ?)"
 _IS_KNOWN = (
     f"(EXISTS (SELECT 1 FROM turns WHERE {KEY}) OR EXISTS (SELECT 1 FROM tombstones WHERE {KEY}))"
 )
@@ -51,6 +56,10 @@ Step = Callable[["Queries"], Any]
 
 class OneStatement(partial[Any]):
     """A step that is one statement of SQL, and so a transaction by itself."""
+
+
+_MOST_CHANGES = 5000
+"""How many changes are kept."""
 
 
 class _UndoneError(Exception):
@@ -212,15 +221,133 @@ class Queries:
             "DELETE FROM turns WHERE turn_id = ? AND owner = ?", (as_bytes(turn_id), self._me)
         )
 
-    def reopen(self, record: TurnRecord) -> bool:
+    def reopen(self, record: TurnRecord, *, keep_steps: bool = False) -> bool:
         """Write ``record`` in place of what has its key, unless a live server has that."""
         key = [as_bytes(part) for part in record.key]
-        there = self.db.execute(f"SELECT owner FROM turns WHERE {KEY}", key).fetchone()
+        there = self.db.execute(f"SELECT owner, turn_id FROM turns WHERE {KEY}", key).fetchone()
         if there and self._is_anothers(there[0]):
             return False
+        steps = self._steps_of(there[1]) if there and keep_steps else []
         for table in ("turns", "tombstones"):
             self.db.execute(f"DELETE FROM {table} WHERE {KEY}", key)
-        return self._insert(record)
+        inserted = self._insert(record)
+        turn_id = as_bytes(record.turn_id)
+        self.db.executemany(_INSERT_STEP, [(turn_id, *step) for step in steps])
+        return inserted
+
+    # -- steps ------------------------------------------------------------------------------
+
+    def _steps_of(self, turn_id: bytes) -> list[tuple[int, bytes, bytes]]:
+        return self.db.execute(
+            "SELECT number, kind, data FROM steps WHERE turn_id = ? ORDER BY number", (turn_id,)
+        ).fetchall()
+
+    def add_step(self, turn_id: str, step: TurnStep) -> bool:
+        """Add a step to a turn that is not finished, claimed if its owner is dead."""
+        turn = as_bytes(turn_id)
+        found = self.db.execute("SELECT owner FROM turns WHERE turn_id = ?", (turn,)).fetchone()
+        if found is None or self._is_anothers(found[0]):
+            return False
+        self.db.execute("UPDATE turns SET owner = ? WHERE turn_id = ?", (self._me, turn))
+        if not self.started(turn_id):
+            return False
+        (number,) = self.db.execute(
+            "SELECT coalesce(max(number), 0) + 1 FROM steps WHERE turn_id = ?", (turn,)
+        ).fetchone()
+        self.db.execute(_INSERT_STEP, (turn, number, as_bytes(step.kind), encode_step(step)))
+        return True
+
+    def steps(self, turn_id: str) -> list[TurnStep] | None:
+        """Return the steps of a turn in order, ``None`` if one cannot be read."""
+        try:
+            return [decode_step(*row[1:]) for row in self._steps_of(as_bytes(turn_id))]
+        except ValueError as error:
+            self._log.warning("The steps of turn %s cannot be read: %s.", turn_id, error)
+            return None
+
+    def clear_steps(self, turn_id: str) -> None:
+        """Forget the steps of a turn of ours that begins anew."""
+        self.db.execute(
+            "DELETE FROM steps WHERE turn_id IN"
+            " (SELECT turn_id FROM turns WHERE turn_id = ? AND owner = ?)",
+            (as_bytes(turn_id), self._me),
+        )
+
+    def waiting_turns(self) -> list[tuple[str, str, list[TurnStep]]]:
+        """Return turn id, path and steps of the unfinished turns that have asked people."""
+        found = self.db.execute(
+            "SELECT DISTINCT turn_id FROM steps JOIN turns USING (turn_id)"
+            " WHERE kind = ? AND state != ?",
+            (b"asked", b"finished"),
+        ).fetchall()
+        waiting = []
+        for (turn,) in found:
+            columns = self.db.execute(
+                f"SELECT {COLUMNS} FROM turns WHERE turn_id = ?", (turn,)
+            ).fetchone()
+            row = None if self._is_anothers(columns[-1]) else self._decode((*columns, None))
+            steps = self.steps(row.turn_id) if row is not None else None
+            if row is not None and steps is not None:
+                waiting.append((row.turn_id, row.path, steps))
+        return waiting
+
+    def allow(self, chat_id: str, persona_id: str, tool: str, by: str) -> None:
+        """Note that a tool of a persona needs no approval in a chat from now on."""
+        values = [as_bytes(part) for part in (chat_id, persona_id, tool, by)]
+        self.db.execute(
+            "INSERT OR REPLACE INTO grants VALUES (?, ?, ?, ?, ?)", (*values, time.time())
+        )
+
+    def allowed(self, chat_id: str) -> set[tuple[str, str]]:
+        """Return persona id and tool of what needs no approval in a chat."""
+        rows = self.db.execute(
+            "SELECT persona_id, tool FROM grants WHERE chat_id = ?", (as_bytes(chat_id),)
+        )
+        return {(as_text(persona), as_text(tool)) for persona, tool in rows.fetchall()}
+
+    def disallow(self, chat_id: str) -> None:
+        """Take back everything that was allowed in a chat."""
+        self.db.execute("DELETE FROM grants WHERE chat_id = ?", (as_bytes(chat_id),))
+
+    def add_change(
+        self, chat_id: str, turn_id: str, persona_id: str, data: bytes, undoable: bool
+    ) -> None:
+        """Note what a turn changed; the oldest changes of all are dropped past a bound."""
+        turn = as_bytes(turn_id)
+        (number,) = self.db.execute(
+            "SELECT coalesce(max(number), 0) + 1 FROM changes WHERE turn_id = ?", (turn,)
+        ).fetchone()
+        values = (turn, number, as_bytes(chat_id), as_bytes(persona_id))
+        self.db.execute(
+            "INSERT INTO changes VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (*values, time.time(), undoable, data),
+        )
+        self.db.execute(
+            "DELETE FROM changes WHERE changed_at < (SELECT changed_at FROM changes"
+            " ORDER BY changed_at DESC LIMIT 1 OFFSET ?)",
+            (_MOST_CHANGES,),
+        )
+
+    def changes(self, turn_id: str) -> list[bytes]:
+        """Return the changes of a turn, oldest first."""
+        found = self.db.execute(
+            "SELECT data FROM changes WHERE turn_id = ? ORDER BY number", (as_bytes(turn_id),)
+        )
+        return [data for (data,) in found.fetchall()]
+
+    def latest_changed(self, chat_id: str, persona_id: str | None) -> tuple[str, str] | None:
+        """Return turn id and persona id of the latest change in a chat that can be undone."""
+        persona = None if persona_id is None else as_bytes(persona_id)
+        row = self.db.execute(
+            "SELECT turn_id, persona_id FROM changes WHERE chat_id = ?1 AND undoable"
+            " AND (?2 IS NULL OR persona_id = ?2) ORDER BY changed_at DESC, number DESC LIMIT 1",
+            (as_bytes(chat_id), persona),
+        ).fetchone()
+        return None if row is None else (as_text(row[0]), as_text(row[1]))
+
+    def forget_changes(self, turn_id: str) -> None:
+        """Forget what a turn changed: it was taken back."""
+        self.db.execute("DELETE FROM changes WHERE turn_id = ?", (as_bytes(turn_id),))
 
     def _is_anothers(self, owner: object) -> bool:
         if owner == self._me:
@@ -277,6 +404,10 @@ class Queries:
             " FROM tombstones WHERE chat_id = ?",
             (new, old),
         )
+        for table in ("grants", "changes"):
+            self.db.execute(
+                f"UPDATE OR IGNORE {table} SET chat_id = ? WHERE chat_id = ?", (new, old)
+            )
 
     def _decode(self, columns: tuple[Any, ...]) -> TurnRecord | None:
         *columns_of_turn, _owner, replies = columns
@@ -330,10 +461,10 @@ class Queries:
 
     def fill_from(self, source: sqlite3.Connection) -> str | None:
         """Copy what is missing here, as far as ``source`` can be read; return what hindered it."""
-        turns, replies, tombstones, problem = read_all(source)
+        contents = read_all(source)
         with transaction(self.db):
-            self._fill(turns, replies, tombstones)
-        return problem
+            self._fill(contents)
+        return contents.problem
 
     def update_from(self, source: sqlite3.Connection, *, whole: bool) -> None:
         """Bring our turns here to the state of ``source``, where they went on for a while.
@@ -341,8 +472,8 @@ class Queries:
         ``whole`` tells that ``source`` knows all our turns: others than those have gone. Turns of
         other owners are as old there as the copy is, and copied only to a file that is new.
         """
-        turns, replies, tombstones, _ = read_all(source)
-        ours = [turn for turn in turns if turn[-1] == self._me]
+        contents = read_all(source)
+        ours = [turn for turn in contents.turns if turn[-1] == self._me]
         with transaction(self.db):
             is_new = not self.db.execute(TURNS).fetchone() and not (
                 self.db.execute(TOMBSTONES).fetchone()
@@ -354,17 +485,26 @@ class Queries:
                     f"DELETE FROM {table} WHERE {KEY}", [turn[1:4] for turn in ours]
                 )
             held = {turn[1:4] for turn in self.db.execute(TURNS) if self._is_anothers(turn[-1])}
-            finished = [tombstone for tombstone in tombstones if tombstone[:3] not in held]
-            self._fill(turns if is_new else ours, replies, finished)
+            finished = [tombstone for tombstone in contents.tombstones if tombstone[:3] not in held]
+            turns = contents.turns if is_new else ours
+            self._fill(replace(contents, turns=turns, tombstones=finished))
 
-    def _fill(self, turns: Rows, replies: Rows, tombstones: Rows) -> None:
-        self.db.executemany(f"INSERT OR IGNORE {_INSERT_TURN}", turns)
+    def _fill(self, contents: Contents) -> None:
+        self.db.executemany(f"INSERT OR IGNORE {_INSERT_TURN}", contents.turns)
+        for table, rows in (("replies", contents.replies), ("steps", contents.steps)):
+            places = ", ".join(f"?{n}" for n in range(1, 3 if table == "replies" else 5))
+            self.db.executemany(
+                f"INSERT OR IGNORE INTO {table} SELECT {places}"
+                " WHERE EXISTS (SELECT 1 FROM turns WHERE turn_id = ?1)",
+                rows,
+            )
         self.db.executemany(
-            "INSERT OR IGNORE INTO replies SELECT ?1, ?2"
-            " WHERE EXISTS (SELECT 1 FROM turns WHERE turn_id = ?1)",
-            replies,
+            "INSERT OR IGNORE INTO tombstones VALUES (?, ?, ?, ?)", contents.tombstones
         )
-        self.db.executemany("INSERT OR IGNORE INTO tombstones VALUES (?, ?, ?, ?)", tombstones)
+        self.db.executemany("INSERT OR IGNORE INTO grants VALUES (?, ?, ?, ?, ?)", contents.grants)
+        self.db.executemany(
+            "INSERT OR IGNORE INTO changes VALUES (?, ?, ?, ?, ?, ?, ?)", contents.changes
+        )
         self.db.execute(  # a key has a turn or a tombstone, not both
             "DELETE FROM turns WHERE EXISTS (SELECT 1 FROM tombstones t WHERE"
             " t.chat_id = turns.chat_id AND t.message_id = turns.message_id"

@@ -13,17 +13,22 @@ __all__ = [
     "Key",
     "RecordState",
     "ReplySnapshot",
+    "StepKind",
     "TurnRecord",
+    "TurnStep",
     "as_bytes",
     "as_text",
     "decode_replies",
     "decode_row",
+    "decode_step",
     "encode_replies",
     "encode_request",
+    "encode_step",
 ]
 
 RecordState = Literal["accepted", "running", "finished"]
 FinalState = Literal["done", "stopped", "failed", "interrupted", "rejected"]
+StepKind = Literal["answer", "asked", "decided", "begun", "result"]
 Key = tuple[str, str, str]
 """Chat id, message id, persona id: what must never be answered twice."""
 
@@ -38,6 +43,19 @@ class ReplySnapshot:
     body: str
     state: str
     metadata: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class TurnStep:
+    """A part of a turn that is recorded before what follows from it; ``data`` is plain JSON.
+
+    ``answer``: a model's answer that calls tools, ``{"message": ...}``, ``None`` if it could not
+    be serialised. ``asked`` and ``decided``: an approval, and the decision. ``begun`` and
+    ``result``: a call of a tool, ``{"call": id, ...}``.
+    """
+
+    kind: StepKind
+    data: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,6 +182,19 @@ def decode_replies(data: object) -> tuple[ReplySnapshot, ...]:
     if not isinstance(replies, list):
         raise ValueError("The replies are not a list")
     return tuple(_reply(reply) for reply in replies)
+
+
+def encode_step(step: TurnStep) -> bytes:
+    """Encode the data of a step."""
+    return _dump(dict(step.data))
+
+
+def decode_step(kind: object, data: object) -> TurnStep:
+    """Undo :func:`encode_step`; raises :class:`ValueError` for anything else."""
+    known, value = as_text(kind), _load(data)
+    if known not in get_args(StepKind) or not isinstance(value, dict):
+        raise ValueError("The step is of no known kind")
+    return TurnStep(cast(StepKind, known), value)
 
 
 def _reply(value: object) -> ReplySnapshot:

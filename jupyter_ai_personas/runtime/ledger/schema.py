@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 __all__ = [
@@ -14,6 +15,7 @@ __all__ = [
     "TOMBSTONES",
     "TURNS",
     "VERSION",
+    "Contents",
     "NotOursError",
     "Rows",
     "connect",
@@ -25,7 +27,8 @@ __all__ = [
 
 # "JAIP": tells our file from any other application's SQLite file.
 _APPLICATION_ID = 0x4A414950
-VERSION = 1
+VERSION = 2
+"""1: without steps, grants and changes."""
 _BUSY_S = 3.0
 
 # The replies are apart from the turn so that a checkpoint does not write the request again.
@@ -44,6 +47,19 @@ _SCHEMA = (
         chat_id BLOB NOT NULL, message_id BLOB NOT NULL, persona_id BLOB NOT NULL,
         finished_at REAL NOT NULL,
         PRIMARY KEY (chat_id, message_id, persona_id)) WITHOUT ROWID""",
+    """CREATE TABLE IF NOT EXISTS steps (
+        turn_id BLOB NOT NULL REFERENCES turns (turn_id) ON DELETE CASCADE,
+        number INTEGER NOT NULL, kind BLOB NOT NULL, data BLOB NOT NULL,
+        PRIMARY KEY (turn_id, number)) WITHOUT ROWID""",
+    """CREATE TABLE IF NOT EXISTS grants (
+        chat_id BLOB NOT NULL, persona_id BLOB NOT NULL, tool BLOB NOT NULL,
+        granted_by BLOB NOT NULL, granted_at REAL NOT NULL,
+        PRIMARY KEY (chat_id, persona_id, tool)) WITHOUT ROWID""",
+    """CREATE TABLE IF NOT EXISTS changes (
+        turn_id BLOB NOT NULL, number INTEGER NOT NULL,
+        chat_id BLOB NOT NULL, persona_id BLOB NOT NULL,
+        changed_at REAL NOT NULL, undoable INTEGER NOT NULL, data BLOB NOT NULL,
+        PRIMARY KEY (turn_id, number)) WITHOUT ROWID""",
 )
 COLUMNS = (
     "turn_id, chat_id, message_id, persona_id, state, final_state, accepted_at, request, owner"
@@ -52,6 +68,9 @@ KEY = "chat_id = ? AND message_id = ? AND persona_id = ?"
 TURNS = f"SELECT {COLUMNS} FROM turns ORDER BY seq"
 _REPLIES = "SELECT turn_id, replies FROM replies"
 TOMBSTONES = "SELECT chat_id, message_id, persona_id, finished_at FROM tombstones"
+_STEPS = "SELECT turn_id, number, kind, data FROM steps"
+_GRANTS = "SELECT chat_id, persona_id, tool, granted_by, granted_at FROM grants"
+_CHANGES = "SELECT turn_id, number, chat_id, persona_id, changed_at, undoable, data FROM changes"
 
 _UNREADABLE = {
     sqlite3.SQLITE_ERROR,  # a table or column is missing: no statement of ours is wrong by itself
@@ -114,8 +133,10 @@ def _prepare(db: sqlite3.Connection) -> sqlite3.Connection:
                 db.execute(statement)
             if is_new:
                 db.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
+            if db.execute("PRAGMA user_version").fetchone()[0] < VERSION:
+                # A file of an older version has the tables that it lacked now.
                 db.execute(f"PRAGMA user_version = {VERSION}")
-        for statement in (TURNS, _REPLIES, TOMBSTONES):
+        for statement in (TURNS, _REPLIES, TOMBSTONES, _STEPS, _GRANTS, _CHANGES):
             db.execute(f"{statement} LIMIT 1").fetchall()
     except BaseException:
         db.close()
@@ -149,13 +170,29 @@ def transaction(db: sqlite3.Connection) -> Iterator[None]:
         raise
 
 
-def read_all(source: sqlite3.Connection) -> tuple[Rows, Rows, Rows, str | None]:
-    """Return turns, replies and tombstones as far as they can be read, and what hindered it."""
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """The rows of a database as far as they can be read, and what hindered it."""
+
+    turns: Rows
+    replies: Rows
+    tombstones: Rows
+    steps: Rows
+    grants: Rows
+    changes: Rows
+    problem: str | None
+
+
+def read_all(source: sqlite3.Connection) -> Contents:
+    """Return all rows of ``source`` that can be read."""
     problem: str | None = None
-    tables: list[Rows] = [[], [], []]
-    for statement, rows in zip((TURNS, _REPLIES, TOMBSTONES), tables, strict=True):
+    tables: list[Rows] = []
+    for statement in (TURNS, _REPLIES, TOMBSTONES, _STEPS, _GRANTS, _CHANGES):
+        rows: Rows = []
+        tables.append(rows)
         try:
             rows.extend(source.execute(statement))
         except DATABASE_ERRORS as error:
             problem = str(error)
-    return tables[0], tables[1], tables[2], problem
+    turns, replies, tombstones, steps, grants, changes = tables
+    return Contents(turns, replies, tombstones, steps, grants, changes, problem)

@@ -11,7 +11,16 @@ import anyio
 from jupyter_server.base.handlers import APIHandler
 from tornado.web import HTTPError
 
-from jupyter_ai_personas.errors import ChatNotOpenError, PersonasError, UnknownPersonaError
+from jupyter_ai_personas.errors import (
+    ApprovalDecidedError,
+    ChatNotOpenError,
+    MayNotDecideError,
+    PersonasError,
+    TurnStateError,
+    UnknownApprovalError,
+    UnknownPersonaError,
+    UnknownTurnError,
+)
 from jupyter_ai_personas.redaction import for_people
 from jupyter_ai_personas.runtime import Runtime
 from jupyter_ai_personas.text import well_formed_json
@@ -36,6 +45,13 @@ RETRY_SECONDS = 10
 """When a client that got a 503 may ask again."""
 
 MAX_BODY = 1_000_000
+
+
+_STATUS: tuple[tuple[tuple[type[PersonasError], ...], int], ...] = (
+    ((UnknownPersonaError, ChatNotOpenError, UnknownApprovalError, UnknownTurnError), 404),
+    ((ApprovalDecidedError, TurnStateError), 409),
+    ((MayNotDecideError,), 403),
+)
 
 
 class BaseHandler(APIHandler):
@@ -91,6 +107,11 @@ class BaseHandler(APIHandler):
         if not isinstance(value, PersonasError):
             super().log_exception(typ, value, tb)
 
+    @staticmethod
+    def status_of(error: PersonasError) -> int:
+        """Return the status that tells of an error of ours."""
+        return next((code for kinds, code in _STATUS if isinstance(error, kinds)), 400)
+
     def write_error(self, status_code: int, **kwargs: Any) -> None:
         """Answer ``{"message": …}``, without a traceback."""
         error = kwargs.get("exc_info", (None, None, None))[1]
@@ -100,8 +121,7 @@ class BaseHandler(APIHandler):
                 message = str(message) % error.args
         elif isinstance(error, PersonasError):
             message = for_people(str(error))
-            missing = isinstance(error, UnknownPersonaError | ChatNotOpenError)
-            self.set_status(404 if missing else 400)
+            self.set_status(self.status_of(error))
         else:
             message = "Something failed here; the server's log says what."
         if status_code == 503:

@@ -1,0 +1,403 @@
+"""Calls of tools on the server's side: policy, approval, record, execution.
+
+The loop below the wall asks with ``tool.call``; nothing that it says is believed but what it wants.
+Steps are recorded before what follows from them: see :class:`TurnStep`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractAsyncContextManager
+from functools import partial
+from typing import Any
+from uuid import uuid4
+
+import anyio
+
+from jupyter_ai_personas.errors import PersonasError, RequestRefusedError, near_matches
+from jupyter_ai_personas.personas.wire import plain_json
+from jupyter_ai_personas.redaction import redact
+from jupyter_ai_personas.runtime.approval_text import MAX_SHOWN, describe_call
+from jupyter_ai_personas.runtime.approvals import Approval, Decision, read_steps
+from jupyter_ai_personas.runtime.board import ApprovalBoard
+from jupyter_ai_personas.runtime.executors import CallContext, Preview
+from jupyter_ai_personas.runtime.ledger import TurnStep
+from jupyter_ai_personas.runtime.requests import RequestContext, RequestHandler
+from jupyter_ai_personas.runtime.services import CallReport, Services
+from jupyter_ai_personas.runtime.turn import ActiveTurn
+from jupyter_ai_personas.tools import ToolInfo
+
+__all__ = ["MAX_RESULT", "ToolCalls", "unfinished_calls"]
+
+MAX_RESULT = 1_000_000
+"""Characters of JSON that the result of a call may have."""
+
+MAX_ANNOUNCED = 100
+"""How many tools a persona's class may have."""
+
+MAX_ID = 200
+
+
+class ToolCalls:
+    """The calls of one attempt of a turn.
+
+    ``waiting`` is entered while people are asked.
+    """
+
+    def __init__(
+        self,
+        services: Services,
+        turn: ActiveTurn,
+        board: ApprovalBoard,
+        *,
+        waiting: Callable[[], AbstractAsyncContextManager[None]],
+    ) -> None:
+        self._services = services
+        self._turn = turn
+        self._board = board
+        self._granted: dict[str, ToolInfo] = {}
+        self._waiting = waiting
+        self._steps: list[TurnStep] | None = None
+        self._loading = asyncio.Lock()
+        self._calls: dict[str, _Call] = {}
+        self.ended = False
+        """Whether the attempt is over, so that what is cancelled was not given up by itself."""
+
+    def grant(self, tools: Iterable[ToolInfo]) -> None:
+        """Let the persona call ``tools`` and those of its own class, and no others."""
+        self._granted = {tool.name: tool for tool in tools}
+
+    @property
+    def handlers(self) -> Mapping[str, RequestHandler]:
+        """The handlers of requests by their kind."""
+        return {
+            "tool.call": self._call,
+            "tool.result": self._result,
+            "tool.announce": self._announce,
+            "tool.steps": self._list_steps,
+            "tool.answer": self._answer,
+        }
+
+    # -- requests ---------------------------------------------------------------------------
+
+    async def _call(self, context: RequestContext, arguments: Mapping[str, Any]) -> Any:
+        """Run ``{"call", "tool", "arguments"}``; return ``{"result": …}`` or ``{"run": true}``."""
+        match arguments:
+            case {"call": str(id_), "tool": str(name), "arguments": dict(given)} if (
+                0 < len(id_) <= MAX_ID and len(name) <= MAX_ID
+            ):
+                pass
+            case _:
+                raise RequestRefusedError(
+                    "`tool.call` takes `call` and `tool`, which are strings, and `arguments`."
+                )
+        steps = await self._recorded()
+        for step in steps:
+            if step.kind == "result" and step.data["call"] == id_:
+                return {"result": step.data["result"]}
+        if id_ in self._calls:
+            raise RequestRefusedError(f"The call `{id_}` has begun already.")
+        if len(self._calls) >= (most := self._services.tools.bounds.calls):
+            raise RequestRefusedError(f"A turn may make {most:,} calls of tools.")
+        call = self._calls[id_] = _Call(id_, name, given)
+        tool = self._tools.get(name)
+        if tool is None:
+            near = near_matches(name, self._tools)
+            hint = f" Did you mean {' or '.join(f'`{n}`' for n in near)}?" if near else ""
+            return await self._end(call, _error(f"There is no tool `{redact(name)}`.{hint}"))
+        call.tool = tool
+        if (refusal := await self._refusal(context, call, tool)) is not None:
+            return await self._end(call, _error(refusal))
+        call.began = time.monotonic()
+        return await self._run(context, call, tool)
+
+    @property
+    def _tools(self) -> Mapping[str, ToolInfo]:
+        own = self._services.announced.get(self._turn.persona.id, ())
+        return {**{tool.name: tool for tool in own}, **self._granted}
+
+    async def _run(self, context: RequestContext, call: _Call, tool: ToolInfo) -> Any:
+        if not tool.is_read_only:
+            begun = TurnStep("begun", {"call": call.id, "tool": tool.name})
+            if not await self._record(begun):
+                call.outcome = "refused"
+                return await self._end(
+                    call,
+                    _error(
+                        f"`{tool.name}` is not run, since the server cannot record that it began. "
+                        "The operator finds the reason in the server's log."
+                    ),
+                )
+        executor = self._services.tools.executor(tool.name)
+        if executor is None:
+            call.runs_in_host = True
+            return {"run": True}
+        seconds = getattr(executor, "seconds", None) or self._services.tools.bounds.seconds
+        try:
+            with anyio.fail_after(seconds):
+                found = await executor.run(_context(context, call), call.arguments)
+            result = await _bounded(found)
+            call.outcome = "failed" if "error" in result else "done"
+        except TimeoutError:
+            result = _error(f"`{tool.name}` took longer than {seconds:g} s and was ended.")
+        except PersonasError as error:
+            result = _error(str(error))
+        except Exception:
+            error_id = uuid4().hex[:8]
+            self._services.log.exception("Tool %s failed (error %s)", tool.name, error_id)
+            result = _error(f"`{tool.name}` failed (error `{error_id}` in the server's log).")
+        return await self._end(call, result)
+
+    async def _end(self, call: _Call, result: Mapping[str, Any]) -> Any:
+        step = {"call": call.id, "tool": call.name, "result": result}
+        await self._record(TurnStep("result", step))
+        self._report(call)
+        return {"result": result}
+
+    async def _result(self, context: RequestContext, arguments: Mapping[str, Any]) -> None:
+        """``{"call": id, "result": {…}}`` of a call that ran in the persona's host."""
+        id_, result = arguments.get("call"), arguments.get("result")
+        call = self._calls.get(id_) if isinstance(id_, str) else None
+        if call is None or not call.runs_in_host or not isinstance(result, Mapping):
+            raise RequestRefusedError("`tool.result` is for a call that `tool.call` let run.")
+        call.runs_in_host = False
+        call.outcome = "failed" if "error" in result else "done"
+        await self._end(call, await _bounded(result))
+
+    async def _announce(self, context: RequestContext, arguments: Mapping[str, Any]) -> None:
+        """``{"tools": […]}``: the tools of the persona's class; they replace earlier ones."""
+        given = arguments.get("tools")
+        if not isinstance(given, list) or len(given) > MAX_ANNOUNCED:
+            raise RequestRefusedError(f"`tool.announce` takes up to {MAX_ANNOUNCED} `tools`.")
+        prefix = f"{self._turn.persona.mention_name}."
+        toolbox = self._services.tools
+        tools = []
+        for each in given:
+            try:
+                tool = ToolInfo.from_json(each if isinstance(each, Mapping) else {})
+            except ValueError as error:
+                raise RequestRefusedError(str(error)) from None
+            if not tool.name.startswith(prefix) or toolbox.executor(tool.name) is not None:
+                raise RequestRefusedError(f"The name of a tool of its own begins with `{prefix}`.")
+            if toolbox.permits(tool.name):
+                tools.append(tool)
+        self._services.announced[self._turn.persona.id] = tuple(tools)
+
+    async def _answer(self, context: RequestContext, arguments: Mapping[str, Any]) -> None:
+        """``{"message": {…} or null}``: a model answer that calls tools, before its calls."""
+        message = arguments.get("message")
+        if not isinstance(message, Mapping | None):
+            raise RequestRefusedError("`tool.answer` takes a `message`, or null.")
+        if not await self._record(TurnStep("answer", {"message": message})):
+            raise RequestRefusedError("The server cannot record the model's answer at present.")
+
+    async def _list_steps(self, context: RequestContext, arguments: Mapping[str, Any]) -> Any:
+        """Return the recorded answers and results of the turn, in order."""
+        found: list[dict[str, Any]] = []
+        for step in await self._recorded():
+            if step.kind == "answer":
+                found.append({**(step.data["message"] or {}), "kind": "answer"})
+            elif step.kind == "result":
+                found.append({**step.data, "kind": "result"})
+        return found
+
+    # -- policy and people ------------------------------------------------------------------
+
+    async def _refusal(self, context: RequestContext, call: _Call, tool: ToolInfo) -> str | None:
+        """Return why a call must not run, ``None`` if it may."""
+        persona = self._turn.persona
+        call.policy = self._services.tools.policy(tool, persona)
+        if call.policy == "deny":
+            call.outcome = "denied"
+            return f"The operator does not allow `{tool.name}` here. Do not try again."
+        if not tool.is_read_only and not self._services.ledger.may_begin:
+            call.outcome = "refused"
+            return (
+                f"`{tool.name}` is not run, since the server cannot record what tools do at "
+                "present. The operator finds the reason in the server's log."
+            )
+        if call.policy == "allow":
+            return None
+        if (persona.id, tool.name) in await self._services.ledger.allowed(context.chat_id):
+            call.policy = "allow"
+            return None
+        decision = await self._ask(context, call, tool)
+        if isinstance(decision, str):
+            call.outcome = "refused"
+            return decision
+        if decision.approved:
+            return None
+        call.outcome = "denied"
+        by = f"{decision.name or decision.by} denied this." if decision.by else "It was denied."
+        return f"{by} {redact(decision.reason)}".strip()
+
+    async def _ask(self, context: RequestContext, call: _Call, tool: ToolInfo) -> Decision | str:
+        services = self._services
+        if not services.asks_people:
+            return f"`{tool.name}` needs an approval, which only people in a chat can give."
+        approval: Approval | None = None
+        for asked, decision in read_steps(await self._recorded()):
+            same = (asked.tool, dict(asked.arguments)) == (tool.name, call.arguments)
+            if asked.call_id == call.id and same:
+                if decision is not None:
+                    self._turn.approval_ids.append(asked.id)
+                    self._board.show(asked, decision)
+                    return decision
+                approval = asked
+        if approval is not None:
+            early = services.approvals.expect(approval, path=lambda: self._board.path)
+            if early is not None:
+                self._turn.approval_ids.append(approval.id)
+                self._board.show(approval, early)
+                return early
+        else:
+            new = await self._new_approval(context, call, tool)
+            if isinstance(new, str):
+                return new
+            if not await services.approvals.ask(new, path=lambda: self._board.path):
+                return f"`{tool.name}` is not run, since the server cannot record who is asked."
+            approval = new
+        self._turn.approval_ids.append(approval.id)
+        self._board.show(approval, None)
+        try:
+            async with self._waiting():
+                decision = await services.approvals.wait(approval.id)
+        except asyncio.CancelledError:
+            # Later: only then it is known whether the whole attempt ends.
+            asyncio.get_running_loop().call_soon(self._given_up, approval)
+            raise
+        self._board.show(approval, decision)
+        return decision
+
+    async def _new_approval(
+        self, context: RequestContext, call: _Call, tool: ToolInfo
+    ) -> Approval | str:
+        services, executor = self._services, self._services.tools.executor(tool.name)
+        preview = Preview()
+        if executor is not None:
+            try:
+                preview = await executor.preview(_context(context, call), call.arguments)
+            except PersonasError as error:
+                return str(error)  # such as arguments that cannot work
+        text = describe_call(self._turn.persona.name, tool, call.arguments, preview)
+        if len(text) > MAX_SHOWN:
+            return (
+                f"The arguments have {len(text):,} characters, and people are shown at most "
+                f"{MAX_SHOWN:,} before they approve. Do it in smaller parts."
+            )
+        now = time.time()
+        return Approval(
+            id=uuid4().hex[:12],
+            turn_id=self._turn.id,
+            call_id=call.id,
+            chat_id=context.chat_id,
+            chat_path=context.chat_path,
+            persona_id=self._turn.persona.id,
+            persona_name=self._turn.persona.name,
+            tool=tool.name,
+            arguments=call.arguments,
+            person=self._turn.person,
+            approvers=list(services.settings.approvers),
+            asked_at=now,
+            expires=now + services.settings.approval_timeout,
+            text=text,
+        )
+
+    def _given_up(self, approval: Approval) -> None:
+        if not self.ended and self._turn.outcome is None:
+            self._board.close(approval.id, "The persona does not wait for this any more.")
+
+    # -- the record -------------------------------------------------------------------------
+
+    async def _recorded(self) -> list[TurnStep]:
+        """Return the steps of the turn so far; one that began here has none in the ledger."""
+        async with self._loading:
+            if self._steps is None:
+                found = []
+                if self._turn.has_steps:
+                    found = await self._services.ledger.steps(self._turn.id) or []
+                self._steps = found
+        return self._steps
+
+    async def _record(self, step: TurnStep) -> bool:
+        steps = await self._recorded()
+        ledger = self._services.ledger
+        if not await ledger.add_step(self._turn.id, step):
+            return False
+        self._turn.has_steps = True
+        steps.append(step)
+        # The file may have failed at this very step.
+        return ledger.may_begin
+
+    def _report(self, call: _Call) -> None:
+        self._services.metrics.called(
+            CallReport(
+                turn_id=self._turn.id,
+                call_id=call.id,
+                persona_id=self._turn.persona.id,
+                tool=call.tool.name if call.tool is not None else "",
+                person=self._turn.person,
+                policy=call.policy,
+                outcome=call.outcome,
+                seconds=max(0.0, time.monotonic() - call.began) if call.began else 0.0,
+            )
+        )
+
+
+class _Call:
+    """A call of the present attempt."""
+
+    __slots__ = ("arguments", "began", "id", "name", "outcome", "policy", "runs_in_host", "tool")
+
+    def __init__(self, id_: str, name: str, arguments: Mapping[str, Any]) -> None:
+        self.id = id_
+        self.name = name
+        self.arguments = dict(arguments)
+        self.tool: ToolInfo | None = None
+        self.began = 0.0
+        self.policy = ""
+        self.outcome = "failed"
+        self.runs_in_host = False
+
+
+def unfinished_calls(steps: Iterable[TurnStep]) -> list[str]:
+    """Return the tools whose calls had begun and not finished: they may have had their effect."""
+    begun: dict[str, str] = {}
+    for step in steps:
+        if step.kind == "begun":
+            begun[step.data["call"]] = str(step.data.get("tool") or "a tool")
+        elif step.kind == "result":
+            begun.pop(step.data["call"], None)
+    return list(begun.values())
+
+
+def _context(context: RequestContext, call: _Call) -> CallContext:
+    return CallContext(
+        turn_id=context.turn_id,
+        call_id=call.id,
+        persona_id=context.persona_id,
+        persona_name=context.persona_name,
+        chat_id=context.chat_id,
+        chat_path=context.chat_path,
+        person=context.person,
+    )
+
+
+async def _bounded(result: Any) -> Mapping[str, Any]:
+    """Return a result as JSON, or an error in its place."""
+    if not isinstance(result, Mapping):
+        return _error("The tool returned no JSON object.")
+    try:
+        # In a thread: a result may have megabytes.
+        plain: Mapping[str, Any] = await asyncio.to_thread(
+            partial(plain_json, result, most=MAX_RESULT)
+        )
+        return plain
+    except (TypeError, RequestRefusedError) as error:
+        return _error(f"The tool ran, but its result cannot be shown. {error}")
+
+
+def _error(text: str) -> dict[str, Any]:
+    return {"error": text}

@@ -1,0 +1,43 @@
+"""``GET toolsets``: what tools there are, and what becomes of a call."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from jupyter_server.auth.decorator import authorized
+from tornado import web
+
+from jupyter_ai_personas.redaction import for_people
+from jupyter_ai_personas.server.handlers.base import BaseHandler
+from jupyter_ai_personas.tools import Toolset
+
+__all__ = ["ToolsetsHandler"]
+
+
+class ToolsetsHandler(BaseHandler):
+    """Lists toolsets."""
+
+    @web.authenticated
+    @authorized
+    async def get(self) -> None:
+        """Answer ``{"toolsets": […]}``."""
+        runtime = await self.loaded()
+        self.finish(json.dumps({"toolsets": [self._shown(t) for t in runtime.tools.toolsets()]}))
+
+    def _shown(self, toolset: Toolset) -> dict[str, Any]:
+        return {
+            "name": toolset.name,
+            "source": toolset.source,
+            "tools": [
+                {
+                    "name": tool.name,
+                    "description": tool.description,
+                    "effect": tool.effect,
+                    "policy": self.runtime.tools.policy(tool),
+                }
+                for tool in toolset.tools
+            ],
+            "status": toolset.status,
+            "problem": for_people(toolset.problem) or None,
+        }

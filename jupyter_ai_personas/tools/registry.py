@@ -1,0 +1,154 @@
+"""The tools of a server: all toolsets, which of them a persona has, and under which policy."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Protocol
+
+from jupyter_ai_personas.tools.descriptions import ToolBounds, ToolInfo, Toolset
+from jupyter_ai_personas.tools.executors import ToolExecutor
+from jupyter_ai_personas.tools.grants import Grant, grant, is_permitted, wanted_toolsets
+from jupyter_ai_personas.tools.mcp import McpExecutor, McpServers
+from jupyter_ai_personas.tools.packages import PackageToolsets
+from jupyter_ai_personas.tools.policy import Policy, decide
+from jupyter_ai_personas.tools.settings import ToolSettings
+
+__all__ = ["HasTools", "ToolRegistry"]
+
+
+class HasTools(Protocol):
+    """A persona, as far as its tools go."""
+
+    @property
+    def id(self) -> str:
+        """Its id."""
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+
+    @property
+    def mention_name(self) -> str:
+        """What people mention."""
+
+    @property
+    def tools(self) -> tuple[str, ...]:
+        """The toolsets that its author names."""
+
+
+class ToolRegistry:
+    """All tools of a server but those of personas' own classes.
+
+    ``executors`` run tools on the server's side, by the tools' names. What a package describes only
+    (see :class:`ToolInfo`) is offered if there is one for it, or where nothing runs (``None``).
+    """
+
+    def __init__(
+        self,
+        settings: ToolSettings,
+        packages: PackageToolsets,
+        *,
+        executors: Mapping[str, ToolExecutor] | None = None,
+        mcp: McpServers | None = None,
+    ) -> None:
+        self.settings = settings
+        self.packages = packages
+        self._mcp = mcp
+        self._executors = executors
+
+    def load(self) -> None:
+        """Import and call what packages provide. Blocking: call it in a worker thread."""
+        self.packages.load()
+
+    async def aclose(self) -> None:
+        """End the MCP servers, within a bound."""
+        if self._mcp is not None:
+            await self._mcp.aclose()
+
+    def toolsets(self) -> list[Toolset]:
+        """Return all toolsets, the broken ones too."""
+        broken = [
+            Toolset(one.name, one.distribution, (), "broken", f"{one.error}. {one.fix}.")
+            for one in self.packages.broken
+        ]
+        return [*self._of_packages(), *broken, *(self._mcp.toolsets() if self._mcp else ())]
+
+    def _of_packages(self) -> list[Toolset]:
+        return [self._runnable(toolset) for toolset in self.packages.toolsets.values()]
+
+    def _runnable(self, toolset: Toolset) -> Toolset:
+        tools = tuple(
+            tool
+            for tool in toolset.tools
+            if self._executors is None
+            or tool.name in self._executors
+            or self.packages.tool(tool.name) is not None
+        )
+        return toolset if tools == toolset.tools else replace(toolset, tools=tools)
+
+    async def ready(self, persona: HasTools, chat_path: str) -> None:
+        """Start what a persona's tools need, and wait for it within a bound."""
+        if self._mcp is not None:
+            await self._mcp.ready(self.wanted(persona), chat_path)
+
+    def granted(self, persona: HasTools, chat_path: str) -> Sequence[ToolInfo]:
+        """Return the tools that a persona has in a chat, but for those of its own class."""
+        return self.grant(persona, chat_path).tools
+
+    def grant(self, persona: HasTools, chat_path: str) -> Grant:
+        """Return the tools of a persona, and the names that are none."""
+        settings = self.settings
+        servers = self._mcp.toolsets(chat_path) if self._mcp is not None else []
+        return grant(
+            self.wanted(persona),
+            [*self._of_packages(), *servers],
+            allowed=settings.allowed_tools,
+            blocked=settings.blocked_tools,
+        )
+
+    @property
+    def persona_names(self) -> Collection[str]:
+        """The names of personas whose tools the operator chose."""
+        return self.settings.persona_tools.keys()
+
+    def missing(self, personas: Iterable[HasTools]) -> Iterable[tuple[str, str]]:
+        """Return personas' names with what the operator gives them and nothing offers."""
+        for persona in personas:
+            chosen = any(name in self.settings.persona_tools for name in _names(persona))
+            for name in self.grant(persona, "").missing if chosen else ():
+                if self._mcp is None or not self._mcp.may_have(name):
+                    yield persona.name, name
+
+    def wanted(self, persona: HasTools) -> tuple[str, ...]:
+        """Return the toolsets, tools and patterns that a persona is to have."""
+        return wanted_toolsets(_names(persona), persona.tools, self.settings.persona_tools)
+
+    @property
+    def bounds(self) -> ToolBounds:
+        """How much one turn may do with tools."""
+        settings = self.settings
+        return ToolBounds(
+            settings.max_tool_calls, settings.tool_timeout, settings.tool_result_chars
+        )
+
+    def permits(self, tool: str) -> bool:
+        """Return whether ``allowed_tools`` and ``blocked_tools`` permit a tool."""
+        return is_permitted(tool, self.settings.allowed_tools, self.settings.blocked_tools)
+
+    def executor(self, tool: str) -> ToolExecutor | None:
+        """Return what runs a tool on the server's side, ``None`` if the persona's host does."""
+        if self._mcp is not None and tool.startswith("mcp:"):
+            return McpExecutor(self._mcp, tool)
+        return (self._executors or {}).get(tool)
+
+    def policy(self, tool: ToolInfo, persona: HasTools | None = None) -> Policy:
+        """Return what becomes of a call of ``tool``, by a persona or by any."""
+        if not self.permits(tool.name):
+            return "deny"
+        names = _names(persona) if persona is not None else ()
+        return decide(self.settings.tool_policy, names, tool.name, tool.effect)
+
+
+def _names(persona: HasTools) -> tuple[str, str, str]:
+    return persona.id, persona.name, persona.mention_name
