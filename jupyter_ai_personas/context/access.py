@@ -1,4 +1,4 @@
-"""How the workspace is reached: by the server that serves it, or from the disk without one."""
+"""Access to the workspace: through its server, or from the disk without one."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class WorkspaceAccess(Protocol):
     """The workspace, for anybody who asks on behalf of a model or of people in a chat."""
 
     async def read(self, path: str, use: Callable[[Content], T]) -> T:
-        """Read ``path`` and return what ``use``, which runs in a thread, makes of it.
+        """Read ``path`` and return the result of ``use``, which runs in a thread.
 
         The content's file is open until ``use`` returns.
 

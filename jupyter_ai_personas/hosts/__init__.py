@@ -1,8 +1,8 @@
-"""Where the foreign code of a persona runs, behind one narrow protocol.
+"""Hosts run the foreign code of a persona behind a narrow protocol.
 
-Above the wall is our code, on the server's event loop; below it run a persona, its provider and
+Above the wall, our code runs on the server's event loop. Below it run a persona, its provider and
 their libraries. Only plain data crosses: a :class:`TurnSpec`, cancellations and answers go down,
-batches of :data:`HostEvent` come up (see :mod:`jupyter_ai_personas.personas.wire`).
+batches of :data:`HostEvent` come up (:mod:`jupyter_ai_personas.personas.wire`).
 """
 
 from jupyter_ai_personas.hosts.environment import HostEnvironment
