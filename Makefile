@@ -19,7 +19,7 @@ AS_ROOT := $(if $(filter 0,$(shell id -u)),--allow-root)
 # Two processes, each with whole test files; more of them do not help on two processors.
 PYTEST := $(TEST)/bin/pytest -n 2 --dist loadfile
 
-.PHONY: help lab test test-slow test-all test-oldest lint docs bench chaos clean
+.PHONY: help lab test test-slow test-oldest lint docs bench chaos clean
 .DELETE_ON_ERROR:
 
 help:  ## list what can be made
@@ -29,14 +29,11 @@ lab: $(LAB)/ready .workspace  ## open JupyterLab on a copy of examples/workspace
 	cd .workspace && "$(CURDIR)/$(LAB)/bin/jupyter" lab $(AS_ROOT) \
 		--LabApp.default_url=/lab/tree/welcome.chat $(ARGS)
 
-test: $(TEST)/ready $(TEST)/chromium  ## run the tests, without the slow ones; ARGS="-k name"
+test: $(TEST)/ready $(TEST)/chromium  ## run every test but the slow ones; ARGS="-k name"
 	$(PYTEST) -m "not slow" $(ARGS)
 
 test-slow: $(TEST)/ready $(TEST)/chromium  ## run the slow tests: what is only larger
 	$(PYTEST) -m slow $(ARGS)
-
-test-all: $(TEST)/ready $(TEST)/chromium  ## run the tests, and the slow ones
-	$(PYTEST) $(ARGS)
 
 test-oldest: $(OLDEST)/ready  ## test the lowest versions of the declared ranges
 	$(OLDEST)/bin/pytest tests/ranges tests/providers $(ARGS)
