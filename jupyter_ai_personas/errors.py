@@ -37,6 +37,7 @@
     │   └── MayNotDecideError         this user may not decide it
     ├── ToolCallError                 a tool does not do what it is called for
     ├── SearchUnavailableError        the workspace's index cannot answer now
+    │   └── SearchOffError            there is no index of the workspace here
     └── MagicsError                   `%ai` or `%%ai` cannot do what was typed
 
 Messages are shown to people: one short paragraph, no path, no secret, no traceback.
@@ -76,6 +77,7 @@ __all__ = [
     "RefusedCredentialsError",
     "ReplyTooLongError",
     "RequestRefusedError",
+    "SearchOffError",
     "SearchUnavailableError",
     "ToolCallError",
     "TurnEndedError",
@@ -417,6 +419,18 @@ class SearchUnavailableError(PersonasError):
     def __init__(self, why: str) -> None:
         self.why = why
         super().__init__(f"Workspace search cannot answer now: {why}. Try again in a minute.")
+
+
+class SearchOffError(SearchUnavailableError):
+    """There is no index of the workspace here."""
+
+    def __init__(self) -> None:
+        self.why = "it is turned off"
+        PersonasError.__init__(
+            self,
+            "Workspace search is turned off here. The operator can set "
+            "`c.AiExtension.workspace_search = True`; the server's files must be on a disk.",
+        )
 
 
 class MagicsError(PersonasError):

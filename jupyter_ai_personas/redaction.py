@@ -1,9 +1,8 @@
-"""Secrets taken out of texts, and what only the operator may read taken out of what people see.
+"""Removes secrets from texts, and operators' details from texts for people.
 
-Who reads secrets tells :func:`remember`; :func:`redact` takes them, and the environment's, out of
-whatever is logged, however they are written there (:mod:`.spellings`). :func:`for_people` goes
-further, for texts of others that are shown in a chat or by REST: they may quote paths, headers and
-tracebacks.
+Code that reads secrets passes them to :func:`remember`. :func:`redact` removes these and the
+environment's secrets from logged text, in any spelling (:mod:`.spellings`). :func:`for_people` also
+removes paths, headers and tracebacks, for foreign text shown in a chat or by REST.
 """
 
 from __future__ import annotations
@@ -36,11 +35,10 @@ _SECRET_NAME = re.compile(
     r"|(PASS|_PWD|PW|AUTH|AUTHORIZATION|COOKIE)$",
     re.IGNORECASE,
 )
-# What no variable's name tells: the shapes of the vendors' keys, of headers and parameters that
-# carry one, and of the user's part of a URL. Bounded, since a text may be nothing but such
-# characters.
+# Secrets recognized by shape: vendors' keys, headers and parameters with a key, and the user part
+# of a URL. Repetitions are bounded, because a text may consist of such characters alone.
 _SHAPES = (
-    (  # the whole line: a cookie, or a signature, is one of several
+    (  # the whole line: it may have several cookies or signatures
         r"(?i)(\b(?:set-cookie|cookie)['\"]?[ \t]{0,9}[:=][ \t]{0,9}b?(?=['\"]?[\w.-]{1,99}=)"
         r"|\bauthorization['\"]?[ \t]{0,9}[:=][ \t]{0,9}b?['\"]?(?:digest|aws4-hmac-sha256)\s)"
         r"(?:'[^'\r\n]{6,}|[^\r\n]{6,})",
@@ -68,11 +66,11 @@ _SHAPES = (
     ),
     (r"(?i)(\b[a-z][a-z0-9+.-]{0,20}://)[^\s/@'\"<>]{1,300}@", rf"\1{_REDACTED}@"),
 )
-# A quote may be escaped, more than once, where one text quotes another.
+# A quote may be escaped several times if one text quotes another.
 _QUOTE, _ESCAPED_QUOTE = r"['\"]", r"(?:\\{0,7}['\"])"
 _SECRETS = [(re.compile(s.replace(_QUOTE, _ESCAPED_QUOTE)), clean) for s, clean in _SHAPES]
 _USERINFO = re.compile(r"\b[A-Za-z][A-Za-z0-9+.-]{0,20}://[^\s/@]*?([^\s/@:]{3,})@")
-# Nobody names a model or a provider like this: a long run of letters and digits, or a UUID.
+# No name of a model or provider: a long run of letters and digits, or a UUID.
 _OPAQUE = re.compile(
     r"(?=[A-Za-z]*\d[A-Za-z]*\d)(?=\d*[A-Za-z]\d*[A-Za-z])[A-Za-z0-9]{20,}"
     r"|\b[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\b"
@@ -84,7 +82,7 @@ _PATH = re.compile(
     r"|\bfile:/[^\s'\"]+|(?<!\w)[A-Za-z]:(?:\\{1,2}[\w.@+%~-]+)+"
     r"|(?<![\w\\])\\\\[\w.-]{2,}(?:\\{1,2}[\w.@+%~-]+)+"
 )
-# From the first of the spaces before it, or else a text of nothing but spaces takes for ever.
+# Match from the first space: otherwise a text of spaces takes quadratic time.
 _TRACEBACK = re.compile(r"(?<!\s)\s*Traceback \(most recent call last\).*", re.DOTALL)
 
 _lock = threading.Lock()
@@ -92,7 +90,7 @@ _remembered: frozenset[str] = frozenset()  # replaced, never changed: others rea
 
 
 def remember(secrets: Iterable[str]) -> None:
-    """Take these values, and the passwords of URLs among them, out of all texts from now on."""
+    """Remove these values, and passwords of URLs in them, from all texts from now on."""
     global _remembered
     secrets = list(secrets)
     secrets += [password for secret in secrets for password in passwords_in(secret)]
@@ -101,30 +99,30 @@ def remember(secrets: Iterable[str]) -> None:
 
 
 def names_a_secret(variable: str) -> bool:
-    """Return whether a variable of that name is likely to hold a secret."""
+    """Return whether the name suggests that the variable holds a secret."""
     return _SECRET_NAME.search(variable) is not None
 
 
 def looks_like_a_secret(text: str) -> bool:
-    """Return whether ``text``, which was typed where a name belongs, is likely to be a secret."""
+    """Return whether ``text``, typed in place of a name, is likely to be a secret."""
     return _OPAQUE.search(text) is not None or has_a_secrets_shape(text)
 
 
 def has_a_secrets_shape(text: str) -> bool:
-    """Return whether ``text`` is written as vendors write their keys."""
+    """Return whether ``text`` has the shape of a vendor's key."""
     return _without_shapes(text) != text
 
 
 def without_secret(name: str) -> str:
-    """Return ``name`` as it may be shown: not at all if it looks like a secret."""
+    """Return ``name``, or a placeholder if it looks like a secret."""
     return _REDACTED if looks_like_a_secret(name) else name
 
 
 def redact(text: str, *secrets: str) -> str:
-    """Return ``text`` without ``secrets``, known ones, the environment's, and what looks like one.
+    """Return ``text`` without secrets.
 
-    Known are those of :func:`remember`; of the environment, the values of variables whose names
-    say so, and the passwords in those that hold a URL.
+    Removes ``secrets``, the values passed to :func:`remember`, values of environment variables with
+    secret-like names, passwords in URLs of the environment, and text shaped like a secret.
     """
     found = {*secrets, *_remembered}
     for name, value in os.environ.items():
@@ -136,7 +134,7 @@ def redact(text: str, *secrets: str) -> str:
 
 
 def passwords_in(text: str) -> Iterator[str]:
-    """Yield the passwords of the URLs in a text, as they stand there and decoded."""
+    """Yield the passwords of the URLs in a text, verbatim and decoded."""
     for password in _USERINFO.findall(text):
         yield password
         yield unquote(password)
@@ -149,9 +147,9 @@ def _without_shapes(text: str) -> str:
 
 
 def for_people(text: str, *secrets: str) -> str:
-    """Return a text of others fit to be shown: without secrets, paths, headers and tracebacks.
+    """Return foreign text without secrets, paths, headers and tracebacks.
 
-    Of the environment, no value stays that looks like a token, whatever its variable is called.
+    Also removes values of the environment that look like a token, whatever their names.
     """
     text = _TRACEBACK.sub("", redact(text, *secrets))
     for value in os.environ.values():
@@ -161,14 +159,14 @@ def for_people(text: str, *secrets: str) -> str:
 
 
 class RedactingFilter(logging.Filter):
-    """Takes secrets out of what a handler writes."""
+    """Removes secrets from a handler's records."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Rewrite ``record``; it is always let through."""
+        """Rewrite ``record`` and always let it pass."""
         try:
             message = record.getMessage()
         except Exception:
-            return True  # logging itself tells who wrote it
+            return True  # logging reports the faulty call itself
         clean = redact(message)
         if clean != message:
             record.msg, record.args = clean, ()

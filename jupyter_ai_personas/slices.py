@@ -1,4 +1,4 @@
-"""Slices of an event loop's time: what to do about a stream that may never suspend."""
+"""Time slices of an event loop, for streams that may never suspend."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ import anyio.lowlevel
 __all__ = ["SLICE", "Slices"]
 
 SLICE = 0.01
-"""Seconds for which a stream may hold its event loop before others get their turn."""
+"""Seconds that a stream may run before it yields to other tasks."""
 
 T = TypeVar("T")
 
 
 class Slices:
-    """Whether a stream has held its event loop for long.
+    """Measures how long a stream has run without suspending.
 
-    Items are awaited by :meth:`watch`: a stream that waits for its items lets others have the loop
-    by itself, and needs no further turn of it, which would cost more than the item.
+    Await items with :meth:`watch`: a stream that suspends has yielded already, and another yield
+    would cost more than the item.
     """
 
     __slots__ = ("_since",)
@@ -31,16 +31,16 @@ class Slices:
 
     @coroutine
     def watch(self, item: Awaitable[T]) -> Generator[Any, Any, T]:
-        """Await ``item`` and return what it gives; note when it suspends."""
+        """Await ``item`` and return its result; note when it suspends."""
         waiting: Any = item.__await__()
         try:
             future = next(waiting)
             while True:
                 try:
                     yield future
-                except BaseException as error:  # whatever is thrown in, such as a cancellation
+                except BaseException as error:  # such as a cancellation
                     if not hasattr(waiting, "throw"):
-                        raise  # a plain iterator cannot be told
+                        raise  # a plain iterator has no `throw`
                     self._since = time.perf_counter()
                     future = waiting.throw(error)
                 else:
@@ -52,10 +52,10 @@ class Slices:
 
     @property
     def is_over(self) -> bool:
-        """Whether others should have their turn: see :meth:`hand_over`."""
+        """Whether the stream should yield; see :meth:`hand_over`."""
         return time.perf_counter() - self._since > SLICE
 
     async def hand_over(self) -> None:
-        """Let the other tasks of the loop run, and begin the next slice."""
+        """Let other tasks of the loop run, then start the next slice."""
         await anyio.lowlevel.checkpoint()
         self._since = time.perf_counter()

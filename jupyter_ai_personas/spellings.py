@@ -1,4 +1,4 @@
-"""How one secret may be written: as it is, escaped by Python, JSON or a URL, inside Base64."""
+"""Spellings of a secret: verbatim, escaped as in Python, JSON or a URL, or inside Base64."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from urllib.parse import quote, quote_plus
 __all__ = ["SHORTEST", "without"]
 
 SHORTEST = 6
-"""Characters; anything shorter is part of ordinary words."""
+"""Minimum characters of a secret; shorter ones occur in ordinary words."""
 _SHORTEST_LINE = 12  # characters of one line among several
 _BASE64 = re.compile(r"[A-Za-z0-9+/_-]*={0,2}")
 _BASE64_BEFORE = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/-_")
@@ -22,7 +22,7 @@ _URL_SAFE = str.maketrans("+/", "-_")
 
 _ESCAPES: tuple[Callable[[str], str], ...] = (
     lambda text: repr(text)[1:-1],
-    # With both quotes in it, as a longer text may have that quotes the secret.
+    # The repr of a longer text with both kinds of quotes.
     lambda text: repr(f'"{text}')[2:-1],
     lambda text: repr(_bytes(text))[2:-1],
     lambda text: repr(text.encode("latin-1", "replace"))[2:-1],
@@ -32,9 +32,9 @@ _ESCAPES: tuple[Callable[[str], str], ...] = (
 
 
 def without(secrets: Iterable[str], text: str, redacted: str) -> str:
-    """Return ``text`` with ``redacted`` in place of each of ``secrets``, however it is spelled.
+    """Return ``text`` with each of ``secrets``, in any spelling, replaced by ``redacted``.
 
-    Of Base64 that contains one, such as the ``user:key`` of a header, nothing is left.
+    Base64 that contains a secret, such as a header's ``user:key``, is replaced as a whole.
     """
     spelled: set[str] = set()
     cores: set[str] = set()
@@ -43,7 +43,7 @@ def without(secrets: Iterable[str], text: str, redacted: str) -> str:
             plain, encoded = _spellings(secret)
             spelled.update(one for one in plain if one in text)
             cores.update(one for one in encoded if one in text)
-    # Base64 first: a spelling that is replaced inside it would hide the rest.
+    # Base64 first: replacing another spelling inside it would hide the rest.
     for core in sorted(cores, key=len, reverse=True):
         text = _without_base64(core, text, redacted)
     for spelling in sorted(spelled, key=len, reverse=True):
@@ -53,8 +53,8 @@ def without(secrets: Iterable[str], text: str, redacted: str) -> str:
 
 @lru_cache(maxsize=4096)
 def _spellings(secret: str) -> tuple[frozenset[str], frozenset[str]]:
-    """Return the texts that stand for ``secret``, and what Base64 of it has in any place."""
-    # White space around it is no part of it: what is left of the text stays as it is.
+    """Return the spellings of ``secret``, and the parts that any Base64 of it contains."""
+    # White space around a secret is not part of it.
     raw = {secret.strip(), " ".join(secret.split())}
     raw.update(line for line in map(str.strip, secret.splitlines()) if len(line) >= _SHORTEST_LINE)
     plain = set(raw)
@@ -76,7 +76,7 @@ def _bytes(text: str) -> bytes:
 
 
 def _cores(data: bytes) -> Iterator[str]:
-    """Yield the characters of Base64 that only ``data`` decides, after any other bytes."""
+    """Yield the Base64 characters determined by ``data`` alone, for each offset."""
     for before in range(3):
         encoded = b64encode(bytes(before) + data).decode()
         core = encoded[-(-before * 8 // 6) : (before + len(data)) * 8 // 6]

@@ -1,8 +1,8 @@
-"""Text that enters: made such that a document, a file and a vendor's API can hold it.
+"""Makes incoming text well-formed, so that documents, files and vendors' APIs accept it.
 
-A Python string may hold halves of surrogate pairs, which UTF-8 has not: from a file name that is no
-UTF-8 (``surrogateescape``), from a JSON escape, or from an emoji that a vendor cut in two.
-Everything that comes in, from people, models, personas and requests, passes through here.
+A Python string may contain lone surrogates, which UTF-8 cannot encode: from a file name that is not
+UTF-8 (``surrogateescape``), a JSON escape, or an emoji that a vendor cut in two. All text from
+people, models, personas and requests passes through here.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ _ENCODING = "utf-16-le"
 
 
 def well_formed(text: str) -> str:
-    """Return ``text`` with its surrogate pairs joined, and U+FFFD for each half that is alone."""
+    """Return ``text`` with surrogate pairs joined, and lone surrogates replaced by U+FFFD."""
     if text.isascii():
         return text
     return text.encode(_ENCODING, "surrogatepass").decode(_ENCODING, "replace")
 
 
 def well_formed_json(value: Any) -> Any:
-    """Return a JSON value with all text in it well-formed, the keys too."""
+    """Return a JSON value with all its text well-formed, including keys."""
     if isinstance(value, str):
         return well_formed(value)
     if isinstance(value, Mapping):
@@ -35,14 +35,14 @@ def well_formed_json(value: Any) -> Any:
 
 
 class TextJoiner:
-    """Makes a text well-formed that comes in pieces, which may end between two halves of a pair."""
+    """Makes text in pieces well-formed; a piece may end inside a surrogate pair."""
 
     def __init__(self) -> None:
         self._decoder = codecs.getincrementaldecoder(_ENCODING)("replace")
         self._holds = False
 
     def feed(self, text: str) -> str:
-        """Return ``text``, well-formed; a first half at its end comes with the next piece."""
+        """Return ``text``, well-formed; a high surrogate at its end waits for the next piece."""
         if text.isascii() and not self._holds:
             return text
         joined = self._decoder.decode(text.encode(_ENCODING, "surrogatepass"))
@@ -50,7 +50,7 @@ class TextJoiner:
         return joined
 
     def finish(self) -> str:
-        """Return what is held back: U+FFFD for a half that stayed alone, mostly nothing."""
+        """Return the rest: U+FFFD for a lone surrogate, usually nothing."""
         self._holds = False
         return self._decoder.decode(b"", final=True)
 
@@ -62,5 +62,5 @@ class Anew(str):
 
 
 def extended(text: str, piece: str) -> str:
-    """Return ``text`` with the next ``piece`` of it, or that alone if it begins anew."""
+    """Return ``text`` extended by ``piece``, or replaced by an :class:`Anew`."""
     return str(piece) if isinstance(piece, Anew) else text + piece

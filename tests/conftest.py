@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import HealthCheck, settings
+from support import foreign
 
 if TYPE_CHECKING:
     from playwright.async_api import Browser
@@ -34,6 +35,11 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 # A package index that hesitates fails no test; whoever runs them may have set these already.
 os.environ.setdefault("PIP_RETRIES", "10")
 os.environ.setdefault("PIP_DEFAULT_TIMEOUT", "60")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if (folder := foreign.hide()) is not None:
+        config.add_cleanup(lambda: foreign.show(folder))
 
 
 @pytest.hookimpl(wrapper=True)

@@ -1,6 +1,6 @@
-"""``jupyter ai-personas``: what is installed, and what is wrong with it.
+"""``jupyter ai-personas``: lists and checks what is installed.
 
-Everything heavy is imported by the command that needs it: ``--help`` must answer at once.
+Each command imports heavy packages itself, so that ``--help`` answers at once.
 """
 
 from __future__ import annotations

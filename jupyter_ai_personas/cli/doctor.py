@@ -1,4 +1,4 @@
-"""``doctor``: looks at everything that personas need, and says how to mend what is broken."""
+"""``doctor``: checks everything that personas need, and names the fix for each problem."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ State = Literal["ok", "note", "broken"]
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that was looked at; ``fix`` says what to do about it."""
+    """The result of one check; ``fix`` says how to fix a problem."""
 
     section: str
     state: State
@@ -49,7 +49,7 @@ class Finding:
 
 
 def doctor(*, as_json: bool) -> int:
-    """Print what was found; return 1 if something is broken, else 0."""
+    """Print the results; return 1 if there is a problem, else 0."""
     findings = [
         dataclasses.replace(one, text=redact(one.text), fix=redact(one.fix))
         for one in _all_findings()
@@ -79,7 +79,7 @@ def _summary(findings: Sequence[Finding]) -> str:
 
 
 def _all_findings() -> Iterator[Finding]:
-    """Yield what was found, up to what nobody has thought of."""
+    """Yield the results of all checks, and an unexpected error as the last."""
     try:
         yield from _examine()
     except Exception as error:
@@ -117,12 +117,12 @@ def _examine() -> Iterator[Finding]:
 
 
 def _logged(section: str, keeper: LogKeeper, *, at_least: State) -> Iterator[Finding]:
-    for line in dict.fromkeys(keeper.kept):  # what one file says is logged by each reader of it
+    for line in dict.fromkeys(keeper.kept):  # each reader of a file logs its problem
         yield Finding(section, "broken" if line.grave else at_least, line.text)
     keeper.kept.clear()
 
 
-# -- what it runs on -----------------------------------------------------------------------------
+# -- environment ---------------------------------------------------------------------------------
 
 
 def _environment() -> Iterator[Finding]:
@@ -169,7 +169,7 @@ def _extensions(extension: AiExtension) -> Iterator[Finding]:
         yield Finding(section, "broken", text, "Remove `c.YDocExtension.disable_rtc`")
 
 
-# -- what is installed ---------------------------------------------------------------------------
+# -- plug-ins ------------------------------------------------------------------------------------
 
 
 def _broken(section: str, entry: Broken) -> Finding:
@@ -209,8 +209,8 @@ def _providers(models: ModelRegistry) -> Iterator[Finding]:
             yield Finding(section, "note", text)
             continue
         model = next((name for name in info.models if name != "*"), None)
-        # A package's author wants to know whether its class can be built; what ships with us is
-        # known to, and vendors' classes look for accounts that nobody here may have.
+        # Check whether other packages' classes can be built. Built-in ones can, but vendors'
+        # classes look for accounts that may not exist here.
         if model is not None and info.source not in (None, _OWN):
             problem = _why_not(models, models.resolve(f"{info.id}:{model}"))
             if problem:
@@ -253,7 +253,7 @@ def _default_model(models: ModelRegistry) -> Finding:
 
 
 def _why_not(models: ModelRegistry, reference: ModelReference) -> str:
-    """Return why the model cannot be built here, or nothing; no network is used."""
+    """Return why the model cannot be built here, or nothing; without network."""
     try:
         models.build(reference)
     except PersonasError as error:
@@ -262,7 +262,7 @@ def _why_not(models: ModelRegistry, reference: ModelReference) -> str:
 
 
 def _in_a_terminal(advice: str, setting: str) -> str:
-    """Say what does here what commands do that are typed in a chat."""
+    """Replace the chat's commands in ``text`` by those of the command line."""
     if "`/models`" in advice:
         advice = f"{advice} `jupyter ai-personas models` lists them in a terminal."
     if "`/model @" in advice and setting not in advice:

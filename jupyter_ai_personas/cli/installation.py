@@ -1,4 +1,4 @@
-"""What the server would find: personas and models, with the operator's configuration."""
+"""Personas and models as the server finds them, with the operator's configuration."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ __all__ = ["LogKeeper", "load_runtime", "read_extension"]
 
 @dataclass(frozen=True, slots=True)
 class Logged:
-    """A line of the log; ``grave`` from the level ``ERROR`` on."""
+    """A line of the log; ``grave`` for level ``ERROR`` and above."""
 
     text: str
     grave: bool
 
 
 class LogKeeper(logging.Handler):
-    """Keeps warnings and errors, but for broken entry points: those are kept as data anyway."""
+    """Collects warnings and errors, except about broken entry points, which are data already."""
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
@@ -56,7 +56,7 @@ def read_extension(keeper: LogKeeper) -> AiExtension:
 
 
 def load_runtime(extension: AiExtension) -> Runtime:
-    """Import what is installed, for seconds, and return the runtime, which does not run.
+    """Import the installed plug-ins (seconds) and return the runtime, not running.
 
     Raises:
         ConfigurationError: a setting cannot work.

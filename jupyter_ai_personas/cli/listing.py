@@ -1,4 +1,4 @@
-"""``list`` and ``models``: what there is, as a table or as JSON."""
+"""``list`` and ``models``: personas and models as a table or as JSON."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def _print_json(value: Any) -> None:
 
 def _print_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     lines = [head, *rows]
-    # The last column may be long, so nothing is aligned after it.
+    # The last column may be long; do not pad it.
     widths = [max(len(line[column]) for line in lines) for column in range(len(head) - 1)]
     for line in lines:
         cells = [cell.ljust(width) for cell, width in zip(line, widths, strict=False)]

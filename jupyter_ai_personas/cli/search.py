@@ -1,4 +1,4 @@
-"""``search``: what the server's search would answer, without a server."""
+"""``search``: the server's search without a server."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _SHOWN_LINES = 4
 
 
 def search(query: str, *, root: Path, limit: int, as_json: bool) -> int:
-    """Print the passages that answer ``query`` best and return the exit code.
+    """Print the best passages for ``query`` and return the exit code.
 
     Raises:
         ConfigurationError: a setting cannot work, or ``root`` is no folder.
@@ -38,7 +38,7 @@ def search(query: str, *, root: Path, limit: int, as_json: bool) -> int:
     place = IndexPlace(root, Path(jupyter_data_dir()))
     try:
         place.make()
-        # A server that holds the lock keeps the index up to date by itself.
+        # A server that holds the lock keeps the index up to date.
         with contextlib.suppress(Timeout), FileLock(place.lock, timeout=0, mode=0o600):
             _build(place, settings)
         hits = IndexReader(place).search(query, limit)

@@ -156,6 +156,7 @@ class ChatCommands(Commands):
                 beside=await gathering.beside(path, message.sender) if uses else (),
                 uses_beside=uses,
                 attached_chars=gathering.limits.total_chars,
+                searched_chars=persona.cls.searched_chars,
             )
         )
 

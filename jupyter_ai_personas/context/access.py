@@ -1,4 +1,4 @@
-"""How the workspace is reached: by the server that serves it, or from the disk without one."""
+"""Access to the workspace: through its server, or from the disk without one."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Protocol, TypeVar
 
 from jupyter_ai_personas.context.attached import Content
 from jupyter_ai_personas.context.beside import Beside
+from jupyter_ai_personas.context.index import Hit
 
 __all__ = ["WorkspaceAccess"]
 
@@ -17,7 +18,7 @@ class WorkspaceAccess(Protocol):
     """The workspace, for anybody who asks on behalf of a model or of people in a chat."""
 
     async def read(self, path: str, use: Callable[[Content], T]) -> T:
-        """Read ``path`` and return what ``use``, which runs in a thread, makes of it.
+        """Read ``path`` and return the result of ``use``, which runs in a thread.
 
         The content's file is open until ``use`` returns.
 
@@ -27,6 +28,13 @@ class WorkspaceAccess(Protocol):
 
     async def texts(self, paths: Sequence[str]) -> list[tuple[str, str]]:
         """Return those of ``paths`` that there are, with their text."""
+
+    async def search(self, query: str, limit: int) -> list[Hit]:
+        """Return up to ``limit`` passages that answer a query best.
+
+        Raises:
+            SearchUnavailableError: nothing can be found; the message says why.
+        """
 
     async def beside(self, chat_path: str, person: str) -> Beside:
         """Return the notebook that ``person``, a username, has open beside the chat."""

@@ -1,4 +1,4 @@
-"""An attachment for a model, whatever kind of file it is."""
+"""Renders an attachment of any kind for a model."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ def _file(
         if not table.problem:
             return table
         file.seek(0)
-    # A character of UTF-8 has at most four bytes; whole lines, so that they can be counted.
+    # A character of UTF-8 has at most four bytes. Whole lines can be counted.
     most = limits.chars * 4
     data = file.read(most)
     cut = len(data) == most
@@ -172,7 +172,7 @@ def redacted(rendered: Rendered) -> Rendered:
 
 
 def _pieces(text: str, size: int = 4_000) -> Iterable[str]:
-    """Yield ``text`` in pieces of whole lines: a long one would keep other threads waiting."""
+    """Yield ``text`` in pieces of whole lines, so that other threads run in between."""
     start = 0
     while start < len(text):
         end = text.find("\n", start + size)

@@ -1,4 +1,4 @@
-"""Which notebook, and which cell, a person means: told by what their browsers announce."""
+"""Finds the notebook and cell that a person means, from their browsers' awareness states."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import Any
 
 __all__ = ["Beside", "means_notebook", "notebook_beside"]
 
-# Things of which there is one at hand: "the error" is as good as "this error".
+# Words for which "the" means "this", as in "the error".
 _AT_HAND = r"notebook|cells?|error|exception|traceback|stack\s?trace"
-# Things of which "the" says nothing.
+# Words for which "the" means nothing.
 _SHOWN = (
     r"outputs?|plots?|figures?|graph|charts?|code|results?|warnings?|data\s?frame|variables?"
     r"|function|loop|line|query"
@@ -34,7 +34,7 @@ _MEANS = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Beside:
-    """The notebook that a person has open beside the chat, and the cell that they are at.
+    """The notebook that a person has open beside the chat, and the active cell.
 
     ``candidates`` are several that it may be, where it cannot be told.
     """
@@ -45,7 +45,7 @@ class Beside:
 
 
 def means_notebook(body: str) -> bool:
-    """Return whether a message speaks of a notebook, a cell, an error or the like as at hand."""
+    """Return whether a message refers to the open notebook, its cell, error or similar."""
     prose = re.sub(r"```.*?```|`[^`\n]*`", " ", body, flags=re.DOTALL)
     return _MEANS.search(prose) is not None
 
@@ -58,8 +58,8 @@ def notebook_beside(
 ) -> Beside:
     """Return the notebook that ``person``, a username, has beside the chat; total.
 
-    ``here`` are the awareness states of the chat's room, where our front end announces notebook
-    and cell. ``everywhere`` are those of the room ``JupyterLab:globalAwareness``: ``current`` is
+    ``here`` are the awareness states of the chat's document, where our front end announces notebook
+    and cell. ``everywhere`` are those of ``JupyterLab:globalAwareness``: ``current`` is
     the document in front, ``documents`` are those open. The first answers alone; else the current
     document, if it is a notebook; else the only open notebook.
     """

@@ -1,4 +1,4 @@
-"""How much of a file a model is given, and how a cut is announced."""
+"""Limits on a file's content for a model, and the notes about cuts."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class ContextLimits:
 
 
 def first_lines(text: str, *, lines: int, chars: int, further: int = 0) -> tuple[str, str]:
-    """Return the beginning of ``text`` and, where something is left out, a note that says so.
+    """Return the beginning of ``text`` and a note about omitted lines, if any.
 
     ``further`` is the number of lines that follow ``text`` and are left out in any case.
     """
@@ -63,8 +63,8 @@ def first_lines(text: str, *, lines: int, chars: int, further: int = 0) -> tuple
 def middle_out(text: str, chars: int, clean: Callable[[str], str] = str) -> str:
     """Return ``text``, cleaned, with its middle replaced by a note if it has over ``chars``.
 
-    What matters of a long output is its beginning and, as of a traceback, its end. Of a very long
-    one only these are cleaned.
+    The beginning and the end of a long output matter, as in a traceback. Only these parts of a very
+    long one are cleaned.
     """
     far = chars * 20
     if len(text) <= 2 * far:

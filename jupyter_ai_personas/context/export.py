@@ -1,4 +1,4 @@
-"""A chat as a document of its own: Markdown, or a notebook whose code cells are its code blocks."""
+"""Exports a chat as Markdown, or as a notebook with its code blocks as code cells."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _LANGUAGES = {
     "python3": "python",
     "r": "r",
 }
-"""The languages of kernels, by the words that fences use for them."""
+"""Kernel languages by the words used after a fence."""
 
 _SHELLS = frozenset({"bash", "sh", "shell"})
 
@@ -113,7 +113,7 @@ def _time(seconds: float, zone: tzinfo | None) -> str:
 
 
 class _Block(NamedTuple):
-    """A part of a message as it is written and, of a fenced block, its language and content."""
+    """A part of a message; for a fenced block also its language and content."""
 
     markdown: str
     language: str = ""
@@ -134,7 +134,7 @@ def _as_code(block: _Block, kernel: str) -> str | None:
 def _blocks(body: str) -> Iterable[_Block]:
     """Yield the parts of a text in order.
 
-    Only fenced blocks that stand in nothing else, such as a list or a quotation, are told apart.
+    Fenced blocks inside other elements, such as lists or quotations, are not separated.
     """
     # Imported here: only an export needs it.
     from markdown_it import MarkdownIt

@@ -1,4 +1,4 @@
-"""What goes with a message to a model: its attachments, the notebook beside, instructions."""
+"""Collects a message's context for a model: attachments, the open notebook, instructions."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from jupyter_ai_personas.errors import AttachmentError
 __all__ = ["Gathering"]
 
 MAX_ATTACHMENTS = 20
-"""How many attachments of one message are read."""
+"""Maximum attachments read for one message."""
 
 
 class Gathering:
-    """Collects what a model is given beside the chat.
+    """Collects the context of messages beside the chat.
 
-    ``beside``: whether the notebook beside the chat is given to messages that speak of it.
+    ``beside``: include the open notebook with messages that refer to it.
     """
 
     def __init__(
@@ -47,7 +47,7 @@ class Gathering:
         try:
             files = await self.workspace.texts(instruction_paths(chat_path))
         except Exception:
-            # A turn goes on without them.
+            # A turn continues without them.
             self._log.exception("The instructions for chat %s could not be read", chat_path)
             return ""
         return redacted(Rendered("instructions", render_instructions(files))).text
@@ -126,6 +126,6 @@ class Gathering:
 
 
 def _unread(path: str, error: AttachmentError) -> Rendered:
-    # Of a path that leads elsewhere, only the name is said.
+    # Show only the name of a path that leads elsewhere.
     name = path.replace("\\", "/").rstrip("/").rpartition("/")[2]
     return Rendered(code(name[:80]), problem=str(error))

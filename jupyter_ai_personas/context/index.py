@@ -1,4 +1,4 @@
-"""`WorkspaceIndex`: the index as servers and the command line use it."""
+"""`WorkspaceIndex`: the search index for servers and the command line."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ from jupyter_ai_personas.redaction import for_people, redact
 __all__ = ["MAX_HITS", "Hit", "WorkspaceIndex"]
 
 MAX_HITS = 50
-"""The most hits that one query gets."""
+"""Maximum hits of one query."""
 
 _ANSWER_S = 10.0
 _STOP_S = 2.0
-_LAST_WORDS = 2_000  # characters of what the process wrote before it ended
+_LAST_WORDS = 2_000  # characters of the process's last output
 _RESTART_S = (1.0, 60.0)  # after the first crash, and at most
 
 
@@ -51,9 +51,9 @@ class Hit:
 
 
 class WorkspaceIndex:
-    """The search index of what lies below ``root``, kept below ``data_dir``.
+    """The search index of the files below ``root``, stored below ``data_dir``.
 
-    A process of its own builds and reads it, as long as `run` runs.
+    A separate process builds and reads it while `run` runs.
     """
 
     def __init__(
@@ -70,9 +70,9 @@ class WorkspaceIndex:
         self._problem = ""
 
     async def run(self) -> None:
-        """Keep the index up to date until cancelled; a process that ends is started again."""
+        """Keep the index up to date until cancelled; restart the process when it ends."""
         pause, longest = _RESTART_S
-        # A thread that reads for as long as this runs takes no place from others.
+        # This thread reads all the time; it must not use up the limit for worker threads.
         limiter = anyio.CapacityLimiter(1)
         while True:
             begin = anyio.current_time()
@@ -81,7 +81,7 @@ class WorkspaceIndex:
                 why = await anyio.to_thread.run_sync(
                     self._serve, limiter=limiter, abandon_on_cancel=True
                 )
-            except Exception as error:  # no process, or a word of it that makes no sense
+            except Exception as error:  # no process, or an invalid line from it
                 why = f"{type(error).__name__}: {error}"
             finally:
                 with anyio.CancelScope(shield=True):
@@ -93,10 +93,10 @@ class WorkspaceIndex:
             pause = min(2 * pause, longest)
 
     def search(self, query: str, limit: int = 10) -> list[Hit]:
-        """Return the passages that answer a query best. Blocks: call it in a worker thread.
+        """Return the best passages for a query. Blocking: call it in a worker thread.
 
         Raises:
-            SearchUnavailableError: nothing can be found yet, or any more; the message says why.
+            SearchUnavailableError: the index cannot be queried; the message says why.
         """
         future: Future[dict[str, Any]] = Future()
         with self._lock:
@@ -123,14 +123,14 @@ class WorkspaceIndex:
         return hits(answer["hits"])
 
     def status(self) -> IndexStatus:
-        """Return how far the index is; reads a small file."""
+        """Return the index's status; reads a small file."""
         if self._problem:
             return IndexStatus("failed", problem=self._problem)
         return self._place.read_status() if self._process is not None else IndexStatus("starting")
 
     def _serve(self) -> str:
-        """Start the process and hand out its answers until it ends; return its last words."""
-        # -P: a file of the root that is called like a module must not be imported.
+        """Start the process and pass on its answers until it ends; return its last output."""
+        # -P: do not import a file of the root that has a module's name.
         command = [sys.executable, "-P", "-m", "jupyter_ai_personas.context.worker"]
         arguments = {
             "root": str(self._place.root),
@@ -175,7 +175,7 @@ class WorkspaceIndex:
         if process is None or process.stdin is None:
             return
         with contextlib.suppress(OSError):
-            process.stdin.close()  # which it waits for
+            process.stdin.close()  # the process ends on this
         try:
             process.wait(_STOP_S)
         except subprocess.TimeoutExpired:
@@ -190,7 +190,7 @@ def _write(process: subprocess.Popen[str], value: dict[str, Any]) -> None:
 
 
 def hits(found: list[dict[str, Any]]) -> list[Hit]:
-    """Return what was found as hits, without secrets."""
+    """Return the results as hits, without secrets."""
     return [
         replace(hit, text=redact(hit.text), heading=redact(hit.heading))
         for hit in (Hit(**one) for one in found)

@@ -1,4 +1,4 @@
-"""Instructions for assistants that a workspace keeps in files."""
+"""A workspace's files with instructions for assistants."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["INSTRUCTION_FILES", "instruction_paths", "render_instructions"]
 INSTRUCTION_FILES = ("AGENTS.md", ".jupyter/instructions.md")
 
 INSTRUCTION_CHARS = 20_000
-"""How many characters of all instructions together a model is given."""
+"""Maximum characters of all instructions together."""
 
 _INTRODUCTION = (
     "The files below are in the workspace and say how its people want you to work; where two "
@@ -22,7 +22,7 @@ _INTRODUCTION = (
 
 
 def instruction_paths(chat_path: str) -> list[str]:
-    """Return where a chat's instructions may be, from the server's root to the chat's folder."""
+    """Return the paths of a chat's instructions, from the server's root to the chat's folder."""
     folders = list(reversed(PurePosixPath(chat_path.strip("/")).parents))
     return [(folder / name).as_posix() for folder in folders for name in INSTRUCTION_FILES]
 
@@ -30,7 +30,7 @@ def instruction_paths(chat_path: str) -> list[str]:
 def render_instructions(files: Sequence[tuple[str, str]], *, chars: int = INSTRUCTION_CHARS) -> str:
     """Return the part of a system prompt with these files, (path, text) from the root on.
 
-    Where they do not fit, what is nearest to the chat is kept; what is cut is named.
+    If they do not fit, those nearest to the chat are kept and cut ones are named.
     """
     parts: list[str] = []
     left_out: list[str] = []
@@ -38,7 +38,7 @@ def render_instructions(files: Sequence[tuple[str, str]], *, chars: int = INSTRU
     for path, text in reversed(files):
         if not text.strip():
             continue
-        # A few words of a file say less than its name.
+        # A file's name says more than its first few words.
         if room < min(len(text), 100):
             left_out.append(f"`{path}`")
             continue

@@ -1,4 +1,4 @@
-"""Outputs of cells for a model: text without terminal codes, images by type and size."""
+"""Renders cell outputs for a model: text without terminal codes, images by type and size."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = ["plain", "render_output", "source_text"]
 # CSI and OSC sequences, and other escapes of two characters (ECMA-48).
 _ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\^_])")
 _IMAGES = ("image/png", "image/jpeg", "image/gif", "image/webp")
-# What says the same for a model, from the plainest on.
+# Equivalent MIME types, the plainest first.
 _TEXTS = ("text/plain", "text/markdown", "text/latex", "application/json", "text/html")
 
 
@@ -33,7 +33,7 @@ def source_text(value: Any) -> str:
 
 
 def plain(text: str) -> str:
-    """Return ``text`` as a terminal would leave it: no codes, and what was overwritten gone."""
+    """Return ``text`` as a terminal shows it: without codes and overwritten text."""
     text = _ANSI.sub("", text).replace("\r\n", "\n")
     if "\r" not in text:
         return text

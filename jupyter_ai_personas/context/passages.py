@@ -1,4 +1,4 @@
-"""Files cut into passages, by what their names say that they are."""
+"""Cuts files into passages, depending on their file type."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["cut"]
 
 
 def cut(path: str, text: str) -> Iterator[Passage]:
-    """Yield the passages of the file at ``path``. Nothing is raised, whatever it contains."""
+    """Yield the passages of the file at ``path``. Never raises."""
     read = _READERS.get(PurePosixPath(path).suffix.lower(), _plain)
     for passage in read(text.replace("\r\n", "\n").replace("\r", "\n")):
         yield from pieces(passage)

@@ -1,4 +1,4 @@
-"""Where the index of a root is kept, and what its files say besides passages."""
+"""The folder of a root's index, and its status files."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from pathlib import Path
 __all__ = ["IndexPlace", "IndexStatus"]
 
 VERSION = 1
-"""Counted up when older indexes cannot be read any more."""
+"""Increased when older indexes cannot be read any more."""
 
 
 @dataclass(frozen=True, slots=True)
 class IndexStatus:
-    """How far an index is.
+    """Status of an index.
 
     ``state`` is ``off``, ``starting``, ``building``, ``ready`` or ``failed``; ``files`` are indexed
     and ``waiting`` are not yet. ``unwatched`` says why changes are found by a scan each minute, and
@@ -70,14 +70,14 @@ class IndexPlace:
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     def write_status(self, status: IndexStatus) -> None:
-        """Tell all servers how far the index is; what cannot be written is not told."""
+        """Publish the index's status to all servers; ignore a failed write."""
         fresh = self._status.with_suffix(".new")
         with contextlib.suppress(OSError):
             fresh.write_text(json.dumps(asdict(status)), "utf-8")
             fresh.replace(self._status)
 
     def read_status(self) -> IndexStatus:
-        """Return what the builder told last."""
+        """Return the builder's last status."""
         try:
             return IndexStatus(**json.loads(self._status.read_text("utf-8")))
         except (OSError, ValueError, TypeError):

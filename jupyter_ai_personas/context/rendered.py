@@ -1,4 +1,4 @@
-"""What a model is given of a file: text, images, and what could not be read."""
+"""Rendered content for a model: text, images and problems."""
 
 from __future__ import annotations
 

@@ -1,17 +1,15 @@
-"""Where the foreign code of a persona runs, behind one narrow protocol.
+"""Hosts run the foreign code of a persona behind a narrow protocol.
 
-Above the wall is our code, on the server's event loop; below it run a persona, its provider and
+Above the wall, our code runs on the server's event loop. Below it run a persona, its provider and
 their libraries. Only plain data crosses: a :class:`TurnSpec`, cancellations and answers go down,
-batches of :data:`HostEvent` come up (see :mod:`jupyter_ai_personas.personas.wire`).
+batches of :data:`HostEvent` come up (:mod:`jupyter_ai_personas.personas.wire`).
 """
 
-from jupyter_ai_personas.hosts.environment import HostEnvironment as HostEnvironment
-from jupyter_ai_personas.hosts.failures import in_words as in_words
-from jupyter_ai_personas.hosts.inline import InlineHost as InlineHost
-from jupyter_ai_personas.hosts.protocol import Host as Host
-from jupyter_ai_personas.hosts.protocol import HostConfig as HostConfig
-from jupyter_ai_personas.hosts.protocol import HostHealth as HostHealth
-from jupyter_ai_personas.hosts.thread import ThreadHost as ThreadHost
+from jupyter_ai_personas.hosts.environment import HostEnvironment
+from jupyter_ai_personas.hosts.failures import in_words
+from jupyter_ai_personas.hosts.inline import InlineHost
+from jupyter_ai_personas.hosts.protocol import Host, HostConfig, HostHealth
+from jupyter_ai_personas.hosts.thread import ThreadHost
 
 __all__ = [
     "Host",

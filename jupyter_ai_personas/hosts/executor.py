@@ -1,4 +1,4 @@
-"""Threads for the blocking calls of a persona, which do not keep the server from ending."""
+"""Daemon threads for a persona's blocking calls, so that the server can end."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ T = TypeVar("T")
 
 
 class DaemonExecutor(ThreadPoolExecutor):
-    """An executor whose threads are daemons, and are not joined when the interpreter ends.
+    """An executor with daemon threads that are not joined at the interpreter's exit.
 
-    The standard one joins its threads at exit, whatever they do: a persona in
-    ``asyncio.to_thread`` for ever would keep the server from ending. (An event loop takes
-    subclasses of ``ThreadPoolExecutor`` only.)
+    The standard executor joins its threads at exit: a persona that never returns from
+    ``asyncio.to_thread`` would keep the server from ending. An event loop accepts only subclasses
+    of ``ThreadPoolExecutor``.
     """
 
     def __init__(self) -> None:
-        super().__init__(max_workers=1)  # none of its own threads is ever started
+        super().__init__(max_workers=1)  # its own threads are never started
         self._jobs: queue.SimpleQueue[tuple[Future[Any], Callable[[], Any]]] = queue.SimpleQueue()
         self._lock = threading.Lock()
         self._count = 0
@@ -61,4 +61,4 @@ class DaemonExecutor(ThreadPoolExecutor):
                     future.set_result(result)
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-        """Do nothing: idle threads end by themselves, and the others are not waited for."""
+        """Do nothing: idle threads end on their own, busy ones are not waited for."""

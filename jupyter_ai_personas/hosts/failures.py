@@ -1,4 +1,4 @@
-"""What people and the log are told of an error in a persona's code."""
+"""Texts for people and the log about an error in a persona's code."""
 
 from __future__ import annotations
 
@@ -12,38 +12,38 @@ from jupyter_ai_personas.redaction import for_people, redact
 __all__ = ["describe_failure", "in_words", "log_text", "traceback_of"]
 
 MOST_KIND = 80
-"""Characters of the name of an exception's class that people are shown."""
+"""Maximum characters of an exception class's name shown to people."""
 
 MOST_TEXT = 1000
-"""Characters of what an error of ours says that people are shown."""
+"""Maximum characters of our own error's text shown to people."""
 
 MOST_READ = 50_000
-"""Characters of it that are looked at."""
+"""Characters of this text that are processed."""
 
 SHOWN_FRAMES = 2
-"""Of the traceback of a failure that is understood, for each error in its chain."""
+"""Frames of the traceback of an expected failure, for each error in its chain."""
 
 CUT = "…"
 
 
 def traceback_of(error: BaseException, *, innermost: int | None = None) -> str:
-    """Return the traceback of a foreign error for the log, without secrets: it may quote them.
+    """Return the traceback of a foreign error for the log, without secrets.
 
-    Of each error in its chain the ``innermost`` frames are shown, or all.
+    For each error in its chain, the ``innermost`` frames are shown, or all.
     """
     limit = None if innermost is None else -innermost
     try:
         return redact("".join(traceback.format_exception(error, limit=limit))).rstrip()
     except BaseException:
-        # An exception's own attributes may be code that raises.
+        # Attributes of a foreign exception may run code that raises.
         return f"{type(error).__name__}, which has no traceback that can be shown"
 
 
 def describe_failure(error: BaseException, spec: TurnSpec) -> TurnFailed:
-    """Return what people are told of ``error``: our own errors in full, of others the class.
+    """Return the text about ``error`` for people: our own errors in full, of others the class.
 
-    The text of a foreign error may hold paths, keys or headers; it goes to the log only. One of
-    ours may quote others, or be raised by them. Total: the class may be anybody's.
+    A foreign error's text may contain paths, keys or headers, so only the log has it. Our own
+    errors may quote foreign text, or be raised by foreign code. Never raises.
     """
     error_id = spec.turn_id[:8]
     kind = for_people(type(error).__name__)[:MOST_KIND]
@@ -57,9 +57,10 @@ def describe_failure(error: BaseException, spec: TurnSpec) -> TurnFailed:
 
 
 def log_text(error: BaseException, failure: TurnFailed) -> str:
-    """Return what the log says of a failure: one of ours without a cause has it all in its text.
+    """Return the log's text about a failure.
 
-    Of one that is understood, as a model that cannot be reached, the way there is long and known.
+    Our own error without a cause says everything in its text. The traceback of an expected
+    failure, such as an unreachable model, is shortened.
     """
     try:
         told = failure.expected and error.__cause__ is None and CUT not in failure.text
@@ -70,12 +71,12 @@ def log_text(error: BaseException, failure: TurnFailed) -> str:
 
 
 def in_words(text: str) -> str:
-    """Return a text of ours, which may quote others, as people are shown it in a chat.
+    """Return our text, which may quote foreign text, for display in a chat.
 
-    On one line of at most ``MOST_TEXT`` characters, without secrets and paths; of Markdown only
-    code spans.
+    One line of at most ``MOST_TEXT`` characters, without secrets and paths; of Markdown only code
+    spans.
     """
-    # As it is, or else what is secret in it is not found; its end is cut off in any case.
+    # Redact before other changes, or secrets are not recognized. The end is cut off in any case.
     line = " ".join(for_people(text[:MOST_READ]).split())
     return sentence(line if len(line) <= MOST_TEXT else f"{line[:MOST_TEXT]}{CUT}")
 

@@ -1,4 +1,4 @@
-"""A host on the caller's own event loop: for tests, and for one process with one user."""
+"""A host on the caller's event loop, for tests and single-user processes."""
 
 from __future__ import annotations
 
@@ -65,5 +65,5 @@ class InlineHost:
         self._outbox.close()
 
     def health(self, now: float) -> HostHealth:
-        """See :meth:`Host.health`. The caller is on the loop that would be stuck."""
+        """See :meth:`Host.health`. A stuck loop would also be the caller's."""
         return HostHealth()

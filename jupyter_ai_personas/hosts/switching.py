@@ -1,4 +1,4 @@
-"""How often threads hand the interpreter to each other while hosts are threads."""
+"""The interpreter's switch interval while hosts are threads."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from functools import partial
 __all__ = ["SWITCH_SECONDS", "quick_switching"]
 
 SWITCH_SECONDS = 0.0001
-"""How long one thread may keep the interpreter from another that waits for it.
+"""How long a thread may keep the interpreter from a waiting one.
 
-Python's default is fifty times as long. The server's loop releases the interpreter with each read
-and write, a dozen times a request, and waits that long each time while a persona computes. With a
-shorter interval, the two threads interrupt each other too often.
+Python's default is fifty times longer. The server's loop releases the interpreter with each read
+and write, a dozen times a request, and waits this long each time while a persona computes. With a
+shorter interval, the threads interrupt each other too often.
 """
 
 _before: dict[object, float] = {}
 
 
 def quick_switching() -> Callable[[], None]:
-    """Shorten the interpreter's switch interval; return what ends that, idempotent.
+    """Shorten the interpreter's switch interval; return an idempotent function that ends this.
 
-    The last one that ends restores the interval.
+    The last call of such a function restores the interval.
     """
     holder = object()
     interval = next(iter(_before.values()), sys.getswitchinterval())

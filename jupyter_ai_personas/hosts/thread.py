@@ -1,7 +1,7 @@
-"""A host that is a thread with an event loop of its own: the default.
+"""The default host: a thread with its own event loop.
 
-A persona that blocks, spins or hangs holds this thread. The server's loop never waits for it: it
-stops a turn by forgetting it, and gives up a host that does not come back.
+A persona that blocks, spins or hangs blocks this thread. The server's loop never waits for it: it
+stops a turn by forgetting it, and abandons a host that does not respond.
 """
 
 from __future__ import annotations
@@ -38,23 +38,22 @@ from jupyter_ai_personas.personas.wire import (
 __all__ = ["ThreadHost"]
 
 INTERRUPT_SECONDS = 0.2
-"""How long a thread that is given up may take to end by itself, before its code is interrupted."""
+"""How long an abandoned thread may take to end, before its code is interrupted."""
 
 HANDOVER_SECONDS = 0.00005
-"""How long the event loop stands back for a thread that has been given a turn.
+"""How long the event loop yields the interpreter to a thread that got its first turn.
 
-Otherwise the thread waits for the interpreter until the loop has nothing to do, or for as long as
-one thread may keep another waiting. One that has other turns has it already, or soon, and with
-each that it is given the loop would lose it again.
+Otherwise the thread waits until the loop is idle, or for the switch interval. A thread with other
+turns runs already; yielding to it again would only slow the loop down.
 """
 
 
 class HostAbandoned(BaseException):
-    """Raised in a thread that is given up, so that it lets go of the processor."""
+    """Raised in an abandoned thread, so that it stops using the processor."""
 
 
 def _raise_in(thread: int, error: type[BaseException]) -> None:
-    """Let ``error`` be raised in a thread, soon.
+    """Raise ``error`` in a thread, asynchronously.
 
     ``PyThreadState_SetAsyncExc``: Python/C API, "Thread State and the Global Interpreter Lock".
     """
@@ -62,10 +61,10 @@ def _raise_in(thread: int, error: type[BaseException]) -> None:
 
 
 def _keep_for_ever(task: asyncio.Task[Any]) -> None:
-    """Keep a task that did not end from the garbage collector, also at the interpreter's end.
+    """Protect an unfinished task from the garbage collector, also at the interpreter's exit.
 
-    Collecting it would run its code in whichever thread collects, the server's too; and what had
-    swallowed its cancellation, in a loop around a bare ``except``, would never return from there.
+    Collecting it would run its code in the collecting thread, perhaps the server's. Code that
+    swallows its cancellation, in a loop around a bare ``except``, would never return.
     """
     ctypes.pythonapi.Py_IncRef(ctypes.py_object(task))
 
@@ -109,7 +108,7 @@ class ThreadHost:
                 self._end_what_is_left(loop)
             self._begin_to_end()
         except HostAbandoned:
-            # Wherever it arrived, also in the last line: it is sent once.
+            # It is sent once, and may arrive at any line, also the last one.
             self._begin_to_end()
         finally:
             for task in asyncio.all_tasks(loop):
@@ -123,14 +122,14 @@ class ThreadHost:
             try:
                 loop.run_until_complete(life)
             except BaseException as error:
-                # A task that foreign code left behind may raise SystemExit out of the loop.
+                # A leftover task of foreign code may raise SystemExit out of the loop.
                 if not self._abandoned:
                     self._log.error(
                         "Host of %s: a stray task failed\n%s", self.name, traceback_of(error)
                     )
 
     def _end_what_is_left(self, loop: asyncio.AbstractEventLoop) -> None:
-        # Here and now, or else the garbage collector would run foreign code in any thread.
+        # Collect now, or the garbage collector would run foreign code in any thread.
         for turn_id in list(self._runner.turns):
             self._runner.cancel(turn_id)
         left = asyncio.all_tasks(loop)
@@ -141,16 +140,16 @@ class ThreadHost:
                 loop.run_until_complete(asyncio.wait(left, timeout=SHUTDOWN_SECONDS))
 
     def _begin_to_end(self) -> None:
-        """From here on the thread is not interrupted: its loop is closed, whatever happened."""
+        """Do not interrupt the thread from here on: its loop is closed in any case."""
         with self._interrupting:
             self._ending = True
-        # What was sent before arrives here at the latest. It must arrive: where it is taken back,
-        # CPython 3.11 waits for it, for ever, at the next function that is called under trace.
+        # An exception sent before arrives here at the latest. It must arrive: after a withdrawal,
+        # CPython 3.11 waits for it for ever at the next function called under trace.
         for _ in range(3):
             time.sleep(0)
 
     def _on_stray_error(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-        # asyncio's own handler would not say whose it is, and would quote secrets.
+        # asyncio's own handler would not name the persona, and would quote secrets.
         error = context.get("exception")
         told = traceback_of(error) if isinstance(error, BaseException) else ""
         self._log.error("Host of %s: %s\n%s", self.name, context.get("message"), told)
@@ -187,11 +186,11 @@ class ThreadHost:
         self._running.add(spec.turn_id)
         self._to_host(self._start, spec)
         if len(self._running) == 1:
-            # While this sleeps the thread gets the interpreter, and begins.
+            # During this sleep the thread gets the interpreter and starts.
             time.sleep(HANDOVER_SECONDS)
 
     def _start(self, spec: TurnSpec) -> None:
-        # Cancelled before it began, as while the host was blocked: it never begins.
+        # A turn cancelled before its start, as while the host was blocked, never starts.
         if spec.turn_id in self._running:
             self._runner.start(spec)
         else:
@@ -245,13 +244,13 @@ class ThreadHost:
         self._outbox.close()
         self._end_quick_switching()
         self._to_host(self._loop.stop)
-        # Not by the server's loop: where that ends first, the code would run on for ever.
+        # Not by the server's loop: if it ended first, the code would run for ever.
         timer = threading.Timer(INTERRUPT_SECONDS, self._interrupt)
         timer.daemon = True
         timer.start()
 
     def _interrupt(self) -> None:
-        # Ends a pure Python loop; a thread that waits in C stays until it returns.
+        # This ends a pure Python loop; a thread that waits in C stays until it returns.
         with self._interrupting:
             if not self._ending and self._thread.ident is not None:
                 _raise_in(self._thread.ident, HostAbandoned)
@@ -273,7 +272,7 @@ class ThreadHost:
         if frame is None:
             return "nothing"
         stack = traceback.extract_stack(frame)
-        # Ours, the loop's and the library's frames say nothing: the innermost foreign line does.
+        # The innermost foreign line is informative; frames of ours, asyncio and libraries are not.
         library = Path(asyncio.__file__).parent.parent
         ours = Path(__file__).parent.parent
         foreign = [

@@ -38,7 +38,7 @@ _MOST_CHARS_OF_AN_IMAGE = 30_000_000
 _ALIAS = re.compile(r"[A-Za-z_][\w.-]*")
 
 _log = logging.getLogger("jupyter_ai_personas.magics")
-# What goes wrong is told by the cell. Only tracebacks, of a persona's code say, come by the log.
+# The cell shows errors. The log only gets tracebacks, for example of a persona's code.
 _log.setLevel(logging.ERROR)
 
 
@@ -57,7 +57,7 @@ class AiMagics(MagicsSettings):
         shell.events.register("post_run_cell", self._cells.record)
 
     def close(self) -> None:
-        """Give back everything: callbacks, connections, the thread."""
+        """Release callbacks, connections and the thread."""
         self._shell.events.unregister("post_run_cell", self._cells.record)
         self._shell.configurables.remove(self)
         self._forget_models()
@@ -66,7 +66,7 @@ class AiMagics(MagicsSettings):
     @no_var_expand
     @line_cell_magic
     def ai(self, line: str, cell: str | None = None) -> None:
-        """Ask a model or a persona (``%%ai``), or do what a command says (``%ai``).
+        """Ask a model or a persona (``%%ai``), or run a command (``%ai``).
 
         ``%ai help`` shows models, options and commands.
         """
@@ -92,7 +92,7 @@ class AiMagics(MagicsSettings):
         self._ask(options, prompt)
 
     def _ask(self, options: CellOptions, prompt: str) -> None:
-        prompt = well_formed(prompt)  # A file's name, inserted, may be no text.
+        prompt = well_formed(prompt)  # An inserted file name may have lone surrogates.
         target = interpolate(options.target, self._cells) if options.target else None
         if target is not None and target.startswith("@"):
             if options.parameters:
@@ -142,7 +142,7 @@ class AiMagics(MagicsSettings):
                     self._conversation.add(prompt, display.text)
         reply = display.finish()
         self._conversation.add(prompt, without_images(reply) if is_image else reply)
-        # As if it were the value of the cell: `_` and `Out[n]` hold it, without showing it again.
+        # Store it as the cell's value in `_` and `Out[n]`, without showing it again.
         self._shell.displayhook.update_user_ns(reply)
 
     # -- commands -----------------------------------------------------------------------------
@@ -213,10 +213,10 @@ class AiMagics(MagicsSettings):
         self.aliases = {k: v for k, v in self.aliases.items() if k != name}
         print(f"{name} stands for nothing now.")
 
-    # -- what is asked ------------------------------------------------------------------------
+    # -- models and personas ------------------------------------------------------------------
 
     def _get_models(self) -> Models:
-        # Imported here: loading the magics should take no longer than it must.
+        # Imported here to keep `%load_ext` fast.
         from .models import Models
 
         if self._models is None:
@@ -235,7 +235,7 @@ class AiMagics(MagicsSettings):
         self._forget_models()
 
     def _models_are_lost(self) -> None:
-        # Their connections belong to an event loop that does not come back.
+        # Their connections belong to the lost event loop.
         self._models = self._personas = None
 
     def _forget_models(self) -> None:

@@ -1,7 +1,7 @@
-"""An event loop in a thread of its own, for code that a cell waits for.
+"""An event loop in its own thread, for asynchronous code that a cell waits for.
 
-A cell runs in the main thread, where a kernel's event loop runs already, and where Ctrl-C arrives:
-so nothing asynchronous runs there, and nothing blocks there that Ctrl-C could not end.
+A cell runs in the main thread. The kernel's event loop already runs there, so no other can. Ctrl-C
+arrives there, so each wait of the main thread can be interrupted.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ _CLOSE_SECONDS = 2.0
 
 
 class Background:
-    """The loop; its thread starts with the first use, and ends with :meth:`close` or at exit.
+    """The loop; its thread starts on first use and ends with :meth:`close` or at exit.
 
-    A loop that foreign code blocks is abandoned: ``on_loss`` is called, and the next use starts
-    another one.
+    A loop blocked by foreign code is abandoned: ``on_loss`` is called, and the next use starts
+    another loop.
     """
 
     def __init__(self, *, on_loss: Callable[[], None] = lambda: None) -> None:
@@ -44,11 +44,10 @@ class Background:
     def iterate(
         self, function: Callable[[Emit[T]], Awaitable[object]]
     ) -> Generator[T | None, None, None]:
-        """Await ``function(emit)`` in the loop, and yield what it emits.
+        """Await ``function(emit)`` in the loop and yield the emitted items.
 
-        Yields ``None`` whenever nothing came for 50 ms, and raises what the function raises. When
-        the caller closes this iterator, or Ctrl-C interrupts it, the function is cancelled, and
-        waited for, for three seconds at most.
+        Yields ``None`` after each 50 ms without an item. Raises the function's exceptions. Closing
+        this iterator or Ctrl-C cancels the function and waits up to three seconds for its end.
         """
         job = _Job(function)
         loop, jobs = self._running()
@@ -65,7 +64,7 @@ class Background:
             raise job.error
 
     def run(self, function: Callable[[], Awaitable[T]]) -> T:
-        """Return what awaiting ``function()`` in the loop gives; Ctrl-C cancels it."""
+        """Await ``function()`` in the loop and return its result; Ctrl-C cancels it."""
 
         async def once(emit: Emit[list[T]]) -> None:
             emit([await function()])
@@ -103,7 +102,7 @@ class Background:
         self._on_loss()
 
     def close(self) -> None:
-        """Cancel what runs and end the thread, within two seconds; a later use starts anew."""
+        """Cancel running functions and end the thread within two seconds; the next use restarts."""
         with self._lock:
             thread, self._thread = self._thread, None
             if thread is not None:
@@ -113,7 +112,7 @@ class Background:
 
 
 class _Job(Generic[T]):
-    """One function that runs in the loop, and the queue to the thread that waits for it."""
+    """One function running in the loop, and its queue to the waiting thread."""
 
     end: Any = object()
 
@@ -142,8 +141,8 @@ class _Job(Generic[T]):
             self._scope.cancel()
 
     def next(self, timeout: float = _TICK) -> Any:
-        """Return the next item, ``None`` when none came in time, or the end."""
-        # With a time-out, or else Ctrl-C would not be noticed on Windows.
+        """Return the next item, ``None`` after a time-out, or the end."""
+        # Without a time-out, Windows would not notice Ctrl-C.
         try:
             item = self._items.get(timeout=timeout)
         except queue.Empty:
@@ -152,7 +151,7 @@ class _Job(Generic[T]):
         return item
 
     def wait(self, seconds: float) -> bool:
-        """Wait for the end, for ``seconds`` at most; return whether it came."""
+        """Wait up to ``seconds`` for the end; return whether it came."""
         until = time.monotonic() + seconds
         while not self.over and (left := until - time.monotonic()) > 0:
             self.next(left)

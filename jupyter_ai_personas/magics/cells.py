@@ -1,4 +1,4 @@
-"""What a prompt can name of a notebook: variables, and cells' inputs, outputs and errors."""
+"""Variables, and cells' inputs, outputs and errors, that a prompt can insert."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _IPYTHON = str(Path(IPython.__file__).parent)
 
 @dataclass(frozen=True, slots=True)
 class CellError:
-    """An exception as text; ``code`` is the cell that raised it, ``None`` where it is unknown."""
+    """An exception as text; ``code`` is the cell that raised it, or ``None`` if unknown."""
 
     trace: str
     code: str | None = None
@@ -34,19 +34,19 @@ class CellError:
 class Cells(Mapping[str, str]):
     """Maps ``x``, ``In[3]``, ``Out[2]`` and ``Err[5]`` to text, as :func:`interpolate` wants.
 
-    A cell always counts as contained; looking it up raises :class:`MagicsError` when it has none
-    of what is asked. Errors are those that :meth:`record` was given, the newest hundred.
+    Each cell counts as contained; looking it up raises :class:`MagicsError` if its value is
+    missing. :meth:`record` adds errors; the newest hundred are kept.
     """
 
     def __init__(self, shell: Any) -> None:
         self._shell = shell
         self._errors: OrderedDict[int, str] = OrderedDict()
-        # What `sys` holds from before `%load_ext`.
+        # Ignore the exception that `sys` holds from before `%load_ext`.
         self._shown = _shown_error()
         self._last = self._without_code(self._shown)
 
     def record(self, result: Any) -> None:
-        """Remember how a cell failed: IPython's callback after each, with its result."""
+        """Record the error of a failed cell; IPython calls this after each cell."""
         error = result.error_before_exec or result.error_in_exec
         if error is None:
             return
@@ -63,9 +63,9 @@ class Cells(Mapping[str, str]):
                 self._errors.popitem(last=False)
 
     def last_error(self) -> CellError | None:
-        """Return the last error, with the cell that raised it, if one that is known did."""
+        """Return the last error, with its cell if known."""
         shown = _shown_error()
-        # Callbacks of widgets and silent cells raise errors that are shown and not recorded.
+        # Errors of widget callbacks and silent cells are shown but not recorded.
         is_newer = shown is not self._shown
         return (self._without_code(shown) if is_newer else None) or self._last
 
@@ -84,18 +84,18 @@ class Cells(Mapping[str, str]):
     def _traceback_text(self, error: BaseException) -> str:
         trace = _without_ipython(error.__traceback__)
         text = "".join(traceback.format_exception(type(error), error, trace)).strip()
-        # A cell's file is a temporary one, whose name tells nothing.
+        # A cell's file is temporary; its name means nothing.
         for file in {frame.f_code.co_filename for frame, _ in traceback.walk_tb(trace)}:
             if (name := self._shell.compile.format_code_name(file)) is not None:
                 text = text.replace(f'File "{file}"', " ".join(name))
-        # The end of a traceback tells most.
+        # The end of a traceback is most informative.
         return text if len(text) <= _MOST_CHARS else f"…{text[-_MOST_CHARS:]}"
 
     def __contains__(self, name: object) -> bool:
         if CELL_REFERENCE.fullmatch(str(name)):
             return True
         variables, hidden = self._shell.user_ns, self._shell.user_ns_hidden
-        # IPython puts names of its own among the person's, such as `open`, `exit` and `quit`.
+        # IPython adds names to the user's namespace, such as `open`, `exit` and `quit`.
         return name in variables and not (name in hidden and hidden[name] is variables[name])
 
     def __getitem__(self, name: str) -> str:
@@ -122,7 +122,7 @@ class Cells(Mapping[str, str]):
 
 
 def _shown_error() -> BaseException | None:
-    """Return the exception whose traceback was shown last, as Python itself remembers it."""
+    """Return the exception whose traceback Python showed last."""
     # `last_exc` came with Python 3.12.
     return getattr(sys, "last_exc", None) or getattr(sys, "last_value", None)
 

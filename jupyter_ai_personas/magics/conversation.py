@@ -1,4 +1,4 @@
-"""What was asked and replied in this notebook, bounded: the context of the next cell."""
+"""The notebook's last questions and replies: the context of the next cell."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _MOST_EXCHANGES = 100
 
 
 class Conversation:
-    """Exchanges of one prompt and one reply, in order, the newest hundred."""
+    """The newest hundred exchanges of one prompt and one reply, in order."""
 
     def __init__(self) -> None:
         self._exchanges: deque[tuple[str, str]] = deque(maxlen=_MOST_EXCHANGES)
@@ -25,7 +25,7 @@ class Conversation:
         self._exchanges.clear()
 
     def newest(self, count: int) -> list[tuple[str, str]]:
-        """Return the newest ``count`` exchanges, fewer if they have over 60,000 characters."""
+        """Return the newest ``count`` exchanges, or fewer to stay within 60,000 characters."""
         found: list[tuple[str, str]] = []
         room = _MOST_CHARS
         for prompt, reply in reversed(self._exchanges):

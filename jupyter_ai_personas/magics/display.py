@@ -1,4 +1,4 @@
-"""How a reply appears while it grows and when it is complete, by what the front end can show."""
+"""Displays a streaming and a complete reply, depending on the front end."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _AS_IT_COMES = ("markdown", "md", "text")
 
 
 class Display(Protocol):
-    """One reply, shown to the person."""
+    """The display of one reply."""
 
     text: str
     """The reply so far."""
@@ -29,23 +29,23 @@ class Display(Protocol):
         """Show a line that is not part of the reply."""
 
     def write(self, text: str, metadata: Mapping[str, Any]) -> None:
-        """Append to the reply; ``metadata`` goes on the output.
+        """Append ``text`` to the reply; ``metadata`` becomes the output's metadata.
 
-        A ``text`` that is :class:`~jupyter_ai_personas.text.Anew` replaces the reply so far.
+        A :class:`~jupyter_ai_personas.text.Anew` replaces the reply so far.
         """
 
     def tick(self) -> None:
-        """Show what is not shown yet, if it is time; called now and then."""
+        """Show pending text if it is due; called regularly."""
 
     def finish(self) -> str:
-        """Show the complete reply in its format, and return it: for ``code`` the code alone."""
+        """Show the complete reply in its format and return it; for ``code``, only the code."""
 
     def keep(self) -> None:
-        """Show what came of a reply that will not be completed."""
+        """Show the text of a reply that ends early."""
 
 
 def make_display(shell: Any, format: str) -> Display:
-    """Return the display that fits the front end of the running cell."""
+    """Return the display for the running cell's front end."""
     front_end = front_end_of(shell)
     if front_end.updates:
         return UpdatedDisplay(shell, format, front_end)
@@ -53,9 +53,9 @@ def make_display(shell: Any, format: str) -> Display:
 
 
 class UpdatedDisplay:
-    """One output of the cell, updated while the reply grows.
+    """One output of the cell, updated while the reply streams.
 
-    An update carries the whole reply, so the longer it is, the fewer there are.
+    Each update carries the whole reply, so longer replies are updated less often.
     """
 
     def __init__(self, shell: Any, format: str, front_end: FrontEnd) -> None:
@@ -117,9 +117,9 @@ class UpdatedDisplay:
 
 
 class PrintedDisplay:
-    """Text as it arrives; other formats once, when the reply is complete. Nothing changes later.
+    """Prints text as it arrives; shows other formats once, when the reply is complete.
 
-    It needs nothing but standard output, so no front end loses any text.
+    It needs only standard output, so every front end shows all text.
     """
 
     def __init__(self, shell: Any, format: str, front_end: FrontEnd) -> None:
@@ -180,5 +180,5 @@ class PrintedDisplay:
 
 
 def _value(format: str, text: str, data: Mapping[str, Any]) -> str:
-    """Return the value of the cell: for ``code`` the code alone."""
+    """Return the value of the cell; for ``code``, only the code."""
     return str(data["text/plain"]) if format == "code" else text

@@ -1,4 +1,4 @@
-"""Errors of the other rooms in words that fit a notebook: there is no chat and no operator here."""
+"""Rewords other packages' errors for a notebook, which has no chat and no operator."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ __all__ = ["StoppedError", "explain"]
 
 
 class StoppedError(KeyboardInterrupt):
-    """Ctrl-C ended a request; what came of the reply is kept."""
+    """Ctrl-C cancelled a request; the text so far is kept."""
 
     def _render_traceback_(self) -> list[str]:
-        """Return what IPython shows in place of a traceback: lines of text."""
+        """Return the lines that IPython shows instead of a traceback."""
         return [str(self)]
 
 
 def explain(error: PersonasError) -> str:
-    """Say what is wrong, and what the person at the notebook can do, without any secret."""
+    """Return the problem and the fix for a notebook's user, without secrets."""
     return redact(_explain(error))
 
 

@@ -1,7 +1,7 @@
-"""The formats of ``-f``: from the text of a reply to what a notebook displays; all pure.
+"""The formats of ``-f``: pure functions from a reply's text to a display bundle.
 
-A *bundle* maps MIME types to data, as the Jupyter messaging protocol has it for ``display_data``:
-text as strings, images in Base64, ``application/json`` as the value itself.
+A *bundle* maps MIME types to data, as in ``display_data`` of the Jupyter messaging protocol: text
+as strings, images in Base64, ``application/json`` as the value.
 """
 
 from __future__ import annotations
@@ -45,23 +45,23 @@ _DELIMITED = re.compile(r"\s*(\$|\\\(|\\\[|\\begin\{)")
 
 
 class NotInFormatError(ValueError):
-    """The reply is not in the format that was asked; the message says what is wrong."""
+    """The reply is not in the requested format; the message says why."""
 
 
 def preview(format: str, text: str) -> Bundle:
-    """Return what is displayed of a reply that is not complete."""
+    """Return the bundle of an incomplete reply."""
     if format in ("markdown", "md"):
         return {"text/markdown": text, "text/plain": text}
     return {"text/plain": without_images(text) if format == "image" else text}
 
 
 def without_images(text: str) -> str:
-    """Return ``text`` with each image's kind in place of its data, which nobody reads."""
+    """Return ``text`` with the data of each image replaced by its kind."""
     return _DATA.sub(r"<\1>", text)
 
 
 def bundle(format: str, text: str) -> Bundle:
-    """Return what is displayed of a complete reply; ``code`` gives the code alone.
+    """Return the bundle of a complete reply; ``code`` gives only the code.
 
     Raises :class:`NotInFormatError` for ``json`` and ``image``.
     """
@@ -86,21 +86,21 @@ def bundle(format: str, text: str) -> Bundle:
 
 
 def unfenced(text: str) -> str:
-    """Return the text without the code fence that models like to put around everything."""
+    """Return the text without a code fence around all of it, which models often add."""
     found = _FENCED.fullmatch(text.strip())
     return found["code"].strip("\n") if found else text.strip()
 
 
 def code_of(text: str) -> str:
-    """Return the code in a reply: its fenced blocks one after the other, or all of it."""
+    """Return the code in a reply: its fenced blocks joined, or the whole text."""
     blocks = [found["code"].strip("\n") for found in _FENCED.finditer(text)]
     return "\n\n".join(blocks) if blocks else text.strip()
 
 
 def inserted_code(code: str) -> Bundle:
-    """Return what is displayed where code went into a new cell: a note, the code folded in it.
+    """Return the bundle for code inserted as a new cell: a note with the code folded in it.
 
-    What has no cells to insert, such as ``nbconvert``, keeps the code that way.
+    Programs that cannot insert cells, such as ``nbconvert``, keep the code this way.
     """
     note = "The code is in the cell below"
     folded = f"<details><summary>{note}</summary><pre>{html.escape(code)}</pre></details>"
@@ -117,7 +117,7 @@ def _json(text: str) -> Any:
 
 
 def _no_constant(name: str) -> None:
-    # Python reads NaN and Infinity, but no front end would be able to.
+    # Python reads NaN and Infinity; front ends do not.
     raise ValueError(f"{name} is no value")
 
 

@@ -1,4 +1,4 @@
-"""What the front end of the running cell can show, read off the request that runs the cell."""
+"""The running cell's front end and its abilities, derived from the execute request."""
 
 from __future__ import annotations
 
@@ -13,31 +13,31 @@ __all__ = ["FrontEnd", "front_end_of", "front_end_of_request"]
 
 @dataclass(frozen=True, slots=True)
 class FrontEnd:
-    """What a front end can show besides the text that is printed."""
+    """A front end's abilities beyond printed text."""
 
     rich: bool = False
     """Whether it shows MIME bundles."""
     updates: bool = False
-    """Whether it shows ``update_display_data``; one that does not drops it without a word."""
+    """Whether it shows ``update_display_data``; other front ends drop it silently."""
     cells: bool = False
-    """Whether ``set_next_input`` inserts a cell below the one that runs."""
+    """Whether ``set_next_input`` inserts a cell below the running one."""
 
 
 _TERMINAL = FrontEnd()
-# `jupyter console`, qtconsole, Spyder, `jupyter run` and nbclassic send nothing that tells them
-# apart, and most of them drop updates.
+# `jupyter console`, qtconsole, Spyder, `jupyter run` and nbclassic cannot be told apart, and most
+# of them drop updates.
 _UNKNOWN = FrontEnd(rich=True)
 
 
 def front_end_of(shell: Any) -> FrontEnd:
-    """Return what the front end of the running cell can show."""
+    """Return the running cell's front end."""
     kernel = getattr(shell, "kernel", None)
     if kernel is None:
         return _TERMINAL
     request = kernel.get_parent() or {}
     if _is_in_output_widget(request):
         return _UNKNOWN
-    # nbclient starts kernels so; nbval, which takes no input either and drops updates, does not.
+    # nbclient starts kernels this way; nbval does not, and drops updates.
     in_memory = getattr(shell.history_manager, "hist_file", None) == ":memory:"
     return front_end_of_request(request, in_memory_history=in_memory)
 
@@ -45,18 +45,18 @@ def front_end_of(shell: Any) -> FrontEnd:
 def front_end_of_request(
     request: Mapping[str, Any], *, in_memory_history: bool = False
 ) -> FrontEnd:
-    """Return what the sender of ``request`` can show.
+    """Return the abilities of the sender of ``request``.
 
     Args:
-        request: An ``execute_request`` of the Jupyter protocol, or what else the kernel handles.
-        in_memory_history: Whether the kernel's history is in memory, as nbclient wants it.
+        request: An ``execute_request``, or another request of the Jupyter protocol.
+        in_memory_history: Whether the kernel keeps its history in memory, as under nbclient.
     """
     metadata = request.get("metadata") or {}
     content = request.get("content") or {}
     cell_id = metadata.get("cellId")
     if isinstance(cell_id, str) and cell_id:
-        # JupyterLab's code console sends the id of a cell too; only its notebook has cells to
-        # delete. In the console, `set_next_input` would overwrite the question.
+        # JupyterLab's code console also sends a cell id, but only the notebook sends deleted cells.
+        # In the console, `set_next_input` would overwrite the question.
         cells = "deletedCells" in metadata or _is_vscode_notebook(cell_id)
         return FrontEnd(rich=True, updates=True, cells=cells)
     if in_memory_history and content.get("allow_stdin") is False:
@@ -65,8 +65,8 @@ def front_end_of_request(
 
 
 def _is_vscode_notebook(cell_id: str) -> bool:
-    # VS Code's ids are `vscode-notebook-cell:/folder/name.ipynb#W0sZmlsZQ%3D%3D`. The interactive
-    # window is a notebook to it, whose cells are a log.
+    # VS Code's ids are `vscode-notebook-cell:/folder/name.ipynb#W0sZmlsZQ%3D%3D`. Its interactive
+    # window is a notebook whose cells are a log.
     try:
         parts = urlsplit(cell_id)
     except ValueError:
@@ -75,7 +75,7 @@ def _is_vscode_notebook(cell_id: str) -> bool:
 
 
 def _is_in_output_widget(request: Mapping[str, Any]) -> bool:
-    # An `ipywidgets.Output` takes what the cell displays, and drops updates in every front end.
+    # An `ipywidgets.Output` captures the cell's output and drops updates in every front end.
     module = sys.modules.get("ipywidgets.widgets.widget")
     if module is None:
         return False

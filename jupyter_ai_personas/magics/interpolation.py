@@ -1,10 +1,10 @@
-"""``{name}`` in a prompt: replaced where it is certainly meant, and nothing else touched.
+"""Expansion of ``{name}`` in a prompt, without touching other braces.
 
-A prompt often holds code, JSON or LaTeX, whose braces mean something else. So only ``{name}``,
-``{In[3]}``, ``{Out[2]}`` and ``{Err[5]}`` count, without spaces, and only where nothing around says
-otherwise: not inside other braces, not in LaTeX (mathematics, environments, arguments of a command,
-``x_{i}``, ``x^{n}``), not in an f-string or the string of a ``.format()`` call, not after ``$``,
-``#`` or ``%``, which make a template of another language. ``{{name}}`` gives ``{name}``.
+A prompt often contains code, JSON or LaTeX with braces of its own. Only ``{name}``, ``{In[3]}``,
+``{Out[2]}`` and ``{Err[5]}`` without spaces are expanded. They are not expanded inside other
+braces, in LaTeX (mathematics, environments, arguments of a command, ``x_{i}``, ``x^{n}``), in an
+f-string or the string of a ``.format()`` call, nor after ``$``, ``#`` or ``%``, which mark
+templates of other languages. ``{{name}}`` gives ``{name}``.
 """
 
 from __future__ import annotations
@@ -38,10 +38,10 @@ _ELSEWHERE = re.compile(
 
 
 def interpolate(text: str, values: Mapping[str, str]) -> str:
-    """Return ``text`` with the values of what it certainly names, inserted once.
+    """Return ``text`` with its names expanded once.
 
-    ``values`` is asked for names such as ``x``, and for cells such as ``Out[2]``. A name that it
-    does not contain is left as it is, its braces too. Raises only what ``values`` raises.
+    ``values`` maps names such as ``x`` and cells such as ``Out[2]`` to text. An unknown name stays
+    unchanged, with its braces. Raises only what ``values`` raises.
     """
     pairs = list(_outer_pairs(text))
     if not any(_expression(text[i + 1 : j]) for i, j in pairs):
@@ -51,7 +51,7 @@ def interpolate(text: str, values: Mapping[str, str]) -> str:
     done, latex_end = 0, -1
     for opening, closing in pairs:
         if opening == latex_end or _follows_a_sign(text, opening):
-            latex_end = closing + 1  # What touches it is the command's next argument.
+            latex_end = closing + 1  # An adjacent brace is the command's next argument.
             continue
         name = _expression(text[opening + 1 : closing])
         if name is None or name.strip("{}") not in values:
@@ -65,7 +65,7 @@ def interpolate(text: str, values: Mapping[str, str]) -> str:
 
 
 def _outer_pairs(text: str) -> Iterator[tuple[int, int]]:
-    """Yield the positions of matching braces that lie in no other ones."""
+    """Yield the positions of matching outermost braces."""
     open_at: list[int] = []
     pairs: list[tuple[int, int]] = []
     for found in re.finditer(r"[{}]", text):
@@ -81,7 +81,7 @@ def _outer_pairs(text: str) -> Iterator[tuple[int, int]]:
 
 
 def _expression(inside: str) -> str | None:
-    """Return what stands between two braces if it can be meant: ``x``, ``In[3]``, ``{x}``."""
+    """Return the text between two braces if it can be expanded: ``x``, ``In[3]``, ``{x}``."""
     name = inside[1:-1] if inside.startswith("{") and inside.endswith("}") else inside
     if CELL_REFERENCE.fullmatch(name) or (name.isidentifier() and not iskeyword(name)):
         return inside

@@ -1,4 +1,4 @@
-"""What ``%ai list`` shows, as Markdown for notebooks and as text for terminals."""
+"""The output of ``%ai list``, as Markdown for notebooks and as text for terminals."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _MOST_MODELS = 3
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """A table with a few lines after it; cells and lines are Markdown without backticks in text."""
+    """A table and lines below it, in Markdown; backticks are removed in text."""
 
     columns: Sequence[str]
     rows: Sequence[Sequence[str]]
@@ -55,9 +55,9 @@ def providers(
     default: str,
     broken: Sequence[str],
 ) -> Listing:
-    """Describe all providers, those that are ready first.
+    """Describe all providers, ready ones first.
 
-    ``default`` says which model is asked when a cell names none.
+    ``default`` describes the model for cells that name none.
     """
     ready_first = sorted(infos, key=lambda info: not info.available)
     rows = [[f"`{info.id}`", _state(info), _some(info.models)] for info in ready_first]

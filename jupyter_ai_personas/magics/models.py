@@ -1,4 +1,4 @@
-"""Models for the magics: one registry and one cache, which belong to the background's loop."""
+"""Models for the magics: one registry and one cache in the background's loop."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import anyio.to_thread
 
 from ..chat.history import HistoryEntry, to_langchain
 from ..errors import ModelError, ModelFailedError
+from ..providers.references import RENAMED
 from ..providers.settings import ProviderSettings
 from .background import Emit
 from .failures import explain
@@ -25,9 +26,9 @@ __all__ = ["Models", "Part"]
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A piece of a reply, and what the output's metadata say of where it comes from.
+    """A piece of a reply, with the output's metadata about its source.
 
-    ``note`` is a line for the person that is no part of the reply.
+    ``note`` is a line for the person, not part of the reply.
     """
 
     text: str = ""
@@ -36,7 +37,7 @@ class Part:
 
 
 class Models:
-    """The models that can be asked. All methods run in one event loop."""
+    """The available models. All methods run in one event loop."""
 
     def __init__(self, settings: ProviderSettings, *, log: logging.Logger) -> None:
         self._settings = settings
@@ -58,11 +59,11 @@ class Models:
         return registry
 
     async def resolve(self, name: str) -> ModelReference:
-        """Return the model that ``name`` means. Raises :class:`ModelError`."""
+        """Return the model named ``name``. Raises :class:`ModelError`."""
         return (await self.registry()).resolve(name)
 
     async def overview(self) -> tuple[list[ProviderInfo], str, list[str]]:
-        """Return all providers, the default model and why it is that, and what is broken."""
+        """Return all providers, the default model with the reason, and broken entry points."""
         from ..providers.unmatched import unmatched_models
 
         registry = await self.registry()
@@ -76,13 +77,15 @@ class Models:
         return registry.infos(), default, broken
 
     async def one_provider(self, provider_id: str) -> tuple[ProviderInfo, list[str], str | None]:
-        """Return a provider, its models (an endpoint is asked for them), and its help text.
+        """Return a provider, its models (requested from an endpoint), and its help text.
 
-        An endpoint that cannot be asked has the models that were configured, and a text that says
-        why. Raises :class:`ModelError`.
+        If the endpoint does not answer, its configured models are returned and the text says why.
+        Raises :class:`ModelError`.
         """
         registry = await self.registry()
         infos = {info.id: info for info in registry.infos()}
+        if provider_id not in infos:
+            provider_id = RENAMED.get(provider_id, provider_id)
         ask = partial(registry.list_models, provider_id)
         try:
             models = await anyio.to_thread.run_sync(ask, abandon_on_cancel=True)
@@ -102,7 +105,7 @@ class Models:
         parameters: Mapping[str, Any],
         emit: Emit[Part],
     ) -> None:
-        """Emit the reply of a model to ``prompt``, ``before`` which there were these exchanges.
+        """Emit a model's reply to ``prompt``, with the exchanges ``before`` it.
 
         Raises :class:`ModelError` and :class:`ConfigurationError`.
         """
@@ -120,7 +123,7 @@ class Models:
             nonlocal metadata
             async with aclosing(chunks):
                 async for chunk in chunks:
-                    # Not always the one that was asked: a fallback may answer.
+                    # A fallback may have answered.
                     metadata = _metadata(chunk.model or str(reference))
                     if chunk.note:
                         emit(Part(note=chunk.note))
@@ -139,13 +142,13 @@ class Models:
                 async for text in texts:
                     emit(Part(text, metadata))
         except ModelError:
-            # Built anew next time: the person may have mended its credentials meanwhile.
+            # Build it again next time: its credentials may be fixed by then.
             self._cache = None
             await cache.aclose()
             raise
 
     async def aclose(self) -> None:
-        """Close what is open; the next use starts anew."""
+        """Close all models; the next use builds new ones."""
         cache, self._cache, self._registry = self._cache, None, None
         if cache is not None:
             await cache.aclose()

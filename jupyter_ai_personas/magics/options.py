@@ -1,4 +1,4 @@
-"""What stands on the line of ``%ai`` and ``%%ai``, parsed; all pure."""
+"""Pure parser for the lines of ``%ai`` and ``%%ai``."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "dealias": ("NAME", "takes that back (also: delete)"),
     "reset": ("", "forgets the conversation of this notebook"),
 }
-"""Each command of ``%ai``: its arguments, the optional ones in brackets, and what it does."""
+"""Commands of ``%ai``: arguments (optional ones in brackets) and help."""
 
 _SYNONYMS = {"register": "alias", "update": "alias", "delete": "dealias"}
 
@@ -38,7 +38,7 @@ _PARAMETERS = re.compile(r"(?<!\S)(?:-m|--model-parameters)(?:\s*=\s*|\s*)(?=\{)
 
 @dataclass(frozen=True, slots=True)
 class CellOptions:
-    """Whom to ask, and how: ``target`` is a model, an alias, ``@Persona`` or ``None``."""
+    """A request; ``target`` is a model, an alias, ``@Persona`` or ``None``."""
 
     target: str | None = None
     format: str = "markdown"
@@ -48,7 +48,7 @@ class CellOptions:
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """A command of ``%ai``, by the first of its names; ``options`` for ``error`` only."""
+    """A command of ``%ai`` by its first name; ``options`` is set only for ``error``."""
 
     name: str
     arguments: Sequence[str] = ()
@@ -56,7 +56,7 @@ class Command:
 
 
 def help_text() -> str:
-    """Return what ``%ai help`` shows."""
+    """Return the text of ``%ai help``."""
     usages = {name: f"%ai {name} {arguments}".rstrip() for name, (arguments, _) in COMMANDS.items()}
     width = max(map(len, usages.values()))
     lines = [f"  {usages[name]:<{width}}  {what}" for name, (_, what) in COMMANDS.items()]
@@ -74,12 +74,12 @@ def help_text() -> str:
 
 
 def parse_cell_line(line: str) -> CellOptions:
-    """Parse what follows ``%%ai``. Raises :class:`MagicsError`."""
+    """Parse the text after ``%%ai``. Raises :class:`MagicsError`."""
     return _parse_options("%%ai", _split(line))
 
 
 def parse_line(line: str) -> Command:
-    """Parse what follows ``%ai``; nothing means ``help``. Raises :class:`MagicsError`."""
+    """Parse the text after ``%ai``; an empty one means ``help``. Raises :class:`MagicsError`."""
     first, *rest = _split(line) or ["help"]
     name = _SYNONYMS.get(first, first)
     if first in ("-h", "--help"):
@@ -113,7 +113,7 @@ def _hint(word: str, known: Sequence[str]) -> str:
 
 
 def _split(line: str) -> list[str]:
-    """Split a line as a shell does, but take the JSON object after ``-m`` as it is typed."""
+    """Split a line as a shell does, but keep the JSON object after ``-m`` verbatim."""
     found = _PARAMETERS.search(line)
     try:
         if found is None:

@@ -1,4 +1,4 @@
-"""One message to a persona: through the running server, or in this very process."""
+"""One message to a persona, through a running server or in this process."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ __all__ = ["Personas"]
 
 
 class Personas:
-    """The personas that can be asked. All methods run in one event loop."""
+    """The available personas. All methods run in one event loop."""
 
     def __init__(self, models: Models, *, log: logging.Logger) -> None:
         self._models = models
@@ -33,7 +33,7 @@ class Personas:
         self._registry: PersonaRegistry | None = None
 
     async def ask(self, name: str, message: str, *, emit: Emit[Part]) -> None:
-        """Emit who answers where, then the reply; ``name`` with or without ``@``.
+        """Emit a note about who answers where, then the reply; ``name`` may begin with ``@``.
 
         Raises :class:`UnknownPersonaError` and :class:`TurnError`.
         """
@@ -104,5 +104,5 @@ def _who_asks() -> User:
     try:
         name = getpass.getuser()
     except (ImportError, KeyError, OSError):
-        name = "person"  # In a container, there may be a number only.
+        name = "person"  # A container may have a user id without a name.
     return User(name, name)

@@ -1,7 +1,7 @@
-"""Running Jupyter servers of the same user, and one message to a persona of theirs.
+"""Finds the user's running Jupyter servers and asks a persona of one of them.
 
-A server writes ``jpserver-<pid>.json`` into Jupyter's runtime directory (jupyter_server's
-``ServerApp.write_server_info_file``), with its address and its token, for its own user only.
+A server writes its address and token to ``jpserver-<pid>.json`` in Jupyter's runtime directory
+(``ServerApp.write_server_info_file``), readable by its user only.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _WILDCARDS = ("", "0.0.0.0", "::", "*")
 
 
 class NotServedError(Exception):
-    """This server cannot be asked, and has done nothing; the message says why."""
+    """The server did not accept the message and did nothing; the text says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,12 +45,11 @@ class Server:
 def running_servers(
     runtime_dir: Path, *, parent: int | None = None, user: int | None = None
 ) -> list[Server]:
-    """Return the servers that this user runs: the one that started this kernel first, then the
-    newest.
+    """Return the user's servers: the one that started this kernel, then the newest first.
 
-    ``parent`` is that one's process id. ``user`` is a numeric user id, on systems that have such:
-    files of another user, or that others may write to, are left out, as are those of processes
-    that have ended.
+    ``parent`` is the process id of the server that started this kernel. ``user`` is a numeric user
+    id, on systems that have one. Files of other users, files that others can write, and files of
+    ended processes are skipped.
     """
     found: list[tuple[bool, float, Server]] = []
     for path in runtime_dir.glob("jpserver-*.json"):
@@ -72,7 +71,7 @@ def _is_private(status: os.stat_result, user: int) -> bool:
 
 def _read(info: Mapping[str, Any]) -> Server | None:
     if info["sock"] or not info["token"]:
-        return None  # Only reachable by a socket file, or only with a password.
+        return None  # It listens on a socket file, or requires a password.
     url = urlsplit(info["url"])
     host = "127.0.0.1" if info["hostname"] in _WILDCARDS else url.hostname
     netloc = f"[{host}]" if host and ":" in host else host
@@ -82,10 +81,10 @@ def _read(info: Mapping[str, Any]) -> Server | None:
 
 def _runs(pid: int) -> bool:
     if os.name != "posix":
-        return True  # There, asking whether a process runs would end it; connecting tells.
+        return True  # On Windows `os.kill` would end the process; connecting shows whether it runs.
     try:
         os.kill(pid, 0)
-    except OSError:  # It has ended, or is another user's.
+    except OSError:  # It has ended or belongs to another user.
         return False
     return True
 
@@ -98,16 +97,15 @@ async def ask_server(
     accepted: Callable[[], None],
     grew: Callable[[str], None],
 ) -> None:
-    """Ask by ``POST api/ai/message/<persona>``, and give ``grew`` the reply piece by piece.
+    """Ask by ``POST api/ai/message/<persona>``, and pass the reply to ``grew`` piece by piece.
 
-    ``accepted`` is called before, as soon as the persona is known to answer; both are called in
-    another thread. Cancelling closes the connection. Raises :class:`NotServedError` when the
-    message cannot have reached a persona, and :class:`TurnError` when the persona, or the
-    connection, failed.
+    ``accepted`` is called first, once the persona is known to answer. Both are called in another
+    thread. Cancelling closes the connection. Raises :class:`NotServedError` if the message cannot
+    have reached a persona, and :class:`TurnError` if the persona or the connection failed.
     """
     url = urlsplit(server.url)
     kind = http.client.HTTPSConnection if url.scheme == "https" else http.client.HTTPConnection
-    # Straight to the server: no proxy, and no redirect that would carry the token elsewhere.
+    # No proxy and no redirects: the token must not go elsewhere.
     connection = kind(url.hostname or "", url.port, timeout=_CONNECT_SECONDS)
     path = f"{url.path}api/ai/message/{quote(persona, safe='')}"
     headers = {
@@ -130,7 +128,7 @@ async def ask_server(
             await anyio.to_thread.run_sync(connection.connect, abandon_on_cancel=True)
         except OSError as error:
             raise NotServedError(f"it cannot be reached ({error})") from error
-        # A persona takes its time; how long at most is the server's business.
+        # The server limits the time of a turn.
         connection.sock.settimeout(None)
         try:
             await anyio.to_thread.run_sync(exchange, abandon_on_cancel=True)
@@ -141,7 +139,7 @@ async def ask_server(
 
 
 def _hang_up(connection: http.client.HTTPConnection) -> None:
-    # A thread that still reads from it ends by that, which closing alone does not do.
+    # Shutting down ends a thread that still reads; closing alone does not.
     if connection.sock is not None:
         with suppress(OSError):
             connection.sock.shutdown(socket.SHUT_RDWR)
@@ -159,7 +157,7 @@ def _read_reply(response: http.client.HTTPResponse, grew: Callable[[str], None])
                 grown = True
                 continue
             if "response" in said:
-                # All of it: nothing new if it has grown before.
+                # The whole reply: nothing new if pieces came before.
                 if not grown:
                     grew(str(said["response"]))
                 return

@@ -1,4 +1,4 @@
-"""What can be set about the magics: traits of their own, and what the server's operator set."""
+"""Settings of the magics: their own traits, and the operator's settings of the server."""
 
 from __future__ import annotations
 
@@ -13,17 +13,14 @@ from traitlets.config import Config
 
 from ..errors import ConfigurationError
 from ..providers.limits import Limits
-from ..providers.settings import ProviderSettings
+from ..providers.settings import OPERATOR_VARIABLE, ProviderSettings
 from ..settings import Setting, Whole, setting, settings_of
 from ..settings.traits import Configured, SettingTrait, made_from, traits_of
 
-__all__ = ["OPERATOR_VARIABLE", "MagicsSettings", "operators_values", "settings_of_models"]
-
-OPERATOR_VARIABLE = "JUPYTER_AI_PERSONAS_CONFIG"
-"""Variable in which a server tells its kernels, in JSON, the values of traits of `AiExtension`."""
+__all__ = ["MagicsSettings", "operators_values", "settings_of_models"]
 
 _ALIASES = {"model_aliases": "aliases"}
-"""Traits of `AiExtension` that have another name here."""
+"""Traits of `AiExtension` with another name here."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,15 +34,15 @@ class _OwnSettings:
 
 
 def settings_of_models() -> dict[str, SettingTrait]:
-    """Return the traits that models are made from, by their names here."""
+    """Return the traits for building models, by their names here."""
     traits = traits_of(ProviderSettings, in_notebooks=True)
     return {_ALIASES.get(name, name): one for name, one in traits.items()}
 
 
 class MagicsSettings(Configured, Magics):
-    """The traits; values of the server that started the kernel are the defaults.
+    """The traits; the values of the server that started the kernel are the defaults.
 
-    Its limits hold besides those that are set here.
+    The server's limits apply in addition to those set here.
     """
 
     max_history: int
@@ -66,13 +63,13 @@ class MagicsSettings(Configured, Magics):
         )
         told = {_ALIASES.get(name, name): value for name, value in told.items()}
         self._told = {name for name in told if name not in own}
-        # Keywords win over the configuration.
+        # Keywords take precedence over the configuration.
         super().__init__(shell, **{name: told[name] for name in self._told})
         self._is_ready = True
 
     def _load_config(self, cfg: Config, section_names: Any = None, traits: Any = None) -> None:
         super()._load_config(cfg, section_names, traits)
-        # `%config` shows what is raised. At the start, the first cell says it.
+        # `%config` shows the error. At start-up, the first cell shows it.
         if self._is_ready and self.problems:
             problems = " ".join(self.problems)
             self._unapplied.clear()
@@ -80,9 +77,9 @@ class MagicsSettings(Configured, Magics):
             raise ConfigurationError(problems)
 
     def provider_settings(self) -> ProviderSettings:
-        """Return the traits as the providers want them.
+        """Return the traits as provider settings.
 
-        Raises :class:`ConfigurationError`: some of the configuration could not be applied.
+        Raises :class:`ConfigurationError` if part of the configuration cannot be applied.
         """
         problems = [*filter(None, [self._operators_problem]), *self.problems]
         if problems:
@@ -98,9 +95,9 @@ class MagicsSettings(Configured, Magics):
 
 
 def operators_values(environment: Mapping[str, str]) -> dict[str, Any]:
-    """Return what the server's operator set, by the names of traits of `AiExtension`.
+    """Return the operator's settings by the names of `AiExtension` traits.
 
-    Raises :class:`ConfigurationError` when it cannot be read: it may limit what is allowed.
+    Raises :class:`ConfigurationError` if they cannot be read, because they may contain limits.
     """
     text = environment.get(OPERATOR_VARIABLE)
     if not text:

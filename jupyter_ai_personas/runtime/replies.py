@@ -49,7 +49,7 @@ class Replies:
         self._rewrite = rewrite
         self._links = links
         self._replies: dict[str, GrowingReply] = {}
-        # Emptied by a restart; what is written next goes into them, in order.
+        # Emptied by a restart. The next replies use them, in order.
         self._spares: list[GrowingReply] = []
         self._stale = False
         self._is_waiting = False

@@ -37,7 +37,7 @@ from jupyter_ai_personas.runtime.scheduler import Scheduler
 from jupyter_ai_personas.runtime.services import LoopClock, Metrics, NoMetrics, Services
 from jupyter_ai_personas.runtime.session import Session
 from jupyter_ai_personas.runtime.settings import RuntimeSettings
-from jupyter_ai_personas.runtime.turn import ActiveTurn
+from jupyter_ai_personas.runtime.turn import ActiveTurn, TurnOrder
 from jupyter_ai_personas.runtime.workspace_requests import workspace_handlers
 
 if TYPE_CHECKING:
@@ -325,13 +325,13 @@ class Runtime:
         self._one_shots.add(scheduler)
         try:
             await self._group.start(scheduler.run)
-            [turn] = await scheduler.submit(
-                message, [persona.id], Chain(message.id), person=sender.username
-            )
+            order = TurnOrder(message, [persona.id], Chain(message.id), sender.username)
+            [turn] = await scheduler.submit(order)
             await turn.ended.wait()
         finally:
             self._one_shots.discard(scheduler)
             scheduler.close()
+            await ledger.aclose()
         replies = [reply.body for reply in chat.messages if reply.reply_to == message.id]
         failed = turn.outcome is None or turn.outcome.state not in ("done", "stopped")
         return Answer("\n\n".join(replies), failed)

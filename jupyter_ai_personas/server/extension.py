@@ -24,7 +24,6 @@ from jupyter_ai_personas.providers import ModelRegistry, ProviderSettings
 from jupyter_ai_personas.redaction import RedactingFilter, redact
 from jupyter_ai_personas.runtime import Ledger, Runtime, RuntimeSettings
 from jupyter_ai_personas.runtime.changes import LedgerChanges
-from jupyter_ai_personas.runtime.executors import ToolExecutor
 from jupyter_ai_personas.server.chats import ChatObserver
 from jupyter_ai_personas.server.config_files import unread_files
 from jupyter_ai_personas.server.events import ReportingMetrics
@@ -40,6 +39,7 @@ from jupyter_ai_personas.server.worker_threads import own_worker_threads
 from jupyter_ai_personas.server.workspace import Workspace
 from jupyter_ai_personas.settings.traits import Configured, made_from, traits_of
 from jupyter_ai_personas.tools import McpServers, PackageToolsets, ToolRegistry, ToolSettings
+from jupyter_ai_personas.tools.executors import ToolExecutor
 
 __all__ = ["AiExtension"]
 
@@ -82,7 +82,10 @@ class AiExtension(Configured, ExtensionApp):
 
     def why_off(self) -> list[str]:
         """Return why personas must not start: what of the configuration was not applied."""
-        reasons = [*unread_files(self._server, self), *self.problems]
+        manager = getattr(self._server, "extension_manager", None)  # the command line has none
+        apps = manager.extension_apps.values() if manager is not None else [{self}]
+        files = unread_files(self._server, *(app for some in apps for app in some))
+        reasons = [*files, *self.problems]
         if not self._is_linked_whole and not reasons:
             reasons = ["The server could not apply its configuration; its log says why."]
         return reasons
@@ -102,7 +105,13 @@ class AiExtension(Configured, ExtensionApp):
         has_files = issubclass(self._server.contents_manager_class, FileContentsManager)
         root = Path(self._server.root_dir)
         root_dir = str(root) if has_files and root.is_dir() else None
-        return made_from(RuntimeSettings, self, root_dir=root_dir, has_files=has_files)
+        return made_from(
+            RuntimeSettings,
+            self,
+            root_dir=root_dir,
+            base_url=self._server.base_url,
+            has_files=has_files,
+        )
 
     def provider_settings(self) -> ProviderSettings:
         """Return the configuration of models as plain data.
@@ -127,7 +136,7 @@ class AiExtension(Configured, ExtensionApp):
     ) -> ToolRegistry:
         """Return the tools of this server, none of which is loaded or started.
 
-        ``executors`` run the built-in ones; ``None``: no server runs.
+        ``executors`` run the built-in tools, by the tools' names; ``None``: no server runs.
 
         Raises:
             ConfigurationError: some of the configuration could not be applied.
@@ -165,6 +174,8 @@ class AiExtension(Configured, ExtensionApp):
         for handler in (*self.log.handlers, *logging.getLogger().handlers, logging.lastResort):
             if handler is not None:
                 handler.addFilter(_REDACTING)
+        # Other extensions, such as JupyterLab, have read configuration files since this one did.
+        self.update_config(self._server.config)
         for remark in self.remarks:
             self.log.warning("%s", remark)
         if reasons := self.why_off():
@@ -191,10 +202,16 @@ class AiExtension(Configured, ExtensionApp):
         turns = self.runtime_settings()
         # The command line has the configuration of a server, and no web application.
         web = getattr(getattr(self._server, "web_app", None), "settings", None)
+        self.search = None
+        if settings.workspace_search and turns.root_dir is not None:
+            self.search = WorkspaceIndex(
+                Path(turns.root_dir), Path(jupyter_data_dir()), self.index_settings(), log=self.log
+            )
+        self.settings["jupyter_ai_personas_search"] = self.search
         ledger = Ledger(settings.ledger_path or data / "ledger.sqlite", log=self.log)
         workspace = builtin = None
         if web is not None:
-            workspace = Workspace(web, root=turns.root_dir, log=self.log)
+            workspace = Workspace(web, root=turns.root_dir, index=self.search, log=self.log)
             builtin = BuiltinTools(
                 web,
                 root=turns.root_dir,
@@ -228,12 +245,6 @@ class AiExtension(Configured, ExtensionApp):
         )
         self._metrics.publish(self.runtime)
         self.settings["jupyter_ai_personas_runtime"] = self.runtime
-        self.search = None
-        if settings.workspace_search and turns.root_dir is not None:
-            self.search = WorkspaceIndex(
-                Path(turns.root_dir), Path(jupyter_data_dir()), self.index_settings(), log=self.log
-            )
-        self.settings["jupyter_ai_personas_search"] = self.search
         self.settings["jupyter_ai_personas_started"] = self._started = anyio.Event()
 
     def initialize_handlers(self) -> None:

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
         AnsweringProviderContract as AnsweringProviderContract,
     )
     from jupyter_ai_personas.testing.providers import ProviderContract as ProviderContract
+    from jupyter_ai_personas.testing.toolsets import ToolsetContract as ToolsetContract
 
 _MODULES = {
     "Answer": "openai_server",
@@ -54,6 +55,7 @@ _MODULES = {
     "FakeModels": "models",
     "OpenAIServer": "openai_server",
     "ProviderContract": "providers",
+    "ToolsetContract": "toolsets",
     "ask": "conversation",
     "converse": "conversation",
     "make_runtime": "fakes",

@@ -1,9 +1,15 @@
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from pathlib import Path
+
 import pytest
-from ledger_worker import PATIENCE
+from ledger_worker import LOG, PATIENCE
+from ledgers import AnyLedger
 from support.room import FakeStage
 from support.stages import DocumentStage, Stage
+
+from jupyter_ai_personas.runtime.ledger import Ledger, MemoryLedger
 
 
 @pytest.fixture(params=["memory", "document"])
@@ -17,3 +23,13 @@ def patience(monkeypatch: pytest.MonkeyPatch) -> None:
     """A disk or a process that is only slow does not make a ledger give its file up."""
     for name, seconds in PATIENCE.items():
         monkeypatch.setattr(f"jupyter_ai_personas.runtime.ledger.{name}", seconds)
+
+
+@pytest.fixture(params=["file", "memory"])
+async def ledger(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[AnyLedger]:
+    ledger = (
+        Ledger(tmp_path / "ledger.sqlite", log=LOG) if request.param == "file" else MemoryLedger()
+    )
+    await ledger.open()
+    yield ledger
+    await ledger.aclose()

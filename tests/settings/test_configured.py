@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from support.ids import shown
 from traitlets import TraitError
 from traitlets.config import Config
 from traitlets.config.loader import DeferredConfigList, DeferredConfigString, KVArgParseConfigLoader
@@ -42,7 +43,7 @@ def from_command_line(*arguments: str) -> AiExtension:
         [" KEYLESS "],
         ["keyless:*"],
     ],
-    ids=repr,
+    ids=shown,
 )
 def test_a_limit_holds_in_whatever_form_it_is_given(value: Any) -> None:
     extension = configured(allowed_providers=value)
@@ -71,7 +72,7 @@ def test_a_limit_holds_in_whatever_form_it_is_given(value: Any) -> None:
         object(),
         lambda: ["keyless"],
     ],
-    ids=repr,
+    ids=shown,
 )
 def test_what_cannot_be_read_as_a_limit_opens_nothing(name: str, value: Any) -> None:
     extension = configured(**{name: value})
@@ -273,3 +274,9 @@ def test_every_setting_is_a_trait_with_its_default_and_shown_by_help() -> None:
 def test_objects_do_not_share_their_defaults() -> None:
     AiExtension().blocked_providers.append("openai")
     assert AiExtension().blocked_providers == []
+
+
+@pytest.mark.parametrize("section", [None, ["blocked_providers"], "openai"])
+def test_a_section_that_is_no_dictionary_is_a_problem(section: Any) -> None:
+    extension = AiExtension(config=Config({"AiExtension": section}))
+    assert "`c.AiExtension` must be a section" in extension.problems[0]

@@ -143,7 +143,7 @@ class FileTools:
 
 def _about(name: str) -> Callable[[CallContext, Mapping[str, Any]], Any]:
     async def preview(context: CallContext, arguments: Mapping[str, Any]) -> Preview:
-        return Preview(target=arguments[name], covers=(name,))
+        return Preview(target=arguments[name] or "the server's root", covers=(name,))
 
     return preview
 
