@@ -1,7 +1,7 @@
 """AI personas for Jupyter's collaborative chat, and the model providers behind them.
 
-The names below are the public face. Each is imported when it is first touched, so that importing
-the package costs next to nothing: LangChain alone takes about a second.
+These are the public names. Each is imported on first use, because LangChain alone takes about a
+second to import.
 """
 
 from __future__ import annotations
@@ -9,22 +9,22 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from jupyter_ai_personas.version import __version__ as __version__
+from jupyter_ai_personas.version import __version__
 
 if TYPE_CHECKING:
-    from jupyter_ai_personas.errors import PersonasError as PersonasError
-    from jupyter_ai_personas.personas import BasePersona as BasePersona
-    from jupyter_ai_personas.personas import PersonaDefaults as PersonaDefaults
-    from jupyter_ai_personas.personas import Turn as Turn
-    from jupyter_ai_personas.providers import AwsAuthStrategy as AwsAuthStrategy
-    from jupyter_ai_personas.providers import BaseProvider as BaseProvider
-    from jupyter_ai_personas.providers import EnvAuthStrategy as EnvAuthStrategy
-    from jupyter_ai_personas.providers import IntegerField as IntegerField
-    from jupyter_ai_personas.providers import MultiEnvAuthStrategy as MultiEnvAuthStrategy
-    from jupyter_ai_personas.providers import MultilineTextField as MultilineTextField
-    from jupyter_ai_personas.providers import TextField as TextField
+    from jupyter_ai_personas.errors import PersonasError
+    from jupyter_ai_personas.personas import BasePersona, PersonaDefaults, Turn
+    from jupyter_ai_personas.providers import (
+        AwsAuthStrategy,
+        BaseProvider,
+        EnvAuthStrategy,
+        IntegerField,
+        MultiEnvAuthStrategy,
+        MultilineTextField,
+        TextField,
+    )
 
-_ROOMS = {
+_PACKAGES = {
     "BasePersona": "personas",
     "PersonaDefaults": "personas",
     "Turn": "personas",
@@ -37,13 +37,26 @@ _ROOMS = {
     "TextField": "providers",
 }
 
-__all__ = [*_ROOMS, "PersonasError", "__version__"]
+__all__ = [
+    "AwsAuthStrategy",
+    "BasePersona",
+    "BaseProvider",
+    "EnvAuthStrategy",
+    "IntegerField",
+    "MultiEnvAuthStrategy",
+    "MultilineTextField",
+    "PersonaDefaults",
+    "PersonasError",
+    "TextField",
+    "Turn",
+    "__version__",
+]
 
 
 def __getattr__(name: str) -> Any:
-    room = "errors" if name.endswith("Error") else _ROOMS.get(name)
-    if room is not None:
-        module = import_module(f"jupyter_ai_personas.{room}")
+    package = "errors" if name.endswith("Error") else _PACKAGES.get(name)
+    if package is not None:
+        module = import_module(f"jupyter_ai_personas.{package}")
         if hasattr(module, name):
             return getattr(module, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
@@ -60,7 +73,7 @@ def _jupyter_server_extension_points() -> list[dict[str, Any]]:
 
 
 def unload_ipython_extension(ipython: Any) -> None:
-    """Take ``%ai`` and ``%%ai`` away (``%unload_ext jupyter_ai_personas``)."""
+    """Remove ``%ai`` and ``%%ai`` (``%unload_ext jupyter_ai_personas``)."""
     from jupyter_ai_personas.magics import unload_ipython_extension as unload
 
     unload(ipython)

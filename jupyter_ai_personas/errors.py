@@ -35,7 +35,9 @@
     │   ├── UnknownApprovalError      no open approval has that id
     │   ├── ApprovalDecidedError      somebody has decided it, or its time is over
     │   └── MayNotDecideError         this user may not decide it
+    ├── ToolCallError                 a tool does not do what it is called for
     ├── SearchUnavailableError        the workspace's index cannot answer now
+    │   └── SearchOffError            there is no index of the workspace here
     └── MagicsError                   `%ai` or `%%ai` cannot do what was typed
 
 Messages are shown to people: one short paragraph, no path, no secret, no traceback.
@@ -45,6 +47,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from typing import Any
 
 from .redaction import redact, without_secret
 
@@ -74,7 +77,9 @@ __all__ = [
     "RefusedCredentialsError",
     "ReplyTooLongError",
     "RequestRefusedError",
+    "SearchOffError",
     "SearchUnavailableError",
+    "ToolCallError",
     "TurnEndedError",
     "TurnError",
     "TurnStateError",
@@ -397,12 +402,35 @@ class AttachmentError(ChatError):
     """An attachment or file cannot be read, or written; the message says why."""
 
 
+class ToolCallError(PersonasError):
+    """A tool does not do what it is called for; the message tells the model what to do.
+
+    ``facts`` go with the message into the result: what is there now, for instance.
+    """
+
+    def __init__(self, message: str, **facts: Any) -> None:
+        self.facts = facts
+        super().__init__(message)
+
+
 class SearchUnavailableError(PersonasError):
     """The workspace's index cannot answer now."""
 
     def __init__(self, why: str) -> None:
         self.why = why
         super().__init__(f"Workspace search cannot answer now: {why}. Try again in a minute.")
+
+
+class SearchOffError(SearchUnavailableError):
+    """There is no index of the workspace here."""
+
+    def __init__(self) -> None:
+        self.why = "it is turned off"
+        PersonasError.__init__(
+            self,
+            "Workspace search is turned off here. The operator can set "
+            "`c.AiExtension.workspace_search = True`; the server's files must be on a disk.",
+        )
 
 
 class MagicsError(PersonasError):

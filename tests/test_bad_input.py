@@ -68,7 +68,7 @@ async def test_a_model_that_cannot_answer_is_told_in_the_chat_with_what_it_lacks
             said = await ada.wait_for_reply(ada.post(asked), state=None)
             assert answer in said["body"]
         reply = await ada.wait_for_reply(ada.post("@Guide hello"), "Guide")
-        assert "no language model" in reply["body"]
+        assert "No model is set up" in reply["body"]
 
 
 async def test_what_fails_when_it_is_made_costs_its_own_turn(server: JupyterServer) -> None:

@@ -7,6 +7,7 @@ import logging
 import os
 import subprocess
 import sys
+import textwrap
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -337,7 +338,7 @@ def test_a_server_that_would_not_start_is_told_without_a_traceback(run: Run) -> 
     assert run("list", config=config).stderr.startswith("A server would not start")
 
 
-def test_a_configuration_file_that_cannot_be_read_is_named(run: Run, tmp_path: Path) -> None:
+def test_a_configuration_file_that_does_not_apply_is_named(run: Run, tmp_path: Path) -> None:
     (tmp_path / "config").mkdir()
     file = tmp_path / "config" / "jupyter_server_config.py"
     file.write_text("c.AiExtension.blocked_providers = ['openai']\nnonsense")
@@ -347,5 +348,46 @@ def test_a_configuration_file_that_cannot_be_read_is_named(run: Run, tmp_path: P
         "`jupyter_server_config.py` cannot be read (NameError" in found["text"]
         for found in findings(result, "broken")
     )
+    file.unlink()
+    folder = tmp_path / "config" / "jupyter_server_config.d"
+    folder.mkdir()
+    limits = {"AiExtension": {"blocked_providers": ["openai"]}}
+    (folder / "limits.json").write_text(json.dumps(limits))
+    (broken,) = findings(run("doctor", "--json"), "broken")
+    assert "`jupyter_server_config.d/limits.json` does not apply" in broken["text"]
+    (folder / "limits.json").write_text("{}")
     file.write_text("# c.AiExtension.default_model = 'auto'\n")
     assert run("doctor").returncode == 0
+
+
+def test_doctor_shows_toolsets_and_how_to_mend_one(run: Run, tmp_path: Path) -> None:
+    source = """
+        from langchain_core.tools import tool
+
+        @tool
+        def plot(column: str) -> str:
+            "Plot a column."
+            return column
+
+        def charts(): return [plot]
+        def torn(): raise ValueError("no data")
+    """
+    points = {"charts": "acme:charts", "torn": "acme:torn"}
+    packages = make_plugin(
+        tmp_path / "packages",
+        "acme",
+        {"__init__.py": textwrap.dedent(source)},
+        {"jupyter_ai_personas.toolsets": points},
+    )
+    servers = {"weather": {"command": "never-started"}}
+    config = {"AiExtension": {"mcp_servers": servers, "persona_tools": {"Guide": ["chart"]}}}
+    result = run("doctor", "--json", pythonpath=packages, config=config)
+    well = {finding["text"] for finding in findings(result, "ok")}
+    assert "charts (from acme): 1 tool" in well
+    assert "mcp:weather (from c.AiExtension.mcp_servers): starts when a persona needs it" in well
+    broken = {finding["text"]: finding["fix"] for finding in findings(result, "broken")}
+    assert (
+        "uninstall `acme`"
+        in broken["torn (acme:torn, from acme): calling it raised ValueError: no data"]
+    )
+    assert any("there is none of that name" in text and "`chart`" in text for text in broken)

@@ -96,6 +96,21 @@ def test_the_notebook_to_talk_about_is_valid_and_runs(capsys: pytest.CaptureFixt
     assert capsys.readouterr().out.splitlines()[0].split() == ["lavender", "36.5"]
 
 
+def test_the_notebook_to_ask_about_fails_as_its_output_says(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    notebook = nbformat.read(WORKSPACE / "honey" / "Honey yield.ipynb", as_version=4)
+    nbformat.validate(notebook)
+    cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    assert [[o.output_type for o in cell.outputs] for cell in cells] == [
+        ["execute_result"],
+        ["error"],
+    ]
+    monkeypatch.chdir(WORKSPACE / "honey")
+    with pytest.raises(KeyError, match=cells[1].outputs[0].evalue):
+        exec("\n".join(cell.source for cell in cells), {})
+
+
 def test_people_work_in_a_copy_that_git_does_not_see(tmp_path: Path) -> None:
     shutil.copy(REPOSITORY / "Makefile", tmp_path)
     shutil.copytree(WORKSPACE, tmp_path / "examples" / "workspace")

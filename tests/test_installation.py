@@ -14,6 +14,8 @@ import pytest
 from support.server import JupyterServer
 from support.yclient import ChatClient
 
+from jupyter_ai_personas.context.answers.product_help import PAGES
+
 pytestmark = pytest.mark.slow
 
 REPOSITORY = Path(__file__).parents[1]
@@ -83,6 +85,7 @@ def test_the_package_contains_what_it_needs_and_no_more(wheel: Path) -> None:
     for name in (
         "jupyter_ai_personas/py.typed",
         "jupyter_ai_personas/personas/builtin/guide.svg",
+        *(f"jupyter_ai_personas/docs/{page}.md" for page in PAGES),
         "jupyter_ai_personas-0.1.0.data/data/etc/jupyter/jupyter_server_config.d/"
         "jupyter_ai_personas.json",
     ):
@@ -119,7 +122,9 @@ async def test_pip_install_is_all_that_it_takes(tmp_path: Path, wheel: Path) -> 
         ChatClient(server, "first.chat", "Ada") as ada,
     ):
         reply = await ada.wait_for_reply(ada.post("@Guide hello"), "Guide")
-        assert "Guide hello" in reply["body"]
+        assert reply["body"].startswith("I answer with passages of your files")
+        reply = await ada.wait_for_reply(ada.post("@Guide how do I set up a model?"), "Guide")
+        assert "OPENAI_API_KEY" in reply["body"]
 
 
 def _plain(text: str) -> str:

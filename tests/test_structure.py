@@ -1,4 +1,4 @@
-"""The rooms of the house: who may import whom, and what is imported only when it is needed."""
+"""Which package may import which, and which imports are deferred."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ import jupyter_ai_personas
 PACKAGE = Path(jupyter_ai_personas.__file__).parent
 
 BELOW = {
-    # room → the rooms that it may import
+    # package → the packages that it may import
     "__init__": {"errors", "version", "personas", "providers", "magics", "server"},
     "version": set(),
     "spellings": set(),
@@ -44,8 +44,9 @@ BELOW["cli"] = BELOW["server"] | {"server"}
 BELOW["testing"] = BELOW["server"] | {"magics", "cli"}
 
 FOREIGN = {
-    # package → where it may be imported
+    # library → where it may be imported
     "langchain_core": {"providers", "chat/history.py", "tools", "testing", "magics"},
+    "mcp": {"tools"},
     "tornado": {"server"},
     "jupyter_server": {"server", "cli"},
     "jupyter_events": {"server"},
@@ -54,7 +55,7 @@ FOREIGN = {
     "pycrdt": {"chat"},
     "jupyterlab_chat": {"chat"},
     "jupyter_ydoc": {"chat"},
-    "markdown_it": {"routing", "context"},
+    "markdown_it": {"routing", "context", "server"},
     "regex": {"routing"},
     "pathspec": {"context"},
     "pytest": {"testing"},
@@ -72,7 +73,7 @@ def name_of(module: Path) -> str:
     return module.relative_to(PACKAGE).as_posix()
 
 
-def room_of(module: Path) -> str:
+def package_of(module: Path) -> str:
     return module.relative_to(PACKAGE).parts[0].removesuffix(".py")
 
 
@@ -91,17 +92,17 @@ def imported(module: Path) -> Iterator[tuple[int, str]]:
 
 
 @pytest.mark.parametrize("module", modules(), ids=name_of)
-def test_a_room_imports_only_rooms_below_it(module: Path) -> None:
-    room = room_of(module)
-    allowed = BELOW[room] | {room}
-    rooms = {room_of(other) for other in modules()}
+def test_a_package_imports_only_packages_below_it(module: Path) -> None:
+    package = package_of(module)
+    allowed = BELOW[package] | {package}
+    packages = {package_of(other) for other in modules()}
     for line, name in imported(module):
         top, _, rest = name.partition(".")
         if top != "jupyter_ai_personas":
             continue
         target = rest.split(".")[0]
-        # A name of the package itself, such as a lazily exported class.
-        target = target if target in rooms else "__init__"
+        # A public name, such as a lazily imported class.
+        target = target if target in packages else "__init__"
         assert target in allowed, f"{name_of(module)}:{line} imports {name}"
 
 
@@ -127,24 +128,24 @@ def test_no_modules_import_each_other_in_a_circle() -> None:
 
 
 @pytest.mark.parametrize("module", modules(), ids=name_of)
-def test_heavy_packages_stay_in_their_rooms(module: Path) -> None:
+def test_libraries_are_imported_only_where_they_belong(module: Path) -> None:
     for line, name in imported(module):
         top = name.split(".")[0]
         top = "langchain_core" if top.startswith("langchain") else top
         places = FOREIGN.get(top)
         if places is not None:
-            here = {room_of(module), name_of(module)}
+            here = {package_of(module), name_of(module)}
             assert here & places, f"{name_of(module)}:{line} imports {name}"
 
 
 @pytest.mark.parametrize("module", modules(), ids=name_of)
 def test_modules_can_be_read_in_one_sitting(module: Path) -> None:
     lines = module.read_text("utf-8").count("\n")
-    assert lines <= 600, f"{name_of(module)} has {lines} lines: it wants another wall"
+    assert lines <= 600, f"{name_of(module)} has {lines} lines: split it"
 
 
 def loaded_after(code: str) -> set[str]:
-    """Return the top packages that a fresh interpreter has loaded after ``code``."""
+    """Return the top-level packages loaded in a new interpreter after ``code``."""
     script = f"import sys, json\n{code}\nprint(json.dumps(sorted(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, check=True)
     return {name.split(".")[0] for name in json.loads(done.stdout.splitlines()[-1])}

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
 
+from jupyter_ai_personas.chat.markdown import without_calls
 from jupyter_ai_personas.chat.messages import GROWING_STATES, SYSTEM_ID, Message
 from jupyter_ai_personas.tokens import PER_MESSAGE, approximate_tokens
 
@@ -102,7 +103,8 @@ def _speaker(chat: Chat, sender: str) -> str:
 def _entry(message: Message, reader: str, speaker: Callable[[str], str]) -> HistoryEntry:
     own = message.sender == reader
     unfinished = message.state in GROWING_STATES
-    return HistoryEntry(speaker(message.sender), own, message.body, message.id, unfinished)
+    body = without_calls(message.body) if message.by_persona else message.body
+    return HistoryEntry(speaker(message.sender), own, body, message.id, unfinished)
 
 
 def newest(

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["closing_fence", "code", "inert", "sentence"]
+__all__ = ["CALL", "closing_fence", "code", "inert", "sentence", "without_calls"]
+
+CALL = "<details><summary>🔧 "
+"""How the line of a tool's call begins."""
 
 # ASCII punctuation can be escaped (CommonMark 0.31, section 2.4). A full stop or a comma never
 # begins anything, so it is left out, and so is `@`.
@@ -14,6 +17,14 @@ _SPECIAL = re.compile(r"([\\`*_{}\[\]<>()#+!|~$&=:-])")
 _BEGINS = re.compile(r"([\\`*_\[\]<>~|$&]|:(?=//)|^[#+=>-])")
 
 _FENCE = re.compile(r"((?:[ \t]*(?:[-+*]|\d{1,9}[.)])(?=[ \t]))*[ \t]*)(`{3,}(?=[^`]*$)|~{3,})")
+
+
+# Only the titles and indented lines stand between: what is inside cannot end it.
+_CALL = re.compile(
+    rf"^{re.escape(CALL)}[^\n<]*</summary>\n"
+    r"(?:(?:    .*|Arguments:|Result:|Error:)?\n)*?</details>\n*",
+    re.MULTILINE,
+)
 
 
 def inert(text: str, *, most: int = 300) -> str:
@@ -51,6 +62,11 @@ def code(text: str) -> str:
     fence = "`" * (longest + 1)
     pad = " " if line.startswith("`") or line.endswith("`") else ""
     return f"{fence}{pad}{line}{pad}{fence}"
+
+
+def without_calls(text: str) -> str:
+    """Return a reply without the lines of tools' calls, which are for people."""
+    return _CALL.sub("", text) if CALL in text else text
 
 
 def closing_fence(text: str) -> str:

@@ -226,10 +226,13 @@ def _providers(models: ModelRegistry) -> Iterator[Finding]:
 
 def _toolsets(tools: Toolbox) -> Iterator[Finding]:
     section = "Toolsets"
+    for entry in tools.packages.broken:
+        yield _broken(section, entry)
     for toolset in tools.toolsets():
         about = f"{toolset.name} (from {toolset.source})"
         if toolset.status == "broken":
-            yield Finding(section, "broken", f"{about} cannot be used", toolset.problem)
+            if toolset.name.startswith("mcp"):
+                yield Finding(section, "broken", f"{about} cannot be used", toolset.problem)
             continue
         count = len(toolset.tools)
         text = "starts when a persona needs it" if toolset.status == "starting" else ""

@@ -1,5 +1,5 @@
 """Commands that are typed in the chat."""
 
-from jupyter_ai_personas.commands.table import ChatCommands as ChatCommands
+from jupyter_ai_personas.commands.table import ChatCommands
 
 __all__ = ["ChatCommands"]

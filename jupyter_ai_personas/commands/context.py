@@ -28,7 +28,7 @@ class Given:
 
     ``history`` are the messages so far. ``beside`` is the notebook beside the chat, for a message
     that speaks of one; ``uses_beside`` says whether it is used at all. ``attached_chars`` bounds
-    what is given of attachments.
+    what is given of attachments, and ``searched_chars`` what a search of the workspace finds.
     """
 
     persona: str
@@ -40,6 +40,7 @@ class Given:
     beside: Sequence[Rendered]
     uses_beside: bool
     attached_chars: int
+    searched_chars: int = 0
 
 
 def describe_context(given: Given) -> str:
@@ -62,6 +63,7 @@ def describe_context(given: Given) -> str:
         f"| **Together, with every message** | {together:,} |",
         *_beside_rows(given),
         f"| What you attach to it | up to {given.attached_chars // BYTES_PER_TOKEN:,} |",
+        *_searched_rows(given),
         "",
         f"This goes to {_vendor(given.model)}. Nothing else of the workspace does, unless a tool "
         "reads it for the persona.",
@@ -72,6 +74,13 @@ def describe_context(given: Given) -> str:
         if text:
             lines += _details(name, text)
     return "\n".join(lines).rstrip("\n")
+
+
+def _searched_rows(given: Given) -> list[str]:
+    if not given.searched_chars:
+        return []
+    tokens = given.searched_chars // BYTES_PER_TOKEN
+    return [f"| What a search of the workspace finds for it | up to {tokens:,} |"]
 
 
 def _beside_rows(given: Given) -> list[str]:

@@ -76,6 +76,10 @@ class ChatCommands(Commands):
                 "what a persona is given with your next message; `/context @Name` for another",
                 self._context,
             ),
+            "/undo": (
+                "takes back what personas changed last in notebooks and files; `/undo @Name` one's",
+                _undo,
+            ),
             "/tools": (
                 "which tools there are, and what is asked about first; `/tools @Name` a persona's",
                 list_tools,
@@ -152,6 +156,7 @@ class ChatCommands(Commands):
                 beside=await gathering.beside(path, message.sender) if uses else (),
                 uses_beside=uses,
                 attached_chars=gathering.limits.total_chars,
+                searched_chars=persona.cls.searched_chars,
             )
         )
 
@@ -262,6 +267,16 @@ async def _retry(context: CommandContext, message: Message, rest: str) -> str:
         runs = await context.retry(request, reply, message.sender)
         return "" if runs else "Another server is answering that."
     return answer
+
+
+async def _undo(context: CommandContext, message: Message, rest: str) -> str:
+    named = context.personas.find(rest.split()[0]) if rest.split() else None
+    undone = await context.undo(None if named is None else named.id)
+    if undone is None:
+        whose = "" if named is None else f" of {inert(named.name)}'s"
+        return f"There is nothing{whose} in this chat to take back."
+    persona = context.personas.get(undone.persona_id)
+    return undone.text(persona.name if persona is not None else undone.persona_id)
 
 
 async def _decide(

@@ -7,6 +7,7 @@ from typing import Protocol, TypeVar
 
 from jupyter_ai_personas.context.attached import Content
 from jupyter_ai_personas.context.beside import Beside
+from jupyter_ai_personas.context.index import Hit
 
 __all__ = ["WorkspaceAccess"]
 
@@ -27,6 +28,13 @@ class WorkspaceAccess(Protocol):
 
     async def texts(self, paths: Sequence[str]) -> list[tuple[str, str]]:
         """Return those of ``paths`` that there are, with their text."""
+
+    async def search(self, query: str, limit: int) -> list[Hit]:
+        """Return up to ``limit`` passages that answer a query best.
+
+        Raises:
+            SearchUnavailableError: nothing can be found; the message says why.
+        """
 
     async def beside(self, chat_path: str, person: str) -> Beside:
         """Return the notebook that ``person``, a username, has open beside the chat."""

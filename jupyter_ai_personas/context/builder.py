@@ -86,7 +86,7 @@ class Builder:
         """Let go of the index."""
         if self._watcher is not None:
             self._watcher.stop()
-        self._suspect.clear()
+        self._suspect.close()
         self._writer.close()
 
     # -- what there is to do -----------------------------------------------------------------------
@@ -156,18 +156,21 @@ class Builder:
     def _work(self) -> bool:
         """Read files for a while, changed ones first; return whether more wait."""
         end = time.monotonic() + _SLICE_S
-        while (now := time.monotonic()) < end:
-            if self._writer.is_full:
-                self._writer.commit()
-            due = next((path for path, when in self._changed.items() if when <= now), None)
-            if due is not None:
-                del self._changed[due]
-                self._index(due)
-            elif self._backlog:
-                self._index(self._backlog.popleft())
-            else:
-                return False
-        return True
+        try:
+            while (now := time.monotonic()) < end:
+                if self._writer.is_full:
+                    self._writer.commit()
+                due = next((path for path, when in self._changed.items() if when <= now), None)
+                if due is not None:
+                    del self._changed[due]
+                    self._index(due)
+                elif self._backlog:
+                    self._index(self._backlog.popleft())
+                else:
+                    return False
+            return True
+        finally:
+            self._suspect.end()
 
     def _index(self, path: str) -> None:
         state = self._selection.state(path)
@@ -225,8 +228,10 @@ class _Suspect:
         self._file.write(text)
         self._file.truncate()
 
-    def clear(self) -> None:
+    def end(self) -> None:
         """Note that no file is read."""
-        with contextlib.suppress(OSError):
-            self._file.truncate(0)
-            self._file.close()
+        self._file.truncate(0)
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._file.close()

@@ -13,9 +13,10 @@ import anyio.to_thread
 from jupyter_ai_personas.context.attached import Content
 from jupyter_ai_personas.context.beside import Beside
 from jupyter_ai_personas.context.bounds import shown_size
+from jupyter_ai_personas.context.index import Hit
 from jupyter_ai_personas.context.parsing import parse_notebook
 from jupyter_ai_personas.context.privacy import confined, is_secret
-from jupyter_ai_personas.errors import AttachmentError
+from jupyter_ai_personas.errors import AttachmentError, SearchOffError
 
 __all__ = [
     "LocalWorkspace",
@@ -40,10 +41,16 @@ T = TypeVar("T")
 
 
 class LocalWorkspace:
-    """The workspace without a server, as tests have it: what is on the disk below ``root``."""
+    """The workspace without a server: what is on the disk below ``root``.
 
-    def __init__(self, root: str | Path | None) -> None:
+    ``search`` finds passages in it; it is called in a thread.
+    """
+
+    def __init__(
+        self, root: str | Path | None, *, search: Callable[[str, int], list[Hit]] | None = None
+    ) -> None:
         self._root = Path(root) if root is not None else None
+        self._search = search
 
     async def read(self, path: str, use: Callable[[Content], T]) -> T:
         """See :class:`~jupyter_ai_personas.context.access.WorkspaceAccess`."""
@@ -57,6 +64,12 @@ class LocalWorkspace:
         if self._root is None:
             return []
         return await in_thread(read_texts, self._root, paths)
+
+    async def search(self, query: str, limit: int) -> list[Hit]:
+        """See :class:`~jupyter_ai_personas.context.access.WorkspaceAccess`."""
+        if self._search is None:
+            raise SearchOffError
+        return await in_thread(self._search, query, limit)
 
     async def beside(self, chat_path: str, person: str) -> Beside:
         """Return nothing: without a server, nobody has anything open."""
@@ -76,12 +89,14 @@ async def in_thread(function: Callable[..., T], *args: Any) -> T:
 
 
 def checked_path(path: str) -> str:
-    """Return a path relative to the root if it may be read at all.
+    """Return a path relative to the root if it may be read at all; ``.`` is the root itself.
 
     Raises:
         AttachmentError: it may not.
     """
     path = path.removeprefix("RTC:")
+    if path == ".":
+        return ""
     parts = path.replace("\\", "/").split("/")
     drive = re.match(r"[A-Za-z]:", path)
     if not path or not parts[0] or drive or ".." in parts or "\0" in path or len(path) > 4096:

@@ -12,7 +12,7 @@ from jupyter_ai_personas.context.bounds import ContextLimits, fence, first_lines
 from jupyter_ai_personas.context.outputs import render_output, source_text
 from jupyter_ai_personas.context.rendered import Image, Rendered
 
-__all__ = ["cells_of", "has_error", "language_of_notebook", "render_notebook"]
+__all__ = ["cells_of", "has_error", "language_of_notebook", "outputs_of", "render_notebook"]
 
 
 def cells_of(notebook: Mapping[str, Any]) -> list[Mapping[str, Any]]:
@@ -45,10 +45,10 @@ def language_of_notebook(notebook: Mapping[str, Any]) -> str:
 
 def has_error(cell: Mapping[str, Any]) -> bool:
     """Return whether running the cell raised an error."""
-    return any(output.get("output_type") == "error" for output in _outputs(cell))
+    return any(output.get("output_type") == "error" for output in outputs_of(cell))
 
 
-def _outputs(cell: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+def outputs_of(cell: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     """Return the outputs of a cell; pieces of one stream that follow each other are one."""
     listed = cell.get("outputs")
     outputs = listed if isinstance(listed, list) else []
@@ -108,7 +108,7 @@ class _Cells:
             first, last = selection.start[0] + 1, selection.end[0] + 1
             lines.append(f"selected in it, lines {first}–{last}:\n{fence(chosen)}")
         images: list[Image] = []
-        outputs = _outputs(cell)
+        outputs = outputs_of(cell)
         for number, output in enumerate(outputs[:_MOST_OUTPUTS]):
             name = f"{self.title}, cell {index + 1}, image {len(images) + 1}"
             text, found = render_output(output, name=name, limits=self.limits)

@@ -7,7 +7,6 @@ file is as good as its best passage, and somewhat better for each further one.
 
 from __future__ import annotations
 
-import json
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -16,9 +15,9 @@ from itertools import islice, pairwise, zip_longest
 from typing import Any
 
 from rapidfuzz.distance import OSA
-from tantivy import Document, Occur, Query, Searcher
+from tantivy import Occur, Query, Searcher
 
-from jupyter_ai_personas.context.store import SCHEMA, stems, words
+from jupyter_ai_personas.context.store import SCHEMA, OpenIndex, stems, words
 from jupyter_ai_personas.context.words import STOP_WORDS, identifier_parts
 
 __all__ = ["MAX_QUERY", "search"]
@@ -73,33 +72,38 @@ _Group = tuple[_Term, ...]
 """Terms of which any will do."""
 
 
-def search(searcher: Searcher, query: str, limit: int) -> list[dict[str, Any]]:
+def search(index: OpenIndex, query: str, limit: int) -> list[dict[str, Any]]:
     """Return up to ``limit`` passages, best files first; a file's second one after all firsts.
 
     Each is ``{"path", "line", "cell", "heading", "text", "score"}``.
     """
     typed = _WORD.findall(query[:MAX_QUERY])
-    groups = list(_groups(searcher, typed))[:MAX_WORDS]
+    groups = list(_groups(index.searcher, typed))[:MAX_WORDS]
     if not groups or limit <= 0:
         return []
+    found = index.searcher.search(_query(groups), CANDIDATES, count=False).hits
+    values = index.searcher.fast_field_values("id", [address for _, address in found])
+    ids = [int(value) for value in values if value is not None]  # each passage has one
+    paths = index.rows.paths(ids)
+    files: defaultdict[str, list[tuple[float, int]]] = defaultdict(list)
+    for (score, _), id in zip(found, ids, strict=True):
+        if id in paths:
+            files[paths[id]].append((score, id))
     is_question = any(word.lower() in STOP_WORDS for word in typed)
-    found: defaultdict[str, list[tuple[float, Document]]] = defaultdict(list)
-    for score, address in searcher.search(_query(groups), CANDIDATES, count=False).hits:
-        document = searcher.doc(address)
-        found[document["file"][0]].append((score, document))
     ranked = sorted(
-        ((_score(path, hits, is_question), hits) for path, hits in found.items()),
+        ((_score(path, hits, is_question), path, hits) for path, hits in files.items()),
         key=lambda file: -file[0],
     )
     # One passage of each file before the second of any.
-    rounds = zip_longest(*([(best, hit) for _, hit in hits] for best, hits in ranked))
-    flat = (pair for each in rounds for pair in each if pair is not None)
+    rounds = zip_longest(*([(best, path, id) for _, id in hits] for best, path, hits in ranked))
+    flat = (hit for each in rounds for hit in each if hit is not None)
     least = float("inf")
-    results = []
-    for best, document in islice(flat, limit):
-        least = min(least, best)
-        hit = json.loads(bytes(document["passage"][0]))
-        results.append({**hit, "score": round(least, 4)})
+    results: list[dict[str, Any]] = []
+    for best, path, id in islice(flat, limit):
+        passage = index.rows.passage(id)
+        if passage is not None:
+            least = min(least, best)
+            results.append({"path": path, **passage, "score": round(least, 4)})
     return results
 
 

@@ -5,11 +5,9 @@ from __future__ import annotations
 import contextlib
 from typing import Any
 
-import tantivy
-
 from jupyter_ai_personas.context.place import IndexPlace
 from jupyter_ai_personas.context.ranking import search
-from jupyter_ai_personas.context.store import DamagedError, damages, open_index
+from jupyter_ai_personas.context.store import DamagedError, OpenIndex, damages
 
 __all__ = ["IndexReader", "NoIndexError"]
 
@@ -23,7 +21,7 @@ class IndexReader:
 
     def __init__(self, place: IndexPlace) -> None:
         self._place = place
-        self._index: tantivy.Index | None = None
+        self._index: OpenIndex | None = None
 
     def search(self, query: str, limit: int) -> list[dict[str, Any]]:
         """Return up to ``limit`` passages, as `ranking.search` does, of the last commit.
@@ -36,24 +34,30 @@ class IndexReader:
             return []
         # What is there before the first commit, or while an index is removed, is not damaged.
         if not status.files or self._place.damaged.exists():
-            self._index = None
+            self.close()
             raise NoIndexError("the first files are being indexed")
         try:
             return self._search(query, limit)
         except DamagedError:
             # The index may have been replaced by another one since it was opened.
-            self._index = None
+            self.close()
         try:
             return self._search(query, limit)
         except DamagedError as error:
-            self._index = None
+            self.close()
             with contextlib.suppress(OSError):
                 self._place.damaged.touch()
             raise NoIndexError("the index was damaged and is being built anew") from error
 
     def _search(self, query: str, limit: int) -> list[dict[str, Any]]:
         if self._index is None:
-            self._index = open_index(self._place.folder, reading=True)
+            self._index = OpenIndex(self._place.folder)
+        self._index.refresh()
         with damages():
-            self._index.reload()
-            return search(self._index.searcher(), query, limit)
+            return search(self._index, query, limit)
+
+    def close(self) -> None:
+        """Let go of the index, until the next query."""
+        if self._index is not None:
+            self._index.close()
+            self._index = None

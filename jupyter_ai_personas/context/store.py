@@ -1,4 +1,4 @@
-"""The index on the disk: passages in tantivy, and what is known of each file in SQLite.
+"""The index on the disk: words of passages in tantivy, the passages and files in SQLite.
 
 A folder holds one index of one root. One process writes it, any number read it. It holds nothing
 that cannot be built again: whoever finds it damaged removes it.
@@ -7,21 +7,31 @@ that cannot be built again: whoever finds it damaged removes it.
 from __future__ import annotations
 
 import contextlib
-import json
 import shutil
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import tantivy
 
 from jupyter_ai_personas.context.passage import Passage
+from jupyter_ai_personas.context.rows import Rows
 from jupyter_ai_personas.context.selection import FileState
 from jupyter_ai_personas.context.words import with_parts
 
-__all__ = ["SCHEMA", "DamagedError", "IndexWriter", "damages", "open_index", "stems", "words"]
+__all__ = [
+    "SCHEMA",
+    "DamagedError",
+    "IndexWriter",
+    "OpenIndex",
+    "damages",
+    "remove_index",
+    "stems",
+    "words",
+]
 
+_PASSAGES = "passages"
+_ROWS = "files.sqlite"
 _HEAP = 15_000_000
 """Bytes that tantivy gathers before it writes a segment; the least that it takes."""
 
@@ -54,12 +64,12 @@ def words(text: str) -> list[str]:
 
 def _schema() -> tantivy.Schema:
     builder = tantivy.SchemaBuilder()
-    builder.add_text_field("file", stored=True, tokenizer_name="raw", index_option="basic")
+    builder.add_integer_field("id", fast=True)
+    builder.add_text_field("file", tokenizer_name="raw", index_option="basic")
     for name in ("path", "heading", "text"):
         builder.add_text_field(name, tokenizer_name="stems")
     # The vocabulary, in which misspelt words are looked for: a stem may be far from a typo's.
     builder.add_text_field("word", tokenizer_name="words", index_option="basic")
-    builder.add_bytes_field("passage", stored=True)
     return builder.build()
 
 
@@ -88,24 +98,29 @@ def damages() -> Iterator[None]:
         raise
 
 
-def open_index(folder: Path, *, reading: bool) -> tantivy.Index:
-    """Open the index in ``folder``, which is made unless it is only read.
+class OpenIndex:
+    """An index as readers have it. Used by one thread at a time.
 
     Raises:
-        DamagedError: it cannot be read, or there is none to be read.
+        DamagedError: from the constructor and from `refresh`: it cannot be read.
     """
-    place = folder / "passages"
-    with damages():
-        if not reading:
-            place.mkdir(mode=0o700, parents=True, exist_ok=True)
-        elif not tantivy.Index.exists(str(place)):
-            raise FileNotFoundError("no index")
-        index = tantivy.Index(SCHEMA, str(place)) if not reading else tantivy.Index.open(str(place))
-        index.register_tokenizer("stems", _STEMS)
-        index.register_tokenizer("words", _WORDS)
-        if reading:
-            index.config_reader("manual")
-        return index
+
+    def __init__(self, folder: Path) -> None:
+        with damages():
+            self._index = tantivy.Index.open(str(folder / _PASSAGES))
+            self._index.config_reader("manual")
+            self.rows = Rows(folder / _ROWS, reading=True)
+        self.searcher = self._index.searcher()
+
+    def refresh(self) -> None:
+        """Read what was committed last."""
+        with damages():
+            self._index.reload()
+            self.searcher = self._index.searcher()
+
+    def close(self) -> None:
+        """Let go of the files."""
+        self.rows.close()
 
 
 class IndexWriter:
@@ -116,110 +131,90 @@ class IndexWriter:
     """
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self.files: dict[str, FileState] = {}
-        """What the index holds, once `commit` returns."""
-        self.committed = 0
-        """How many files readers see."""
-        self._passages = 0  # since the last commit
-        self._changed: dict[str, FileState | None] = {}
-        index = open_index(folder, reading=False)
         with damages():
+            (folder / _PASSAGES).mkdir(mode=0o700, parents=True, exist_ok=True)
+            index = tantivy.Index(SCHEMA, str(folder / _PASSAGES))
+            index.register_tokenizer("stems", _STEMS)
+            index.register_tokenizer("words", _WORDS)
             self._writer = index.writer(_HEAP, 1)
-            self._db = sqlite3.connect(folder / "files.sqlite", isolation_level=None)
-            self._db.execute(
-                "CREATE TABLE IF NOT EXISTS files"
-                " (path TEXT PRIMARY KEY, mtime_ns INTEGER, size INTEGER) WITHOUT ROWID"
-            )
-            rows = self._db.execute("SELECT path, mtime_ns, size FROM files").fetchall()
-            self.files = {path: FileState(mtime_ns, size) for path, mtime_ns, size in rows}
+            self._rows = Rows(folder / _ROWS, reading=False)
+            self.files = self._rows.states()
+            """What the index holds, once `commit` returns."""
             self.committed = len(self.files)
-            index.reload()
-            if not self.files and index.searcher().num_docs:
-                self._writer.delete_all_documents()  # half of the folder was removed
-            elif self.files and not index.searcher().num_docs:
-                raise DamagedError("the passages are gone")
-
-    @property
-    def is_changed(self) -> bool:
-        """Whether something waits for `commit`."""
-        return bool(self._changed)
+            """How many files readers see."""
+            self.is_changed = False
+            """Whether something waits for `commit`."""
+            self._waiting = 0  # passages that wait for it
+            if bool(self.files) != bool(index.searcher().num_docs):
+                self._start_anew()
 
     @property
     def is_full(self) -> bool:
         """Whether so much waits for `commit` that it fills the memory."""
-        return self._passages >= _MOST_PASSAGES
+        return self._waiting >= _MOST_PASSAGES
 
-    def put(self, path: str, state: FileState, passages: Iterable[Passage]) -> None:
+    def put(self, path: str, state: FileState, passages: Sequence[Passage]) -> None:
         """Replace what is known of a file."""
         with damages():
+            ids = self._rows.put(path, state, passages)
             self._writer.delete_documents_by_term("file", path)
-            for passage in passages:
-                self._writer.add_document(_document(path, passage))
-                self._passages += 1
+            for id, passage in zip(ids, passages, strict=True):
+                self._writer.add_document(_document(id, path, passage))
         self.files[path] = state
-        self._changed[path] = state
+        self._waiting += len(passages)
+        self.is_changed = True
 
     def remove(self, path: str) -> None:
         """Forget a file."""
         with damages():
+            self._rows.remove(path)
             self._writer.delete_documents_by_term("file", path)
         self.files.pop(path, None)
-        self._changed[path] = None
+        self.is_changed = True
 
     def commit(self) -> None:
         """Let readers see what was put and removed, and keep it."""
-        gone = [(path,) for path, state in self._changed.items() if state is None]
-        kept = [
-            (path, state.mtime_ns, state.size)
-            for path, state in self._changed.items()
-            if state is not None
-        ]
         with damages():
             self._writer.commit()
-            # Second: a file that only SQLite knew would never be indexed.
-            self._db.execute("BEGIN")
-            self._db.executemany("DELETE FROM files WHERE path = ?", gone)
-            self._db.executemany("INSERT OR REPLACE INTO files VALUES (?, ?, ?)", kept)
-            self._db.execute("COMMIT")
-        self._changed.clear()
-        self._passages = 0
+            # Second: a file that SQLite alone knew would never be indexed.
+            self._rows.commit()
+        self._waiting = 0
+        self.is_changed = False
         self.committed = len(self.files)
 
-    def close(self, *, erase: bool = False) -> None:
-        """Let go of the files, and remove them if ``erase``."""
+    def close(self) -> None:
+        """Let go of the files; what is not committed is lost."""
         with contextlib.suppress(DamagedError), damages():
-            self._db.close()
+            self._rows.close()
             self._writer.wait_merging_threads()
-        if erase:
-            remove_index(self._folder)
+
+    def _start_anew(self) -> None:
+        """Forget all: files may have no passages, but one half of the folder was removed."""
+        for path in list(self.files):
+            self.remove(path)
+        self._writer.delete_all_documents()
+        self.commit()
 
 
 def remove_index(folder: Path) -> None:
     """Remove an index, as far as it can be removed."""
-    shutil.rmtree(folder / "passages", ignore_errors=True)
+    shutil.rmtree(folder / _PASSAGES, ignore_errors=True)
+    rows = (f"{_ROWS}{suffix}" for suffix in ("", "-journal", "-shm", "-wal"))
     # Last what says that it is damaged: until then, nobody reads it.
-    for name in ("files.sqlite", "files.sqlite-journal", "status.json", "damaged"):
+    for name in (*rows, "status.json", "damaged"):
         with contextlib.suppress(OSError):
             (folder / name).unlink()
 
 
-def _document(path: str, passage: Passage) -> tantivy.Document:
-    shown: dict[str, Any] = {
-        "path": path,
-        "line": passage.line,
-        "cell": passage.cell,
-        "heading": passage.heading,
-        "text": passage.text,
-    }
+def _document(id: int, path: str, passage: Passage) -> tantivy.Document:
     text = with_parts(passage.text)
     heading = with_parts(passage.heading)
     where = with_parts(path)
     return tantivy.Document(
+        id=id,
         file=path,
         path=where,
         heading=heading,
         text=text,
         word=f"{text} {heading} {where}",
-        passage=json.dumps(shown).encode(),
     )

@@ -68,15 +68,17 @@ def _own(place: IndexPlace, settings: IndexSettings, stop: threading.Event) -> N
 
 def _serve(place: IndexPlace, stop: threading.Event) -> None:
     reader = IndexReader(place)
-    for line in sys.stdin:
-        asked = json.loads(line)
-        answer: dict[str, Any] = {"id": asked["id"]}
-        try:
-            answer["hits"] = reader.search(asked["query"], asked["limit"])
-        except NoIndexError as error:
-            answer["error"] = str(error)
-        _say(answer)
-    stop.set()
+    try:
+        for line in sys.stdin:
+            asked = json.loads(line)
+            answer: dict[str, Any] = {"id": asked["id"]}
+            try:
+                answer["hits"] = reader.search(asked["query"], asked["limit"])
+            except NoIndexError as error:
+                answer["error"] = str(error)
+            _say(answer)
+    finally:
+        stop.set()  # without answers, this process is of no use
 
 
 def _say(answer: dict[str, Any]) -> None:

@@ -5,13 +5,11 @@ their libraries. Only plain data crosses: a :class:`TurnSpec`, cancellations and
 batches of :data:`HostEvent` come up (see :mod:`jupyter_ai_personas.personas.wire`).
 """
 
-from jupyter_ai_personas.hosts.environment import HostEnvironment as HostEnvironment
-from jupyter_ai_personas.hosts.failures import in_words as in_words
-from jupyter_ai_personas.hosts.inline import InlineHost as InlineHost
-from jupyter_ai_personas.hosts.protocol import Host as Host
-from jupyter_ai_personas.hosts.protocol import HostConfig as HostConfig
-from jupyter_ai_personas.hosts.protocol import HostHealth as HostHealth
-from jupyter_ai_personas.hosts.thread import ThreadHost as ThreadHost
+from jupyter_ai_personas.hosts.environment import HostEnvironment
+from jupyter_ai_personas.hosts.failures import in_words
+from jupyter_ai_personas.hosts.inline import InlineHost
+from jupyter_ai_personas.hosts.protocol import Host, HostConfig, HostHealth
+from jupyter_ai_personas.hosts.thread import ThreadHost
 
 __all__ = [
     "Host",

@@ -1,4 +1,4 @@
-"""The way up through the wall: many threads put events in, one event loop takes batches out."""
+"""Events on their way up: many threads put them in, one event loop takes batches out."""
 
 from __future__ import annotations
 
@@ -52,9 +52,9 @@ def joined(events: Iterable[HostEvent]) -> list[HostEvent]:
 class Outbox:
     """Events from any thread, in batches to the loop that made it.
 
-    Whatever begins or ends something wakes the loop, and so does the first chunk of a turn that was
-    quiet. While its text flows a turn wakes nobody: the loop comes for it when a reply of that
-    length is written next. A producer that blocks holds back nothing that it has put in.
+    Events other than text wake the loop, and so does the first text of a turn that was quiet. While
+    text flows, no event wakes the loop: it takes the text when a reply of that length is written
+    next. A producer that blocks delays no event that it has put in.
     """
 
     def __init__(self) -> None:
@@ -79,7 +79,7 @@ class Outbox:
         if not self._woken or (urgent and not self._woken_urgently):
             self._woken = True
             self._woken_urgently = self._woken_urgently or urgent
-            # The loop may be closed by now: then nobody listens any more.
+            # The loop may be closed.
             with suppress(RuntimeError):
                 self._loop.call_soon_threadsafe(self._wake, urgent)
 
@@ -91,7 +91,7 @@ class Outbox:
             self._any.set()
 
     def close(self) -> None:
-        """End :meth:`batches` after what is there."""
+        """End :meth:`batches` after the events that are there."""
         self._closed = True
         self._wake(True)
 
@@ -100,11 +100,11 @@ class Outbox:
         while True:
             if not self._events:
                 self._flowing = {}
-            # Looked at again: what was put in before that has woken nobody.
+            # Look again: events that were put in before did not wake the loop.
             if not self._events:
                 await self._any.wait()
             self._any.clear()
-            # In this order: what is put in from here on wakes the loop again.
+            # Events that are put in from here on wake the loop again.
             self._woken = self._woken_urgently = False
             self._taken_at = self._loop.time()
             count = min(len(self._events), MOST)
@@ -115,7 +115,7 @@ class Outbox:
             if self._closed and not self._events:
                 return
             if count == MOST:
-                # Others of the loop come first, then what is left, without waiting for more.
+                # Let other tasks run, then take the rest at once.
                 await asyncio.sleep(0)
             elif self._flowing:
                 pause = PACING.pause(chars=min(self._flowing.values()))

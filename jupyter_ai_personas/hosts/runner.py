@@ -47,8 +47,8 @@ def _how_to_send(answer: Any) -> str:
 class TurnRunner:
     """Persona objects, one a chat, and their turns, one task each.
 
-    This is where foreign code is called, so this is where it is guarded: whatever it raises,
-    ``SystemExit`` included, costs its own turn.
+    Foreign code is called and guarded here: any exception, ``SystemExit`` included, fails its own
+    turn only.
     """
 
     def __init__(self, environment: HostEnvironment, emit: Callable[[HostEvent], None]) -> None:
@@ -120,6 +120,7 @@ class TurnRunner:
             persona = await self._object(spec)
             persona._turns.add(turn)
             try:
+                await turn.load_attachments()
                 answer = await _finished(persona.process_message(spec.message))
             finally:
                 persona._turns.discard(turn)
@@ -155,7 +156,7 @@ class TurnRunner:
     async def _object(self, spec: TurnSpec) -> BasePersona:
         making = self._objects.get(spec.chat_id)
         if making is None:
-            # A task of its own: whoever comes first may be cancelled, the object is everybody's.
+            # A task of its own: the first turn may be cancelled, the object is for all.
             making = asyncio.get_running_loop().create_task(self._make_guarded(spec))
             self._objects[spec.chat_id] = making
         made = await asyncio.shield(making)

@@ -141,7 +141,7 @@ class ThreadHost:
                 loop.run_until_complete(asyncio.wait(left, timeout=SHUTDOWN_SECONDS))
 
     def _begin_to_end(self) -> None:
-        """From here on the thread is not interrupted: its loop is closed, whatever happened."""
+        """Do not interrupt the thread from here on: its loop is closed in any case."""
         with self._interrupting:
             self._ending = True
         # What was sent before arrives here at the latest. It must arrive: where it is taken back,

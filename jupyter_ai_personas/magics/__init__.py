@@ -1,25 +1,25 @@
 """``%ai`` and ``%%ai``, in notebooks and in IPython: ``%load_ext jupyter_ai_personas``.
 
-The only room that imports IPython. Loading it imports no LangChain: the first request does.
+The only package that imports IPython. The first request imports LangChain.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from .ai import AiMagics as AiMagics
+from .ai import AiMagics
 
 __all__ = ["AiMagics", "load_ipython_extension", "unload_ipython_extension"]
 
 
 def load_ipython_extension(ipython: Any) -> None:
-    """Register the magics; a second time, in place of the first ones."""
+    """Register the magics; replace those of an earlier call."""
     unload_ipython_extension(ipython)
     ipython.register_magics(AiMagics(ipython))
 
 
 def unload_ipython_extension(ipython: Any) -> None:
-    """Take the magics back, and close what they opened."""
+    """Remove the magics and close their resources."""
     magics = ipython.magics_manager.registry.pop("AiMagics", None)
     if magics is not None:
         magics.close()

@@ -13,6 +13,7 @@ import anyio.to_thread
 
 from ..chat.history import HistoryEntry, to_langchain
 from ..errors import ModelError, ModelFailedError
+from ..providers.references import RENAMED
 from ..providers.settings import ProviderSettings
 from .background import Emit
 from .failures import explain
@@ -83,6 +84,8 @@ class Models:
         """
         registry = await self.registry()
         infos = {info.id: info for info in registry.infos()}
+        if provider_id not in infos:
+            provider_id = RENAMED.get(provider_id, provider_id)
         ask = partial(registry.list_models, provider_id)
         try:
             models = await anyio.to_thread.run_sync(ask, abandon_on_cancel=True)

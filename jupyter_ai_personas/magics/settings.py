@@ -13,14 +13,11 @@ from traitlets.config import Config
 
 from ..errors import ConfigurationError
 from ..providers.limits import Limits
-from ..providers.settings import ProviderSettings
+from ..providers.settings import OPERATOR_VARIABLE, ProviderSettings
 from ..settings import Setting, Whole, setting, settings_of
 from ..settings.traits import Configured, SettingTrait, made_from, traits_of
 
-__all__ = ["OPERATOR_VARIABLE", "MagicsSettings", "operators_values", "settings_of_models"]
-
-OPERATOR_VARIABLE = "JUPYTER_AI_PERSONAS_CONFIG"
-"""Variable in which a server tells its kernels, in JSON, the values of traits of `AiExtension`."""
+__all__ = ["MagicsSettings", "operators_values", "settings_of_models"]
 
 _ALIASES = {"model_aliases": "aliases"}
 """Traits of `AiExtension` that have another name here."""

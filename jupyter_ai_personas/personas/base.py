@@ -56,7 +56,7 @@ _ELSEWHERE = {
     "awareness": "show what the persona does with `self.set_status(...)`",
     "clear_status": "write `self.set_status(None)`",
     "system_prompt": "it is `self.defaults.system_prompt`, and comes first in `self.history()`",
-    "process_attachments": "call `await self.prompt()`, or `await self.attachments()`",
+    "process_attachments": "call `await self.prompt()`, or `self.attachments()`",
     "get_chat_dir": "it is the folder of `self.get_chat_path()` below `self.get_workspace_dir()`",
     "event_loop": "`process_message` runs on a loop of the persona's own: await in it",
 }
@@ -115,6 +115,10 @@ class BasePersona:
 
     commands: ClassVar[Mapping[str, str]] = {}
     """Commands of its own: ``{"/name": "one line for /help"}``; such a message addresses it."""
+
+    searched_chars: ClassVar[int] = 0
+    """How many characters that it searches the workspace for go with each message to its model, at
+    most; ``/context`` shows it."""
 
     def __init__(self, context: PersonaContext) -> None:
         self.id = context.id
@@ -228,20 +232,25 @@ class BasePersona:
         """
         return (await self._prompt())[0]
 
-    async def _prompt(self) -> tuple[list[BaseMessage], str]:
-        """Return the prompt, and the Markdown that says what is not in it."""
+    async def _prompt(self, *found: Rendered) -> tuple[list[BaseMessage], str]:
+        """Return the prompt, and the Markdown that says what is not in it.
+
+        ``found`` goes with the message as well, after what belongs to it.
+        """
         messages = self.history()
         workspace = self.turn.workspace
-        if not workspace.has_context or not messages:
+        if not messages or not (workspace.has_context or found):
             return messages, ""
         takes_images, tokens = await self._capabilities()
-        # Half of what the model reads is for the chat, its instructions and the answer.
-        chars = None if tokens is None else tokens * BYTES_PER_TOKEN // 2
-        try:
-            parts = await workspace.context(max_chars=chars)
-        except RequestRefusedError as error:
-            parts = [Rendered("What goes with the message", problem=str(error))]
-        if not parts:
+        parts: list[Rendered] = []
+        if workspace.has_context:
+            # Half of what the model reads is for the chat, its instructions and the answer.
+            chars = None if tokens is None else tokens * BYTES_PER_TOKEN // 2
+            try:
+                parts = await workspace.context(max_chars=chars)
+            except RequestRefusedError as error:
+                parts = [Rendered("What goes with the message", problem=str(error))]
+        if not (parts := [*parts, *found]):
             return messages, ""
         question = str(messages[-1].content)
         content = message_content(question, parts, takes_images=takes_images)
@@ -259,9 +268,9 @@ class BasePersona:
             return False, None  # whoever asks the model is told why
         return takes_images(model), max_input_tokens(model)
 
-    async def attachments(self) -> list[Attachment]:
+    def attachments(self) -> list[Attachment]:
         """Return what is attached to the message; see :meth:`Turn.attachments`."""
-        return await self.turn.attachments()
+        return self.turn.attachments()
 
     def get_chat_path(self) -> str:
         """Return the chat's path, relative to the server's root."""

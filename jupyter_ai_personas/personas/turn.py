@@ -14,6 +14,7 @@ from collections.abc import (
     AsyncIterator,
     Callable,
     Coroutine,
+    Generator,
     Iterable,
     Mapping,
 )
@@ -26,6 +27,7 @@ import anyio
 
 from jupyter_ai_personas.chat.history import newest, to_langchain
 from jupyter_ai_personas.chat.messages import Attachment, Message
+from jupyter_ai_personas.context.links import lab_url
 from jupyter_ai_personas.errors import (
     AttachmentError,
     ModelError,
@@ -72,6 +74,15 @@ MAX_MESSAGES = 50
 """How many messages one turn may write."""
 
 
+class Attachments(list[Attachment]):
+    """What is attached to a message; code that awaits it gets the same list."""
+
+    def __await__(self) -> Generator[Any, None, list[Attachment]]:
+        """Return the list at once."""
+        return self
+        yield
+
+
 class Turn:
     """One message addressed to one persona, seen from the persona.
 
@@ -88,6 +99,7 @@ class Turn:
         self._ended = False
         self._request_ids = count(1)
         self._requests: dict[int, Future[Any]] = {}
+        self._attachments: Attachments | AttachmentError = Attachments()
         self._streams: list[Coroutine[Any, Any, str | None]] = []
         self.caller: Caller | None = None
         """What calls tools in this turn, once it is needed."""
@@ -156,7 +168,7 @@ class Turn:
         self._messages += 1
         if self._messages > MAX_MESSAGES:
             raise ReplyTooLongError(self._spec.persona_name, MAX_MESSAGES, messages=True)
-        # Told by the turn and the place in it: after a crash the same message is found again.
+        # Derived from the turn and the reply's number: after a crash the message is found again.
         return reply_id(self._spec.turn_id, self._messages)
 
     def send(self, body: str) -> str:
@@ -238,7 +250,7 @@ class Turn:
         return self._messages == 0
 
     def drop_forgotten(self) -> bool:
-        """End the streams that nobody has awaited; return whether there were any.
+        """End the streams that were not awaited; return whether there were any.
 
         To be called on the event loop that the turn runs on.
         """
@@ -320,7 +332,7 @@ class Turn:
                 self._emit(RequestWithdrawn(self.id, request.id))
 
     def answer(self, answer: TurnAnswer) -> None:
-        """Settle a request, unless nobody waits for it any more. Safe in any thread."""
+        """Settle a request that is open. Safe in any thread."""
         if answer.error is None:
             self._settle(answer.request_id, answer.value)
         else:
@@ -355,20 +367,30 @@ class Turn:
         )
         return to_langchain(entries, system_prompt=spec.system_prompt)
 
-    async def attachments(self) -> list[Attachment]:
+    async def load_attachments(self) -> None:
+        """Ask the server what is attached to the message, for :meth:`attachments`.
+
+        Raises:
+            TurnEndedError: the turn was stopped or is over.
+        """
+        if not self._spec.message.attachments:
+            return
+        try:
+            found = await self.request("attachments.list")
+        except RequestRefusedError as error:
+            self._attachments = AttachmentError(str(error))
+        else:
+            self._attachments = Attachments(Attachment.from_json(each) for each in found)
+
+    def attachments(self) -> Attachments:
         """Return what is attached to the message. Each lies below the server's root directory.
 
         Raises:
             AttachmentError: one lies elsewhere, or there are no files; the message says so.
-            TurnEndedError: the turn was stopped or is over.
         """
-        if not self._spec.message.attachments:
-            return []
-        try:
-            found = await self.request("attachments.list")
-        except RequestRefusedError as error:
-            raise AttachmentError(str(error)) from None
-        return [Attachment.from_json(each) for each in found]
+        if isinstance(self._attachments, AttachmentError):
+            raise self._attachments
+        return self._attachments
 
     @property
     def workspace(self) -> TurnWorkspace:
@@ -377,6 +399,13 @@ class Turn:
         return TurnWorkspace(
             self.request, body=message.body, has_attachments=bool(message.attachments)
         )
+
+    def link(self, path: str, *, line: int | None = None, cell: str | None = None) -> str:
+        """Return the URL that opens a file or folder in JupyterLab, at a line or a cell.
+
+        ``path`` is relative to the server's root, ``line`` counts from 1.
+        """
+        return lab_url(self._spec.base_url, path, line=line, cell=cell)
 
     def workspace_dir(self) -> Path | None:
         """Return the server's root directory, or ``None`` if it is no directory."""

@@ -59,7 +59,8 @@ class TurnSpec:
 
     ``persona_class`` is ``module:Class``. ``speaker`` is the display name of who asked.
     ``model`` is a reference ``provider_id:model_id``, or ``None`` and ``model_problem`` says why.
-    ``root_dir`` is the server's root directory, if it has one in the file system.
+    ``root_dir`` is the server's root directory, if it has one in the file system; ``base_url`` is
+    the path of its URL, which begins and ends with a slash, empty where there is no server.
     Of ``history``, a persona sees the newest ``history_messages`` of at most ``history_tokens``
     unless it asks for others. ``max_reply_chars`` bounds all that the turn writes. ``tools`` are
     those that the persona has, but for those of its own class.
@@ -80,6 +81,7 @@ class TurnSpec:
     model_problem: str = ""
     system_prompt: str = ""
     root_dir: str | None = None
+    base_url: str = ""
     max_reply_chars: int = 500_000
     config: Mapping[str, Any] = field(default_factory=dict)
     tools: tuple[ToolInfo, ...] = ()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
+from jupyter_ai_personas.context import Hit
 from jupyter_ai_personas.context.beside import Beside, means_notebook
 from jupyter_ai_personas.context.rendered import Rendered
 
@@ -32,12 +33,18 @@ class TurnWorkspace:
     async def read(self, path: str) -> dict[str, Any]:
         """Return the file or folder at ``path``, relative to the server's root, as plain data.
 
+        ``.`` is the root.
         The keys are ``path``, ``live`` (whether it is as it is open, and not as saved), ``cut``
         (how much there is of a longer file, else empty) and one of ``notebook`` (nbformat),
         ``text``, ``base64`` and ``names``.
         """
         found: dict[str, Any] = await self._request("workspace.read", {"path": path})
         return found
+
+    async def search(self, query: str, *, limit: int = 10) -> list[Hit]:
+        """Return up to ``limit`` passages, at most 50, that answer a question best."""
+        found = await self._request("workspace.search", {"query": query, "limit": limit})
+        return [Hit(**hit) for hit in found]
 
     async def beside(self) -> Beside:
         """Return which notebook, and which cell of it, the person has open beside the chat."""

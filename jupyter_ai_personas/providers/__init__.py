@@ -1,7 +1,6 @@
 """Model providers: from an entry point and a reference to a LangChain model that can be called.
 
-The names below are imported when they are first touched: this room imports LangChain, which takes
-about a second.
+Each name is imported on first use: this package imports LangChain, which takes about a second.
 """
 
 from __future__ import annotations
@@ -10,23 +9,17 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .auth import AwsAuthStrategy as AwsAuthStrategy
-    from .auth import EnvAuthStrategy as EnvAuthStrategy
-    from .auth import MultiEnvAuthStrategy as MultiEnvAuthStrategy
-    from .base import BaseProvider as BaseProvider
-    from .cache import ModelCache as ModelCache
-    from .calling import stream_model as stream_model
-    from .fields import IntegerField as IntegerField
-    from .fields import MultilineTextField as MultilineTextField
-    from .fields import TextField as TextField
-    from .pieces import ModelChunk as ModelChunk
-    from .pieces import reply_text as reply_text
-    from .references import ModelReference as ModelReference
-    from .registry import ModelRegistry as ModelRegistry
-    from .registry import ProviderInfo as ProviderInfo
-    from .settings import Endpoint as Endpoint
-    from .settings import ProviderSettings as ProviderSettings
-    from .vendor import VendorProvider as VendorProvider
+    from .auth import AwsAuthStrategy, EnvAuthStrategy, MultiEnvAuthStrategy
+    from .base import BaseProvider
+    from .cache import ModelCache
+    from .calling import stream_model
+    from .extracts import with_extract
+    from .fields import IntegerField, MultilineTextField, TextField
+    from .pieces import ModelChunk, reply_text
+    from .references import ModelReference
+    from .registry import ModelRegistry, ProviderInfo
+    from .settings import Endpoint, ProviderSettings
+    from .vendor import VendorProvider
 
 _MODULES = {
     "AwsAuthStrategy": "auth",
@@ -46,9 +39,29 @@ _MODULES = {
     "VendorProvider": "vendor",
     "reply_text": "pieces",
     "stream_model": "calling",
+    "with_extract": "extracts",
 }
 
-__all__ = list(_MODULES)
+__all__ = [
+    "AwsAuthStrategy",
+    "BaseProvider",
+    "Endpoint",
+    "EnvAuthStrategy",
+    "IntegerField",
+    "ModelCache",
+    "ModelChunk",
+    "ModelReference",
+    "ModelRegistry",
+    "MultiEnvAuthStrategy",
+    "MultilineTextField",
+    "ProviderInfo",
+    "ProviderSettings",
+    "TextField",
+    "VendorProvider",
+    "reply_text",
+    "stream_model",
+    "with_extract",
+]
 
 
 def __getattr__(name: str) -> Any:

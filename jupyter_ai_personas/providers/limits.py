@@ -40,8 +40,15 @@ def matches(entry: str, provider_id: str, model_id: str | None = None) -> bool:
     """Return whether ``entry`` means all models of a provider, or ``model_id`` if it is given.
 
     An entry is ``provider_id`` or ``provider_id:model_id``; ``*`` stands for any characters, case
-    and spaces do not count.
+    and spaces do not count. A provider that was renamed is meant by its former name as well.
     """
+    former_id, former_model = _FORMER.get(provider_id, (provider_id, model_id))
+    return _matches(entry, provider_id, model_id) or _matches(
+        entry, former_id, None if model_id is None else former_model
+    )
+
+
+def _matches(entry: str, provider_id: str, model_id: str | None) -> bool:
     provider, model = _patterns(entry)
     if provider.fullmatch(provider_id.casefold()) is None:
         return False
@@ -51,6 +58,7 @@ def matches(entry: str, provider_id: str, model_id: str | None = None) -> bool:
 
 
 _ANYTHING = ".*"
+_FORMER = {"workspace": ("keyless", "repeat")}
 
 
 def _provider(entry: str) -> str:

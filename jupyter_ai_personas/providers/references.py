@@ -8,7 +8,14 @@ from dataclasses import dataclass
 from ..errors import UnknownModelError, UnknownProviderError, near_matches
 from ..redaction import has_a_secrets_shape
 
-__all__ = ["ModelReference", "find_reference"]
+__all__ = ["RENAMED", "ModelReference", "find_reference"]
+
+RENAMED = {
+    "keyless": "workspace",
+    "keyless:repeat": "workspace:search",
+    "repeat": "workspace:search",
+}
+"""Names that configurations and chats may still have: former name → name today."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -51,8 +58,12 @@ def find_reference(
         return having[0]
     if having:
         raise UnknownModelError(text, known=map(str, having))
-    if colon and near_matches(provider_id, models):
-        raise UnknownProviderError(provider_id, models)
+    # Last, since another package may have a provider or a model of that name.
+    if ":" in (now := RENAMED.get(text, "")):
+        return find_reference(now, models=models, registries=registries)
+    ids = [*models, *(former for former, now in RENAMED.items() if now in models)]
+    if colon and near_matches(provider_id, ids):
+        raise UnknownProviderError(provider_id, ids)
     listed = [ModelReference(p, m) for p, ids in models.items() for m in ids if m != "*"]
     known = [*(aliases or {}), *map(str, listed), *(reference.model_id for reference in listed)]
     if colon and not near_matches(text, known):

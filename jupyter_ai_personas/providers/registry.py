@@ -50,7 +50,7 @@ AUTO_ORDER = (
 )
 """Built-in providers in the order in which ``default_model = "auto"`` tries them."""
 
-_KEYLESS = "keyless"
+_WORKSPACE = "workspace"
 
 
 @dataclass(frozen=True, slots=True)
@@ -320,21 +320,21 @@ class ModelRegistry:
 
         With ``default_model = "auto"``: the operator's endpoints in their order, then
         :data:`AUTO_ORDER`, then other packages' providers by id; the first that is allowed, lists
-        a model, and whose package and credentials are present. Else the keyless provider. Raises
+        a model, and whose package and credentials are present. Else the workspace provider. Raises
         :class:`NoModelError` when that is not allowed, and what :meth:`resolve` raises.
         """
         if self.settings.default_model != "auto":
             return self.resolve(self.settings.default_model, chat=chat), "set by the operator"
         known = (*self.settings.endpoints, *AUTO_ORDER)
-        for provider_id in (*known, *sorted(self._providers.keys() - {*known, _KEYLESS})):
+        for provider_id in (*known, *sorted(self._providers.keys() - {*known, _WORKSPACE})):
             why = self._why_auto(provider_id)
             model_id = next(iter(self._auto_models(provider_id)), None) if why else None
             if why and model_id:
                 return ModelReference(provider_id, model_id), f"automatically: {why}"
-        if _KEYLESS in self._providers:
-            for model_id in self._auto_models(_KEYLESS):
+        if _WORKSPACE in self._providers:
+            for model_id in self._auto_models(_WORKSPACE):
                 why = "automatically: no provider's package and credentials are present"
-                return ModelReference(_KEYLESS, model_id), why
+                return ModelReference(_WORKSPACE, model_id), why
         raise NoModelError
 
     def _auto_models(self, provider_id: str) -> list[str]:

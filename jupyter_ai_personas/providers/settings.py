@@ -23,8 +23,15 @@ from ..settings import (
     setting,
 )
 from .limits import Limits
+from .references import RENAMED
 
-__all__ = ["Endpoint", "ProviderSettings"]
+__all__ = ["OPERATOR_VARIABLE", "Endpoint", "ProviderSettings"]
+
+OPERATOR_VARIABLE = "JUPYTER_AI_PERSONAS_CONFIG"
+"""Variable in which a server tells its kernels what its operator set, as a JSON object.
+
+It has the traits' names as keys, or ``problem``: why no model may be used.
+"""
 
 _MODEL = Text("openai:gpt-4o")
 _PARAMETERS = Parameters({"temperature": 0})
@@ -77,7 +84,7 @@ class ProviderSettings:
         "auto",
         _MODEL,
         "The model where none is named, as `provider_id:model_id`. `auto` takes the first "
-        "provider whose package and credentials are present, else the keyless one.",
+        "provider whose package and credentials are present, else `workspace:search`.",
     )
     aliases: Mapping[str, str] = setting(
         {},
@@ -94,7 +101,7 @@ class ProviderSettings:
     )
     fallbacks: Collection[str] = setting(
         [],
-        Names(["openai:gpt-4o-mini", "keyless:repeat"]),
+        Names(["openai:gpt-4o-mini", "workspace:search"]),
         "Models to try, in this order, when a model fails before it has begun to answer.",
         trait="fallback_models",
     )
@@ -166,7 +173,7 @@ class ProviderSettings:
     def parameters_of(self, name: str) -> Mapping[str, Any]:
         """Return the parameters set for a provider id or reference, case and spaces aside."""
         for key, parameters in self.model_parameters.items():
-            if _plain(key) == _plain(name):
+            if _plain(name) in (_plain(key), _plain(RENAMED.get(_plain(key), ""))):
                 return parameters
         return {}
 

@@ -90,16 +90,32 @@ def calls_of(answer: AIMessage) -> list[ModelCall]:
     found: list[ModelCall] = []
     # LangChain completes JSON that was cut off in a stream, and so changes what was meant.
     chunks = getattr(answer, "tool_call_chunks", None)
-    parts: list[Any] = list(chunks or [*answer.tool_calls, *answer.invalid_tool_calls])
+    parts = _joined(chunks or ()) or [*answer.tool_calls, *answer.invalid_tool_calls]
     ids: set[str] = set()
     for number, part in enumerate(parts, start=1):
         arguments, problem = _arguments(part.get("args"))
-        id_ = part.get("id") or f"call_{number}"
+        id_ = part["id"] if _names(part.get("id")) else f"call_{number}"
         while id_ in ids:
             id_ += "_"
         ids.add(id_)
         found.append(ModelCall(part.get("name") or _NAMELESS, arguments, id_, problem))
     return found
+
+
+def _joined(chunks: Sequence[Any]) -> list[Any]:
+    """Return the parts of calls with those that begin no call put behind the one before."""
+    parts: list[Any] = []
+    for chunk in chunks:
+        if parts and not chunk.get("name"):
+            last = parts[-1]
+            parts[-1] = {**last, "args": f"{last.get('args') or ''}{chunk.get('args') or ''}"}
+        else:
+            parts.append(chunk)
+    return parts
+
+
+def _names(id_: Any) -> bool:
+    return bool(id_) and id_ != "null"  # as Mistral's package has it
 
 
 def _arguments(given: Any) -> tuple[Mapping[str, Any], str]:

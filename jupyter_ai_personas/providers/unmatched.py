@@ -7,9 +7,13 @@ from dataclasses import dataclass
 
 from ..errors import ModelError, near_matches
 from .limits import matches
+from .references import RENAMED, ModelReference
 from .registry import ModelRegistry
 
 __all__ = ["Unmatched", "unmatched_models"]
+
+
+_FORMER = [ModelReference(*name.split(":")) for name in RENAMED if ":" in name]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,16 +60,18 @@ def _matches_nothing(entry: str, registry: ModelRegistry) -> str:
     # A package that failed to load may provide what its entry point is named after.
     ids = {id_.rpartition("/")[2] for id_ in registry.providers}
     ids.update(registry.providers, (broken.name for broken in registry.broken))
+    listed = [*registry.listed(), *_FORMER]
+    ids.update(former.provider_id for former in _FORMER)
     if not any(matches(provider, id_) for id_ in ids):
         near = near_matches(provider.strip(), ids)
-        near = near or [str(one) for one in registry.listed() if one.model_id == entry.strip()]
+        near = near or [str(one) for one in listed if one.model_id == entry.strip()]
         hint = f" Did you mean {' or '.join(f'`{one}`' for one in near)}?" if near else ""
         return f"matches no provider.{hint} `jupyter ai-personas models` lists them."
     if not colon or registry.takes_any_model(provider):
         return ""
-    if any(matches(entry, one.provider_id, one.model_id) for one in registry.listed()):
+    if any(matches(entry, one.provider_id, one.model_id) for one in listed):
         return ""
-    known = [one.model_id for one in registry.listed() if matches(provider, one.provider_id)]
+    known = [one.model_id for one in listed if matches(provider, one.provider_id)]
     near = near_matches(model.strip(), known)
     hint = f" Did you mean {' or '.join(f'`{provider}:{one}`' for one in near)}?" if near else ""
     return f"matches no model of that provider.{hint}"

@@ -11,7 +11,7 @@ from jupyter_ai_personas.chat.history import HistoryEntry
 from jupyter_ai_personas.context.gathering import Gathering
 from jupyter_ai_personas.personas import Persona, PersonaRegistry
 from jupyter_ai_personas.runtime.approvals import Approval, Decision
-from jupyter_ai_personas.runtime.executors import Toolbox
+from jupyter_ai_personas.runtime.executors import Toolbox, Undone
 from jupyter_ai_personas.runtime.turn import ActiveTurn
 
 if TYPE_CHECKING:
@@ -31,7 +31,8 @@ class CommandContext:
     ``history_of`` returns what a persona is shown of the chat up to a message. ``tools`` are those
     of the server. ``approvals`` are those of this chat that are open; ``decide`` takes the id of
     one and a decision that was typed. ``allowed`` returns persona id and tool of what needs no
-    approval in this chat, and ``disallow`` takes that back.
+    approval in this chat, and ``disallow`` takes that back. ``undo`` takes back what the latest
+    turn changed, of the persona with an id or of any.
     """
 
     chat: Chat
@@ -43,6 +44,7 @@ class CommandContext:
     default_persona: str | None
     gathering: Gathering
     tools: Toolbox
+    undo: Callable[[str | None], Awaitable[Undone | None]]
     history_of: Callable[[Persona, Message], tuple[HistoryEntry, ...]]
     model_of: Callable[[Persona], tuple[str | None, str]]
     stop: Callable[[Sequence[ActiveTurn], str], Awaitable[None]]

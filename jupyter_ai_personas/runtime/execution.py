@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 
 import anyio
 from anyio.abc import TaskGroup
@@ -66,7 +66,7 @@ class Execution:
         self._on_end = on_end
 
     async def run(self, turn: ActiveTurn, place: Slot) -> None:
-        """Run a turn until it has ended, for whatever reason.
+        """Run a turn until it has ended.
 
         ``place`` is its place among the turns that the persona runs at once.
         """
@@ -74,7 +74,7 @@ class Execution:
             while turn.outcome is None:
                 await self._attempt(turn, place)
         finally:
-            # Also when the server stops: what is written stays, and says what became of it.
+            # Also when the server stops: partial replies stay and are marked.
             self.cancel(turn)
             self._on_end(turn, Outcome("interrupted", INTERRUPTED))
 
@@ -180,7 +180,7 @@ class Execution:
         model: str | None,
         problem: str,
         instructions: str,
-        tools: Sequence[ToolInfo],
+        tools: Iterable[ToolInfo],
     ) -> TurnSpec:
         chat, persona, message = self._chat.current, turn.persona, turn.message
         sender = chat.user(message.sender)
@@ -207,6 +207,7 @@ class Execution:
             model_problem=problem,
             system_prompt="\n\n".join(filter(None, [persona.system_prompt, instructions])),
             root_dir=self._settings.root_dir,
+            base_url=self._settings.base_url,
             max_reply_chars=self._settings.max_reply_chars,
             config=self._services.config_of(persona),
             tools=tuple(tools),

@@ -3,61 +3,32 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Protocol
+from collections.abc import Collection, Iterable, Sequence
+from typing import Protocol
 
 from jupyter_ai_personas.personas import Persona
 from jupyter_ai_personas.tools import (
+    CallContext,
     PackageToolsets,
     Policy,
+    Preview,
     ToolBounds,
+    ToolExecutor,
     ToolInfo,
     Toolset,
     decide,
 )
 
-__all__ = ["CallContext", "NoToolbox", "Preview", "ToolExecutor", "Toolbox"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CallContext:
-    """Who calls a tool: turn, call, persona, chat, and the username of who asked the persona."""
-
-    turn_id: str
-    call_id: str
-    persona_id: str
-    persona_name: str
-    chat_id: str
-    chat_path: str
-    person: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Preview:
-    """What people are shown of a call before they decide, as plain text.
-
-    ``target`` is what is changed or run, such as a path. ``diff`` is a unified diff, ``code`` what
-    is to run, in ``language``. ``note`` says what else follows, such as a kernel that is started.
-    ``covers`` are the arguments that these show in full; the others are shown as they are.
-    """
-
-    target: str = ""
-    diff: str = ""
-    code: str = ""
-    language: str = ""
-    note: str = ""
-    covers: Sequence[str] = field(default=())
-
-
-class ToolExecutor(Protocol):
-    """Runs one tool on the server's event loop. Errors of ours are shown to the model."""
-
-    async def run(self, context: CallContext, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Run the tool and return its result as JSON. Ends when it is cancelled."""
-
-    async def preview(self, context: CallContext, arguments: Mapping[str, Any]) -> Preview:
-        """Return what people are shown; changes nothing."""
+__all__ = [
+    "CallContext",
+    "ChangeBook",
+    "NoChanges",
+    "NoToolbox",
+    "Preview",
+    "ToolExecutor",
+    "Toolbox",
+    "Undone",
+]
 
 
 class Toolbox(Protocol):
@@ -79,6 +50,9 @@ class Toolbox(Protocol):
 
     def policy(self, tool: ToolInfo, persona: Persona | None = None) -> Policy:
         """Return what becomes of a call of ``tool``, by a persona or by any."""
+
+    async def aclose(self) -> None:
+        """End what was started, within a bound."""
 
     async def ready(self, persona: Persona, chat_path: str) -> None:
         """Start what a persona's tools need, such as MCP servers; the wait is bounded."""
@@ -120,6 +94,9 @@ class NoToolbox:
         """See :meth:`Toolbox.policy`."""
         return decide({}, (), tool.name, tool.effect)
 
+    async def aclose(self) -> None:
+        """See :meth:`Toolbox.aclose`."""
+
     async def ready(self, persona: Persona, chat_path: str) -> None:
         """See :meth:`Toolbox.ready`."""
 
@@ -146,4 +123,37 @@ class NoToolbox:
 
     def executor(self, tool: str) -> ToolExecutor | None:
         """See :meth:`Toolbox.executor`."""
+        return None
+
+
+class Undone(Protocol):
+    """What was taken back of a turn."""
+
+    @property
+    def persona_id(self) -> str:
+        """The persona whose turn it was."""
+
+    def text(self, persona: str) -> str:
+        """Return what people are told, in Markdown; ``persona`` is the persona's name."""
+
+
+class ChangeBook(Protocol):
+    """What tools have changed in notebooks and files."""
+
+    def links(self, turn_id: str) -> str:
+        """Return links to what a turn changed since this was asked last, in Markdown."""
+
+    async def undo(self, chat_id: str, persona_id: str | None = None) -> Undone | None:
+        """Take back the latest turn of a chat, or of a persona in it, that changed something."""
+
+
+class NoChanges:
+    """Nothing was changed."""
+
+    def links(self, turn_id: str) -> str:
+        """See :meth:`ChangeBook.links`."""
+        return ""
+
+    async def undo(self, chat_id: str, persona_id: str | None = None) -> Undone | None:
+        """See :meth:`ChangeBook.undo`."""
         return None

@@ -1,4 +1,4 @@
-"""A persona whose code fails again and again is paused, so that nobody waits for it."""
+"""Pauses a persona whose code fails again and again."""
 
 from __future__ import annotations
 

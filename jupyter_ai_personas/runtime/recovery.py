@@ -1,8 +1,8 @@
-"""When a chat opens: what the ledger knows and the document lost is put back.
+"""Restores what the ledger has and the document lost, when a chat opens.
 
 The document is not saved while anything streams, and after a crash the stale file wins over the
 update store. The ledger holds what the server had accepted, and what people wrote since the last
-save; it is compared with the document by message id, never by time or place.
+save. Messages are compared by id, never by time or position.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from jupyter_ai_personas.runtime.ledger import ReplySnapshot, TurnRecord, TurnSt
 from jupyter_ai_personas.runtime.router import Router
 from jupyter_ai_personas.runtime.scheduler import Scheduler
 from jupyter_ai_personas.runtime.services import Services
-from jupyter_ai_personas.runtime.turn import ReplyFinished, is_resumable
+from jupyter_ai_personas.runtime.turn import ReplyFinished, TurnOrder, is_resumable
 from jupyter_ai_personas.runtime.unsaved import NO_PERSONA, Unsaved, is_deletion
 from jupyter_ai_personas.runtime.wording import INTERRUPTED, NOT_BEGUN, may_have_happened
 
@@ -207,15 +207,16 @@ class Recovery:
         # The turn may have started before the ledger recorded it; reuse its ids.
         turn_id = None if record.replies else record.turn_id
         rewrite = record.replies[0].message_id if record.replies else reply_id(record.turn_id, 1)
-        await self._router.ask(
+        order = TurnOrder(
             request,
             [record.persona_id],
             Chain(record.root, record.hops),
-            person=record.person,
+            record.person,
             rewrite=rewrite if self._chat.current.get(rewrite) is not None else None,
             anew=True,
             turn_id=turn_id,
         )
+        await self._router.ask(order)
 
     async def _resume(
         self, record: TurnRecord, request: Message, steps: list[TurnStep] | None
@@ -238,16 +239,17 @@ class Recovery:
             return
         self._put_back(record, record.replies)
         rewrite = record.replies[0].message_id if record.replies else reply_id(record.turn_id, 1)
-        await self._router.ask(
+        order = TurnOrder(
             request,
             [record.persona_id],
             Chain(record.root, record.hops),
-            person=record.person,
+            record.person,
             rewrite=rewrite if self._chat.current.get(rewrite) is not None else None,
             anew=True,
             turn_id=record.turn_id,
             resume=True,
         )
+        await self._router.ask(order)
 
     def _is_fresh(self, record: TurnRecord, steps: list[TurnStep]) -> bool:
         """Return whether a turn is young, or waits for people, or they decided a while ago."""
@@ -312,10 +314,10 @@ class Recovery:
         if writes:
             self._chat.current.apply(writes)
 
-    # -- messages that nobody looked at -----------------------------------------------------
+    # -- messages that were not handled -----------------------------------------------------
 
     async def _catch_up(self, record: TurnRecord) -> None:
-        """Do what a message called for that nobody had looked at when the server died."""
+        """Handle a message that was not handled when the server died."""
         message = self._chat.current.get(record.message_id)
         if message is None or message.deleted or not message.by_person:
             return
@@ -337,7 +339,7 @@ class Recovery:
         self._unsaved.handled(message.id, recorded=recorded)
 
     async def _sweep(self, end: list[Message]) -> None:
-        """Find what no record tells of: replies left streaming, mentions that nobody accepted.
+        """Find what has no record: replies left streaming, mentions that were not accepted.
 
         ``end`` is how the chat ended before anything was put back.
         """
@@ -364,7 +366,8 @@ class Recovery:
                 if (message.id, id_) not in answered | known
             ]
             if missed:
-                await self._router.ask(message, missed, Chain(message.id), person=message.sender)
+                order = TurnOrder(message, missed, Chain(message.id), message.sender)
+                await self._router.ask(order)
 
 
 def _as_final(reply: ReplySnapshot, *, note: str = "") -> ReplySnapshot:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from jupyter_ai_personas.chat import GrowingReply, ReplyWriter
@@ -27,6 +27,7 @@ class Replies:
     """The replies of one turn, in the order in which it began them.
 
     ``rewrite`` is the id of an existing message that the first one replaces, as for a retry.
+    ``links`` returns links to what was changed since it was called last, for the end of a reply.
     """
 
     def __init__(
@@ -36,6 +37,7 @@ class Replies:
         sender: str,
         metadata: dict[str, Any],
         rewrite: str | None = None,
+        links: Callable[[], str] = str,
     ) -> None:
         self.usage: dict[str, Any] = {}
         self._began = time.monotonic()
@@ -45,8 +47,9 @@ class Replies:
         self._sender = sender
         self._metadata = metadata
         self._rewrite = rewrite
+        self._links = links
         self._replies: dict[str, GrowingReply] = {}
-        # Emptied by a restart; what is written next goes into them, in order.
+        # Emptied by a restart. The next replies use them, in order.
         self._spares: list[GrowingReply] = []
         self._stale = False
         self._is_waiting = False
@@ -66,14 +69,18 @@ class Replies:
         match event:
             case MessageSent(_, reply_id, body):
                 self._writer.append(self._get(reply_id), body, more=True)
-                self._writer.finish(self._get(reply_id), "done", **self._extra())
+                self._writer.finish(
+                    self._get(reply_id), "done", note=self._links(), **self._extra()
+                )
             case ReplyOpened(_, reply_id, text) | TextDelta(_, reply_id, text):
                 self._writer.append(self._get(reply_id), text)
             case ReplyRewritten(_, reply_id, text):
                 self._writer.restart(self._get(reply_id))
                 self._writer.append(self._get(reply_id), text)
             case ReplyClosed(_, reply_id):
-                self._writer.finish(self._get(reply_id), "done", **self._extra())
+                self._writer.finish(
+                    self._get(reply_id), "done", note=self._links(), **self._extra()
+                )
                 return
             case UsageReported(_, usage):
                 self.usage = _added(self.usage, usage)
@@ -162,7 +169,9 @@ class Replies:
         # A retry that says nothing must not leave the failure standing that it was to replace, nor
         # a restart an empty message.
         emptied = self._rewrite is not None or (bool(spares) and not self._replies)
-        first_note = outcome.note or (SAID_NOTHING if emptied else "")
+        links = self._links()
+        first_note = outcome.note or (SAID_NOTHING if emptied and not links else "")
+        first_note = "\n\n".join(filter(None, [first_note, links]))
         if not growing and first_note:
             reply = spares.pop(0) if spares else self._open(fallback_id)
             growing = [self._replies.setdefault(reply.id, reply)]

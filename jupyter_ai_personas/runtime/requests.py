@@ -1,7 +1,7 @@
-"""Requests of turns: what a persona's side asks, a handler on the server's side answers.
+"""Requests of turns: a persona's side asks, a handler on the server's side answers.
 
 A handler is registered by its kind (``attachments.list``) with the runtime. It runs on the
-server's event loop as a task of its turn, so it ends with the turn, whatever ends that.
+server's event loop as a task of its turn, so it ends when the turn ends.
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ class TurnRequests:
             self._group.start_soon(self._handle, handler, request, scope)
 
     def withdraw(self, request_id: int) -> None:
-        """Cancel a handler for whose answer nobody waits any more."""
+        """Cancel the handler of a request whose answer is not wanted any more."""
         if (scope := self._open.get(request_id)) is not None:
             scope.cancel()
 

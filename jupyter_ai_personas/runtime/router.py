@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from uuid import uuid4
@@ -38,7 +37,7 @@ from jupyter_ai_personas.runtime.flood import FloodGate
 from jupyter_ai_personas.runtime.ledger import ReplySnapshot
 from jupyter_ai_personas.runtime.scheduler import Scheduler
 from jupyter_ai_personas.runtime.services import Services
-from jupyter_ai_personas.runtime.turn import ActiveTurn, ReplyFinished
+from jupyter_ai_personas.runtime.turn import ActiveTurn, ReplyFinished, TurnOrder
 from jupyter_ai_personas.runtime.unsaved import NO_PERSONA, Unsaved
 from jupyter_ai_personas.runtime.wording import INTERRUPTED, cut_off, flooding
 
@@ -87,34 +86,13 @@ class Router:
             self._deleted(event)
         return False
 
-    async def ask(
-        self,
-        message: Message,
-        persona_ids: Sequence[str],
-        chain: Chain,
-        *,
-        person: str,
-        rewrite: str | None = None,
-        anew: bool = False,
-        turn_id: str | None = None,
-        resume: bool = False,
-    ) -> list[ActiveTurn]:
+    async def ask(self, order: TurnOrder) -> list[ActiveTurn]:
         """Submit turns and count them; see :meth:`Scheduler.submit`."""
-        if anew:
-            for persona_id in persona_ids:
-                self._unsaved.runs_again(message.id, persona_id)
-        turns = await self._scheduler.submit(
-            message,
-            persona_ids,
-            chain,
-            person=person,
-            rewrite=rewrite,
-            anew=anew,
-            turn_id=turn_id,
-            resume=resume,
-        )
-        if chain.hops == 0:
-            self._count(chain.root, len(turns))
+        for persona_id in order.persona_ids if order.anew else ():
+            self._unsaved.runs_again(order.message.id, persona_id)
+        turns = await self._scheduler.submit(order)
+        if order.chain.hops == 0:
+            self._count(order.chain.root, len(turns))
         return turns
 
     def _count(self, root: str, turns: int) -> None:
@@ -138,7 +116,7 @@ class Router:
                 self._scheduler.notify(mistyped, reply_to=message.id)
         elif addressed and not self._is_flooding(message, addressed):
             self._unsaved.in_turn(message.id)
-            await self.ask(message, addressed, Chain(message.id), person=message.sender)
+            await self.ask(TurnOrder(message, addressed, Chain(message.id), message.sender))
             return True
         return False
 
@@ -187,6 +165,7 @@ class Router:
             default_persona=services.default_persona,
             gathering=services.gathering,
             tools=services.tools,
+            undo=partial(services.changes.undo, self._chat.id),
             history_of=self._history_of,
             model_of=lambda persona: services.model_in(chat, persona),
             stop=lambda turns, by: self._scheduler.stop(turns, by=by),
@@ -245,10 +224,10 @@ class Router:
 
     async def _ask_again(self, request: Message, reply: Message, person: str) -> list[ActiveTurn]:
         self._services.quarantine.lift(reply.sender)
-        chain = Chain(request.id)
-        return await self.ask(
-            request, [reply.sender], chain, person=person, rewrite=reply.id, anew=True
+        order = TurnOrder(
+            request, [reply.sender], Chain(request.id), person, rewrite=reply.id, anew=True
         )
+        return await self.ask(order)
 
     def _mistyped(self, message: Message) -> str:
         """Return what to tell a person who mentions a persona by a name that is not quite right."""
@@ -340,7 +319,7 @@ class Router:
         elif fresh and not self._is_flooding(message, fresh):
             # A message that the flood limit refused may be asked again.
             chain = Chain(message.id)
-            await self.ask(message, fresh, chain, person=message.sender, anew=was_asked)
+            await self.ask(TurnOrder(message, fresh, chain, message.sender, anew=was_asked))
 
     def _addressed_by_edit(self, message: Message, active: list[ActiveTurn]) -> list[str]:
         explicit = self.addressed(message, by_default=False)
@@ -387,7 +366,7 @@ class Router:
             reply = self._chat.current.get(message_id)
             if allowed and reply is not None and not reply.deleted:
                 self._count(root, len(allowed))
-                await self.ask(reply, allowed, further, person=event.person)
+                await self.ask(TurnOrder(reply, allowed, further, event.person))
             if cut is not None and not again and root not in self._warned:
                 # Once a message, however many replies the bound cuts off.
                 self._warned[root] = None

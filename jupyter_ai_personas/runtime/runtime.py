@@ -28,7 +28,7 @@ from jupyter_ai_personas.runtime.attachments import attachments_handler
 from jupyter_ai_personas.runtime.chat_handle import ChatHandle
 from jupyter_ai_personas.runtime.commands import Commands
 from jupyter_ai_personas.runtime.exclusive import ExclusiveSlots
-from jupyter_ai_personas.runtime.executors import NoToolbox, Toolbox
+from jupyter_ai_personas.runtime.executors import ChangeBook, NoChanges, NoToolbox, Toolbox
 from jupyter_ai_personas.runtime.host_pool import HostPool, MakeHost
 from jupyter_ai_personas.runtime.ledger import MemoryLedger, TurnLedger
 from jupyter_ai_personas.runtime.quarantine import Quarantine
@@ -37,7 +37,7 @@ from jupyter_ai_personas.runtime.scheduler import Scheduler
 from jupyter_ai_personas.runtime.services import LoopClock, Metrics, NoMetrics, Services
 from jupyter_ai_personas.runtime.session import Session
 from jupyter_ai_personas.runtime.settings import RuntimeSettings
-from jupyter_ai_personas.runtime.turn import ActiveTurn
+from jupyter_ai_personas.runtime.turn import ActiveTurn, TurnOrder
 from jupyter_ai_personas.runtime.workspace_requests import workspace_handlers
 
 if TYPE_CHECKING:
@@ -76,14 +76,16 @@ class Runtime:
         approval_url: Callable[[str], str | None] = lambda approval_id: None,
         workspace: WorkspaceAccess | None = None,
         tools: Toolbox | None = None,
+        changes: ChangeBook | None = None,
         load_delay: float = 0.0,
         avatar_url: Callable[[Persona], str | None] = lambda persona: None,
     ) -> None:
         self.settings = settings
         self.personas = personas
         self.models = models
-        self.tools: Toolbox = tools or NoToolbox()
         self.log = log
+        self.tools: Toolbox = tools or NoToolbox()
+        """The tools of this server."""
         self.avatar_url = avatar_url
         self.pacer = Pacer(LoopClock())
         self.quarantine = Quarantine(
@@ -128,6 +130,8 @@ class Runtime:
             pacer=self.pacer,
             metrics=metrics,
             gathering=gathering,
+            tools=self.tools,
+            changes=changes or NoChanges(),
             request_handlers={
                 **workspace_handlers(gathering),
                 "attachments.list": attachments_handler(
@@ -135,7 +139,6 @@ class Runtime:
                 ),
                 **(request_handlers or {}),
             },
-            tools=self.tools,
             approvals=self.approvals,
             announced={},
             asks_people=True,
@@ -182,6 +185,7 @@ class Runtime:
                     await anyio.sleep_forever()
         finally:
             with anyio.CancelScope(shield=True):
+                await self.tools.aclose()
                 await self.ledger.aclose()
 
     def interrupt(self) -> None:
@@ -321,13 +325,13 @@ class Runtime:
         self._one_shots.add(scheduler)
         try:
             await self._group.start(scheduler.run)
-            [turn] = await scheduler.submit(
-                message, [persona.id], Chain(message.id), person=sender.username
-            )
+            order = TurnOrder(message, [persona.id], Chain(message.id), sender.username)
+            [turn] = await scheduler.submit(order)
             await turn.ended.wait()
         finally:
             self._one_shots.discard(scheduler)
             scheduler.close()
+            await ledger.aclose()
         replies = [reply.body for reply in chat.messages if reply.reply_to == message.id]
         failed = turn.outcome is None or turn.outcome.state not in ("done", "stopped")
         return Answer("\n\n".join(replies), failed)

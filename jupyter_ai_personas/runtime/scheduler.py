@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 from uuid import uuid4
 
@@ -11,11 +12,10 @@ import anyio
 from anyio import TASK_STATUS_IGNORED
 from anyio.abc import TaskGroup, TaskStatus
 
-from jupyter_ai_personas.chat import SYSTEM_ID, GrowingReply, Message, ReplyWriter
+from jupyter_ai_personas.chat import SYSTEM_ID, GrowingReply, ReplyWriter
 from jupyter_ai_personas.chat.markdown import inert
 from jupyter_ai_personas.errors import HostLostError
 from jupyter_ai_personas.personas import Persona
-from jupyter_ai_personas.routing import Chain
 from jupyter_ai_personas.runtime.actor import Actor
 from jupyter_ai_personas.runtime.board import ApprovalBoard
 from jupyter_ai_personas.runtime.chat_handle import ChatHandle
@@ -24,7 +24,7 @@ from jupyter_ai_personas.runtime.ledger import ReplySnapshot, TurnRecord
 from jupyter_ai_personas.runtime.outcome import Outcome
 from jupyter_ai_personas.runtime.replies import Replies
 from jupyter_ai_personas.runtime.services import Services, TurnReport
-from jupyter_ai_personas.runtime.turn import ActiveTurn
+from jupyter_ai_personas.runtime.turn import ActiveTurn, TurnOrder
 from jupyter_ai_personas.runtime.typing_status import TypingStatus
 from jupyter_ai_personas.runtime.waiting import Slot
 from jupyter_ai_personas.runtime.wording import (
@@ -100,62 +100,46 @@ class Scheduler:
 
     # -- accepting --------------------------------------------------------------------------
 
-    async def submit(
-        self,
-        message: Message,
-        persona_ids: Iterable[str],
-        chain: Chain,
-        *,
-        person: str,
-        rewrite: str | None = None,
-        anew: bool = False,
-        turn_id: str | None = None,
-        resume: bool = False,
-    ) -> list[ActiveTurn]:
-        """Record turns and start them; return those that were not known before.
-
-        ``resume``: a turn continues from its steps. ``anew`` runs turns that are known, as a retry
-        does. ``rewrite`` is the id of the reply that is replaced then, and ``turn_id`` the id that
-        a single turn has already.
-        """
+    async def submit(self, order: TurnOrder) -> list[ActiveTurn]:
+        """Record turns and start them; return those that were not known before."""
         personas = self._services.personas
-        turns = [
-            self._new_turn(personas[id_], message, person, chain, rewrite, turn_id)
-            for id_ in persona_ids
-            if id_ in personas
-        ]
-        records = [
-            self._chat.record(message, t.persona.id, turn_id=t.id, person=person, chain=chain)
-            for t in turns
-        ]
-        if rewrite is not None:
-            # A crash before the first checkpoint must not leave a second message about this turn.
-            records = [replace(r, replies=(_emptied(rewrite, r),)) for r in records]
+        turns = [self._turn(order, personas[id_]) for id_ in order.persona_ids if id_ in personas]
+        records = [self._record(order, turn) for turn in turns]
         ledger = self._services.ledger
-        if anew:
-            fresh = [await ledger.reopen(record, keep_steps=resume) for record in records]
+        if order.anew:
+            fresh = [await ledger.reopen(record, keep_steps=order.resume) for record in records]
         else:
             fresh = await ledger.accept(records)
         accepted = [turn for turn, is_new in zip(turns, fresh, strict=True) if is_new]
         for turn in accepted:
-            turn.has_steps = resume
+            turn.has_steps = order.resume
             self.turns[turn.id] = turn
             self._enqueue(turn)
         return accepted
 
-    def _new_turn(
-        self,
-        persona: Persona,
-        message: Message,
-        person: str,
-        chain: Chain,
-        rewrite: str | None,
-        turn_id: str | None,
-    ) -> ActiveTurn:
-        turn_id = turn_id or str(uuid4())
+    def _turn(self, order: TurnOrder, persona: Persona) -> ActiveTurn:
+        message, turn_id = order.message, order.turn_id or str(uuid4())
         metadata = {"reply_to": message.id, "turn": turn_id}
-        replies = Replies(self._writer, sender=persona.id, metadata=metadata, rewrite=rewrite)
-        return ActiveTurn(turn_id, persona, message, person=person, chain=chain, replies=replies)
+        replies = Replies(
+            self._writer,
+            sender=persona.id,
+            metadata=metadata,
+            rewrite=order.rewrite,
+            links=partial(self._services.changes.links, turn_id),
+        )
+        return ActiveTurn(
+            turn_id, persona, message, person=order.person, chain=order.chain, replies=replies
+        )
+
+    def _record(self, order: TurnOrder, turn: ActiveTurn) -> TurnRecord:
+        record = self._chat.record(
+            turn.message, turn.persona.id, turn_id=turn.id, person=turn.person, chain=turn.chain
+        )
+        if order.rewrite is None:
+            return record
+        # A crash before the first checkpoint must not leave a second message about this turn.
+        metadata = {"reply_to": turn.message.id, "turn": turn.id, "state": "streaming"}
+        return replace(record, replies=(ReplySnapshot(order.rewrite, "", "streaming", metadata),))
 
     def _enqueue(self, turn: ActiveTurn) -> None:
         settings, persona = self._services.settings, turn.persona
@@ -292,12 +276,3 @@ class Scheduler:
         for turn in list(self.turns.values()):
             if reply in turn.replies.growing:
                 self.begin_stop(turn, by=None, how="by deleting the reply")
-
-
-def _emptied(message_id: str, record: TurnRecord) -> ReplySnapshot:
-    metadata: Mapping[str, Any] = {
-        "reply_to": record.message_id,
-        "turn": record.turn_id,
-        "state": "streaming",
-    }
-    return ReplySnapshot(message_id, "", "streaming", metadata)

@@ -15,7 +15,7 @@ from jupyter_ai_personas.personas import Persona, PersonaRegistry
 from jupyter_ai_personas.routing import Limits, mention_name
 from jupyter_ai_personas.runtime.approvals import Approval, Approvals, Decision
 from jupyter_ai_personas.runtime.exclusive import ExclusiveSlots
-from jupyter_ai_personas.runtime.executors import Toolbox
+from jupyter_ai_personas.runtime.executors import ChangeBook, Toolbox
 from jupyter_ai_personas.runtime.host_pool import HostPool
 from jupyter_ai_personas.runtime.ledger import FinalState, TurnLedger
 from jupyter_ai_personas.runtime.quarantine import Quarantine
@@ -140,6 +140,7 @@ class Services:
     gathering: Gathering
     request_handlers: Mapping[str, RequestHandler]
     tools: Toolbox
+    changes: ChangeBook
     approvals: Approvals
     announced: dict[str, tuple[ToolInfo, ...]]
     asks_people: bool

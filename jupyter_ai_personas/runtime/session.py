@@ -234,8 +234,9 @@ class Session:
         self._end_if_left()
 
     def _end_if_left(self) -> None:
-        waits = self._receive.statistics().current_buffer_used
-        if not self.attached and not self.turns and not waits:
+        if self.attached or self.turns:
+            return
+        if not self._receive.statistics().current_buffer_used:
             self._scope.cancel()
 
     def attach(self, chat: Chat) -> None:

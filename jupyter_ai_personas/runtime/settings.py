@@ -152,5 +152,8 @@ class RuntimeSettings:
     root_dir: str | None = None
     """The server's root directory, if it is one."""
 
+    base_url: str = ""
+    """The path of the server's URL, which begins and ends with a slash; empty without a server."""
+
     has_files: bool = True
     """Whether what people attach are files, and not contents that are kept otherwise."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal
@@ -18,7 +18,26 @@ from jupyter_ai_personas.runtime.ledger import FinalState
 from jupyter_ai_personas.runtime.outcome import Outcome
 from jupyter_ai_personas.runtime.replies import Replies
 
-__all__ = ["ActiveTurn", "ReplyFinished", "is_resumable"]
+__all__ = ["ActiveTurn", "ReplyFinished", "TurnOrder", "is_resumable"]
+
+
+@dataclass(frozen=True, slots=True)
+class TurnOrder:
+    """Turns to run: ``message`` for each of ``persona_ids``.
+
+    ``anew`` runs turns that are known, as a retry does. ``rewrite`` is the id of the reply that is
+    replaced then, and ``turn_id`` the id that a single turn has already.
+    """
+
+    message: Message
+    persona_ids: Sequence[str]
+    chain: Chain
+    person: str
+    rewrite: str | None = None
+    anew: bool = False
+    turn_id: str | None = None
+    resume: bool = False
+    """Whether a turn continues from its steps."""
 
 
 @dataclass(frozen=True, slots=True)

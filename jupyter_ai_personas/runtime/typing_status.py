@@ -1,4 +1,4 @@
-"""What is shown beside a persona's name while it works."""
+"""The typing status beside the name of a persona that works."""
 
 from __future__ import annotations
 

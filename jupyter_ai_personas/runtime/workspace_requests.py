@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
+from jupyter_ai_personas.context import MAX_HITS
 from jupyter_ai_personas.context.gathering import Gathering
 from jupyter_ai_personas.context.plain import as_plain
 from jupyter_ai_personas.errors import AttachmentError, RequestRefusedError
@@ -15,7 +16,7 @@ __all__ = ["workspace_handlers"]
 
 
 def workspace_handlers(gathering: Gathering) -> dict[str, RequestHandler]:
-    """Return the handlers of ``context.message``, ``workspace.read`` and ``workspace.beside``."""
+    """Return the handlers of ``context.message`` and of the requests below ``workspace.``."""
 
     async def message(context: RequestContext, arguments: Mapping[str, Any]) -> Any:
         chars = arguments.get("chars")
@@ -37,6 +38,13 @@ def workspace_handlers(gathering: Gathering) -> dict[str, RequestHandler]:
         except AttachmentError as error:
             raise RequestRefusedError(f"`{path[:200]}` cannot be read: {error}") from None
 
+    async def search(context: RequestContext, arguments: Mapping[str, Any]) -> Any:
+        query, limit = arguments.get("query"), arguments.get("limit")
+        if not isinstance(query, str) or not isinstance(limit, int) or limit < 1:
+            raise RequestRefusedError("`query` must be a string, and `limit` a number from 1.")
+        hits = await gathering.workspace.search(query, min(limit, MAX_HITS))
+        return [asdict(hit) for hit in hits]
+
     async def beside(context: RequestContext, arguments: Mapping[str, Any]) -> Any:
         if not gathering.uses_beside:
             raise RequestRefusedError(
@@ -45,4 +53,9 @@ def workspace_handlers(gathering: Gathering) -> dict[str, RequestHandler]:
             )
         return asdict(await gathering.workspace.beside(context.chat_path, context.person))
 
-    return {"context.message": message, "workspace.read": read, "workspace.beside": beside}
+    return {
+        "context.message": message,
+        "workspace.read": read,
+        "workspace.search": search,
+        "workspace.beside": beside,
+    }

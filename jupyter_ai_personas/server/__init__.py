@@ -1,5 +1,5 @@
 """The Jupyter server extension."""
 
-from jupyter_ai_personas.server.extension import AiExtension as AiExtension
+from jupyter_ai_personas.server.extension import AiExtension
 
 __all__ = ["AiExtension"]

@@ -1,16 +1,21 @@
-"""Configuration files that could not be read.
+"""Configuration files that do not apply.
 
-Jupyter logs what went wrong in a file and goes on as if there were no such file.
+Jupyter logs what went wrong in a file and goes on as if there were no such file. Of the files in
+``jupyter_server_config.d`` it takes which extensions are enabled, and leaves out the rest.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from jupyter_core.application import JupyterApp
 
 __all__ = ["unread_files"]
+
+_SECTION = "AiExtension"
 
 
 def unread_files(*apps: JupyterApp) -> Iterator[str]:
@@ -33,6 +38,22 @@ def unread_files(*apps: JupyterApp) -> Iterator[str]:
                     f"The configuration file `{file.name}` cannot be read ({text}), so nothing in "
                     "it applies."
                 )
+        for file in _parts(app):
+            if file.resolve() not in seen:
+                seen.add(file.resolve())
+                yield (
+                    f"`{_SECTION}` in `{file.parent.name}/{file.name}` does not apply: Jupyter "
+                    f"reads no settings there. Write it into `{app.config_file_name}.json`."
+                )
+
+
+def _parts(app: JupyterApp) -> Iterator[Path]:
+    for folder in app.config_file_paths:
+        for file in sorted(Path(folder, f"{app.config_file_name}.d").glob("*.json")):
+            with suppress(OSError, ValueError):  # Jupyter tells
+                content = json.loads(file.read_text("utf-8"))
+                if isinstance(content, dict) and content.get(_SECTION):
+                    yield file
 
 
 def _files(app: JupyterApp) -> Iterator[Path]:

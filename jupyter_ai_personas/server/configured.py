@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 
 from jupyter_server.serverapp import ServerApp
-from traitlets import TraitError
 
 from jupyter_ai_personas.errors import ConfigurationError
 from jupyter_ai_personas.server.extension import AiExtension
@@ -31,7 +30,7 @@ def configured_extension(log: logging.Logger) -> AiExtension:
         server.find_server_extensions()
         extension = AiExtension(parent=server, log=log)
         extension._link_jupyter_server_extension(server)
-    except TraitError as error:
+    except Exception as error:  # whatever a configuration file may hold
         raise ConfigurationError(" ".join(str(error).split())) from error
     except SystemExit:
         raise ConfigurationError("A server would not start with this configuration.") from None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from jupyter_ai_personas.personas import Persona, PersonaRegistry
 from jupyter_ai_personas.providers import ModelRegistry, ProviderSettings
 from jupyter_ai_personas.redaction import RedactingFilter, redact
 from jupyter_ai_personas.runtime import Ledger, Runtime, RuntimeSettings
+from jupyter_ai_personas.runtime.changes import LedgerChanges
 from jupyter_ai_personas.server.chats import ChatObserver
 from jupyter_ai_personas.server.config_files import unread_files
 from jupyter_ai_personas.server.events import ReportingMetrics
@@ -31,11 +33,13 @@ from jupyter_ai_personas.server.kernels import tell_kernels
 from jupyter_ai_personas.server.metrics import PrometheusMetrics
 from jupyter_ai_personas.server.off import OffNotices, off_text
 from jupyter_ai_personas.server.settings import ServerSettings
+from jupyter_ai_personas.server.tools import BuiltinTools
 from jupyter_ai_personas.server.unmatched import unmatched_names
 from jupyter_ai_personas.server.worker_threads import own_worker_threads
 from jupyter_ai_personas.server.workspace import Workspace
 from jupyter_ai_personas.settings.traits import Configured, made_from, traits_of
-from jupyter_ai_personas.tools import PackageToolsets, ToolRegistry, ToolSettings
+from jupyter_ai_personas.tools import McpServers, PackageToolsets, ToolRegistry, ToolSettings
+from jupyter_ai_personas.tools.executors import ToolExecutor
 
 __all__ = ["AiExtension"]
 
@@ -78,7 +82,10 @@ class AiExtension(Configured, ExtensionApp):
 
     def why_off(self) -> list[str]:
         """Return why personas must not start: what of the configuration was not applied."""
-        reasons = [*unread_files(self._server, self), *self.problems]
+        manager = getattr(self._server, "extension_manager", None)  # the command line has none
+        apps = manager.extension_apps.values() if manager is not None else [{self}]
+        files = unread_files(self._server, *(app for some in apps for app in some))
+        reasons = [*files, *self.problems]
         if not self._is_linked_whole and not reasons:
             reasons = ["The server could not apply its configuration; its log says why."]
         return reasons
@@ -98,7 +105,13 @@ class AiExtension(Configured, ExtensionApp):
         has_files = issubclass(self._server.contents_manager_class, FileContentsManager)
         root = Path(self._server.root_dir)
         root_dir = str(root) if has_files and root.is_dir() else None
-        return made_from(RuntimeSettings, self, root_dir=root_dir, has_files=has_files)
+        return made_from(
+            RuntimeSettings,
+            self,
+            root_dir=root_dir,
+            base_url=self._server.base_url,
+            has_files=has_files,
+        )
 
     def provider_settings(self) -> ProviderSettings:
         """Return the configuration of models as plain data.
@@ -117,6 +130,29 @@ class AiExtension(Configured, ExtensionApp):
         """
         self._check()
         return made_from(ToolSettings, self)
+
+    def tool_registry(
+        self, root_dir: str | None, executors: Mapping[str, ToolExecutor] | None
+    ) -> ToolRegistry:
+        """Return the tools of this server, none of which is loaded or started.
+
+        ``executors`` run the built-in tools, by the tools' names.
+
+        Raises:
+            ConfigurationError: some of the configuration could not be applied.
+        """
+        settings = self.tool_settings()
+        in_workspace = settings.workspace_mcp_servers and root_dir is not None
+        servers = McpServers(
+            settings.mcp_servers,
+            trusted=settings.trusted_mcp_servers,
+            seconds=settings.tool_timeout,
+            root=Path(root_dir) if in_workspace and root_dir is not None else None,
+            log=self.log,
+        )
+        return ToolRegistry(
+            settings, PackageToolsets(log=self.log), executors=executors, mcp=servers
+        )
 
     def index_settings(self) -> IndexSettings:
         """Return the configuration of the search index as plain data.
@@ -139,6 +175,8 @@ class AiExtension(Configured, ExtensionApp):
         for handler in (*self.log.handlers, *logging.getLogger().handlers, logging.lastResort):
             if handler is not None:
                 handler.addFilter(_REDACTING)
+        # Other extensions, such as JupyterLab, have read configuration files since this one did.
+        self.update_config(self._server.config)
         for remark in self.remarks:
             self.log.warning("%s", remark)
         if reasons := self.why_off():
@@ -165,6 +203,24 @@ class AiExtension(Configured, ExtensionApp):
         turns = self.runtime_settings()
         # The command line has the configuration of a server, and no web application.
         web = getattr(getattr(self._server, "web_app", None), "settings", None)
+        self.search = None
+        if settings.workspace_search and turns.root_dir is not None:
+            self.search = WorkspaceIndex(
+                Path(turns.root_dir), Path(jupyter_data_dir()), self.index_settings(), log=self.log
+            )
+        self.settings["jupyter_ai_personas_search"] = self.search
+        ledger = Ledger(settings.ledger_path or data / "ledger.sqlite", log=self.log)
+        workspace = builtin = None
+        if web is not None:
+            workspace = Workspace(web, root=turns.root_dir, index=self.search, log=self.log)
+            builtin = BuiltinTools(
+                web,
+                root=turns.root_dir,
+                workspace=workspace,
+                changes=LedgerChanges(ledger),
+                log=self.log,
+                index=lambda: self.search,
+            )
         self.runtime = Runtime(
             turns,
             personas=PersonaRegistry(log=self.log),
@@ -173,26 +229,23 @@ class AiExtension(Configured, ExtensionApp):
                 log=self.log,
                 server_settings=web,
             ),
-            ledger=Ledger(settings.ledger_path or data / "ledger.sqlite", log=self.log),
+            ledger=ledger,
             commands=ChatCommands(),
             metrics=ReportingMetrics(
                 self._metrics, getattr(self._server, "event_logger", None), log=self.log
             ),
             log=self.log,
-            tools=ToolRegistry(self.tool_settings(), PackageToolsets(log=self.log)),
+            tools=self.tool_registry(
+                turns.root_dir, None if builtin is None else builtin.executors
+            ),
+            changes=builtin,
             load_delay=LOAD_DELAY,
             avatar_url=self.avatar_url,
             approval_url=self.approval_url,
-            workspace=None if web is None else Workspace(web, root=turns.root_dir, log=self.log),
+            workspace=workspace,
         )
         self._metrics.publish(self.runtime)
         self.settings["jupyter_ai_personas_runtime"] = self.runtime
-        self.search = None
-        if settings.workspace_search and turns.root_dir is not None:
-            self.search = WorkspaceIndex(
-                Path(turns.root_dir), Path(jupyter_data_dir()), self.index_settings(), log=self.log
-            )
-        self.settings["jupyter_ai_personas_search"] = self.search
         self.settings["jupyter_ai_personas_started"] = self._started = anyio.Event()
 
     def initialize_handlers(self) -> None:

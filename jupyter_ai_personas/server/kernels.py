@@ -11,13 +11,10 @@ import json
 import os
 from typing import Any
 
-from jupyter_ai_personas.providers import Endpoint, ProviderSettings
+from jupyter_ai_personas.providers.settings import OPERATOR_VARIABLE, Endpoint, ProviderSettings
 from jupyter_ai_personas.settings import settings_of
 
-__all__ = ["OPERATOR_VARIABLE", "tell_kernels"]
-
-OPERATOR_VARIABLE = "JUPYTER_AI_PERSONAS_CONFIG"
-"""Holds a JSON object: setting → value, or ``problem`` → why no model may be used."""
+__all__ = ["tell_kernels"]
 
 
 def tell_kernels(settings: ProviderSettings | None, *, problem: str = "") -> None:

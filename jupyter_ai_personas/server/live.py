@@ -13,7 +13,7 @@ import anyio.lowlevel
 from jupyter_ai_personas.context.beside import Beside, notebook_beside
 from jupyter_ai_personas.server.cursors import cell_of_cursor, cursor_of
 
-__all__ = ["LiveDocuments"]
+__all__ = ["LiveDocuments", "cell_as_json", "read_notebook"]
 
 EVERYWHERE = "JupyterLab:globalAwareness"
 """The room in which every JupyterLab announces which documents it has open."""
@@ -37,12 +37,12 @@ class LiveDocuments:
 
         Its cells have the ids that the editors use, also where its format keeps none.
         """
-        document = await self._document(path, "notebook", "json")
+        document = await self.document(path, "notebook", "json")
         return None if document is None else await read_notebook(document)
 
     async def text(self, path: str) -> str | None:
         """Return the text at ``path`` as it is open in an editor, or ``None`` if it is not open."""
-        document = await self._document(path, "file", "text")
+        document = await self.document(path, "file", "text")
         text = None if document is None else document.get()
         return text if isinstance(text, str) else None
 
@@ -51,14 +51,14 @@ class LiveDocuments:
 
         With the cell that our front end announces, else that of their cursor.
         """
-        chat = await self._document(chat_path, "chat", "text")
+        chat = await self.document(chat_path, "chat", "text")
         rooms = getattr(getattr(self._extension, "ywebsocket_server", None), "rooms", {})
         found = notebook_beside(
             person, here=_states(chat), everywhere=_states(rooms.get(EVERYWHERE))
         )
         if found.path is None or found.cell is not None:
             return found
-        notebook = await self._document(found.path, "notebook", "json")
+        notebook = await self.document(found.path, "notebook", "json")
         cursor = cursor_of(_states(notebook), person)
         if cursor is None:
             return found
@@ -68,7 +68,8 @@ class LiveDocuments:
     def _extension(self) -> Any:
         return self._settings.get("jupyter_server_ydoc")
 
-    async def _document(self, path: str, kind: str, format: str) -> Any:
+    async def document(self, path: str, kind: str, format: str) -> Any:
+        """Return the shared document at ``path``, or ``None`` if nobody has it open."""
         ids = self._settings.get("file_id_manager")
         if self._extension is None or ids is None:
             return None
@@ -110,7 +111,7 @@ async def read_notebook(document: Any) -> dict[str, Any] | None:
             found: list[dict[str, Any]] = []
             since = time.perf_counter()
             while len(found) < len(cells):
-                found.append(_cell(cells[len(found)]))
+                found.append(cell_as_json(cells[len(found)]))
                 if time.perf_counter() - since > SLICE:
                     await anyio.lowlevel.checkpoint()
                     since = time.perf_counter()
@@ -131,7 +132,8 @@ async def read_notebook(document: Any) -> dict[str, Any] | None:
     }
 
 
-def _cell(ycell: Any) -> dict[str, Any]:
+def cell_as_json(ycell: Any) -> dict[str, Any]:
+    """Return a shared cell in the form of nbformat 4.5."""
     cell: dict[str, Any] = ycell.to_py()
     cell.pop("execution_state", None)
     # Browsers have floats only.

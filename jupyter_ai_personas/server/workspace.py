@@ -15,6 +15,7 @@ from jupyter_server.services.contents.manager import AsyncContentsManager
 from jupyter_server.utils import ensure_async
 from tornado.web import HTTPError
 
+from jupyter_ai_personas.context import Hit, WorkspaceIndex
 from jupyter_ai_personas.context.attached import Content
 from jupyter_ai_personas.context.beside import Beside
 from jupyter_ai_personas.context.local import (
@@ -31,6 +32,7 @@ from jupyter_ai_personas.context.local import (
 from jupyter_ai_personas.context.parsing import decode_base64
 from jupyter_ai_personas.errors import AttachmentError
 from jupyter_ai_personas.server.live import LiveDocuments
+from jupyter_ai_personas.server.searching import search_index
 
 __all__ = ["Workspace"]
 
@@ -48,9 +50,15 @@ class Workspace:
     """
 
     def __init__(
-        self, settings: Mapping[str, Any], *, root: str | Path | None, log: logging.Logger
+        self,
+        settings: Mapping[str, Any],
+        *,
+        root: str | Path | None,
+        log: logging.Logger,
+        index: WorkspaceIndex | None = None,
     ) -> None:
         self._settings = settings
+        self._index = index
         self._root = Path(root) if root is not None else None
         self.live = LiveDocuments(settings, log=log)
 
@@ -87,6 +95,10 @@ class Workspace:
                 continue  # as if it were not there
             found.append((path, str(model["content"])))
         return found
+
+    async def search(self, query: str, limit: int) -> list[Hit]:
+        """See :meth:`WorkspaceAccess.search`."""
+        return await search_index(self._index, query, limit)
 
     async def beside(self, chat_path: str, person: str) -> Beside:
         """See :meth:`WorkspaceAccess.beside`."""

@@ -15,22 +15,21 @@ personas off then. A value with a structure of its own is a dataclass of setting
 :class:`Record`.
 """
 
-from jupyter_ai_personas.settings.fields import Record as Record
-from jupyter_ai_personas.settings.fields import Setting as Setting
-from jupyter_ai_personas.settings.fields import setting as setting
-from jupyter_ai_personas.settings.fields import settings_of as settings_of
-from jupyter_ai_personas.settings.kinds import EntryNames as EntryNames
-from jupyter_ai_personas.settings.kinds import File as File
-from jupyter_ai_personas.settings.kinds import Flag as Flag
-from jupyter_ai_personas.settings.kinds import Kind as Kind
-from jupyter_ai_personas.settings.kinds import Names as Names
-from jupyter_ai_personas.settings.kinds import Parameters as Parameters
-from jupyter_ai_personas.settings.kinds import Seconds as Seconds
-from jupyter_ai_personas.settings.kinds import Table as Table
-from jupyter_ai_personas.settings.kinds import Text as Text
-from jupyter_ai_personas.settings.kinds import Url as Url
-from jupyter_ai_personas.settings.kinds import Variable as Variable
-from jupyter_ai_personas.settings.kinds import Whole as Whole
+from jupyter_ai_personas.settings.fields import Record, Setting, setting, settings_of
+from jupyter_ai_personas.settings.kinds import (
+    EntryNames,
+    File,
+    Flag,
+    Kind,
+    Names,
+    Parameters,
+    Seconds,
+    Table,
+    Text,
+    Url,
+    Variable,
+    Whole,
+)
 
 __all__ = [
     "EntryNames",

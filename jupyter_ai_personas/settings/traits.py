@@ -123,6 +123,10 @@ class Configured(Configurable):
         # The method of traitlets that all its ways to configure an object lead to. Should one
         # not, it raises as it always did.
         known = self.traits(config=True)
+        own = type(self).__name__
+        if not isinstance(cfg.get(own, Config()), Config):
+            self._unapplied[own] = f"`c.{own}` must be a section with settings, a dictionary."
+            return
         for name, value in self._find_my_config(cfg).items():
             if name in known:
                 self._apply(name, known[name], value)

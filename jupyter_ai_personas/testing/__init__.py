@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from jupyter_ai_personas.testing.models import FakeModels as FakeModels
     from jupyter_ai_personas.testing.models import tool_calls as tool_calls
     from jupyter_ai_personas.testing.openai_server import Answer as Answer
+    from jupyter_ai_personas.testing.openai_server import Call as Call
     from jupyter_ai_personas.testing.openai_server import OpenAIServer as OpenAIServer
     from jupyter_ai_personas.testing.providers import (
         AnsweringProviderContract as AnsweringProviderContract,
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
 _MODULES = {
     "Answer": "openai_server",
     "AnsweringProviderContract": "providers",
+    "Call": "openai_server",
     "Conversation": "conversation",
     "FakeChat": "fakes",
     "FakeEntryPoint": "fakes",

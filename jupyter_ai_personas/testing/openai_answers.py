@@ -13,7 +13,29 @@ from dataclasses import dataclass, field
 from itertools import cycle, islice
 from typing import Any
 
-__all__ = ["Answer", "Request", "events_of", "refusal_of", "whole_of"]
+__all__ = ["Answer", "Call", "Request", "events_of", "refusal_of", "whole_of"]
+
+_FRAGMENT = 5  # characters of arguments in one delta
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A tool call of an answer: the name that the model was told, and the arguments.
+
+    Arguments that are a string are sent as they are, for malformed ones. Servers that leave out the
+    ``id`` or the ``index`` of a call, or give all calls of an answer the same, were seen.
+    """
+
+    name: str
+    arguments: Mapping[str, Any] | str = field(default_factory=dict)
+    id: str | None = "given"
+    index: int | None = -1
+
+    @property
+    def text(self) -> str:
+        """The arguments as they are sent."""
+        is_text = isinstance(self.arguments, str)
+        return str(self.arguments) if is_text else json.dumps(self.arguments)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +54,9 @@ class Answer:
     with ``n`` gets as many of its own accord. ``usage_in_each`` chunk repeats the usage so far.
     ``streams=False`` answers in one piece although a stream was asked for. ``opens=False`` leaves
     out the first chunk, which has the role only: a stream that begins with one of ``events``.
+
+    ``calls`` are tool calls that follow the text, their arguments in fragments that take turns;
+    ``fragments=False`` sends each call in one piece, as some servers do.
     """
 
     text: str | Sequence[str] = "Hello from the loopback model."
@@ -51,6 +76,8 @@ class Answer:
     usage_in_each: bool = False
     streams: bool = True
     opens: bool = True
+    calls: Sequence[Call] = ()
+    fragments: bool = True
 
     @property
     def pieces(self) -> list[str]:
@@ -111,11 +138,46 @@ def events_of(request: Request, answer: Answer) -> Iterator[tuple[str, int | Non
                 yield json.dumps(_chunk(request, [choice])), None
     for index in range(1, len(others) + 1):
         yield json.dumps(_chunk(request, [_choice({}, "stop", index=index)])), None
-    last = [_choice({}, answer.finish_reason)]
+    for delta in _call_deltas(answer):
+        yield json.dumps(_chunk(request, [_choice(delta)])), None
+    last = [_choice({}, "tool_calls" if answer.calls else answer.finish_reason)]
     yield json.dumps(_chunk(request, last, **answer.closing)), None
     if (request.json.get("stream_options") or {}).get("include_usage"):
         yield json.dumps(_chunk(request, [], usage=_usage(request, len(pieces)))), None
     yield "[DONE]", None
+
+
+def _call_deltas(answer: Answer) -> Iterator[dict[str, Any]]:
+    """Yield the deltas of tool calls: each begins with its name, then fragments take turns."""
+    rest: list[tuple[int | None, str]] = []
+    for place, call in enumerate(answer.calls):
+        index = place if call.index == -1 else call.index
+        function = {"name": call.name, "arguments": "" if answer.fragments else call.text}
+        begun: dict[str, Any] = {"type": "function", "function": function}
+        begun |= {} if index is None else {"index": index}
+        begun |= {} if (id_ := _call_id(call, place)) is None else {"id": id_}
+        yield {"tool_calls": [begun]}
+        rest += [(index, call.text)] if answer.fragments else []
+    while rest:
+        for index, text in rest:
+            fragment = {"index": index, "function": {"arguments": text[:_FRAGMENT]}}
+            yield {"tool_calls": [fragment]}
+        rest = [(index, text[_FRAGMENT:]) for index, text in rest if len(text) > _FRAGMENT]
+
+
+def _call_id(call: Call, place: int) -> str | None:
+    return f"call_{place}" if call.id == "given" else call.id
+
+
+def _whole_calls(answer: Answer) -> list[dict[str, Any]]:
+    return [
+        {
+            "id": _call_id(call, place),
+            "type": "function",
+            "function": {"name": call.name, "arguments": call.text},
+        }
+        for place, call in enumerate(answer.calls)
+    ]
 
 
 def refusal_of(request: Request, *, alternating: bool, most_tokens: int | None) -> Answer | None:
@@ -179,6 +241,12 @@ def _completion(request: Request, answer: Answer) -> bytes:
         }
         for index, text in enumerate(texts)
     ]
+    if answer.calls:
+        choices[0]["message"] = {
+            "role": "assistant",
+            "content": texts[0],
+            "tool_calls": _whole_calls(answer),
+        }
     completion = _chunk(request, choices, usage=_usage(request, len(answer.pieces)))
     return json.dumps({**completion, "object": "chat.completion"}).encode()
 

@@ -15,13 +15,14 @@ from typing import Any
 
 from jupyter_ai_personas.testing.openai_answers import (
     Answer,
+    Call,
     Request,
     events_of,
     refusal_of,
     whole_of,
 )
 
-__all__ = ["Answer", "OpenAIServer", "Request"]
+__all__ = ["Answer", "Call", "OpenAIServer", "Request"]
 
 _WAIT = 60.0  # seconds that a test may wait for what must happen, on a machine that is busy
 _REASONS = {200: "OK", 401: "Unauthorized", 404: "Not Found", 429: "Too Many Requests"}

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Protocol
+from typing import Protocol
 
 from jupyter_ai_personas.tools.descriptions import ToolBounds, ToolInfo, Toolset
+from jupyter_ai_personas.tools.executors import ToolExecutor
 from jupyter_ai_personas.tools.grants import Grant, grant, is_permitted, wanted_toolsets
+from jupyter_ai_personas.tools.mcp import McpExecutor, McpServers
 from jupyter_ai_personas.tools.packages import PackageToolsets
 from jupyter_ai_personas.tools.policy import Policy, decide
 from jupyter_ai_personas.tools.settings import ToolSettings
@@ -47,26 +49,33 @@ class ToolRegistry:
         settings: ToolSettings,
         packages: PackageToolsets,
         *,
-        executors: Mapping[str, Any] | None = None,
+        executors: Mapping[str, ToolExecutor] | None = None,
+        mcp: McpServers | None = None,
     ) -> None:
         self.settings = settings
         self.packages = packages
+        self._mcp = mcp
         self._executors = dict(executors or {})
 
     def load(self) -> None:
         """Import and call what packages provide. Blocking: call it in a worker thread."""
         self.packages.load()
 
+    async def aclose(self) -> None:
+        """End the MCP servers, within a bound."""
+        if self._mcp is not None:
+            await self._mcp.aclose()
+
     def toolsets(self) -> list[Toolset]:
-        """Return all toolsets, the broken ones of packages too."""
-        found = [self._runnable(toolset) for toolset in self.packages.toolsets.values()]
-        found += [
-            Toolset(
-                broken.name, broken.distribution, (), "broken", f"{broken.error}. {broken.fix}."
-            )
-            for broken in self.packages.broken
+        """Return all toolsets, the broken ones too."""
+        broken = [
+            Toolset(one.name, one.distribution, (), "broken", f"{one.error}. {one.fix}.")
+            for one in self.packages.broken
         ]
-        return found
+        return [*self._of_packages(), *broken, *(self._mcp.toolsets() if self._mcp else ())]
+
+    def _of_packages(self) -> list[Toolset]:
+        return [self._runnable(toolset) for toolset in self.packages.toolsets.values()]
 
     def _runnable(self, toolset: Toolset) -> Toolset:
         tools = tuple(
@@ -78,6 +87,8 @@ class ToolRegistry:
 
     async def ready(self, persona: HasTools, chat_path: str) -> None:
         """Start what a persona's tools need, and wait for it within a bound."""
+        if self._mcp is not None:
+            await self._mcp.ready(self.wanted(persona), chat_path)
 
     def granted(self, persona: HasTools, chat_path: str) -> Sequence[ToolInfo]:
         """Return the tools that a persona has in a chat, but for those of its own class."""
@@ -86,9 +97,10 @@ class ToolRegistry:
     def grant(self, persona: HasTools, chat_path: str) -> Grant:
         """Return the tools of a persona, and the names that are none."""
         settings = self.settings
+        servers = self._mcp.toolsets(chat_path) if self._mcp is not None else []
         return grant(
             self.wanted(persona),
-            self.toolsets(),
+            [*self._of_packages(), *servers],
             allowed=settings.allowed_tools,
             blocked=settings.blocked_tools,
         )
@@ -103,7 +115,8 @@ class ToolRegistry:
         for persona in personas:
             chosen = any(name in self.settings.persona_tools for name in _names(persona))
             for name in self.grant(persona, "").missing if chosen else ():
-                yield persona.name, name
+                if self._mcp is None or not self._mcp.may_have(name):
+                    yield persona.name, name
 
     def wanted(self, persona: HasTools) -> tuple[str, ...]:
         """Return the toolsets, tools and patterns that a persona is to have."""
@@ -121,8 +134,10 @@ class ToolRegistry:
         """Return whether ``allowed_tools`` and ``blocked_tools`` permit a tool."""
         return is_permitted(tool, self.settings.allowed_tools, self.settings.blocked_tools)
 
-    def executor(self, tool: str) -> Any:
+    def executor(self, tool: str) -> ToolExecutor | None:
         """Return what runs a tool on the server's side, ``None`` if the persona's host does."""
+        if self._mcp is not None and tool.startswith("mcp:"):
+            return McpExecutor(self._mcp, tool)
         return self._executors.get(tool)
 
     def policy(self, tool: ToolInfo, persona: HasTools | None = None) -> Policy:

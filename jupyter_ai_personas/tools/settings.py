@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from jupyter_ai_personas.errors import ConfigurationError
-from jupyter_ai_personas.settings import Names, Parameters, Seconds, Table, Whole, setting
+from jupyter_ai_personas.settings import Flag, Names, Parameters, Seconds, Table, Whole, setting
+from jupyter_ai_personas.tools.mcp_settings import McpServerSettings, McpServersTable
 from jupyter_ai_personas.tools.policy import check_policy
 
 __all__ = ["PolicyTable", "ToolSettings"]
@@ -64,6 +65,25 @@ class ToolSettings:
         Names(["notebook.run_cell", "mcp:*"]),
         "Toolsets and tools that no persona has.",
         limit=True,
+    )
+    mcp_servers: Mapping[str, McpServerSettings] = setting(
+        {},
+        McpServersTable(),
+        "MCP servers, each a toolset `mcp:<name>`: name → `command`, `args` and `env`, or `url` "
+        "and `headers`. `${NAME}` in a value reads the environment that Jupyter starts in.",
+        secret=True,
+    )
+    trusted_mcp_servers: Collection[str] = setting(
+        [],
+        Names(["weather"]),
+        "MCP servers of `mcp_servers` that are believed when they say that a tool only reads. "
+        "Otherwise all their tools are asked about.",
+    )
+    workspace_mcp_servers: bool = setting(
+        False,
+        Flag(),
+        "Whether `.jupyter/mcp_settings.json` in the folder of a chat, and above it up to the "
+        "server's root, adds MCP servers. Whoever can write such a file can start commands.",
     )
     max_tool_calls: int = setting(
         50, Whole(50), "Calls of tools that a persona may make while it answers one message."

@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from jupyter_ai_personas.chat.markdown import CALL
 from jupyter_ai_personas.redaction import redact
 from jupyter_ai_personas.text import well_formed
 
@@ -31,11 +32,11 @@ def show_call(
     """Return the Markdown of a call that has ended; ``seconds`` is ``None`` if it is not known."""
     error = result.get("error")
     outcome = "done" if error is None else f"failed: {_one_line(str(error), MAX_TARGET)}"
-    parts = [tool, target_of(arguments), outcome]
+    parts = [_one_line(tool, MAX_TARGET), target_of(arguments), outcome]
     if seconds is not None:
         parts.append(f"{seconds:.1f} s")
     summary = " · ".join(_escaped(part) for part in parts if part)
-    lines = [f"<details><summary>🔧 {summary}</summary>"]
+    lines = [f"{CALL}{summary}</summary>"]
     for title, value, most in (
         ("Arguments", arguments, MAX_ARGUMENT),
         ("Error" if error is not None else "Result", error or result, MAX_RESULT),
@@ -91,6 +92,10 @@ def _entry(head: str, value: Any, most: int) -> Iterator[str]:
         yield head
         yield from (f"  {line}" for line in _cut(value, most).splitlines())
     else:
-        words = {None: "none", True: "yes", False: "no"}
-        shown = words.get(value, value) if isinstance(value, bool | None) else value
-        yield f"{head} {_cut(str(shown), most)}"
+        yield f"{head} {_cut(_word(value), most)}"
+
+
+def _word(value: Any) -> str:
+    if value is True or value is False:
+        return "yes" if value else "no"
+    return "none" if value is None or value in ([], {}) else str(value)

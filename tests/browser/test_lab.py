@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
 from playwright.async_api import Locator, expect
 from support.browser import ChatPage
@@ -21,6 +22,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.server]
 
 StartServer = Callable[..., Coroutine[Any, Any, JupyterServer]]
 
+WAIT = 120.0
 WORKSPACE = Path(__file__).parents[2] / "examples" / "workspace"
 
 STAFF = """
@@ -104,6 +106,16 @@ def staff(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
 
 
+async def until_found(server: JupyterServer, query: str) -> None:
+    """Wait until the server's search has indexed what answers ``query``."""
+    with anyio.fail_after(WAIT):
+        while True:
+            response = await server.request("GET", "/api/ai/search", params={"q": query})
+            if response.status_code == 200 and response.json()["results"]:
+                return
+            await anyio.sleep(0.05)
+
+
 @pytest.fixture
 def lab(start_server: StartServer, staff: Path) -> Callable[..., Awaitable[JupyterServer]]:
     """Starts JupyterLab on the workspace that `make lab` opens."""
@@ -111,7 +123,11 @@ def lab(start_server: StartServer, staff: Path) -> Callable[..., Awaitable[Jupyt
     async def start(model: str = "keyless:repeat") -> JupyterServer:
         server = await start_server(
             lab=True,
-            config={"AiExtension.default_model": model, "LabApp.expose_app_in_browser": True},
+            config={
+                "AiExtension.default_model": model,
+                "AiExtension.workspace_search": True,
+                "LabApp.expose_app_in_browser": True,
+            },
             pythonpath=[staff],
         )
         shutil.copytree(WORKSPACE, server.root_dir, dirs_exist_ok=True)
@@ -133,6 +149,7 @@ async def test_two_people_watch_a_persona_answer(
     lab: Callable[..., Awaitable[JupyterServer]], chromium: Any
 ) -> None:
     server = await lab()
+    await until_found(server, "without_day")
     async with (
         ChatPage(chromium, server, "welcome.chat", "Ada") as ada,
         ChatPage(chromium, server, "welcome.chat", "Bob") as bob,
@@ -147,22 +164,22 @@ async def test_two_people_watch_a_persona_answer(
         await ada.screenshot("completion")
         await ada.page.keyboard.press("Backspace")
         await ada.complete("@Gu", "@Guide")
-        await ada.type("show me a code block")
+        await ada.type("where is without_day defined?")
         await ada.send()
 
         for person in (ada, bob):
-            await person.wait_for_body("print(greeting)")
+            await person.wait_for_body("No model is set up")
             reply = messages_of(person, "Guide")
             await expect(reply).to_have_count(1)
-            await expect(reply.locator("pre code.language-python")).to_contain_text("greeting")
-            await expect(reply.locator("blockquote")).to_contain_text("show me a code block")
+            await expect(reply.locator("pre code.language-python")).to_contain_text("counts[day:]")
+            await expect(reply.locator("a", has_text="hive.py, line 6")).to_have_count(1)
             await expect(person.page.locator(".jp-chat-mention")).to_have_text(" @Guide ")
             avatar = reply.locator("img").first
             assert await avatar.evaluate("image => image.decode().then(() => image.naturalWidth)")
             await expect(person.page.locator(".jp-chat-writers")).to_have_text("")
 
             shown = await person.page.evaluate("window.shown")
-            growing = [text for text in shown if text.startswith("There is no language model")]
+            growing = [text for text in shown if text.startswith("without_day is defined in")]
             assert growing
             # Rendering may lay a text out anew, so lengths are compared without white space.
             lengths = [len("".join(text.split())) for text in growing]

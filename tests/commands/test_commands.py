@@ -27,6 +27,7 @@ NAMES = [
     "/status",
     "/context",
     "/tools",
+    "/undo",
     "/export",
 ]
 

@@ -307,12 +307,13 @@ def test_a_file_that_ends_the_process_twice_is_given_up(tmp_path: Path) -> None:
     assert first.crashes("a.py") == 0
     first.begin("a.py")
     left = file.read_bytes()  # what is there when the process ends
-    first.clear()
+    first.end()
     assert file.read_bytes() == b""
+    first.close()
     for crashes in (1, 2):
         file.write_bytes(left)
         later = _Suspect(file)
         assert (later.crashes("a.py"), later.crashes("b.py")) == (crashes, 0)
         later.begin("a.py")
         left = file.read_bytes()
-        later.clear()
+        later.close()

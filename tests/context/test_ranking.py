@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from jupyter_ai_personas.context.passages import cut
 from jupyter_ai_personas.context.ranking import MAX_QUERY, search
 from jupyter_ai_personas.context.selection import FileState
-from jupyter_ai_personas.context.store import IndexWriter, open_index
+from jupyter_ai_personas.context.store import IndexWriter, OpenIndex
 
 FILES = {
     "docs/loading.md": "# Loading\n\nUse `read_csv` to load a table of the temperatures.\n",
@@ -29,16 +29,16 @@ Ask = Callable[[str], list[str]]
 
 
 @pytest.fixture(scope="module")
-def ask(tmp_path_factory: pytest.TempPathFactory) -> Ask:
+def ask(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ask]:
     folder = tmp_path_factory.mktemp("index")
     writer = IndexWriter(folder)
     for path, text in FILES.items():
-        writer.put(path, FileState(0, 0), cut(path, text))
+        writer.put(path, FileState(0, 0), list(cut(path, text)))
     writer.commit()
     writer.close()
-    index = open_index(folder, reading=True)
-    index.reload()
-    return lambda query: [hit["path"] for hit in search(index.searcher(), query, 10)]
+    index = OpenIndex(folder)
+    yield lambda query: [hit["path"] for hit in search(index, query, 10)]
+    index.close()
 
 
 @pytest.mark.parametrize(
@@ -105,16 +105,16 @@ def test_each_file_comes_once_before_any_comes_twice(tmp_path: Path) -> None:
     writer = IndexWriter(tmp_path)
     text = "".join(f"# Part {n}\n\nhoney honey\n\n" for n in range(5))
     for path, content in {"many.md": text, "one.md": "A little honey, and much else."}.items():
-        writer.put(path, FileState(0, 0), cut(path, content))
+        writer.put(path, FileState(0, 0), list(cut(path, content)))
     writer.commit()
     writer.close()
-    index = open_index(tmp_path, reading=True)
-    index.reload()
-    hits = search(index.searcher(), "honey", 4)
+    index = OpenIndex(tmp_path)
+    hits = search(index, "honey", 4)
     assert [hit["path"] for hit in hits] == ["many.md", "one.md", "many.md", "many.md"]
     scores = [hit["score"] for hit in hits]
     assert scores == sorted(scores, reverse=True)
-    assert search(index.searcher(), "honey", 0) == []
+    assert search(index, "honey", 0) == []
+    index.close()
 
 
 @pytest.mark.parametrize("query", ["", " ", "?!", "xyzzyqwert", "the", "_", "\ud83d", "__init__"])

@@ -6,7 +6,6 @@ import re
 import sys
 import warnings
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -282,23 +281,9 @@ def light_url(loopback: OpenAIServer, monkeypatch: pytest.MonkeyPatch) -> str:
 @pytest.fixture
 def configured(environment: Path, light_url: str) -> Iterator[None]:
     """IPython's configuration file makes `light` the default in processes started now."""
-    with _configured(environment, {"default_model": "light:small"}):
-        yield
-
-
-@pytest.fixture
-def configured_with_vendor(environment: Path, settings: Mapping[str, Any]) -> Iterator[None]:
-    """IPython's configuration file sets `settings` for processes started now."""
-    with _configured(environment, settings):
-        yield
-
-
-@contextmanager
-def _configured(environment: Path, settings: Mapping[str, Any]) -> Iterator[None]:
     file = environment / "profile_default" / "ipython_config.py"
     file.parent.mkdir(exist_ok=True)
-    lines = [f"c.AiMagics.{name} = {value!r}" for name, value in settings.items()]
-    file.write_text("\n".join(lines), encoding="utf-8")
+    file.write_text("c.AiMagics.default_model = 'light:small'", encoding="utf-8")
     yield
     file.unlink()
 

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import re
-import subprocess
-import sys
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import nbformat
@@ -240,28 +237,17 @@ def test_an_error_that_a_callback_raised_is_explained(
     assert "int('a newer one')\n```" in last_question(loopback)
 
 
-# -- real programs ---------------------------------------------------------------------------------
+# -- other clients ---------------------------------------------------------------------------------
 
 
-def test_jupyter_run_shows_the_whole_reply(
-    configured: None, loopback: OpenAIServer, tmp_path: Path
+def test_a_plain_client_shows_the_whole_reply(
+    kernel: Kernel, loopback: OpenAIServer, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    # Its client, as `KernelClient.execute_interactive`, drops updates, and so does qtconsole.
+    # The client of `jupyter run`, as it comes. It drops updates, and so does qtconsole.
     loopback.answer(Answer(text=TEXT), CODE)
-    script = tmp_path / "script.py"
-    script.write_text(
-        "%load_ext jupyter_ai_personas\n"
-        "get_ipython().run_cell_magic('ai', '', 'hi')\n"
-        "get_ipython().run_cell_magic('ai', '-f code', 'hi')\n"
-    )
-    done = subprocess.run(
-        [sys.executable, "-m", "jupyter", "run", str(script)],
-        capture_output=True,
-        text=True,
-        timeout=WAIT,
-        check=True,
-    )
-    assert done.stdout == f"{TEXT}\nprint(1)"
+    for cell in ("%%ai\nhi", "%%ai -f code\nhi"):
+        kernel.client.execute_interactive(cell, timeout=WAIT)
+    assert capfd.readouterr().out == f"{TEXT}\nprint(1)"
 
 
 def test_an_output_widget_holds_the_whole_reply(configured: None, loopback: OpenAIServer) -> None:

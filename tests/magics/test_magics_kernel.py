@@ -20,7 +20,6 @@ from support.shells import PATIENCE, WAIT, Kernel
 from jupyter_ai_personas.testing.openai_server import Answer, OpenAIServer
 
 SMALL = {"jupyter_ai": {"provider_id": "light", "model_id": "small"}}
-VENDOR = {"jupyter_ai": {"provider_id": "loop", "model_id": "small"}}
 PNG = base64.b64encode(b"\x89PNG\r\n\x1a\n" + bytes(20)).decode()
 
 
@@ -196,6 +195,35 @@ def test_loading_imports_little_and_so_takes_no_time(environment: Path) -> None:
         assert done.of("execute_result")[0]["data"]["text/plain"] == "False"
 
 
+# -- personas in this process ---------------------------------------------------------------------
+
+
+def test_a_reply_of_a_persona_grows_in_its_cell(kernel: Kernel, loopback: OpenAIServer) -> None:
+    loopback.answer(Answer(text="one two three", hold_after=2))
+    request = kernel.start("%%ai @Guide\nhi")
+    messages = kernel.messages(request)
+    loopback.wait_for_hold()
+    shown = next(m["content"] for m in messages if m["msg_type"] == "display_data")
+    assert shown["data"]["text/markdown"].startswith("one")
+    loopback.release()
+    done = kernel.finish(request)
+    (final,) = done.displayed
+    assert final["data"]["text/markdown"] == "one two three"
+    assert final["metadata"] == {"jupyter_ai": {"persona": "Guide", "through": "process"}}
+
+
+def test_an_interrupt_stops_a_persona_in_this_process(
+    kernel: Kernel, loopback: OpenAIServer
+) -> None:
+    loopback.answer(Answer(text="one two three", hold_after=2))
+    request = kernel.start("%%ai @Guide\nhi")
+    loopback.wait_for_hold()
+    kernel.manager.interrupt_kernel()
+    loopback.wait_for_disconnect()
+    assert kernel.finish(request).of("error")
+    assert kernel.run("%%ai @Echo\nhi").displayed[-1]["data"]["text/plain"].startswith("hi")
+
+
 # -- notebooks that are executed without a front end -----------------------------------------------
 
 
@@ -219,24 +247,27 @@ class Watching(NotebookClient):
         return super().process_message(msg, *args)
 
 
-def test_a_notebook_is_executed_with_streamed_outputs_and_metadata(
-    configured_with_vendor: None,
+def test_a_notebook_is_executed_with_streamed_outputs_and_metadata_until_a_cell_fails(
+    configured: None,
     plugins: Path,
+    light: Path,
     documented: Path,
     loopback: OpenAIServer,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(map(str, (plugins, documented))))
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(map(str, (plugins, light, documented))))
     words = " ".join(f"word{number}" for number in range(2000))
     half = words.partition("word1000")[0]
     loopback.answer(Answer(text=words, hold_after=1000), Answer(text="```python\nprint(1)\n```"))
     made = notebook(
         "%load_ext jupyter_ai_personas",
         "name = 'Ada'",
-        "%%ai loop:small\nwho is {name}?",
-        "%%ai loop:large -f code\nprint one",
+        "%%ai light:small\nwho is {name}?",
+        "%%ai light:large -f code\nprint one",
         "%%ai my_provider:model_a -f text\nhi",
         "%ai version",
+        "%%ai needs_key:one\nhi",
+        "1",
     )
     client = Watching(made, **PATIENCE)
 
@@ -249,12 +280,13 @@ def test_a_notebook_is_executed_with_streamed_outputs_and_metadata(
 
     holding = threading.Thread(target=hold_until_half_is_shown)
     holding.start()
-    client.execute()
+    with pytest.raises(CellExecutionError, match="PLAIN_API_KEY"):
+        client.execute()
     holding.join()
-    _, _, reply, code, plain, version = made.cells
+    _, _, reply, code, plain, version, failed, not_run = made.cells
     (output,) = reply.outputs
     assert output.data["text/markdown"] == words
-    assert output.metadata == VENDOR
+    assert output.metadata == SMALL
     streamed = [shown for shown in client.shown if words.startswith(shown)]
     assert half in streamed
     assert streamed == sorted(streamed, key=len)
@@ -267,13 +299,9 @@ def test_a_notebook_is_executed_with_streamed_outputs_and_metadata(
     }
     assert version.outputs[0].text.startswith("jupyter_ai_personas ")
     assert "who is Ada?" in loopback.requests[0].json["messages"][0]["content"]
+    assert failed.outputs[0].ename == "MagicsError"
+    assert not_run.execution_count is None
     nbformat.validate(made)
-
-
-def test_a_cell_that_fails_ends_the_execution(configured: None) -> None:
-    made = notebook("%load_ext jupyter_ai_personas", "%%ai needs_key:one\nhi", "1")
-    with pytest.raises(CellExecutionError, match="PLAIN_API_KEY"):
-        NotebookClient(made, **PATIENCE).execute()
 
 
 @pytest.mark.parametrize(

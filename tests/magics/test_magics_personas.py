@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
 import queue
-from collections.abc import Callable, Coroutine
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import anyio.to_thread
 import pytest
@@ -14,8 +15,6 @@ from support.server import JupyterServer
 from support.shells import Kernel, Shell
 
 from jupyter_ai_personas.testing.openai_server import Answer, OpenAIServer
-
-StartServer = Callable[..., Coroutine[Any, Any, JupyterServer]]
 
 HERE = "Echo answers in this process (no Jupyter server of yours runs here)\n"
 
@@ -60,51 +59,35 @@ def test_a_persona_that_fails_says_why(shell: Shell) -> None:
     assert printed.count("half of it") == 1
 
 
-def test_a_reply_of_a_persona_grows_in_its_cell(kernel: Kernel, loopback: OpenAIServer) -> None:
-    loopback.answer(Answer(text="one two three", hold_after=2))
-    request = kernel.start("%%ai @Guide\nhi")
-    messages = kernel.messages(request)
-    loopback.wait_for_hold()
-    shown = next(m["content"] for m in messages if m["msg_type"] == "display_data")
-    assert shown["data"]["text/markdown"].startswith("one")
-    loopback.release()
-    done = kernel.finish(request)
-    (final,) = done.displayed
-    assert final["data"]["text/markdown"] == "one two three"
-    assert final["metadata"] == {"jupyter_ai": {"persona": "Guide", "through": "process"}}
+@pytest.fixture(scope="module")
+def servers_loopback(environment: Path) -> Iterator[OpenAIServer]:
+    """The server that answers for the provider `light` of `server` and of its kernels."""
+    with OpenAIServer(key=os.environ["LOOP_KEY"]) as loopback:
+        yield loopback
 
 
-def test_an_interrupt_stops_a_persona_in_this_process(
-    kernel: Kernel, loopback: OpenAIServer
-) -> None:
-    loopback.answer(Answer(text="one two three", hold_after=2))
-    request = kernel.start("%%ai @Guide\nhi")
-    loopback.wait_for_hold()
-    kernel.manager.interrupt_kernel()
-    loopback.wait_for_disconnect()
-    assert kernel.finish(request).of("error")
-    assert kernel.run("%%ai @Echo\nhi").displayed[-1]["data"]["text/plain"].startswith("hi")
-
-
-@pytest.mark.server
-async def test_a_persona_answers_through_the_running_server_and_the_cell_says_so(
-    shell: Shell, start_server: StartServer, plugins: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    server = await start_server(pythonpath=[plugins])
-    monkeypatch.setenv("JUPYTER_RUNTIME_DIR", str(server.runtime_dir))
-    printed = shell.run("%%ai @Echo\nhello")
-    assert printed == (f"Echo answers through the server {server.url}/\nhello \n\nThat was it.\n")
-    assert "Echo" in shell.fail("%%ai @Echo\nplease fail")
-    # A persona that the server does not have is looked for here.
-    assert "Did you mean `Echo`?" in shell.fail("%%ai @Ekho\nhello")
-    # A token that is wrong by now is no reason not to answer.
-    (info,) = server.runtime_dir.glob("jpserver-*.json")
-    info.write_text(info.read_text("utf-8").replace(server.token, "another"), encoding="utf-8")
-    printed = shell.run("%%ai @Echo\nhello")
-    assert printed.startswith("Echo answers in this process (")
-    assert "it refuses the token in its runtime file)\nhello" in printed
-    await server.terminate()
-    assert shell.run("%%ai @Echo\nhello").startswith(HERE)
+@pytest.fixture(scope="module")
+def server(
+    environment: Path,
+    plugins: Path,
+    light: Path,
+    servers_loopback: OpenAIServer,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[JupyterServer]:
+    """A Jupyter server for all tests of the module."""
+    running = JupyterServer(
+        tmp_path_factory.mktemp("server"),
+        pythonpath=[plugins, light],
+        env={"LOOP_URL": servers_loopback.url},
+        config={
+            "AiExtension.default_model": "light:large",
+            "AiExtension.model_aliases": {"mine": "light:small"},
+            "AiExtension.blocked_providers": ["plain"],
+        },
+    )
+    asyncio.run(running.start())
+    yield running
+    asyncio.run(running.close())
 
 
 class ServersKernel(Kernel):
@@ -132,21 +115,9 @@ class ServersKernel(Kernel):
 
 @pytest.mark.server
 async def test_in_a_kernel_of_the_server_its_settings_hold_and_an_interrupt_stops_its_persona(
-    start_server: StartServer,
-    plugins: Path,
-    light: Path,
-    environment: Path,
-    light_url: str,
-    loopback: OpenAIServer,
+    server: JupyterServer, servers_loopback: OpenAIServer
 ) -> None:
-    server = await start_server(
-        pythonpath=[plugins, light],
-        config={
-            "AiExtension.default_model": "light:large",
-            "AiExtension.model_aliases": {"mine": "light:small"},
-            "AiExtension.blocked_providers": ["plain"],
-        },
-    )
+    loopback = servers_loopback
     status, started = await server.post("/api/kernels", json={"name": "python3"})
     assert status == 201
 
@@ -182,3 +153,24 @@ async def test_in_a_kernel_of_the_server_its_settings_hold_and_an_interrupt_stop
         await server.wait_for_log("Echo is stopped")
         done = await anyio.to_thread.run_sync(kernel.finish, request)
     assert done.of("error")[0]["ename"] == "StoppedError"
+
+
+@pytest.mark.server
+async def test_a_persona_answers_through_the_running_server_and_the_cell_says_so(
+    shell: Shell, server: JupyterServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("JUPYTER_RUNTIME_DIR", str(server.runtime_dir))
+    printed = shell.run("%%ai @Echo\nhello")
+    assert printed == (f"Echo answers through the server {server.url}/\nhello \n\nThat was it.\n")
+    assert "Echo" in shell.fail("%%ai @Echo\nplease fail")
+    # A persona that the server does not have is looked for here.
+    assert "Did you mean `Echo`?" in shell.fail("%%ai @Ekho\nhello")
+    # A token that is wrong by now is no reason not to answer.
+    (info,) = server.runtime_dir.glob("jpserver-*.json")
+    info.write_text(info.read_text("utf-8").replace(server.token, "another"), encoding="utf-8")
+    printed = shell.run("%%ai @Echo\nhello")
+    assert printed.startswith("Echo answers in this process (")
+    assert "it refuses the token in its runtime file)\nhello" in printed
+    # The last test of this server.
+    await server.terminate()
+    assert shell.run("%%ai @Echo\nhello").startswith(HERE)

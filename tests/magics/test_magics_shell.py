@@ -53,7 +53,7 @@ def test_the_default_of_defaults_needs_no_key(shell: Shell) -> None:
     shell.run("%config AiMagics.endpoints = {}")
     shell.run("%config AiMagics.default_model = 'auto'")
     assert "hello there" in shell.run("%%ai\nhello there")
-    assert "asks keyless:repeat (automatically" in shell.run("%ai list")
+    assert "asks workspace:search (automatically" in shell.run("%ai list")
 
 
 def test_parameters_reach_the_model(shell: Shell, loopback: OpenAIServer) -> None:

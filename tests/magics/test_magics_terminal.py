@@ -46,11 +46,10 @@ class Terminal:
         """Begin to run a cell of several lines."""
         self.child.sendline(f"{cell}\n\n")
 
-    def load(self, url: str) -> None:
-        """Load the magics, and let them ask the server with this URL alone."""
+    def load(self) -> None:
+        """Load the magics."""
         self.run("%load_ext jupyter_ai_personas")
         self.run("%config AiMagics.default_model = 'light:small'")
-        self.ask_server(url)
 
     def ask_server(self, url: str) -> None:
         """Let the magics ask the server with this URL, and forget what was said."""
@@ -62,7 +61,7 @@ class Terminal:
 def one_terminal(environment: Path) -> Iterator[Terminal]:
     """IPython for all tests of the module, with the magics loaded."""
     terminal = Terminal(IPYTHON)
-    terminal.load("")
+    terminal.load()
     yield terminal
     terminal.child.close(force=True)
 
@@ -78,7 +77,7 @@ def terminal(one_terminal: Terminal, light_url: str) -> Terminal:
 def one_console(environment: Path) -> Iterator[Terminal]:
     """`jupyter console` for all tests of the module, with the magics loaded."""
     console = Terminal(CONSOLE)
-    console.load("")
+    console.load()
     yield console
     console.child.sendline("exit")
     console.child.expect(pexpect.EOF)
@@ -133,13 +132,10 @@ def test_ctrl_c_stops_the_request_keeps_what_came_and_leaves_the_shell_healthy(
     assert contents == ["hi", "one two ", "go on"]
 
 
-def test_the_shell_ends_at_once_and_quietly(
-    environment: Path, light_url: str, loopback: OpenAIServer
-) -> None:
-    terminal = Terminal(IPYTHON)
-    terminal.load(light_url)
+def test_the_shell_ends_at_once_and_quietly(terminal: Terminal, loopback: OpenAIServer) -> None:
     terminal.start("%%ai\nhi")
     assert "Hello from the loopback model." in terminal.prompt()
+    # The last test of this shell.
     terminal.child.sendline("exit")
     terminal.child.expect(pexpect.EOF)
     assert terminal.child.before.strip() == ""

@@ -514,22 +514,26 @@ async def test_a_loop_in_a_thread_may_ask(desk: Desk) -> None:
     assert await thread == "answered"
 
 
-async def test_attachments_are_asked_for() -> None:
+async def test_attachments_are_asked_for_before_the_persona_runs() -> None:
     message = Message("m", "ada", "see", attachments=("a",))
     desk = Desk(message=message)
-    task, request = await begin(desk, desk.turn.attachments())
+    task, request = await begin(desk, desk.turn.load_attachments())
     assert request.kind == "attachments.list"
     book = Attachment("a", "book.ipynb", "notebook", cells=("c",))
     desk.turn.answer(TurnAnswer(request.id, plain_json([asdict(book)], most=1000)))
-    assert await task == [book]
-    task, request = await begin(desk, desk.turn.attachments())
+    await task
+    assert desk.turn.attachments() == [book]
+    assert await desk.turn.attachments() == [book]
+    task, request = await begin(desk, desk.turn.load_attachments())
     desk.turn.answer(TurnAnswer(request.id, error="It lies elsewhere."))
+    await task
     with pytest.raises(AttachmentError, match=r"It lies elsewhere\."):
-        await task
+        desk.turn.attachments()
 
 
 async def test_a_message_without_attachments_asks_nobody(desk: Desk) -> None:
-    assert await desk.turn.attachments() == []
+    await desk.turn.load_attachments()
+    assert desk.turn.attachments() == []
     assert desk.said == []
 
 

@@ -34,6 +34,7 @@ _NEWER = (
     "documented",
     "environment",
     "event_loops",
+    "limits",
     "registry",
     "servers",
     "vendors",

@@ -12,7 +12,7 @@ from jupyter_ai_personas import BaseProvider
 from jupyter_ai_personas.errors import ModelFailedError
 from jupyter_ai_personas.providers import Endpoint
 from jupyter_ai_personas.providers.builtin import vendors
-from jupyter_ai_personas.providers.builtin.keyless import KeylessProvider
+from jupyter_ai_personas.providers.builtin.workspace import WorkspaceProvider
 from jupyter_ai_personas.providers.endpoints import endpoint_class
 from jupyter_ai_personas.testing.openai_server import OpenAIServer
 from jupyter_ai_personas.testing.providers import AnsweringProviderContract, ProviderContract
@@ -22,8 +22,8 @@ pytestmark = pytest.mark.filterwarnings("ignore:`langchain-community` is being s
 SECRET = "contract-secret-0123"
 
 
-class TestKeyless(AnsweringProviderContract):
-    provider = KeylessProvider
+class TestWorkspace(AnsweringProviderContract):
+    provider = WorkspaceProvider
     arguments: ClassVar[Mapping[str, Any]] = {"delay": 0}
 
 

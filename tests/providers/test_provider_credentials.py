@@ -259,7 +259,7 @@ def test_a_refused_secrets_file_is_reported_and_the_rest_works(
     assert len(registry.problems) == 1
     with pytest.raises(MissingCredentialsError):
         registry.check(ModelReference("openai", "gpt-5"))
-    registry.check(ModelReference("keyless", "repeat"))
+    registry.check(ModelReference("workspace", "search"))
 
 
 def test_the_settings_do_not_show_their_secrets() -> None:

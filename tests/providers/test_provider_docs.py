@@ -27,7 +27,7 @@ def test_the_table_lists_every_built_in_with_its_extra_and_its_variables(
     for provider_id, row in rows.items():
         provider: Any = providers[provider_id]
         assert all(f"`{variable}`" in row for variable in variables_of(provider.auth_strategy))
-        if provider_id != "keyless":
+        if provider_id != "workspace":
             assert f"| `{provider_id}` |" in f"| {row} |"
 
 

@@ -30,11 +30,11 @@ BUILT_IN = {
     "google",
     "groq",
     "huggingface",
-    "keyless",
     "mistral",
     "ollama",
     "openai",
     "openrouter",
+    "workspace",
 }
 SOURCE = """
 from typing import ClassVar
@@ -436,9 +436,9 @@ def test_a_vendors_class_cannot_change_the_operators_parameters(make_registry: A
     assert given == {"model_kwargs": {"extra_body": {"seed": 1}}}
 
 
-def test_auto_picks_the_keyless_provider_when_there_is_nothing_else(make_registry: Any) -> None:
+def test_auto_picks_the_workspace_provider_when_there_is_nothing_else(make_registry: Any) -> None:
     reference, why = make_registry().default()
-    assert str(reference) == "keyless:repeat"
+    assert str(reference) == "workspace:search"
     assert "no provider's package and credentials are present" in why
 
 
@@ -497,7 +497,7 @@ def test_auto_keeps_to_the_lists(make_registry: Any, monkeypatch: pytest.MonkeyP
     allowed = frozenset({"openai:gpt-4o"})
     assert str(make_registry(allowed_providers=allowed).default()[0]) == "openai:gpt-4o"
     blocked = frozenset({"openai"})
-    assert str(make_registry(blocked_providers=blocked).default()[0]) == "keyless:repeat"
+    assert str(make_registry(blocked_providers=blocked).default()[0]) == "workspace:search"
     with pytest.raises(NoModelError):
         make_registry(blocked_providers=frozenset({"openai", "keyless"})).default()
 

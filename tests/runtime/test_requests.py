@@ -228,7 +228,7 @@ async def test_the_server_bounds_open_requests_by_itself() -> None:
 
 
 async def look(me: Any, message: Message) -> None:
-    for attachment in await me.attachments():
+    for attachment in me.attachments():
         me.send_message(f"{attachment.path} {attachment.type} {attachment.cells}")
 
 

@@ -22,13 +22,20 @@ SECRET = "sk-planted-4711-abcdef"
 class Commanded(JupyterServer):
     """A server with arguments on its command line, or with a configuration file in Python."""
 
-    def __init__(self, directory: Path, *arguments: str, python: str = "", **options: Any) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        *arguments: str,
+        python: str = "",
+        file: str = "jupyter_server_config.py",
+        **options: Any,
+    ) -> None:
         super().__init__(directory, **options)
         self._arguments = arguments
         if python:
             folder = directory / "config"
             folder.mkdir(parents=True)
-            (folder / "jupyter_server_config.py").write_text(python, encoding="utf-8")
+            (folder / file).write_text(python, encoding="utf-8")
 
     def _command(self) -> list[str]:
         return [*super()._command(), *self._arguments]
@@ -129,7 +136,7 @@ async def test_names_that_match_nothing_are_warned_of_with_near_matches(
         }
     )
     _, listed = await server.get("/api/ai/personas")
-    assert listed["personas"][0]["model"] == "keyless:repeat"
+    assert listed["personas"][0]["model"] == "workspace:search"
     for text in (
         "`opnai` in `c.AiExtension.blocked_providers` matches no provider. Did you mean `openai`?",
         "`keyless:rpeat` in `c.AiExtension.blocked_providers` matches no model of that provider. "
@@ -147,3 +154,29 @@ async def test_names_that_match_nothing_are_warned_of_with_near_matches(
     assert problems["groq"] == "not allowed on this server"
     assert not server.lines("`guide`")
     assert not server.lines("OpenAI")
+
+
+FILES = ["jupyter_jupyter_ai_personas_config.py", "jupyter_jupyter_server_ydoc_config.py"]
+
+
+@pytest.mark.parametrize("file", FILES)
+async def test_the_configuration_file_of_any_extension_applies(tmp_path: Path, file: str) -> None:
+    python = "c.AiExtension.blocked_providers = ['groq']"
+    async with Commanded(tmp_path / "applies", python=python, file=file) as server:
+        _, listed = await server.get("/api/ai/model_providers")
+        problems = {row["id"]: row["problem"] for row in listed["model_providers"]}
+        assert problems["groq"] == "not allowed on this server"
+    python = f"{python}\nnonsense"
+    async with Commanded(tmp_path / "fails", python=python, file=file) as server:
+        status, answer = await server.get("/api/ai/model_providers")
+        assert (status, f"`{file}` cannot be read (NameError" in answer["message"]) == (503, True)
+
+
+async def test_the_command_line_wins_over_all_files(tmp_path: Path) -> None:
+    argument = "--AiExtension.blocked_providers=ollama"
+    python = "c.AiExtension.blocked_providers = ['groq']"
+    async with Commanded(tmp_path, argument, python=python, file=FILES[1]) as server:
+        _, listed = await server.get("/api/ai/model_providers")
+        problems = {row["id"]: row["problem"] for row in listed["model_providers"]}
+        assert problems["ollama"] == "not allowed on this server"
+        assert problems["groq"] != "not allowed on this server"

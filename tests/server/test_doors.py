@@ -28,6 +28,7 @@ ROUTES = [
     ("POST", "/api/ai/personas/cancel?chat_path=a.chat"),
     ("POST", "/api/ai/message/Guide"),
     ("GET", "/api/ai/search?q=honey"),
+    ("GET", "/api/ai/help/start"),
     ("GET", "/api/ai/approvals"),
     ("GET", "/api/ai/approvals/a"),
     ("POST", "/api/ai/approvals/a"),
@@ -249,7 +250,7 @@ class Reads(BasePersona):
     defaults = PersonaDefaults(name="Reads")
 
     async def process_message(self, message):
-        for attachment in await self.attachments():
+        for attachment in self.attachments():
             file = (self.get_workspace_dir() or Path()) / attachment.path
             self.send_message("I read " + file.read_text())
 

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import logging
+import re
 import signal
 import subprocess
 import sys
 from pathlib import Path
 
+import anyio
+import anyio.to_thread
+import httpx
 import pytest
+from support.plugin import make_plugin
+from support.server import DEFAULT_EXTENSIONS, JupyterServer
 
 from jupyter_ai_personas.runtime import Ledger
 from jupyter_ai_personas.server import exit_guard
@@ -111,3 +117,40 @@ async def test_the_ledger_that_nobody_closed_is_written(tmp_path: Path, left: st
         assert [reply.body for reply in row.replies] == ["so far"]
     finally:
         await ledger.aclose()
+
+
+QUITS = """
+import sys
+import threading
+
+from tornado.web import RequestHandler
+
+
+class Quit(RequestHandler):
+    def get(self):
+        threading.Thread(target=threading.Event().wait, name="stuck").start()
+        sys.exit(3)
+
+
+def _load_jupyter_server_extension(app):
+    app.web_app.add_handlers(".*", [("/quit", Quit)])
+
+
+def _jupyter_server_extension_points():
+    return [{"module": "quits"}]
+"""
+
+
+@pytest.mark.server
+async def test_a_server_that_fails_says_so_to_its_supervisor(tmp_path: Path) -> None:
+    package = make_plugin(tmp_path / "packages", "quits", {"__init__.py": QUITS}, {})
+    extensions = (*DEFAULT_EXTENSIONS, "quits")
+    server = JupyterServer(tmp_path / "server", pythonpath=[package], extensions=extensions)
+    async with server:
+        assert (await server.get("/api/ai/personas"))[0] == 200
+        with pytest.raises(httpx.TransportError):
+            await server.get("/quit")
+        process = server._process
+        assert process is not None
+        assert await anyio.to_thread.run_sync(process.wait, 120) == 3
+        await server.wait_for_log(re.compile("not waiting for these threads: .*stuck"))

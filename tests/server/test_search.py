@@ -70,7 +70,7 @@ async def answer(
 async def test_the_workspace_is_searched(start_server: Callable[..., Any], tmp_path: Path) -> None:
     root = tmp_path / "server-0" / "root"
     fill(root)
-    server = await start_server()
+    server = await start_server(config={"AiExtension.workspace_search": True})
     (bees,) = await answer(server, "who makes honey?")
     assert bees == {
         "path": "docs/bees.md",
@@ -136,7 +136,12 @@ async def test_what_the_operator_excludes_is_not_found(
     start_server: Callable[..., Any], tmp_path: Path
 ) -> None:
     fill(tmp_path / "server-0" / "root")
-    server = await start_server(config={"AiExtension.search_exclude": ["docs/", "*.chat"]})
+    server = await start_server(
+        config={
+            "AiExtension.workspace_search": True,
+            "AiExtension.search_exclude": ["docs/", "*.chat"],
+        }
+    )
     await answer(server, "count_bees")
     assert await answer(server, "honey drones candles", lambda results: not results) == []
 

@@ -273,3 +273,9 @@ def test_every_setting_is_a_trait_with_its_default_and_shown_by_help() -> None:
 def test_objects_do_not_share_their_defaults() -> None:
     AiExtension().blocked_providers.append("openai")
     assert AiExtension().blocked_providers == []
+
+
+@pytest.mark.parametrize("section", [None, ["blocked_providers"], "openai"])
+def test_a_section_that_is_no_dictionary_is_a_problem(section: Any) -> None:
+    extension = AiExtension(config=Config({"AiExtension": section}))
+    assert "`c.AiExtension` must be a section" in extension.problems[0]

@@ -240,7 +240,7 @@ async def test_commands_answer_and_address_nobody(server: JupyterServer) -> None
         helped = await wait_for_line(bob, ada.post("/help"), "/retry")
         assert "/analyse" in helped
         assert "Data Analyst" in await wait_for_line(bob, ada.post("/personas"), "Gated")
-        assert "keyless" in await wait_for_line(bob, ada.post("/models"), "default")
+        assert "workspace:search" in await wait_for_line(bob, ada.post("/models"), "default")
         asked = ada.post("/analyse this")
         await bob.wait_for_reply(asked, "Data Analyst")
         unknown = ada.post("/unknown @Data-Analyst")

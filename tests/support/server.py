@@ -79,7 +79,8 @@ class JupyterServer:
         self.root_dir = directory / "root"
         self.runtime_dir = directory / "runtime"
         self.data_dir = directory / "data"
-        self.config = dict(config or {})
+        # The index is a process of its own: only tests of the search need it.
+        self.config = {"AiExtension.workspace_search": False, **(config or {})}
         self.extensions = tuple(extensions)
         self.lab = lab
         self.env = dict(env or {})

@@ -26,7 +26,7 @@ class Counter(BasePersona):
     defaults = PersonaDefaults(name="Counter")
 
     async def process_message(self, message: Message) -> None:
-        names = [attachment.path for attachment in await self.attachments()]
+        names = [attachment.path for attachment in self.attachments()]
         self.set_status("is counting")
         self.send_message(f"{self.config.get('greeting', 'hi')} {len(message.body)} {names}")
 

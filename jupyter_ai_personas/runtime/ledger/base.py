@@ -120,6 +120,38 @@ class TurnLedger(ABC):
         """Take back everything that was allowed in a chat."""
         await self._ask(partial(Queries.disallow, chat_id=chat_id))
 
+    # -- what turns changed -----------------------------------------------------------------
+
+    async def add_change(
+        self, chat_id: str, turn_id: str, persona_id: str, data: bytes, *, undoable: bool
+    ) -> None:
+        """Record what a turn changed; it is kept after the turn's end."""
+        await self._ask(
+            partial(
+                Queries.add_change,
+                chat_id=chat_id,
+                turn_id=turn_id,
+                persona_id=persona_id,
+                data=data,
+                undoable=undoable,
+            )
+        )
+
+    async def changes(self, turn_id: str) -> list[bytes]:
+        """Return the changes of a turn, oldest first."""
+        return await self._ask(partial(Queries.changes, turn_id=turn_id))
+
+    async def latest_changed(
+        self, chat_id: str, persona_id: str | None = None
+    ) -> tuple[str, str] | None:
+        """Return turn id and persona id of the latest change in a chat that can be undone."""
+        step = partial(Queries.latest_changed, chat_id=chat_id, persona_id=persona_id)
+        return await self._ask(step)
+
+    async def forget_changes(self, turn_id: str) -> None:
+        """Forget what a turn changed."""
+        await self._ask(partial(Queries.forget_changes, turn_id=turn_id))
+
     async def open_turns(
         self, chat_id: str, is_copy: Callable[[str], bool] = lambda path: False
     ) -> list[TurnRecord]:

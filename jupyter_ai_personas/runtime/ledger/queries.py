@@ -58,6 +58,10 @@ class OneStatement(partial[Any]):
     """A step that is one statement of SQL, and so a transaction by itself."""
 
 
+_MOST_CHANGES = 5000
+"""How many changes are kept."""
+
+
 class _UndoneError(Exception):
     """Ends a transaction that is not to be kept."""
 
@@ -305,6 +309,46 @@ class Queries:
         """Take back everything that was allowed in a chat."""
         self.db.execute("DELETE FROM grants WHERE chat_id = ?", (as_bytes(chat_id),))
 
+    def add_change(
+        self, chat_id: str, turn_id: str, persona_id: str, data: bytes, undoable: bool
+    ) -> None:
+        """Note what a turn changed; the oldest changes of all are dropped past a bound."""
+        turn = as_bytes(turn_id)
+        (number,) = self.db.execute(
+            "SELECT coalesce(max(number), 0) + 1 FROM changes WHERE turn_id = ?", (turn,)
+        ).fetchone()
+        values = (turn, number, as_bytes(chat_id), as_bytes(persona_id))
+        self.db.execute(
+            "INSERT INTO changes VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (*values, time.time(), undoable, data),
+        )
+        self.db.execute(
+            "DELETE FROM changes WHERE changed_at < (SELECT changed_at FROM changes"
+            " ORDER BY changed_at DESC LIMIT 1 OFFSET ?)",
+            (_MOST_CHANGES,),
+        )
+
+    def changes(self, turn_id: str) -> list[bytes]:
+        """Return the changes of a turn, oldest first."""
+        found = self.db.execute(
+            "SELECT data FROM changes WHERE turn_id = ? ORDER BY number", (as_bytes(turn_id),)
+        )
+        return [data for (data,) in found.fetchall()]
+
+    def latest_changed(self, chat_id: str, persona_id: str | None) -> tuple[str, str] | None:
+        """Return turn id and persona id of the latest change in a chat that can be undone."""
+        persona = None if persona_id is None else as_bytes(persona_id)
+        row = self.db.execute(
+            "SELECT turn_id, persona_id FROM changes WHERE chat_id = ?1 AND undoable"
+            " AND (?2 IS NULL OR persona_id = ?2) ORDER BY changed_at DESC, number DESC LIMIT 1",
+            (as_bytes(chat_id), persona),
+        ).fetchone()
+        return None if row is None else (as_text(row[0]), as_text(row[1]))
+
+    def forget_changes(self, turn_id: str) -> None:
+        """Forget what a turn changed: it was taken back."""
+        self.db.execute("DELETE FROM changes WHERE turn_id = ?", (as_bytes(turn_id),))
+
     def _is_anothers(self, owner: object) -> bool:
         if owner == self._me:
             return False
@@ -360,7 +404,10 @@ class Queries:
             " FROM tombstones WHERE chat_id = ?",
             (new, old),
         )
-        self.db.execute("UPDATE OR IGNORE grants SET chat_id = ? WHERE chat_id = ?", (new, old))
+        for table in ("grants", "changes"):
+            self.db.execute(
+                f"UPDATE OR IGNORE {table} SET chat_id = ? WHERE chat_id = ?", (new, old)
+            )
 
     def _decode(self, columns: tuple[Any, ...]) -> TurnRecord | None:
         *columns_of_turn, _owner, replies = columns
@@ -455,6 +502,9 @@ class Queries:
             "INSERT OR IGNORE INTO tombstones VALUES (?, ?, ?, ?)", contents.tombstones
         )
         self.db.executemany("INSERT OR IGNORE INTO grants VALUES (?, ?, ?, ?, ?)", contents.grants)
+        self.db.executemany(
+            "INSERT OR IGNORE INTO changes VALUES (?, ?, ?, ?, ?, ?, ?)", contents.changes
+        )
         self.db.execute(  # a key has a turn or a tombstone, not both
             "DELETE FROM turns WHERE EXISTS (SELECT 1 FROM tombstones t WHERE"
             " t.chat_id = turns.chat_id AND t.message_id = turns.message_id"

@@ -28,7 +28,7 @@ __all__ = [
 # "JAIP": tells our file from any other application's SQLite file.
 _APPLICATION_ID = 0x4A414950
 VERSION = 2
-"""1: without steps and grants."""
+"""1: without steps, grants and changes."""
 _BUSY_S = 3.0
 
 # The replies are apart from the turn so that a checkpoint does not write the request again.
@@ -55,6 +55,11 @@ _SCHEMA = (
         chat_id BLOB NOT NULL, persona_id BLOB NOT NULL, tool BLOB NOT NULL,
         granted_by BLOB NOT NULL, granted_at REAL NOT NULL,
         PRIMARY KEY (chat_id, persona_id, tool)) WITHOUT ROWID""",
+    """CREATE TABLE IF NOT EXISTS changes (
+        turn_id BLOB NOT NULL, number INTEGER NOT NULL,
+        chat_id BLOB NOT NULL, persona_id BLOB NOT NULL,
+        changed_at REAL NOT NULL, undoable INTEGER NOT NULL, data BLOB NOT NULL,
+        PRIMARY KEY (turn_id, number)) WITHOUT ROWID""",
 )
 COLUMNS = (
     "turn_id, chat_id, message_id, persona_id, state, final_state, accepted_at, request, owner"
@@ -65,6 +70,7 @@ _REPLIES = "SELECT turn_id, replies FROM replies"
 TOMBSTONES = "SELECT chat_id, message_id, persona_id, finished_at FROM tombstones"
 _STEPS = "SELECT turn_id, number, kind, data FROM steps"
 _GRANTS = "SELECT chat_id, persona_id, tool, granted_by, granted_at FROM grants"
+_CHANGES = "SELECT turn_id, number, chat_id, persona_id, changed_at, undoable, data FROM changes"
 
 _UNREADABLE = {
     sqlite3.SQLITE_ERROR,  # a table or column is missing: no statement of ours is wrong by itself
@@ -130,7 +136,7 @@ def _prepare(db: sqlite3.Connection) -> sqlite3.Connection:
             if db.execute("PRAGMA user_version").fetchone()[0] < VERSION:
                 # A file of an older version has the tables that it lacked now.
                 db.execute(f"PRAGMA user_version = {VERSION}")
-        for statement in (TURNS, _REPLIES, TOMBSTONES, _STEPS, _GRANTS):
+        for statement in (TURNS, _REPLIES, TOMBSTONES, _STEPS, _GRANTS, _CHANGES):
             db.execute(f"{statement} LIMIT 1").fetchall()
     except BaseException:
         db.close()
@@ -173,6 +179,7 @@ class Contents:
     tombstones: Rows
     steps: Rows
     grants: Rows
+    changes: Rows
     problem: str | None
 
 
@@ -180,12 +187,12 @@ def read_all(source: sqlite3.Connection) -> Contents:
     """Return all rows of ``source`` that can be read."""
     problem: str | None = None
     tables: list[Rows] = []
-    for statement in (TURNS, _REPLIES, TOMBSTONES, _STEPS, _GRANTS):
+    for statement in (TURNS, _REPLIES, TOMBSTONES, _STEPS, _GRANTS, _CHANGES):
         rows: Rows = []
         tables.append(rows)
         try:
             rows.extend(source.execute(statement))
         except DATABASE_ERRORS as error:
             problem = str(error)
-    turns, replies, tombstones, steps, grants = tables
-    return Contents(turns, replies, tombstones, steps, grants, problem)
+    turns, replies, tombstones, steps, grants, changes = tables
+    return Contents(turns, replies, tombstones, steps, grants, changes, problem)

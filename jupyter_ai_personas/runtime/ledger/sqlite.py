@@ -107,7 +107,7 @@ class Ledger(TurnLedger):
         self._opened: Future[None] = Future()
         self._ended: Future[None] = Future()
         for future in (self._opened, self._ended):
-            future.set_running_or_notify_cancel()  # whoever stops waiting does not cancel them
+            future.set_running_or_notify_cancel()  # a waiter that is cancelled does not cancel them
 
     @property
     def recorded(self) -> bool:
@@ -216,7 +216,7 @@ class Ledger(TurnLedger):
         return entries, False
 
     def _write(self, store: FailoverStore, entries: list[_Entry], *, everything: bool) -> None:
-        # Whoever stopped waiting before the writing began gets nothing written.
+        # Skip the steps of waiters that were cancelled.
         entries = [e for e in entries if not e.answer or e.answer.set_running_or_notify_cancel()]
         due = time.monotonic() - self._written_at >= _CHECKPOINT_S
         # A checkpoint is of a turn accepted in an earlier batch, and older than its end if that

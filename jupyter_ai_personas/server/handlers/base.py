@@ -27,6 +27,11 @@ from jupyter_ai_personas.text import well_formed_json
 
 __all__ = ["BaseHandler"]
 
+NOT_STARTED = (
+    "Personas have not started. The operator finds the reason in the server's log, or has to "
+    "install jupyter_server 2.16 or newer."
+)
+
 START_SECONDS = 10.0
 """How long the extension may take to start after the server has begun to answer."""
 
@@ -72,7 +77,7 @@ class BaseHandler(APIHandler):
     async def loaded(self) -> Runtime:
         """Return the runtime once plug-ins are imported; 503 if that takes too long."""
         self.runtime.wanted.set()
-        with self.within(START_SECONDS, "Personas have not started. Does the log say why?"):
+        with self.within(START_SECONDS, NOT_STARTED):
             await self.settings["jupyter_ai_personas_started"].wait()
         with self.within(LOAD_SECONDS, "Personas are still being loaded. Try again in a minute."):
             await self.runtime.loaded.wait()

@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 
-import anyio
-import anyio.to_thread
 from jupyter_server.auth.decorator import authorized
 from tornado import web
 from tornado.web import HTTPError
@@ -14,14 +12,12 @@ from tornado.web import HTTPError
 from jupyter_ai_personas.context import MAX_HITS, WorkspaceIndex
 from jupyter_ai_personas.errors import SearchUnavailableError
 from jupyter_ai_personas.server.handlers.base import BaseHandler
+from jupyter_ai_personas.server.searching import search_index
 
 __all__ = ["SearchHandler"]
 
 MAX_QUERY = 1_000
 DEFAULT_LIMIT = 10
-AT_ONCE = 4
-
-_limiter = anyio.CapacityLimiter(AT_ONCE)
 
 
 class SearchHandler(BaseHandler):
@@ -40,14 +36,8 @@ class SearchHandler(BaseHandler):
         if not (limit.isascii() and limit.isdigit() and 1 <= int(limit[:9]) <= MAX_HITS):
             raise HTTPError(400, f"`limit` must be a number from 1 to {MAX_HITS}.")
         index: WorkspaceIndex | None = self.settings["jupyter_ai_personas_search"]
-        if index is None:
-            raise HTTPError(
-                503,
-                "Workspace search is turned off here. The operator can set "
-                "`c.AiExtension.workspace_search = True`; the server's files must be on a disk.",
-            )
         try:
-            hits = await anyio.to_thread.run_sync(index.search, query, int(limit), limiter=_limiter)
+            hits = await search_index(index, query, int(limit))
         except SearchUnavailableError as error:
             raise HTTPError(503, "%s", error) from None
         self.finish(json.dumps({"results": [asdict(hit) for hit in hits]}))

@@ -14,42 +14,37 @@ from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 
 from ..base import BaseProvider
-from ..chunks import content_text
+from ..extracts import extract_of
 
-__all__ = ["KeylessProvider"]
+__all__ = ["WorkspaceProvider"]
 
 _NO_MODEL = (
-    "There is no language model behind this answer: none is configured here, so I can only repeat "
-    "what was asked. For real answers, install a provider's package (such as `langchain-openai`) "
-    "and set its key (`OPENAI_API_KEY`) before Jupyter starts. What each provider needs is listed "
-    "by `/models` in a chat, and by `%ai list` in a notebook. `/model @Name provider:model` in a "
-    "chat, and `%%ai provider:model` in a notebook, choose a model."
+    "No model is set up here. Install a provider's package (such as `langchain-openai`), set its "
+    "key (`OPENAI_API_KEY`), and start Jupyter again. `/models` in a chat and `%ai list` in a "
+    "notebook say what each provider needs; `/model @Name provider:model` and "
+    "`%%ai provider:model` choose a model. Without one, Guide answers in chats with passages of "
+    "your files."
 )
-_CODE = (
-    "I cannot write code, but this is how a code block looks here:\n\n"
-    '```python\ngreeting = "Hello from the chat"\nprint(greeting)\n```'
-)
-_ASKS_FOR_CODE = re.compile(r"code|python|function|script|snippet|program|plot", re.IGNORECASE)
-_MOST_REPEATED = 240  # characters
 
 
-class KeylessProvider(BaseProvider, BaseChatModel):
-    """No language model: says so, says how to get one, and repeats the question, word by word.
+class WorkspaceProvider(BaseProvider, BaseChatModel):
+    """No language model: says what was found in the workspace, or how to set up a model.
 
+    What was found comes with the question (:func:`~jupyter_ai_personas.providers.with_extract`).
     ``delay`` is the time in seconds between two words, so that streaming can be seen.
     """
 
-    id = "keyless"
-    name = "Keyless"
-    models: ClassVar[list[str]] = ["repeat"]
-    help = "Needs no key and no network: repeats the question, to try out the chat."
-    manages_history = True  # It reads the question alone.
+    id = "workspace"
+    name = "Workspace"
+    models: ClassVar[list[str]] = ["search"]
+    help = "Needs no key and no network: Guide quotes what it finds in the workspace."
+    manages_history = True  # It reads what goes with the question alone.
 
-    delay: float = 0.015
+    delay: float = 0.004
 
     @property
     def _llm_type(self) -> str:
-        return "keyless"
+        return "workspace"
 
     def _generate(
         self,
@@ -86,21 +81,6 @@ class KeylessProvider(BaseProvider, BaseChatModel):
 
 def _words(messages: list[BaseMessage]) -> list[str]:
     """Cut the answer to ``messages`` into words, each with the white space after it."""
-    question = _question(messages)
-    # Without its signs: a repeated `@Name` must not address anybody.
-    repeated = question.replace("@", "")
-    if len(repeated) > _MOST_REPEATED:
-        repeated = repeated[:_MOST_REPEATED].rstrip() + "…"
-    parts = [_NO_MODEL]
-    if repeated:
-        parts.append(f"> {repeated}")
-    if _ASKS_FOR_CODE.search(question):
-        parts.append(_CODE)
-    return re.findall(r"\S+\s*", "\n\n".join(parts))
-
-
-def _question(messages: list[BaseMessage]) -> str:
-    for message in reversed(messages):
-        if message.type == "human":
-            return " ".join(content_text(message.content).split())
-    return ""
+    question = next((message for message in reversed(messages) if message.type == "human"), None)
+    extract = extract_of(question) if question is not None else ""
+    return re.findall(r"\s*\S+\s*", extract or _NO_MODEL)

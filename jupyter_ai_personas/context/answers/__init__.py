@@ -1,0 +1,1 @@
+"""Answers without a model: what a question asks for, and what of the workspace answers it; pure."""

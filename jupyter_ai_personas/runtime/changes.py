@@ -1,0 +1,43 @@
+"""What turns changed, in the ledger: ``/undo`` works after a restart as well."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+from jupyter_ai_personas.runtime.ledger import TurnLedger
+from jupyter_ai_personas.tools.changes import Change, TurnChanges
+
+__all__ = ["LedgerChanges"]
+
+
+class LedgerChanges:
+    """A :class:`~jupyter_ai_personas.tools.changes.ChangeLog` in the ledger of turns."""
+
+    def __init__(self, ledger: TurnLedger) -> None:
+        self._ledger = ledger
+
+    async def record(self, change: Change, *, chat_id: str, turn_id: str, persona_id: str) -> None:
+        """See :meth:`ChangeLog.record`."""
+        # ASCII: what cannot be text in the database, such as half of a pair, is kept as well.
+        data = json.dumps(change.as_json()).encode("ascii")
+        await self._ledger.add_change(
+            chat_id, turn_id, persona_id, data, undoable=change.can_be_undone
+        )
+
+    async def changes_of_turn(self, turn_id: str) -> Sequence[Change]:
+        """See :meth:`ChangeLog.changes_of_turn`."""
+        return [Change.from_json(json.loads(data)) for data in await self._ledger.changes(turn_id)]
+
+    async def latest_turn(self, chat_id: str, persona_id: str | None = None) -> TurnChanges | None:
+        """See :meth:`ChangeLog.latest_turn`."""
+        found = await self._ledger.latest_changed(chat_id, persona_id)
+        if found is None:
+            return None
+        turn_id, persona = found
+        changes = tuple(await self.changes_of_turn(turn_id))
+        return TurnChanges(turn_id=turn_id, persona_id=persona, changes=changes)
+
+    async def forget(self, turn_id: str) -> None:
+        """See :meth:`ChangeLog.forget`."""
+        await self._ledger.forget_changes(turn_id)

@@ -1,0 +1,81 @@
+"""What all executors of built-in tools do: check arguments, and say what went wrong."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any
+
+from jupyter_ai_personas.errors import PersonasError, ToolCallError
+from jupyter_ai_personas.runtime.executors import CallContext, Preview
+from jupyter_ai_personas.tools.builtin import BUILTIN, checked_arguments
+from jupyter_ai_personas.tools.changes import Change, ChangeLog
+
+__all__ = ["Recorder", "Tool", "attribution"]
+
+MAX_UNLINKED = 1000
+"""Turns whose changes are kept until their replies end."""
+
+Arguments = Mapping[str, Any]
+Run = Callable[[CallContext, Arguments], Awaitable[Mapping[str, Any]]]
+ShowPreview = Callable[[CallContext, Arguments], Awaitable[Preview]]
+
+
+class Tool:
+    """Runs one built-in tool. An error of ours is its result: ``{"error": …}`` with facts."""
+
+    def __init__(
+        self, name: str, run: Run, preview: ShowPreview, *, seconds: float | None = None
+    ) -> None:
+        self.info = BUILTIN[name]
+        self.seconds = seconds
+        self._run = run
+        self._preview = preview
+
+    async def run(self, context: CallContext, arguments: Arguments) -> Mapping[str, Any]:
+        """See :meth:`~jupyter_ai_personas.runtime.executors.ToolExecutor.run`."""
+        try:
+            return await self._run(context, checked_arguments(self.info, arguments))
+        except ToolCallError as error:
+            return {"error": str(error), **error.facts}
+        except PersonasError as error:
+            return {"error": str(error)}
+
+    async def preview(self, context: CallContext, arguments: Arguments) -> Preview:
+        """See :meth:`~jupyter_ai_personas.runtime.executors.ToolExecutor.preview`."""
+        try:
+            return await self._preview(context, checked_arguments(self.info, arguments))
+        except ToolCallError as error:
+            if error.facts:
+                facts = json.dumps(error.facts, ensure_ascii=False)
+                raise ToolCallError(f"{error}\n{facts}") from None
+            raise
+
+
+def attribution(context: CallContext) -> dict[str, Any]:
+    """Return what a cell's metadata says about who changed it."""
+    return {"persona": context.persona_id, "turn": context.turn_id}
+
+
+class Recorder:
+    """Notes what calls changed."""
+
+    def __init__(self, log: ChangeLog) -> None:
+        self._log = log
+        self._unlinked: dict[str, list[Change]] = {}
+
+    async def note(self, context: CallContext, change: Change) -> None:
+        """Note one change of a call."""
+        await self._log.record(
+            change,
+            chat_id=context.chat_id,
+            turn_id=context.turn_id,
+            persona_id=context.persona_id,
+        )
+        while len(self._unlinked) >= MAX_UNLINKED and context.turn_id not in self._unlinked:
+            del self._unlinked[next(iter(self._unlinked))]
+        self._unlinked.setdefault(context.turn_id, []).append(change)
+
+    def unlinked(self, turn_id: str) -> Sequence[Change]:
+        """Return what a turn changed since this was asked last."""
+        return self._unlinked.pop(turn_id, ())

@@ -1,0 +1,6 @@
+"""The built-in toolsets as plain data. What runs them is on the server's side: ``server/tools``."""
+
+from jupyter_ai_personas.tools.builtin.arguments import checked_arguments
+from jupyter_ai_personas.tools.builtin.descriptions import BUILTIN, kernel, notebook, workspace
+
+__all__ = ["BUILTIN", "checked_arguments", "kernel", "notebook", "workspace"]

@@ -1,0 +1,217 @@
+"""The MCP servers of this process: one of each for all chats, on an event loop of their own."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import threading
+from collections.abc import Coroutine, Iterable, Mapping
+from fnmatch import fnmatchcase
+from pathlib import Path, PurePosixPath
+from typing import Any, TypeVar
+
+from jupyter_ai_personas.errors import ConfigurationError, RequestRefusedError
+from jupyter_ai_personas.tools.descriptions import Toolset
+from jupyter_ai_personas.tools.executors import CallContext, Preview
+from jupyter_ai_personas.tools.mcp_server import McpServer
+from jupyter_ai_personas.tools.mcp_settings import McpServerSettings, read_servers
+
+__all__ = ["McpExecutor", "McpServers"]
+
+WAIT_SECONDS = 10.0
+"""How long after its start turns wait for a server; later ones have its tools."""
+
+STOP_SECONDS = 3.0
+FILE = ".jupyter/mcp_settings.json"
+MAX_FILE = 100_000
+
+T = TypeVar("T")
+
+
+class McpServers:
+    """Servers by name: the operator's ``servers``, and those of files in the chats' folders.
+
+    ``root`` is the server's root directory if such files are read, else ``None``. Methods are
+    called on the event loop of the caller; a thread is started with the first server.
+    """
+
+    def __init__(
+        self,
+        servers: Mapping[str, McpServerSettings],
+        *,
+        log: logging.Logger,
+        trusted: Iterable[str] = (),
+        seconds: float = 120.0,
+        root: Path | None = None,
+    ) -> None:
+        self.seconds = seconds
+        self._configured = dict(servers)
+        self._trusted = frozenset(trusted)
+        self._log = log
+        self._root = root
+        # By the folder of the file, "" for the operator's, and the name.
+        self._servers: dict[tuple[str, str], McpServer] = {}
+        self._files: dict[str, tuple[object, dict[str, McpServerSettings], str]] = {}
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._lock = threading.Lock()
+
+    # -- what there is ----------------------------------------------------------------------
+
+    def _known(self, chat_path: str) -> dict[str, tuple[str, McpServerSettings]]:
+        """Return the servers for a chat: name → folder of the file, and how it is reached."""
+        found = {name: ("", one) for name, one in self._configured.items()}
+        for folder in _folders(chat_path) if self._root is not None else ():
+            for name, one in self._files.get(folder, (None, {}, ""))[1].items():
+                found.setdefault(name, (f"/{folder}", one))
+        return found
+
+    def toolsets(self, chat_path: str | None = None) -> list[Toolset]:
+        """Return the servers for a chat, or all that are known, as toolsets."""
+        found = []
+        known = self._known(chat_path or "")
+        for name, (folder, _) in known.items():
+            server = self._servers.get((folder, name))
+            source = _source(folder)
+            found.append(
+                server.toolset if server else Toolset(f"mcp:{name}", source, (), "starting")
+            )
+        if chat_path is None:
+            shown = {(folder, name) for name, (folder, _) in known.items()}
+            found += [s.toolset for key, s in self._servers.items() if key not in shown]
+            found += [
+                Toolset("mcp", f"{folder}/{FILE}".lstrip("/"), (), "broken", problem)
+                for folder, (_, _, problem) in self._files.items()
+                if problem
+            ]
+        return found
+
+    def may_have(self, wanted: str) -> bool:
+        """Return whether a name or pattern may be of a server that has not started yet."""
+        toolset = wanted.partition(".")[0]
+        return any(fnmatchcase(f"mcp:{name}", toolset) for name in self._configured)
+
+    # -- their life -------------------------------------------------------------------------
+
+    async def ready(self, wanted: Iterable[str], chat_path: str) -> None:
+        """Start what ``wanted`` names or matches, and wait for it, at most ``WAIT_SECONDS``."""
+        patterns = [name.partition(".")[0] for name in wanted]
+        patterns = [pattern for pattern in patterns if pattern.startswith(("mcp", "*"))]
+        if not patterns:
+            return
+        if self._root is not None:
+            await asyncio.to_thread(self._read_files, chat_path)
+        starting = [
+            self._server(folder, name, one).ready(within=WAIT_SECONDS)
+            for name, (folder, one) in self._known(chat_path).items()
+            if any(fnmatchcase(f"mcp:{name}", pattern) for pattern in patterns)
+        ]
+        if starting:
+            await self._on_loop(_all(starting))
+
+    async def call(
+        self, tool: str, arguments: Mapping[str, Any], chat_path: str
+    ) -> Mapping[str, Any]:
+        """Call a tool; whatever goes wrong is in the result."""
+        name = tool.partition(".")[0].removeprefix("mcp:")
+        found = self._known(chat_path).get(name)
+        if found is None:
+            raise RequestRefusedError(f"There is no MCP server `{name}` here.")
+        server = self._server(found[0], name, found[1])
+        return await self._on_loop(server.call(tool, arguments, seconds=self.seconds))
+
+    async def aclose(self) -> None:
+        """End all servers, within ``STOP_SECONDS``."""
+        loop, self._loop = self._loop, None
+        if loop is None:
+            return
+        ending = asyncio.run_coroutine_threadsafe(
+            _all([server.aclose() for server in self._servers.values()]), loop
+        )
+        await asyncio.wait([asyncio.wrap_future(ending)], timeout=STOP_SECONDS)
+        loop.call_soon_threadsafe(loop.stop)
+
+    def _server(self, folder: str, name: str, settings: McpServerSettings) -> McpServer:
+        server = self._servers.get((folder, name))
+        if server is None or server.settings != settings:
+            if server is not None and self._loop is not None:
+                asyncio.run_coroutine_threadsafe(server.aclose(), self._loop)
+            server = self._servers[folder, name] = McpServer(
+                name,
+                settings,
+                source=_source(folder),
+                # Whoever can write a file in the workspace must not be trusted by name.
+                is_trusted=not folder and name in self._trusted,
+                log=self._log,
+            )
+        return server
+
+    async def _on_loop(self, work: Coroutine[Any, Any, T]) -> T:
+        with self._lock:
+            if self._loop is None:
+                self._loop = asyncio.new_event_loop()
+                threading.Thread(
+                    target=_serve, args=(self._loop,), name="mcp servers", daemon=True
+                ).start()
+        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, self._loop))
+
+    # -- files of the workspace -------------------------------------------------------------
+
+    def _read_files(self, chat_path: str) -> None:
+        assert self._root is not None
+        root = self._root.resolve()
+        for folder in _folders(chat_path):
+            path = self._root / folder / FILE
+            try:
+                stat = path.stat()
+                stamp: object = (stat.st_mtime_ns, stat.st_size)
+                if self._files.get(folder, (None,))[0] == stamp:
+                    continue
+                if not path.resolve().is_relative_to(root) or stat.st_size > MAX_FILE:
+                    raise ConfigurationError(f"It lies elsewhere, or is longer than {MAX_FILE:,}.")
+                servers = read_servers(json.loads(path.read_text("utf-8")), FILE)
+                self._files[folder] = stamp, servers, ""
+            except (FileNotFoundError, NotADirectoryError):
+                self._files.pop(folder, None)
+            except (OSError, ValueError, RecursionError, ConfigurationError) as error:
+                problem = str(error) if isinstance(error, ConfigurationError) else "It is no JSON."
+                self._files[folder] = None, {}, problem
+                self._log.warning("%s: %s", PurePosixPath(folder, FILE), problem)
+
+
+class McpExecutor:
+    """Runs a tool of an MCP server; see :class:`ToolExecutor`."""
+
+    def __init__(self, servers: McpServers, tool: str) -> None:
+        self._servers = servers
+        self._tool = tool
+
+    async def run(self, context: CallContext, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
+        """See :meth:`ToolExecutor.run`."""
+        return await self._servers.call(self._tool, arguments, context.chat_path)
+
+    async def preview(self, context: CallContext, arguments: Mapping[str, Any]) -> Preview:
+        """See :meth:`ToolExecutor.preview`."""
+        return Preview()
+
+
+def _folders(chat_path: str) -> list[str]:
+    """Return the folders of a chat, the nearest first, relative to the root, which is empty."""
+    parents = PurePosixPath(chat_path.strip("/")).parents
+    return ["" if str(parent) == "." else str(parent) for parent in parents]
+
+
+def _source(folder: str) -> str:
+    return f"{folder.lstrip('/')}/{FILE}".lstrip("/") if folder else "c.AiExtension.mcp_servers"
+
+
+def _serve(loop: asyncio.AbstractEventLoop) -> None:
+    asyncio.set_event_loop(loop)
+    try:
+        loop.run_forever()
+    finally:
+        loop.close()
+
+
+async def _all(works: Iterable[Coroutine[Any, Any, Any]]) -> None:
+    await asyncio.gather(*works)

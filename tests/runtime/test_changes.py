@@ -1,0 +1,76 @@
+"""What turns changed, kept in the ledger, over restarts."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from jupyter_ai_personas.runtime.changes import LedgerChanges
+from jupyter_ai_personas.runtime.ledger import Ledger, MemoryLedger, TurnLedger
+from jupyter_ai_personas.tools.changes import Change, ChangeLog, InMemoryChangeLog
+
+LOG = logging.getLogger("test")
+
+
+@asynccontextmanager
+async def opened(ledger: TurnLedger) -> AsyncIterator[LedgerChanges]:
+    await ledger.open()
+    try:
+        yield LedgerChanges(ledger)
+    finally:
+        await ledger.aclose()
+
+
+@pytest.fixture(params=["memory", "ledger in memory", "file"])
+async def changes(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[ChangeLog]:
+    if request.param == "memory":
+        yield InMemoryChangeLog()
+        return
+    is_file = request.param == "file"
+    ledger = Ledger(tmp_path / "ledger.sqlite", log=LOG) if is_file else MemoryLedger()
+    async with opened(ledger) as log:
+        yield log
+
+
+def edit(cell: str) -> Change:
+    before, after = {"source": "ä\ud800"}, {"source": "b"}
+    return Change(kind="edit", path="a.ipynb", cell=cell, before=before, after=after)
+
+
+async def note(log: ChangeLog, change: Change, turn: str, persona: str = "p") -> None:
+    await log.record(change, chat_id="chat", turn_id=turn, persona_id=persona)
+
+
+async def test_changes_of_a_turn_are_kept_in_order(changes: ChangeLog) -> None:
+    for cell in "abc":
+        await note(changes, edit(cell), "t1")
+    assert list(await changes.changes_of_turn("t1")) == [edit("a"), edit("b"), edit("c")]
+    assert list(await changes.changes_of_turn("t2")) == []
+
+
+async def test_the_latest_turn_of_a_persona_is_found(changes: ChangeLog) -> None:
+    await note(changes, edit("a"), "t1", "p")
+    await note(changes, edit("b"), "t2", "q")
+    await note(changes, Change(kind="run", path="a.ipynb", cell="a"), "t3", "q")
+    latest = await changes.latest_turn("chat")
+    assert latest is not None
+    assert (latest.turn_id, latest.persona_id, latest.changes) == ("t2", "q", (edit("b"),))
+    other = await changes.latest_turn("chat", "p")
+    assert other is not None
+    assert other.turn_id == "t1"
+    assert await changes.latest_turn("another") is None
+    await changes.forget("t2")
+    assert await changes.latest_turn("chat", "q") is None
+
+
+async def test_changes_outlive_the_server(tmp_path: Path) -> None:
+    async with opened(Ledger(tmp_path / "ledger.sqlite", log=LOG)) as log:
+        await note(log, edit("a"), "t1")
+    async with opened(Ledger(tmp_path / "ledger.sqlite", log=LOG)) as log:
+        latest = await log.latest_turn("chat")
+        assert latest is not None
+        assert latest.changes == (edit("a"),)

@@ -1,0 +1,26 @@
+"""The managers of sessions and kernels of a server, with real kernels."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from jupyter_server.services.kernels.kernelmanager import AsyncMappingKernelManager
+from jupyter_server.services.sessions.sessionmanager import SessionManager
+
+from .desk import Desk
+
+
+@asynccontextmanager
+async def with_kernels(desk: Desk) -> AsyncIterator[AsyncMappingKernelManager]:
+    """Give ``desk`` kernels; they are shut down at the end."""
+    manager = AsyncMappingKernelManager(root_dir=str(desk.root))
+    sessions = SessionManager(kernel_manager=manager, contents_manager=desk.manager)
+    desk.settings |= {"kernel_manager": manager, "session_manager": sessions}
+    try:
+        yield manager
+    finally:
+        await manager.shutdown_all(now=True)
+        sessions.close()  # before its connection: it would do so again when it is collected
+        if sessions._connection is not None:
+            sessions._connection.close()
