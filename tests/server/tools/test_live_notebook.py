@@ -163,7 +163,8 @@ async def test_both_people_see_a_cell_run_in_the_notebooks_own_kernel(
             cell = tab.notebook.ycells[0]
             await tab.wait_for(lambda _, cell=cell: cell["execution_state"] == "idle")
             await tab.wait_for(lambda _, cell=cell: cell.get("execution_count") == 1)
-            assert "hello\n" in str(cell["outputs"].to_py())
-            assert "42" in str(cell["outputs"].to_py())
+            stream, result = cell["outputs"].to_py()
+            assert stream["text"] == "hello\n"
+            assert result["data"] == {"text/plain": "42"}
         _, sessions = await server.get("/api/sessions")
         assert [session["path"] for session in sessions] == ["run.ipynb"]
