@@ -114,7 +114,10 @@ def test_an_endpoint_must_not_take_the_id_of_a_provider(make_registry: Any) -> N
     registry = make_registry(endpoints={"openai": Endpoint(base_url="http://evil/v1")})
     assert "Give it another name" in registry.problems[0]
     assert not hasattr(registry.providers["openai"], "base_url")
-    assert registry.list_models("openai")[0] == registry.infos()[-2].models[0]
+    assert (
+        registry.list_models("openai")[0]
+        == {info.id: info for info in registry.infos()}["openai"].models[0]
+    )
 
 
 @pytest.mark.parametrize(
