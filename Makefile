@@ -16,7 +16,10 @@ PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3
 # JupyterLab refuses to run as root, which is who one is in most containers, unless it is told to.
 AS_ROOT := $(if $(filter 0,$(shell id -u)),--allow-root)
 
-.PHONY: help lab test test-oldest lint docs bench chaos clean
+# Two processes, each with whole test files; more of them do not help on two processors.
+PYTEST := $(TEST)/bin/pytest -n 2 --dist loadfile
+
+.PHONY: help lab test test-slow test-oldest lint docs bench chaos clean
 .DELETE_ON_ERROR:
 
 help:  ## list what can be made
@@ -26,8 +29,11 @@ lab: $(LAB)/ready .workspace  ## open JupyterLab on a copy of examples/workspace
 	cd .workspace && "$(CURDIR)/$(LAB)/bin/jupyter" lab $(AS_ROOT) \
 		--LabApp.default_url=/lab/tree/welcome.chat $(ARGS)
 
-test: $(TEST)/ready $(TEST)/chromium  ## run the whole test suite; ARGS="-k name"
-	$(TEST)/bin/pytest $(ARGS)
+test: $(TEST)/ready $(TEST)/chromium  ## run every test but the slow ones; ARGS="-k name"
+	$(PYTEST) -m "not slow" $(ARGS)
+
+test-slow: $(TEST)/ready $(TEST)/chromium  ## run the slow tests: what is only larger
+	$(PYTEST) -m slow $(ARGS)
 
 test-oldest: $(OLDEST)/ready  ## test the lowest versions of the declared ranges
 	$(OLDEST)/bin/pytest tests/ranges tests/providers $(ARGS)

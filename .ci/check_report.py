@@ -1,4 +1,4 @@
-"""Fail unless every test of a JUnit report ran, those in the browser included."""
+"""Fail unless every test of some JUnit reports ran, those in the browser included."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 
-def main(report: str) -> str | None:
+def main(*reports: str) -> str | None:
     """Print the counts; return what is wrong, if anything is."""
-    cases = list(ElementTree.parse(Path(report)).iter("testcase"))
+    trees = [ElementTree.parse(Path(report)) for report in reports]
+    cases = [case for tree in trees for case in tree.iter("testcase")]
     skipped = [case for case in cases if case.find("skipped") is not None]
     browser = [case for case in cases if "browser" in case.get("classname", "").split(".")]
     print(f"{len(cases)} tests, {len(browser)} of them in tests/browser, {len(skipped)} skipped")
@@ -22,4 +23,4 @@ def main(report: str) -> str | None:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1]))
+    sys.exit(main(*sys.argv[1:]))

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import signal
+import tempfile
 import threading
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import HealthCheck, settings
+from support import foreign
 
 if TYPE_CHECKING:
     from playwright.async_api import Browser
@@ -34,6 +36,11 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 # A package index that hesitates fails no test; whoever runs them may have set these already.
 os.environ.setdefault("PIP_RETRIES", "10")
 os.environ.setdefault("PIP_DEFAULT_TIMEOUT", "60")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if (folder := foreign.hide()) is not None:
+        config.add_cleanup(lambda: foreign.show(folder))
 
 
 @pytest.hookimpl(wrapper=True)
@@ -77,3 +84,26 @@ async def chromium() -> AsyncIterator[Browser]:
 
     async with browser.chromium() as running:
         yield running
+
+
+@pytest.fixture
+def public_folder() -> Iterator[Path]:
+    """A folder that every user may enter, unlike ``tmp_path``."""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder)
+
+
+@pytest.fixture
+def unprivileged(public_folder: Path) -> Iterator[Callable[[], None]]:
+    """Return what makes this process an ordinary user until the test ends: root reads anything."""
+    user = os.geteuid()
+    nobody = 65534
+
+    def drop() -> None:
+        if user == 0:
+            os.seteuid(nobody)
+
+    yield drop
+    if user == 0:
+        os.seteuid(0)

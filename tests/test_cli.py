@@ -1,4 +1,4 @@
-"""`jupyter ai-personas`, run as people run it: in a process of its own."""
+"""`jupyter ai-personas`, as people run it: what it prints, and how it ends."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import subprocess
 import sys
 import textwrap
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +23,9 @@ from jupyter_ai_personas.cli import main
 from jupyter_ai_personas.cli.doctor import Finding, _environment, _providers, _summary
 from jupyter_ai_personas.providers import ModelRegistry, ProviderSettings
 
-Run = Callable[..., subprocess.CompletedProcess[str]]
+Run = Callable[..., "Ran"]
 
-PROGRAM = Path(sys.executable).with_name("jupyter-ai-personas")
+BIN = Path(sys.executable).parent
 
 PROBLEMS = {
     "no_module": ("No module named 'a_module_nobody_has'", "provides `a_module_nobody_has`"),
@@ -45,45 +46,59 @@ def plugins(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_broken_plugins(tmp_path_factory.mktemp("plugins"))
 
 
+@dataclass
+class Ran:
+    """How the program ended, and what it printed."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+def start(program: str, *arguments: str) -> Ran:
+    """Run an installed program in a process of its own."""
+    env = os.environ | {"PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}"}
+    ran = subprocess.run([BIN / program, *arguments], env=env, text=True, capture_output=True)
+    return Ran(ran.returncode, ran.stdout, ran.stderr)
+
+
 @pytest.fixture
-def run(tmp_path: Path) -> Run:
-    """Runs the program with a configuration of its own, and with packages, if any."""
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Runs the program with a configuration of its own, and with packages, if any.
+
+    In this process: another one imports every vendor's package anew, for seconds.
+    """
+    folder = tmp_path / "config"
+    monkeypatch.setenv("JUPYTER_CONFIG_DIR", str(folder))
+    # Without these, what is logged for nobody is printed, as in a process of its own.
+    monkeypatch.setattr(logging.getLogger(), "handlers", [])
 
     def run(
-        *arguments: str,
-        config: Mapping[str, Any] | None = None,
-        pythonpath: Path | None = None,
-        program: Path = PROGRAM,
-    ) -> subprocess.CompletedProcess[str]:
-        folder = tmp_path / "config"
+        *arguments: str, config: Mapping[str, Any] | None = None, pythonpath: Path | None = None
+    ) -> Ran:
         folder.mkdir(exist_ok=True)
         (folder / "jupyter_server_config.json").write_text(json.dumps(config or {}))
-        env = os.environ | {
-            "JUPYTER_CONFIG_DIR": str(folder),
-            "PATH": f"{PROGRAM.parent}{os.pathsep}{os.environ['PATH']}",
-            # What the tests themselves import is what the program is to import.
-            "PYTHONPATH": os.pathsep.join(
-                filter(None, [str(pythonpath or ""), os.environ.get("PYTHONPATH")])
-            ),
-        }
-        return subprocess.run(
-            [program, *arguments], env=env, text=True, capture_output=True, timeout=180
-        )
+        capsys.readouterr()
+        with monkeypatch.context() as patch:
+            if pythonpath is not None:
+                patch.syspath_prepend(pythonpath)
+            code = main(arguments)
+        return Ran(code, *capsys.readouterr())
 
     return run
 
 
-def findings(result: subprocess.CompletedProcess[str], state: str) -> list[dict[str, str]]:
+def findings(result: Ran, state: str) -> list[dict[str, str]]:
     report = json.loads(result.stdout)
     return [finding for finding in report["findings"] if finding["state"] == state]
 
 
-def test_help_names_the_commands(run: Run) -> None:
-    assert "doctor" in run("--help").stdout
+def test_help_names_the_commands() -> None:
+    assert "doctor" in start("jupyter-ai-personas", "--help").stdout
 
 
-def test_version_is_that_of_the_package(run: Run) -> None:
-    result = run("--version")
+def test_version_is_that_of_the_package() -> None:
+    result = start("jupyter-ai-personas", "--version")
     assert (result.returncode, result.stdout) == (0, f"{__version__}\n")
 
 
@@ -110,8 +125,8 @@ def test_a_command_line_that_makes_no_sense_is_refused(
     assert "usage: jupyter ai-personas" in capsys.readouterr().err
 
 
-def test_the_jupyter_command_finds_it(run: Run) -> None:
-    result = run("ai-personas", "list", program=PROGRAM.with_name("jupyter"))
+def test_the_jupyter_command_finds_it() -> None:
+    result = start("jupyter", "ai-personas", "list")
     assert result.returncode == 0, result.stderr
     guide = next(line for line in result.stdout.splitlines() if line.startswith("@Guide"))
     assert "jupyter_ai_personas" in guide

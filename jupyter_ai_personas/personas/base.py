@@ -350,6 +350,7 @@ class BasePersona:
                 bounds=turn.spec.tool_bounds,
                 local=lambda name: packages.tool(name) if packages is not None else None,
                 request=turn.request,
+                status=turn.set_status,
             )
         return turn.caller if turn.caller is not None and turn.caller.tools else None
 

@@ -37,7 +37,7 @@ class Caller:
 
     ``granted`` are the tools that the server offers, ``own`` those of the persona's class with
     their LangChain tools. ``local`` returns the LangChain tool of a package, or ``None``.
-    ``request`` asks the server.
+    ``request`` asks the server; ``status`` shows people what is done.
     """
 
     def __init__(
@@ -48,6 +48,7 @@ class Caller:
         bounds: ToolBounds,
         local: Callable[[str], Any],
         request: Callable[[str, Mapping[str, Any]], Awaitable[Any]],
+        status: Callable[[str | None], None] = lambda text: None,
     ) -> None:
         infos = {tool.name: tool for tool in granted}
         infos.update((name, info) for name, (info, _) in own.items() if name not in infos)
@@ -57,6 +58,7 @@ class Caller:
         self._own = own
         self._local = local
         self._request = request
+        self._status = status
         self._is_announced = not own
         self._made = 0
         self.has_refused = False
@@ -119,6 +121,7 @@ class Caller:
             text = f"This turn has made {self.bounds.calls} calls, which is the most. Answer now."
             return Called(tool.name, arguments, {"error": text})
         self._made += 1
+        self._status(f"is using {tool.name}")
         try:
             asked = {"call": id_, "tool": tool.name, "arguments": dict(arguments)}
             answer = await self._request("tool.call", asked)
@@ -131,6 +134,8 @@ class Caller:
                 result = answer.get("result") or {}
         except (RequestRefusedError, TypeError) as error:
             result = {"error": str(error)}
+        finally:
+            self._status(None)
         return Called(tool.name, arguments, result, time.monotonic() - began)
 
     async def _run(self, tool: ToolInfo, arguments: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -34,6 +34,7 @@ MAX_TOOLS = 200
 MAX_DESCRIPTION = 2_000
 MAX_SCHEMA = 20_000
 MAX_PAGES = 20
+LIST_RESOURCES, READ_RESOURCE = "list_resources", "read_resource"
 _NAME = re.compile(r"[\w./-]{1,100}")
 _MISSING = "Install `langchain-mcp-adapters`: `pip install 'jupyter_ai_personas[mcp]'`."
 
@@ -57,6 +58,7 @@ class McpServer:
         self._log = log
         self._session: Any = None
         self._tools: dict[str, str] = {}
+        self._reads: set[str] = set()
         self._task: asyncio.Task[None] | None = None
         self._ready = asyncio.Event()
         self._over = asyncio.Event()
@@ -120,8 +122,10 @@ class McpServer:
         connection: Any = self.settings.connection()
         async with create_session(connection) as session:
             async with asyncio.timeout(START_SECONDS):
-                await session.initialize()
+                offers = (await session.initialize()).capabilities
                 tools, problem = await self._list(session)
+            if offers.resources is not None:
+                tools += self._for_resources(tools)
             self._session = session
             self.toolset = self._described("ok", tools, problem)
             self._log.info("MCP server `%s` has started: %d tools.", self.name, len(tools))
@@ -148,11 +152,29 @@ class McpServer:
                     names[info.name] = tool.name
             if not (cursor := page.nextCursor):
                 break
-        self._tools = names
+        self._tools, self._reads = names, set()
         problem = ""
         if left_out:
             problem = f"{left_out} of its tools have unusable names or schemas and are left out."
         return tuple(infos.values()), problem
+
+    def _for_resources(self, tools: tuple[ToolInfo, ...]) -> tuple[ToolInfo, ...]:
+        """Return tools that list and read the server's resources, unless it has such itself."""
+        uri = {"type": "object", "properties": {"uri": {"type": "string"}}, "required": ["uri"]}
+        effect: Effect = "read" if self._is_trusted else "run"
+        about = f"resources of the MCP server {self.name}"
+        taken = {tool.name for tool in tools}
+        found = []
+        for name, description, schema in (
+            (LIST_RESOURCES, f"Lists the {about}, with their addresses.", {}),
+            (READ_RESOURCE, f"Reads one of the {about}.", uri),
+        ):
+            tool = ToolInfo(f"mcp:{self.name}.{name}", description, effect, schema, self._source)
+            if tool.name not in taken:
+                self._tools[tool.name] = name
+                self._reads.add(tool.name)
+                found.append(tool)
+        return tuple(found)
 
     def _info(self, tool: Any) -> ToolInfo | None:
         if not isinstance(tool.name, str) or not _NAME.fullmatch(tool.name):
@@ -176,6 +198,8 @@ class McpServer:
                 session, name = self._session, self._tools.get(tool)
                 if session is None or name is None:
                     return {"error": self._unavailable(tool)}
+                if tool in self._reads:
+                    return await _resources(session, arguments.get("uri"))
                 return _result(await session.call_tool(name, dict(arguments)))
         except TimeoutError:
             return {"error": f"`{tool}` took longer than {seconds:g} s and was given up."}
@@ -217,6 +241,22 @@ def _result(result: Any) -> dict[str, Any]:
     return {"text": text}
 
 
+async def _resources(session: Any, uri: Any) -> dict[str, Any]:
+    """Return the resources of a server, or the content of the one at ``uri``."""
+    if uri is None:
+        listed = (await session.list_resources()).resources[:MAX_TOOLS]
+        return {
+            "resources": [
+                {"uri": str(one.uri), "name": one.name, "type": one.mimeType or ""}
+                for one in listed
+            ]
+        }
+    from pydantic import AnyUrl
+
+    contents = (await session.read_resource(AnyUrl(str(uri)))).contents
+    return {"text": "\n".join(getattr(one, "text", None) or _text(one) for one in contents)}
+
+
 def _text(block: Any) -> str:
     """Return the text of a block; what is no text is named by its type and size."""
     kind = getattr(block, "type", "")
@@ -227,6 +267,7 @@ def _text(block: Any) -> str:
     if kind == "resource_link":
         return f"[a resource: {block.uri}]"
     resource = getattr(block, "resource", None)
-    data = str(getattr(block, "data", None) or getattr(resource, "blob", None) or "")
+    data = getattr(block, "data", None) or getattr(block, "blob", None)
+    data = str(data or getattr(resource, "blob", None) or "")
     mime = getattr(block, "mimeType", None) or "data"
     return f"[{mime}, about {len(data) * 3 // 4:,} bytes, which is not shown]"

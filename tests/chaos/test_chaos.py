@@ -10,6 +10,7 @@ import pytest
 from chaos.personas import persona_id
 from chaos.play import play
 from chaos.tally import Request, judge
+from chaos.tools import play_tools
 
 ASKED = Request("q", ("Quick",), "the server had accepted")
 
@@ -56,8 +57,17 @@ def test_what_nobody_held_may_be_lost() -> None:
     assert judge([Request("q", ("Quick",))], []).faults == []
 
 
+@pytest.mark.slow
 @pytest.mark.server
 async def test_three_kills_lose_double_and_stop_nothing(tmp_path: Path) -> None:
     tally = await play(3, seed=7, directory=tmp_path)
     assert tally.faults == []
     assert tally.rounds == 3
+
+
+@pytest.mark.server
+async def test_three_kills_repeat_no_call_and_lose_no_approval(tmp_path: Path) -> None:
+    tally = await play_tools(3, seed=3, directory=tmp_path)
+    assert tally.faults == []
+    assert tally.lines
+    assert tally.approvals

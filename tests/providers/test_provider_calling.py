@@ -170,10 +170,11 @@ async def test_a_server_that_is_not_there_cannot_be_reached(
         await anext(ask(cache, parameters={"max_retries": 0}))
 
 
+@pytest.mark.parametrize("count", [2_000, pytest.param(20_000, marks=pytest.mark.slow)])
 async def test_a_huge_answer_arrives_whole_while_others_run(
-    cache: ModelCache, loopback: OpenAIServer, text_of: Any
+    cache: ModelCache, loopback: OpenAIServer, text_of: Any, count: int
 ) -> None:
-    pieces = [f"{number} " for number in range(20_000)]
+    pieces = [f"{number} " for number in range(count)]
     loopback.answer(Answer(text=pieces))
     turns = 0
 

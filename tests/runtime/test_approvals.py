@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 from typing import Any, ClassVar
 
 import anyio
 import pytest
+from ledger_worker import make_row
 from support.room import LOG, Room, persona, room
 from support.stages import Stage
 from toolroom import Box, Desk, approvals, asked, asking, call, caller
@@ -19,8 +21,10 @@ from jupyter_ai_personas.errors import (
     UnknownApprovalError,
 )
 from jupyter_ai_personas.hosts import InlineHost, ThreadHost
-from jupyter_ai_personas.runtime import Decision, Ledger
+from jupyter_ai_personas.runtime import Approval, Approvals, Decision, Ledger
 from jupyter_ai_personas.runtime.approval_text import MAX_SHOWN
+from jupyter_ai_personas.runtime.approvals import as_data
+from jupyter_ai_personas.runtime.ledger import TurnStep
 from jupyter_ai_personas.testing import FakeModel, FakeModels
 
 APPROVED = Decision("approved", "ada", "Ada")
@@ -545,3 +549,61 @@ async def test_a_chat_of_its_own_has_nobody_to_ask() -> None:
         answer = await here.runtime.one_shot("Good", "hi", sender=User("ada", "Ada"))
         assert "only people in a chat" in answer.text
         assert desk.ran == []
+
+
+# -- the chat's file ------------------------------------------------------------------------
+
+
+async def test_a_deleted_chat_denies_what_is_open_in_it() -> None:
+    desk = Desk()
+    async with room(persona("Good", caller("desk.note")), tools=Box(desk)) as here:
+        message = here.say("@Good hi")
+        await asked(here)
+        await here.runtime.approvals.chat_deleted("other.chat")
+        await here.runtime.approvals.chat_deleted("")
+        assert len(approvals(here)) == 1
+        await here.runtime.approvals.chat_deleted("/room.chat")
+        assert "The chat was deleted" in result(await here.reply(message))["error"]
+        assert desk.ran == []
+
+
+async def test_a_chat_that_is_not_open_keeps_its_approvals_under_its_new_path(
+    tmp_path: Path,
+) -> None:
+    ledger = Ledger(tmp_path / "l", log=LOG)
+    await ledger.open()
+    turn = make_row("t1")
+    await ledger.accept([turn])
+    approval = Approval(
+        id="a",
+        turn_id="t1",
+        call_id="1",
+        chat_id=turn.chat_id,
+        chat_path="folder/a.chat",
+        persona_id=turn.persona_id,
+        persona_name="A",
+        tool="x.y",
+        arguments={},
+        person="ada",
+        approvers=["anyone"],
+        asked_at=time.time(),
+        expires=time.time() + 3600,
+        text="A wants to use x.y.",
+    )
+    await ledger.add_step("t1", TurnStep("asked", as_data(approval)))
+    try:
+        open_ = Approvals(ledger)
+        await open_.load()
+        assert open_.open() == [approval]
+        open_.chat_moved("folder", "elsewhere/deep")
+        assert [a.chat_path for a in open_.open()] == ["elsewhere/deep/a.chat"]
+        await open_.chat_deleted("folder")
+        assert len(open_.open()) == 1
+        await open_.chat_deleted("elsewhere")
+        assert open_.open() == []
+        # For the next server, too.
+        again = Approvals(ledger)
+        await again.load()
+        assert again.open() == []
+    finally:
+        await ledger.aclose()

@@ -114,7 +114,12 @@ async def test_a_chat_whose_save_was_cut_off_has_everything_and_answers_once(
 async def test_a_chat_whose_first_save_was_cut_off_loses_nothing_of_what_was_accepted(
     tmp_path: Path, again: bool
 ) -> None:
-    server = JupyterServer(tmp_path / "server", pythonpath=[install(tmp_path / "packages")])
+    server = JupyterServer(
+        tmp_path / "server",
+        # The first save must not be over when the server is killed: what is saved is not kept.
+        config={"YDocExtension.document_save_delay": 3600},
+        pythonpath=[install(tmp_path / "packages")],
+    )
     async with server:
         server.create_chat("a.chat")
         first = (server.root_dir / "a.chat").read_bytes()

@@ -61,11 +61,13 @@ async def test_the_example_workspace_is_answered_from_without_a_key(
 
     page = await server.request("GET", help_url)
     assert page.status_code == 200
+    assert page.headers["Content-Type"].startswith("text/html")
     assert 'id="give-it-a-model"' in page.text
     assert "default-src 'none'" in page.headers["Content-Security-Policy"]
     linked = re.findall(r'href="([a-z-]+)(?:#[^"]*)?"', page.text)
-    assert "commands" in linked
-    assert (await server.request("GET", "/api/ai/help/commands")).status_code == 200
+    assert {"commands", "guide"} <= set(linked)
+    for name in set(linked):
+        assert (await server.request("GET", f"/api/ai/help/{name}")).status_code == 200
     assert (await server.request("GET", "/api/ai/help/nowhere")).status_code == 404
 
     status, answer = await server.post(

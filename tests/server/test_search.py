@@ -17,7 +17,7 @@ from support.server import JupyterServer
 
 pytestmark = pytest.mark.server
 
-WAIT = 90.0
+WAIT = 300.0
 NOTEBOOK = {
     "cells": [
         {"cell_type": "markdown", "id": "title", "metadata": {}, "source": "# Nectar"},

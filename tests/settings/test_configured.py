@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from support.ids import shown
 from traitlets import TraitError
 from traitlets.config import Config
 from traitlets.config.loader import DeferredConfigList, DeferredConfigString, KVArgParseConfigLoader
@@ -42,7 +43,7 @@ def from_command_line(*arguments: str) -> AiExtension:
         [" KEYLESS "],
         ["keyless:*"],
     ],
-    ids=repr,
+    ids=shown,
 )
 def test_a_limit_holds_in_whatever_form_it_is_given(value: Any) -> None:
     extension = configured(allowed_providers=value)
@@ -71,7 +72,7 @@ def test_a_limit_holds_in_whatever_form_it_is_given(value: Any) -> None:
         object(),
         lambda: ["keyless"],
     ],
-    ids=repr,
+    ids=shown,
 )
 def test_what_cannot_be_read_as_a_limit_opens_nothing(name: str, value: Any) -> None:
     extension = configured(**{name: value})

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support.ids import shown
 
 from jupyter_ai_personas.errors import ConfigurationError
 from jupyter_ai_personas.settings import (
@@ -100,7 +101,7 @@ def test_a_list_of_entries_is_read(value: Any, names: Any) -> None:
         object(),
         iter(["a"]),
     ],
-    ids=repr,
+    ids=shown,
 )
 def test_what_is_no_list_of_entries_is_refused(value: Any) -> None:
     with pytest.raises(ConfigurationError, match=r"`c\.X\.y.* must be .*, such as `"):

@@ -192,13 +192,17 @@ class Room:
             while len(self.session.turns) != count:
                 await anyio.lowlevel.checkpoint()
 
-    async def quiet(self) -> None:
-        """Wait until no turn runs or waits, and everything that was posted has been read."""
-        with anyio.fail_after(WAIT):
+    async def quiet(self, timeout: float = WAIT) -> None:
+        """Wait until no turn runs or waits, and everything that was posted has been read.
+
+        ``timeout`` bounds the seconds between the ends of two turns.
+        """
+        with anyio.fail_after(timeout) as limit:
             while True:
                 turn = next(iter(self.session.turns.values()), None)
                 if turn is not None:
                     await turn.ended.wait()
+                    limit.deadline = anyio.current_time() + timeout
                     continue
                 if self.session.is_idle:
                     return

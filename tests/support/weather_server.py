@@ -57,4 +57,10 @@ def hang() -> str:
     return "late"
 
 
+@server.resource("weather://stations")
+def stations() -> str:
+    """List the stations."""
+    return "Bern, Basel"
+
+
 server.run(transport="stdio" if sys.argv[1] == "stdio" else "streamable-http")

@@ -43,7 +43,7 @@ T = TypeVar("T")
 
 METADATA_KEY = "jupyter_ai_personas"
 """Where a reply says which message it answers."""
-WAIT = 60.0
+WAIT = 180.0
 """Seconds a wait lasts unless a test says otherwise: only what never comes takes longer."""
 
 

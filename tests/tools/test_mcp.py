@@ -52,6 +52,13 @@ def url() -> Iterator[str]:
     server.stderr.close()
 
 
+@pytest.fixture(autouse=True)
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine that is only busy does not make a server late."""
+    monkeypatch.setattr("jupyter_ai_personas.tools.mcp.WAIT_SECONDS", WAIT)
+    monkeypatch.setattr("jupyter_ai_personas.tools.mcp_server.START_SECONDS", WAIT)
+
+
 class Weatherman(BasePersona):
     defaults = PersonaDefaults(name="Weatherman", tools=["mcp:weather"])
 
@@ -100,6 +107,18 @@ async def test_a_server_starts_when_it_is_needed_and_its_tools_run(
         assert "city" in wrong["error"]
         failed = await found.call("mcp:weather.fail", {}, "a.chat")
         assert "no such city" in failed["error"]
+
+
+async def test_resources_can_be_listed_and_read(weather: dict[str, Any]) -> None:
+    async with servers({"weather": weather}) as found:
+        await started(found)
+        listed = await found.call("mcp:weather.list_resources", {}, "a.chat")
+        [one] = listed["resources"]
+        assert one["uri"] == "weather://stations"
+        read = await found.call("mcp:weather.read_resource", {"uri": one["uri"]}, "a.chat")
+        assert read == {"text": "Bern, Basel"}
+        wrong = await found.call("mcp:weather.read_resource", {"uri": "no address"}, "a.chat")
+        assert "error" in wrong
 
 
 async def test_one_process_serves_all_chats_and_personas(tmp_path: Path) -> None:

@@ -496,3 +496,10 @@ async def test_the_next_turn_sees_the_words_of_a_reply_and_not_its_calls() -> No
         await here.ask("and now?")
     [earlier] = [m.text for m in here.model.prompts[-1] if isinstance(m, AIMessage)]
     assert earlier == "Let me see.\n\nThere it is."
+
+
+async def test_people_see_what_is_being_used() -> None:
+    call = tool_calls(("charts__plot", {"column": "bees"}))
+    async with talk(call, "There it is.") as here:
+        await here.ask("plot it")
+    assert "is using charts.plot" in [text for _, text in here.chat.status_log]

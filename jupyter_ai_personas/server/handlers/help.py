@@ -11,7 +11,7 @@ from markdown_it import MarkdownIt
 from tornado import web
 from tornado.web import HTTPError
 
-from jupyter_ai_personas.context.answers.product_help import anchor, help_page
+from jupyter_ai_personas.context.answers.product_help import PAGES, anchor, help_page
 from jupyter_ai_personas.server.handlers.base import BaseHandler
 
 __all__ = ["HelpHandler"]
@@ -37,11 +37,12 @@ class HelpHandler(BaseHandler):
         if not text:
             raise HTTPError(404, "There is no such page of the documentation.")
         self.set_header("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'")
-        self.finish(_PAGE.format(title=escape(page), body=_html(text)))
+        answer = _PAGE.format(title=escape(page), body=_html(text))
+        self.finish(answer, set_content_type="text/html; charset=UTF-8")
 
 
 def _html(text: str) -> str:
-    """Return Markdown as HTML; links between pages lead to the pages served here."""
+    """Return Markdown as HTML; links to other pages lead to those served here, if they are."""
     markdown = MarkdownIt("commonmark", {"html": False}).enable("table")
     tokens = markdown.parse(text)
     for opening, inline in pairwise(tokens):
@@ -50,6 +51,13 @@ def _html(text: str) -> str:
     for token in tokens:
         for child in token.children or ():
             if child.type == "link_open":
-                target = str(child.attrGet("href") or "")
-                child.attrSet("href", target.replace(".md", "") if "://" not in target else target)
+                child.attrSet("href", _target(str(child.attrGet("href") or "")))
     return str(markdown.renderer.render(tokens, markdown.options, {}))
+
+
+def _target(url: str) -> str:
+    page, mark, place = url.partition("#")
+    if "://" in url or not page:
+        return url
+    name = page.removesuffix(".md")
+    return f"{name}{mark}{place}" if name in PAGES else ""
