@@ -324,4 +324,5 @@ async def _status(context: CommandContext, message: Message, rest: str) -> str:
     for model, (turns, tokens) in context.usage.items():
         counted = f", {tokens:,} tokens" if tokens else ""
         lines.append(f"- {code(model)}: {turns} {'reply' if turns == 1 else 'replies'}{counted}")
+    lines.append(f"- {await context.gathering.workspace.search_status()}")
     return "\n".join(lines)

@@ -36,6 +36,9 @@ class WorkspaceAccess(Protocol):
             SearchUnavailableError: nothing can be found; the message says why.
         """
 
+    async def search_status(self) -> str:
+        """Return one line on what can be found at present."""
+
     async def beside(self, chat_path: str, person: str) -> Beside:
         """Return the notebook that ``person``, a username, has open beside the chat."""
 

@@ -7,8 +7,10 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from jupyter_ai_personas.chat.file_format import ChatFile, parse_chat
 from jupyter_ai_personas.context.passage import Passage
 from jupyter_ai_personas.context.prose import markdown_headings
+from jupyter_ai_personas.text import well_formed
 
 __all__ = ["chat", "notebook"]
 
@@ -35,15 +37,14 @@ def notebook(text: str) -> Iterator[Passage]:
 
 def chat(text: str) -> Iterator[Passage]:
     """Yield the messages that are not deleted, each below the name of who wrote it."""
-    content = _object(text)
-    users = content.get("users")
-    users = users if isinstance(users, dict) else {}
-    for message in _objects(content.get("messages")):
+    found = parse_chat(text) or ChatFile()
+    for message in _objects(found.messages):
         body, sender = message.get("body"), str(message.get("sender", ""))
         if isinstance(body, str) and body.strip() and not message.get("deleted"):
-            user = users.get(sender)
+            user = found.users.get(sender)
             user = user if isinstance(user, dict) else {}
-            yield Passage(1, body, str(user.get("display_name") or user.get("name") or sender))
+            name = str(user.get("display_name") or user.get("name") or sender)
+            yield Passage(1, well_formed(body), well_formed(name))
 
 
 def _object(text: str) -> dict[str, Any]:

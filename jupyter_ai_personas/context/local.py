@@ -15,6 +15,7 @@ from jupyter_ai_personas.context.beside import Beside
 from jupyter_ai_personas.context.bounds import shown_size
 from jupyter_ai_personas.context.index import Hit
 from jupyter_ai_personas.context.parsing import parse_notebook
+from jupyter_ai_personas.context.place import IndexStatus
 from jupyter_ai_personas.context.privacy import confined, is_secret
 from jupyter_ai_personas.errors import AttachmentError, SearchOffError
 
@@ -70,6 +71,10 @@ class LocalWorkspace:
         if self._search is None:
             raise SearchOffError
         return await in_thread(self._search, query, limit)
+
+    async def search_status(self) -> str:
+        """See :meth:`WorkspaceAccess.search_status`."""
+        return str(IndexStatus("off"))
 
     async def beside(self, chat_path: str, person: str) -> Beside:
         """Return nothing: without a server, nobody has anything open."""

@@ -15,7 +15,7 @@ from jupyter_server.services.contents.manager import AsyncContentsManager
 from jupyter_server.utils import ensure_async
 from tornado.web import HTTPError
 
-from jupyter_ai_personas.context import Hit, WorkspaceIndex
+from jupyter_ai_personas.context import Hit, IndexStatus, WorkspaceIndex
 from jupyter_ai_personas.context.attached import Content
 from jupyter_ai_personas.context.beside import Beside
 from jupyter_ai_personas.context.local import (
@@ -99,6 +99,12 @@ class Workspace:
     async def search(self, query: str, limit: int) -> list[Hit]:
         """See :meth:`WorkspaceAccess.search`."""
         return await search_index(self._index, query, limit)
+
+    async def search_status(self) -> str:
+        """See :meth:`WorkspaceAccess.search_status`."""
+        if self._index is None:
+            return str(IndexStatus("off"))
+        return str(await in_thread(self._index.status))
 
     async def beside(self, chat_path: str, person: str) -> Beside:
         """See :meth:`WorkspaceAccess.beside`."""

@@ -193,7 +193,9 @@ async def test_a_choice_that_is_gone_is_told_in_the_reply(stage: Stage) -> None:
 async def test_status_says_what_runs_and_what_waits_for_whom() -> None:
     script = Script()
     async with room(persona("Echo", script)) as here:
-        assert "Nothing is running" in await here.command("/status")
+        idle = await here.command("/status")
+        assert "Nothing is running" in idle
+        assert "Workspace search is turned off." in idle
         here.say("@Echo a", by="Ada")
         here.say("@Echo b", by="Ada")
         await script.until_begun("@Echo a")
