@@ -68,7 +68,10 @@ class Cells(Protocol):
 
 
 class SharedCells:
-    """The cells of a ``YNotebook`` that people have open."""
+    """The cells of a ``YNotebook`` that people have open.
+
+    To be used within one iteration of the event loop: it remembers the ids.
+    """
 
     is_shared = True
 
@@ -76,6 +79,7 @@ class SharedCells:
         self.document = document
         self._cells = document.ycells
         self._meta = document.ydoc["meta"]
+        self._ids: list[str | None] | None = None
 
     def __len__(self) -> int:
         return len(self._cells)
@@ -96,11 +100,13 @@ class SharedCells:
         for index, id_ in enumerate(list(self.ids())):
             if id_ is None:
                 self._cells[index]["id"] = new_id()
+        self._ids = None
 
     def ids(self) -> Iterator[str | None]:
         """See :meth:`Cells.ids`."""
-        for cell in self._cells:
-            yield _id(cell.get("id"))
+        if self._ids is None:
+            self._ids = [_id(cell.get("id")) for cell in self._cells]
+        return iter(self._ids)
 
     def head(self, index: int) -> Head:
         """See :meth:`Cells.head`."""
@@ -112,11 +118,15 @@ class SharedCells:
     def insert(self, index: int, cell: Mapping[str, Any]) -> None:
         """See :meth:`Cells.insert`."""
         self._cells.insert(index, self.document.create_ycell(dict(cell)))
+        if self._ids is not None:
+            self._ids.insert(index, _id(cell.get("id")))
 
     def remove(self, index: int) -> dict[str, Any]:
         """See :meth:`Cells.remove`."""
         cell = cell_as_json(self._cells[index])
         del self._cells[index]
+        if self._ids is not None:
+            del self._ids[index]
         return cell
 
     def set_source(self, index: int, source: str) -> None:
