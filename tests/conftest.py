@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import signal
+import tempfile
 import threading
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from pathlib import Path
@@ -83,3 +84,26 @@ async def chromium() -> AsyncIterator[Browser]:
 
     async with browser.chromium() as running:
         yield running
+
+
+@pytest.fixture
+def public_folder() -> Iterator[Path]:
+    """A folder that every user may enter, unlike ``tmp_path``."""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder)
+
+
+@pytest.fixture
+def unprivileged(public_folder: Path) -> Iterator[Callable[[], None]]:
+    """Return what makes this process an ordinary user until the test ends: root reads anything."""
+    user = os.geteuid()
+    nobody = 65534
+
+    def drop() -> None:
+        if user == 0:
+            os.seteuid(nobody)
+
+    yield drop
+    if user == 0:
+        os.seteuid(0)

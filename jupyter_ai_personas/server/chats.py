@@ -1,4 +1,4 @@
-"""Which chats are open: told by jupyterlab-chat's chat manager."""
+"""Opens a session for each chat that jupyterlab-chat's chat manager opens."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ CONTENTS_EVENTS = "https://events.jupyter.org/jupyter_server/contents_service/v1
 """The events of jupyter-collaboration that tell of saves."""
 
 LOOP_ITERATIONS = 100
-"""How many iterations of the event loop the chat manager may take to be among the settings."""
+"""Iterations of the event loop to wait for the chat manager in the settings."""
 
 
 async def find_chat_manager(settings: Mapping[str, Any], log: logging.Logger) -> Any:
@@ -76,8 +76,8 @@ class ChatObserver:
             document = self._manager.get(data.get("chat_id"))
             if document is not None:
                 await self._opened(document)
-        # Not when it tells that one is gone: it means the file, which may be back in a moment,
-        # while the document lives on in open tabs. The room tells when it closes that.
+        # Ignore the manager's deletions: they concern the file, which may be back in a moment,
+        # while open tabs keep the document. Its closing is a separate event.
 
     async def _on_session_event(self, logger: Any, schema_id: str, data: dict[str, Any]) -> None:
         action = data.get("action")
@@ -97,16 +97,16 @@ class ChatObserver:
             approvals.chat_moved(str(data.get("source_path") or ""), path)
 
     async def _compare_with_save(self, path: str, session: Session) -> None:
-        """Find out what the file has now, of what it lacked.
+        """Determine which unsaved messages the file contains now.
 
-        That it was saved tells nothing of it: the document may have been read for it long before,
-        while the disk was slow, and a file that cannot be written is reported as saved as well.
+        A save event is no proof: the saved content may be older if the disk is slow, and a failed
+        write is reported as saved too.
         """
         wanted = session.unsaved
         try:
             content, saved = await self._read(path)
             if saved is None or not content:
-                return  # the next save has begun, and writes it
+                return  # the next save has begun and writes it
             session.document_saved(await asyncio.to_thread(saved.find, wanted))
         except Exception:
             # The ledger keeps it.
@@ -126,7 +126,7 @@ class ChatObserver:
 
         self._undo_cut_off_save(document)
         chat = DocumentChat(document, log=self._log)
-        # The document is held, so that its identity is not another's.
+        # Keep a reference, so that its identity is not reused.
         session = self._runtime.open_chat(chat)
         self._open[id(document)] = document, session
         document.set = partial(self._replace, document, document.set, session)
@@ -134,9 +134,9 @@ class ChatObserver:
         await self._compare_with_file(chat, session)
 
     def _undo_cut_off_save(self, document: Any) -> None:
-        """Give a chat that opened empty, since a crash cut off its last save, what it had before.
+        """Restore the content of a chat that opened empty because a crash cut off its last save.
 
-        At once, before anybody is answered in it: a message that was answered must be known.
+        Restore it before any answer: answered messages must be known.
         """
         root, path = self._runtime.settings.root_dir, document.get_path()
         if not root:
@@ -157,9 +157,9 @@ class ChatObserver:
     def _replace(
         self, document: Any, replace: Callable[[str], None], session: Session, content: str
     ) -> None:
-        """Give a document the content of its file, which somebody else has written.
+        """Load the content of a file that another program has written into its document.
 
-        That knows nothing of what people and personas wrote since the last save.
+        The file lacks messages of people and personas since the last save.
         """
         chat_id = document.get_id()
         with session.replacing():
@@ -168,11 +168,11 @@ class ChatObserver:
                 document.set_id(chat_id)
             as_the_file = document.ydoc.get_state()
         if document.ydoc.get_state() != as_the_file:
-            # The room takes the document for saved as it is now; any change makes it save again.
+            # The document counts as saved now; any change saves it again.
             asyncio.get_running_loop().call_soon(lambda: setattr(document, "dirty", document.dirty))
 
     async def _compare_with_file(self, chat: DocumentChat, session: Session) -> None:
-        """Save the messages that were lost on the way from the file, or the file, if it is none."""
+        """Restore messages that were lost while the file was loaded, or back up an invalid file."""
         path = chat.path
         try:
             content, saved = await self._read(path)
@@ -187,7 +187,7 @@ class ChatObserver:
     async def _read(self, path: str) -> tuple[str, ChatFile | None]:
         """Return the text of a chat's file, and the chat in it, if any: see :func:`_chat_in`."""
         root = self._runtime.settings.root_dir
-        # Straight from the disk where it is there: the manager costs ten times as much.
+        # Read the disk directly if possible: the manager costs ten times as much.
         read = await asyncio.to_thread(_read, Path(root) / path.strip("/")) if root else None
         if read is not None:
             return read
@@ -207,7 +207,7 @@ class ChatObserver:
         )
 
     async def save(self) -> None:
-        """Save the documents that changed since their last save, as far as personas know.
+        """Save the documents with known changes since their last save.
 
         The collaboration extension does not save when the server stops.
         """
@@ -216,11 +216,11 @@ class ChatObserver:
             if session.unsaved:
                 path = document.get_path()
                 try:
-                    # The library's; what a client wrote may make it raise.
+                    # The library may raise on data written by a client.
                     model = {"type": "file", "format": "text", "content": document.get()}
                     await ensure_async(manager.save(model, path))
                 except Exception:
-                    # The ledger has it all, and puts it back when the chat is opened again.
+                    # The ledger has the data and restores it when the chat is opened again.
                     self._log.exception("Chat %s could not be saved", path)
                 else:
                     await self._compare_with_save(path, session)
@@ -242,5 +242,5 @@ def _read(file: Path) -> tuple[str, ChatFile | None] | None:
 
 
 def _chat_in(content: str) -> ChatFile | None:
-    """Return the chat that a file's text holds; an empty file is an empty chat."""
+    """Return the chat in a file's text; an empty file is an empty chat."""
     return parse_chat(content) if content.strip() else ChatFile()

@@ -1,7 +1,7 @@
-"""Configuration files that do not apply.
+"""Finds configuration files that Jupyter could not apply.
 
-Jupyter logs what went wrong in a file and goes on as if there were no such file. Of the files in
-``jupyter_server_config.d`` it takes which extensions are enabled, and leaves out the rest.
+Jupyter logs an error in a file and continues without the file. From ``jupyter_server_config.d`` it
+reads only which extensions are enabled.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def unread_files(*apps: JupyterApp) -> Iterator[str]:
             if file.resolve() in loaded | seen:
                 continue
             seen.add(file.resolve())
-            # It is not among those that were loaded if it sets nothing, too.
+            # A file without settings is not among the loaded ones either.
             is_python = file.suffix == ".py"
             loader = app.python_config_loader_class if is_python else app.json_config_loader_class
             try:

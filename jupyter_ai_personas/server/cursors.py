@@ -1,8 +1,8 @@
-"""In which cell of a shared notebook a cursor is.
+"""Finds the cell of a shared notebook that contains a cursor.
 
 A browser announces a cursor as the identity of a character in the shared text (client and clock),
-or, at the end of a text, as that of the text. Nothing of it is handed to the library, which panics
-on identities that it does not know: the identities of what is in each cell are compared with it.
+or, at the end of a text, as that of the text. The library panics on unknown identities, so they are
+never passed to it: they are compared with the identities in each cell.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ import anyio.lowlevel
 __all__ = ["cell_of_cursor", "cursor_of"]
 
 SLICE = 0.004
-"""Seconds for which cells are searched before others get the event loop."""
+"""Seconds of searching before other tasks get the event loop."""
 
 MAX_RUNS = 2_000
-"""How many runs of characters of one cell are looked at; each edit may add some."""
+"""Maximum runs of characters searched in one cell; each edit may add some."""
 
 _AFTER, _BEFORE = 0, -1
 

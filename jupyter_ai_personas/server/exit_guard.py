@@ -1,10 +1,9 @@
-"""A server that was told to stop ends, whatever threads are left, with its own exit status.
+"""Ends a stopped server in spite of remaining threads, with its own exit status.
 
-At its end the interpreter waits for every thread that is no daemon: for one that a persona
-started, and for AnyIO's worker threads, which end with the task that first asked for one. Where
-that was the handler of a WebSocket that is still open, nobody ends it, and the process hangs after
-the last line of its log. So the wait is bounded here. What comes after it stays as it is: exit
-handlers run, and the process has the status that it would have had.
+At exit the interpreter waits for all non-daemon threads: those started by personas, and AnyIO's
+worker threads, which end with the task that first requested one. If this task handles a WebSocket
+that is still open, it never ends, and the process hangs after the last line of its log. This module
+bounds the wait. Exit handlers still run, and the exit status is unchanged.
 """
 
 from __future__ import annotations
@@ -20,19 +19,19 @@ from typing import Any
 __all__ = ["guard_exit"]
 
 GRACE_SECONDS = 1.5
-"""How long threads may go on after the main thread has ended."""
+"""How long threads may run after the main thread has ended."""
 
 LEDGER_THREAD = "ai-personas-ledger"
 LEDGER_SECONDS = 2.5
-"""How long the thread that writes the ledger may go on."""
+"""How long the thread that writes the ledger may run."""
 
 
 def guard_exit(server: Any, log: logging.Logger) -> None:
-    """Let the process of ``server`` end when it is told to; call it in the main thread.
+    """Make the process of ``server`` end when it is stopped; call it in the main thread.
 
-    Without a terminal, Jupyter leaves SIGINT to Python, which ends the event loop without stopping
-    anything: it is made an orderly stop. A process that is not the server's own, such as that of
-    tests, is left alone.
+    Without a terminal, Jupyter leaves SIGINT to Python, which ends the event loop without an
+    orderly stop; this makes it orderly. A process that is not the server's own, as in tests, is
+    not changed.
     """
     if threading.current_thread() is not threading.main_thread():
         return
@@ -44,10 +43,10 @@ def guard_exit(server: Any, log: logging.Logger) -> None:
 
 
 def bound_the_last_wait(log: logging.Logger) -> None:
-    """Bound how long the interpreter waits for threads at its end; not on Windows.
+    """Bound the interpreter's wait for threads at exit; not on Windows.
 
-    It calls `threading._shutdown` for that, by its name, as gevent makes use of as well. Only a
-    signal ends a wait of the main thread.
+    The interpreter calls `threading._shutdown` by name; gevent relies on this too. Only a signal
+    ends a wait of the main thread.
     """
     if not hasattr(signal, "setitimer"):
         return

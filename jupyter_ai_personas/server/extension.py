@@ -48,10 +48,10 @@ LOAD_DELAY = 0.5
 and the server's first answer should not wait for them."""
 
 SAVE_SECONDS = 1.5
-"""How long the chats may take to be saved when the server stops."""
+"""Time limit for saving the chats when the server stops."""
 
 STOP_SECONDS = 5.5
-"""How long the runtime may take to end after that."""
+"""Time limit for the runtime to end after that."""
 
 _REDACTING = RedactingFilter()
 
@@ -81,7 +81,7 @@ class AiExtension(Configured, ExtensionApp):
         self._is_linked_whole = True
 
     def why_off(self) -> list[str]:
-        """Return why personas must not start: what of the configuration was not applied."""
+        """Return why personas must not start: the parts of the configuration that do not apply."""
         manager = getattr(self._server, "extension_manager", None)  # the command line has none
         apps = manager.extension_apps.values() if manager is not None else [{self}]
         files = unread_files(self._server, *(app for some in apps for app in some))
@@ -101,7 +101,7 @@ class AiExtension(Configured, ExtensionApp):
             ConfigurationError: some of the configuration could not be applied.
         """
         self._check()
-        # Where contents are kept otherwise, that directory has nothing to do with what people see.
+        # If contents are not stored as files, this directory is not what people see.
         has_files = issubclass(self._server.contents_manager_class, FileContentsManager)
         root = Path(self._server.root_dir)
         root_dir = str(root) if has_files and root.is_dir() else None
@@ -166,11 +166,11 @@ class AiExtension(Configured, ExtensionApp):
         return IndexSettings(exclude=tuple(exclude), private=private)
 
     def initialize_settings(self) -> None:
-        """Build what routes and the owner task share. Nothing foreign is imported here.
+        """Build the objects shared by routes and the owner task, without foreign imports.
 
-        Where the configuration does not apply as a whole, personas stay off: nothing is built.
+        If the configuration cannot be applied as a whole, nothing is built and personas stay off.
         """
-        # What packages log by themselves goes through the root's, or where there are none.
+        # Packages log through the root's handlers, or the last resort.
         for handler in (*self.log.handlers, *logging.getLogger().handlers, logging.lastResort):
             if handler is not None:
                 handler.addFilter(_REDACTING)
@@ -189,13 +189,13 @@ class AiExtension(Configured, ExtensionApp):
             self.turn_off("They cannot be set up; the server's log says why.")
 
     def turn_off(self, reason: str) -> None:
-        """Keep personas off, and say so in the log, by REST, in chats and in notebooks."""
+        """Keep personas off, and report it in the log, by REST, in chats and in notebooks."""
         self.log.error("Personas are off. %s Correct this and restart.", redact(reason))
         self.settings["jupyter_ai_personas_off"] = off_text(reason)
         tell_kernels(None, problem=off_text(reason))
 
     def build(self) -> None:
-        """Make the runtime, which does not run yet."""
+        """Create the runtime without running it."""
         settings = made_from(ServerSettings, self)
         data = Path(jupyter_data_dir()) / "jupyter_ai_personas"
         self._metrics = PrometheusMetrics()
@@ -269,7 +269,7 @@ class AiExtension(Configured, ExtensionApp):
             return
         started = asyncio.Event()
         self._chats = ChatObserver(self.runtime, log=self.log)
-        # The one task that is nobody's child: it owns all others, and `stop_extension` ends it.
+        # The root of the task tree; `stop_extension` ends it.
         # A task group must be left by the task that entered it, so it cannot be opened here.
         self._owner = asyncio.create_task(self._own(started), name="jupyter_ai_personas")
         await asyncio.wait(
@@ -296,8 +296,8 @@ class AiExtension(Configured, ExtensionApp):
             await self.runtime.loaded.wait()
             for name in unmatched_names(self.runtime):
                 self.log.warning("%s", name.text)
-            # What plug-ins and their libraries brought stays for good. Looking through it for
-            # garbage, again and again, would stop every thread for a tenth of a second.
+            # Imported plug-ins stay for good. Each full collection of them would stop all threads
+            # for 0.1 s.
             gc.freeze()
             if self.search is not None:
                 group.start_soon(self.search.run)
@@ -307,11 +307,10 @@ class AiExtension(Configured, ExtensionApp):
         owner = getattr(self, "_owner", None)
         if owner is None:
             return
-        # Before anything else stops: while rooms still take what is written, and while the ledger
-        # can still be told that it is saved.
+        # First, while documents still accept writes and the ledger can still record the saves.
         self.runtime.interrupt()
-        # A task of its own: AnyIO's worker threads end with the task that first asked for one, and
-        # the event loop does not live to see the end of the one that stops the server.
+        # A task of its own: AnyIO's worker threads end with the task that first requested one, and
+        # the event loop ends before the task that stops the server.
         saving = asyncio.create_task(self._chats.save(), name="jupyter_ai_personas.save")
         await asyncio.wait([saving], timeout=SAVE_SECONDS)
         owner.cancel()

@@ -1,4 +1,4 @@
-"""What kernels are told: they inherit the server's environment.
+"""Passes settings to kernels, which inherit the server's environment.
 
 The operator's choices of models hold in the magics too. Parameters stay in the server, since they
 may hold secrets.

@@ -16,13 +16,13 @@ from jupyter_ai_personas.server.cursors import cell_of_cursor, cursor_of
 __all__ = ["LiveDocuments", "cell_as_json", "read_notebook"]
 
 EVERYWHERE = "JupyterLab:globalAwareness"
-"""The room in which every JupyterLab announces which documents it has open."""
+"""The shared document in which each JupyterLab announces its open documents."""
 
 SLICE = 0.004
-"""Seconds for which a notebook is read before others get the event loop."""
+"""Seconds of reading a notebook before other tasks get the event loop."""
 
 TRIES = 5
-"""How often a notebook is read anew whose cells move while it is read."""
+"""Maximum repetitions of reading a notebook whose cells move meanwhile."""
 
 
 class LiveDocuments:
@@ -86,7 +86,7 @@ class LiveDocuments:
 
 
 def _states(shared: Any) -> list[Any]:
-    """Return what everybody announces in a document or room, if there is one."""
+    """Return the awareness states of a document, if it is open."""
     awareness = getattr(shared, "awareness", None)
     return [] if awareness is None else list(awareness.states.values())
 

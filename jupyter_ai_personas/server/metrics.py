@@ -1,4 +1,4 @@
-"""What operators can watch: Prometheus metrics, on the server's own ``/metrics``."""
+"""Prometheus metrics on the server's ``/metrics``."""
 
 from __future__ import annotations
 

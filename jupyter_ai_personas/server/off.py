@@ -1,4 +1,4 @@
-"""Chats on a server whose personas are off: who asks one is told why nobody answers."""
+"""Chats on a server whose personas are off: messages to personas get the reason as an answer."""
 
 from __future__ import annotations
 
@@ -31,17 +31,17 @@ if TYPE_CHECKING:
 __all__ = ["OffNotices", "off_text"]
 
 MOST_A_MINUTE = 20
-"""How many messages of one person are answered in a minute."""
+"""Maximum answers to one person a minute."""
 
 
 def off_text(reason: str) -> str:
-    """Return what people read: it names no secret and no path."""
+    """Return the text for people, without secrets and paths."""
     fix = "The operator can correct this and restart the server."
     return f"Personas are off on this server. {for_people(reason)} {fix}"
 
 
 class OffNotices:
-    """Answers messages that are meant for personas with ``text``. Nothing else is done."""
+    """Answers messages to personas with ``text`` and does nothing else."""
 
     def __init__(self, text: str, *, log: logging.Logger) -> None:
         self._text = text

@@ -1,4 +1,4 @@
-"""Names in the configuration that name nothing here: shown by the log and by ``doctor``."""
+"""Finds names in the configuration that do not exist here, for the log and ``doctor``."""
 
 from __future__ import annotations
 

@@ -1,12 +1,11 @@
-"""AnyIO's worker threads, given to a task that lasts.
+"""Makes a lasting task the owner of AnyIO's worker threads.
 
-AnyIO looks for the task at the root of an event loop whenever something is done in a worker thread,
-which for a room of the chat is with every change of its document; the thread ends with that task.
-It finds the root where ``run_until_complete`` runs the loop. Jupyter's loop is run by
-``run_forever``: so AnyIO goes through all tasks each time, in vain, and makes do with the task that
-asks. Measured with a hundred chats open, that is a third of what the server does when another is
-opened. And a thread that belongs to the handler of a WebSocket that stays open outlives the loop,
-and keeps the process from ending.
+AnyIO looks for the event loop's root task at each call of a worker thread; the thread ends with
+this task. The collaboration server makes such a call with each change of a document. AnyIO finds
+the root under ``run_until_complete``, but Jupyter uses ``run_forever``: AnyIO then searches all
+tasks each time and uses the calling task. With a hundred chats open, the search is a third of the
+cost of opening another. A thread owned by the handler of an open WebSocket outlives the loop and
+keeps the process from ending.
 """
 
 from __future__ import annotations
@@ -23,10 +22,10 @@ __all__ = ["own_worker_threads"]
 
 @contextmanager
 def own_worker_threads() -> Iterator[None]:
-    """Make the current task the root of its event loop, unless AnyIO knows of one.
+    """Make the current task the root of its event loop, unless AnyIO knows one.
 
-    AnyIO has no public way to say so. Where a release of it keeps the root elsewhere, this does
-    nothing, and AnyIO goes on searching.
+    AnyIO has no public function for this. If a release stores the root elsewhere, this does
+    nothing, and AnyIO searches as before.
     """
     root = getattr(backend, "_root_task", None)
     if not isinstance(root, RunVar) or ((known := root.get(None)) and not known.done()):

@@ -1,4 +1,4 @@
-"""The workspace as the server has it: open documents, and files through the contents manager."""
+"""The server's workspace: open documents, and files through the contents manager."""
 
 from __future__ import annotations
 
@@ -37,15 +37,15 @@ from jupyter_ai_personas.server.searching import search_index
 __all__ = ["Workspace"]
 
 REMOTE_BYTES = 20_000_000
-"""How large a file may be where contents are not files: it is read as a whole."""
+"""Maximum bytes of a file if contents are not files: it is read as a whole."""
 
 T = TypeVar("T")
 
 
 class Workspace:
-    """Reads what lies below the server's root, never on the event loop.
+    """Reads files below the server's root, never on the event loop.
 
-    A document that is open is read as it is open, any other as it is saved. This is the server's
+    Open documents are read with unsaved changes, other files from the disk. This is the server's
     :class:`~jupyter_ai_personas.context.access.WorkspaceAccess`.
     """
 

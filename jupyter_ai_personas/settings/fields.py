@@ -1,4 +1,4 @@
-"""Fields of a dataclass that are settings: kind, default and help, in one place."""
+"""Dataclass fields as settings, with kind, default and help in one place."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ _KEY = "jupyter_ai_personas"
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """What is known of a setting.
+    """Description of a setting.
 
-    ``trait`` is its name for people who configure it. ``limit``: it restricts something, and
-    allows everything while it is unset. ``in_notebooks``: the magics have it too. ``secret``: its
-    values may be secrets, and stay in the server's process.
+    ``trait`` is its name in the configuration. ``limit``: it restricts something, and allows
+    everything while unset. ``in_notebooks``: the magics have it too. ``secret``: its values may be
+    secrets and stay in the server's process.
     """
 
     kind: Kind

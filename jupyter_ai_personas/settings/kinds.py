@@ -1,9 +1,9 @@
-"""Kinds of values that a setting may have: each reads a value, or says what is wrong with it.
+"""Kinds of setting values; each validates a value or describes its error.
 
-``read(value, at)`` takes what Python or JSON configuration gives and returns the value in its
-normal form, for which it returns the same again. ``at`` is the path of the value, such as
-``c.AiExtension.endpoints["vllm"].base_url``. ``parse(text)`` turns what a command line gives into
-something to read. Messages show no text of a setting that may be a secret.
+``read(value, at)`` converts a value from Python or JSON configuration to its normal form; it is
+idempotent. ``at`` is the path of the value, such as
+``c.AiExtension.endpoints["vllm"].base_url``. ``parse(text)`` converts a command-line value for
+``read``. Messages never show the value of a setting that may be a secret.
 """
 
 from __future__ import annotations
@@ -51,11 +51,11 @@ _NAMES = {
 
 
 class Kind(Protocol):
-    """What a setting may be."""
+    """The kind of a setting."""
 
     @property
     def example(self) -> Any:
-        """A value that is right."""
+        """A valid value."""
 
     def read(self, value: Any, at: str) -> Any:
         """Return ``value`` in its normal form. Raises :class:`ConfigurationError`."""
@@ -155,7 +155,7 @@ class Url:
 
 @dataclass(frozen=True, slots=True)
 class Variable:
-    """The name of an environment variable, or ``None``. What else is there may be a secret."""
+    """The name of an environment variable, or ``None``. Any other text may be a secret."""
 
     example: str
 
@@ -279,7 +279,7 @@ class EntryNames(Names):
     """A list of providers and models: ``provider_id`` or ``provider_id:model_id``, with ``*``."""
 
     def _name(self, item: Any, at: str) -> str:
-        # Not the zero-argument form of `super`: `slots` makes the class anew.
+        # No zero-argument `super`: `slots` creates the class again.
         name = Names._name(self, item, at)
         provider, colon, model = (part.strip() for part in name.partition(":"))
         if (
@@ -294,7 +294,7 @@ class EntryNames(Names):
 
 @dataclass(frozen=True, slots=True)
 class Parameters:
-    """A dictionary of keyword arguments, whose values are somebody else's business."""
+    """A dictionary of keyword arguments with unchecked values."""
 
     example: Mapping[str, Any]
 

@@ -1,9 +1,8 @@
-"""Traits made from settings, and a configuration of which nothing is left out in silence.
+"""Traits made from settings, and a configuration that drops nothing silently.
 
-traitlets raises at the first value that does not fit. What called it logs that and goes on with
-defaults, so a list of what is blocked may be lost by a mistake in another setting. A
-:class:`Configured` object keeps what was not applied in :attr:`~Configured.problems` instead, and
-nothing may be started with it.
+traitlets raises at the first invalid value. Its caller logs the error and continues with defaults,
+so an error in one setting may drop a list of blocked providers. A :class:`Configured` object
+collects errors in :attr:`~Configured.problems` instead, and nothing may be started with them.
 """
 
 from __future__ import annotations
@@ -31,7 +30,7 @@ _OFF = "This looks like a limit, so no model is used until it is corrected."
 
 
 class SettingTrait(TraitType[Any, Any]):
-    """A trait that takes the values that its setting takes."""
+    """A trait that accepts the values of its setting."""
 
     def __init__(self, setting: Setting) -> None:
         self.setting = setting
@@ -39,7 +38,7 @@ class SettingTrait(TraitType[Any, Any]):
         super().__init__(setting.default, help=_help(setting), config=True)
 
     def default(self, obj: Any = None) -> Any:
-        """Return the default, one of its own for each object."""
+        """Return a new default for each object."""
         return deepcopy(self.default_value)
 
     def validate(self, obj: Any, value: Any) -> Any:
@@ -99,10 +98,10 @@ def made_from(cls: type[_T], source: Any, **more: Any) -> _T:
 
 
 class Configured(Configurable):
-    """An object that takes its configuration setting by setting, and keeps what it could not take.
+    """An object that applies its configuration setting by setting and collects the errors.
 
-    A misspelt name of a limit (``limit`` of a :class:`Setting`, or a name that says so) counts as
-    a problem; any other is a remark.
+    A misspelt name of a limit (``limit`` of a :class:`Setting`, or a name that resembles one) is a
+    problem; any other unknown name is a remark.
     """
 
     _unapplied = Dict()
@@ -111,17 +110,17 @@ class Configured(Configurable):
 
     @property
     def problems(self) -> list[str]:
-        """What of the configuration does not apply although it should: nothing may start."""
+        """Errors of the configuration that keep personas off."""
         return [*self._unapplied.values(), *self._misspelt_limits.values()]
 
     @property
     def remarks(self) -> list[str]:
-        """Names that are no settings, and restrict nothing."""
+        """Unknown names that restrict nothing."""
         return list(self._remarks.values())
 
     def _load_config(self, cfg: Config, section_names: Any = None, traits: Any = None) -> None:
-        # The method of traitlets that all its ways to configure an object lead to. Should one
-        # not, it raises as it always did.
+        # All ways of traitlets to configure an object call this method. If one does not, it raises
+        # as usual.
         known = self.traits(config=True)
         own = type(self).__name__
         if not isinstance(cfg.get(own, Config()), Config):

@@ -367,25 +367,27 @@ def test_a_folder_is_listed_by_kind() -> None:
 def test_the_package_has_the_pages_that_it_helps_with() -> None:
     for page in PAGES:
         assert help_page(page).startswith("# ")
+    # Where answers without a model lead.
+    assert "\n## Give it a model\n" in help_page("start")
     assert help_page("../pyproject") == help_page("nowhere") == ""
 
 
 @pytest.mark.parametrize(
-    ("question", "place"),
+    ("question", "page"),
     [
-        ("how do I set up a model?", "start#give-it-a-model"),
-        ("how do I give Guide a real model", "start#give-it-a-model"),
-        ("where do API keys go?", "start#give-it-a-model"),
-        ("what does /export do", "commands#commands-of-the-chat"),
-        ("how do I attach a file", "context#attachments"),
-        ("which files does the search leave out?", "search#leave-something-out"),
-        ("how do I write a persona", "writing-a-persona#writing-a-persona"),
+        ("how do I set up a model?", "start"),
+        ("how do I give Guide a real model", "start"),
+        ("where do API keys go?", "start"),
+        ("what does /export do", "commands"),
+        ("how do I attach a file", "context"),
+        ("which files does the search leave out?", "search"),
+        ("how do I write a persona", "writing-a-persona"),
     ],
 )
-def test_help_is_found_in_the_documentation(question: str, place: str) -> None:
+def test_help_is_found_in_the_documentation(question: str, page: str) -> None:
     found = find_help(question)
     said = help_text(question, found, "/user/ada/", SIZE)
-    assert f"(/user/ada/api/ai/help/{place})" in said
+    assert f"(/user/ada/api/ai/help/{page}#" in said
     assert find_mentions(said, NAMES) == []
 
 

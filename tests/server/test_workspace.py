@@ -175,10 +175,15 @@ async def test_what_is_not_there_is_told(workspace: Workspace) -> None:
     assert await reason(workspace, "gone.txt") == "there is no such file."
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-async def test_a_file_that_may_not_be_read_is_told(workspace: Workspace, tmp_path: Path) -> None:
-    (tmp_path / "a.txt").write_text("x")
-    (tmp_path / "a.txt").chmod(0)
+@pytest.mark.parametrize("kind", [FileContentsManager, AsyncLargeFileManager])
+async def test_a_file_that_may_not_be_read_is_told(
+    kind: Any, public_folder: Path, unprivileged: Callable[[], None]
+) -> None:
+    manager = kind(root_dir=str(public_folder))
+    workspace = Workspace({"contents_manager": manager}, root=public_folder, log=LOG)
+    (public_folder / "a.txt").write_text("x")
+    (public_folder / "a.txt").chmod(0)
+    unprivileged()
     assert "denied" in (await reason(workspace, "a.txt")).lower()
 
 

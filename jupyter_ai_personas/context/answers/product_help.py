@@ -21,6 +21,7 @@ PAGES = (
     "guide",
     "context",
     "search",
+    "tools",
     "providers",
     "magics",
     "operating",
@@ -76,7 +77,7 @@ def find_help(question: str, limit: int = 2) -> list[HelpPassage]:
         wanted = " OR ".join(f'"{word}"' for word in words)
         rows = pages.execute(
             "select page, heading, text from help where help match ?"
-            " order by bm25(help, 2.0, 6.0, 1.0) * (1 - 0.06 * place) limit ?",
+            " order by bm25(help, 2.0, 6.0, 1.0) * (1 - 0.03 * place) limit ?",
             (wanted, limit),
         ).fetchall()
     return [HelpPassage(*row) for row in rows]

@@ -1,22 +1,18 @@
-"""The durable record of turns accepted and not yet finished.
+"""The durable record of accepted, unfinished turns.
 
-A chat document is not saved while anything streams, and a crash can lose even the message that
-asked. So an accepted turn is written here first, with that message whole; its replies are
-checkpointed while they grow; and the row goes when the document holds the final reply and has been
-saved. What stays then is a small tombstone, so that a document that was rolled back or copied is
-not answered twice.
+A chat document is not saved while anything streams, and a crash can lose even the asking message.
+So an accepted turn is recorded first, with the whole message. Its replies are checkpointed while
+they grow. The row is deleted once the final reply is in the saved document. A small tombstone
+remains, so that a rolled-back or copied document is not answered twice.
 
-:class:`Ledger` is an SQLite file; :class:`MemoryLedger` is its twin for tests and one-shot chats.
+:class:`Ledger` is an SQLite file; :class:`MemoryLedger` is its twin for tests and one-shots.
 
-Why the standard library's ``sqlite3`` in one thread, and not ``sqlite-anyio``: that library takes
-one trip to a worker thread for each statement, so a transaction of five statements is five trips, a
-cancellation between two of them leaves it open, and several turns cannot share one commit. One
-thread that owns the connection takes whatever is queued, writes it in one transaction, and
-answers: the same few statements, whole transactions only, and no lock of our own.
+One thread owns the connection, takes all queued steps and writes them in one transaction. With
+``sqlite-anyio``, each statement would be a trip to a worker thread, a cancellation could leave a
+transaction open, and turns could not share a commit.
 
-What is promised: with WAL and ``synchronous=NORMAL``, what was accepted survives the end of the
-process at any instant (``kill -9``) and the file is consistent always; a power cut may cost the
-last moments before it.
+With WAL and ``synchronous=NORMAL``, accepted turns survive the end of the process at any moment
+(``kill -9``), and the file is always consistent. A power cut may lose the last moments.
 """
 
 from jupyter_ai_personas.runtime.ledger.base import TurnLedger as TurnLedger

@@ -21,15 +21,15 @@ _T = TypeVar("_T")
 
 
 class TurnLedger(ABC):
-    """The record of turns that are accepted and not finished.
+    """The record of accepted, unfinished turns.
 
-    Methods raise :class:`RuntimeError` before :meth:`open`, and those that are awaited also after
-    :meth:`aclose`. The methods that are not awaited take effect in the order of the calls.
+    Methods raise :class:`RuntimeError` before :meth:`open`; asynchronous ones also do so after
+    :meth:`aclose`. Synchronous methods take effect in the order of the calls.
     """
 
     @property
     def recorded(self) -> bool:
-        """Whether what is recorded survives a crash at present."""
+        """Whether records survive a crash at present."""
         return False
 
     @property
@@ -50,15 +50,15 @@ class TurnLedger(ABC):
 
     @abstractmethod
     async def aclose(self) -> None:
-        """Write what was recorded, and close. Bounded in time; idempotent."""
+        """Write all records and close. Bounded in time; idempotent."""
 
     @abstractmethod
     async def _ask(self, step: Callable[[Queries], _T], *, settle: bool = False) -> _T:
-        """Take a step and return its answer; ``settle``: after the checkpoints that wait."""
+        """Run a step and return its answer; ``settle``: after the pending checkpoints."""
 
     @abstractmethod
     def _do(self, step: Step) -> None:
-        """Take a step soon."""
+        """Run a step soon."""
 
     async def accept(self, records: Sequence[TurnRecord]) -> list[bool]:
         """Record accepted turns; they are durable when this returns.
@@ -73,7 +73,7 @@ class TurnLedger(ABC):
         return await self._ask(make_step(Queries.accept, records=tuple(records)))
 
     async def reopen(self, record: TurnRecord, *, keep_steps: bool = False) -> bool:
-        """Record ``record`` in store of what has its chat, message and persona: a retry or restart.
+        """Replace the record of the same chat, message and persona, for a retry or restart.
 
         With ``keep_steps`` the steps of that stay. Durable when this returns. ``False``, with
         nothing changed, when another live server has that turn. Raises :class:`ValueError` when
@@ -105,7 +105,7 @@ class TurnLedger(ABC):
         """
         return await self._ask(Queries.waiting_turns)
 
-    # -- what a chat allows -----------------------------------------------------------------
+    # -- grants of a chat -------------------------------------------------------------------
 
     async def allow(self, chat_id: str, persona_id: str, tool: str, *, by: str) -> None:
         """Record that a tool of a persona needs no approval in a chat; ``by`` is a username."""
@@ -113,19 +113,19 @@ class TurnLedger(ABC):
         await self._ask(step)
 
     async def allowed(self, chat_id: str) -> set[tuple[str, str]]:
-        """Return persona id and tool of what needs no approval in a chat."""
+        """Return persona id and tool of each grant in a chat."""
         return await self._ask(partial(Queries.allowed, chat_id=chat_id))
 
     async def disallow(self, chat_id: str) -> None:
-        """Take back everything that was allowed in a chat."""
+        """Revoke all grants of a chat."""
         await self._ask(partial(Queries.disallow, chat_id=chat_id))
 
-    # -- what turns changed -----------------------------------------------------------------
+    # -- changes by turns -------------------------------------------------------------------
 
     async def add_change(
         self, chat_id: str, turn_id: str, persona_id: str, data: bytes, *, undoable: bool
     ) -> None:
-        """Record what a turn changed; it is kept after the turn's end."""
+        """Record a change by a turn; it is kept after the turn's end."""
         await self._ask(
             partial(
                 Queries.add_change,
@@ -149,7 +149,7 @@ class TurnLedger(ABC):
         return await self._ask(step)
 
     async def forget_changes(self, turn_id: str) -> None:
-        """Forget what a turn changed."""
+        """Delete the changes of a turn."""
         await self._ask(partial(Queries.forget_changes, turn_id=turn_id))
 
     async def open_turns(
@@ -192,23 +192,23 @@ class TurnLedger(ABC):
         self._do(partial(Queries.started, turn_id=turn_id))
 
     def checkpoint(self, turn_id: str, replies: Sequence[ReplySnapshot]) -> None:
-        """Record the replies so far. Call it freely."""
+        """Record the replies so far. Frequent calls are cheap."""
         self._do(partial(Queries.checkpoint, turn_id=turn_id, replies=tuple(replies)))
 
     def finish(self, turn_id: str, state: FinalState, replies: Sequence[ReplySnapshot]) -> None:
-        """Record the end and the final replies; what comes later for this turn changes nothing."""
+        """Record the end and the final replies; later calls for this turn have no effect."""
         step = partial(Queries.finish, turn_id=turn_id, state=state, replies=tuple(replies))
         self._do(step)
 
     def saved(self, chat_id: str, turn_ids: Sequence[str]) -> None:
-        """Record that the document with the final replies is saved: finished turns go.
+        """Record that the document with the final replies is saved: delete finished turns.
 
-        A tombstone stays of each. Turns that are not finished stay as they are.
+        A tombstone of each remains. Unfinished turns are not changed.
         """
         self._do(partial(Queries.saved, chat_id=chat_id, turn_ids=tuple(turn_ids)))
 
     def refuse(self, chat_id: str, message_id: str, persona_ids: Sequence[str]) -> None:
-        """Record that these personas are not to answer a message; their turns, if any, stay."""
+        """Record that these personas must not answer a message; their turns, if any, stay."""
         step = partial(
             Queries.refuse, chat_id=chat_id, message_id=message_id, persona_ids=tuple(persona_ids)
         )
@@ -219,5 +219,5 @@ class TurnLedger(ABC):
         self._do(partial(Queries.carry_over, chat_id=chat_id, to=to))
 
     def forget(self, turn_id: str) -> None:
-        """Remove a turn that was withdrawn, without a trace: its message may be accepted again."""
+        """Delete a withdrawn turn without a tombstone: its message may be accepted again."""
         self._do(partial(Queries.forget, turn_id=turn_id))

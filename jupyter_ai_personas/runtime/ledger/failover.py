@@ -67,7 +67,7 @@ class FailoverStore:
         return self._inode is not None
 
     def run(self, steps: Sequence[Step]) -> list[Any]:
-        """Take ``steps`` in one transaction; return the result of each, or what it raised."""
+        """Run ``steps`` in one transaction; return each result or exception."""
         if self.recorded and not self._is_in_place():
             self._leave("it was moved, replaced or removed")
             self.use_file()
@@ -101,7 +101,7 @@ class FailoverStore:
             self._warn(error)
 
     def close(self) -> None:
-        """Let go of the file; what is in memory gets a last chance to be written to it."""
+        """Close the file; rows in memory get a last chance to be written."""
         if not self.recorded:
             self.use_file()
         self._store.db.close()
@@ -165,7 +165,7 @@ class FailoverStore:
             damaged.text_factory = bytes
             damaged.execute("PRAGMA writable_schema = ON")  # reads what is there of a short file
             self._store.fill_from(damaged)
-        # The journal first: one that stayed behind would be taken for the fresh file's.
+        # The journal first: a remaining one would be applied to the new file.
         for suffix in ("-wal", "-shm", ""):
             with contextlib.suppress(FileNotFoundError):
                 path.with_name(path.name + suffix).replace(aside.with_name(aside.name + suffix))

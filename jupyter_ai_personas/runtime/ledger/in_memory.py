@@ -1,4 +1,4 @@
-"""A ledger in memory: for tests, and for chats that leave no file."""
+"""A ledger in memory, for tests and for chats without a file."""
 
 from __future__ import annotations
 

@@ -1,13 +1,13 @@
-"""Which owners of a ledger are alive.
+"""Detects which owners of a ledger are alive.
 
-An owner holds a lock on one byte, its own, of a lock file beside the ledger; the kernel drops it
-when the process ends, however it ends. That needs neither clocks nor heartbeats, is not fooled by
-a process id that was given out again, by a container that restarts under another host name, or by
-process-id namespaces, and asks of the file system only what SQLite asks of it anyway. A child made
-by ``fork`` does not inherit such a lock, so a worker left behind does not keep its owner alive.
+Each owner locks its own byte of a lock file beside the ledger; the kernel drops the lock when the
+process ends in any way. This needs no clocks and no heartbeats. Reused process ids, containers that
+restart under another host name and process-id namespaces do not confuse it, and it needs from the
+file system only what SQLite needs anyway. A child made by ``fork`` does not inherit the lock, so a
+remaining worker does not keep its owner alive.
 
-POSIX drops *all* of a process's locks on a file when the process closes *any* descriptor of it:
-hence one descriptor a file and process, shared by the ledgers of the process.
+POSIX drops *all* of a process's locks on a file when the process closes *any* descriptor of it.
+Therefore the ledgers of a process share one descriptor for each file.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ else:
 
 
 class _LockFile:
-    """A lock file as this process has it open; ``mutex`` stands in for the locks inside of it."""
+    """A lock file opened by this process; ``mutex`` replaces the locks within the process."""
 
     def __init__(self, path: Path) -> None:
         self.fd = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
@@ -89,7 +89,7 @@ _files_mutex = threading.Lock()
 
 
 def inode(path: Path) -> Inode | None:
-    """Return what tells the file at ``path`` from any other, or ``None`` where there is none."""
+    """Return the identity of the file at ``path``, or ``None`` if there is none."""
     try:
         stat = path.stat()
     except OSError:
@@ -112,7 +112,7 @@ def _lock_offset(owner: str) -> int:
 
 
 class OwnerLock:
-    """The mark that ``owner`` is alive, from construction until :meth:`close`.
+    """Marks ``owner`` as alive, from construction until :meth:`close`.
 
     Raises :class:`OSError` when the lock file cannot be opened or locked, and
     :class:`FileExistsError` when a live owner of that name is there already.
@@ -124,7 +124,7 @@ class OwnerLock:
         with _files_mutex:
             self._file = _shared(path)
             try:
-                # A server that looks whether this owner is dead holds its byte for microseconds.
+                # A server that checks whether this owner is dead holds the byte for microseconds.
                 taken = self._file.take(self._offset, 0.5)
                 if not taken:
                     raise FileExistsError(f"A ledger of owner {owner} is open already")
@@ -133,10 +133,10 @@ class OwnerLock:
                 raise
 
     def alive(self, owner: str) -> bool:
-        """Tell whether ``owner`` is alive, in this process or another.
+        """Return whether ``owner`` is alive, in this process or another.
 
-        Call it inside a write transaction of the ledger: two that look at once would take each
-        other for the owner.
+        Call it inside a write transaction of the ledger: two simultaneous checks would each take
+        the other for the owner.
         """
         offset = _lock_offset(owner)
         with self._file.mutex:
@@ -147,7 +147,7 @@ class OwnerLock:
 
     @contextmanager
     def exclusive(self, seconds: float) -> Iterator[None]:
-        """Keep other processes, and threads, from opening or replacing the ledger meanwhile.
+        """Keep other processes and threads from opening or replacing the ledger meanwhile.
 
         Raises :class:`TimeoutError` after ``seconds``.
         """
@@ -159,11 +159,11 @@ class OwnerLock:
             self._file.give(_OPENING)
 
     def is_in_place(self) -> bool:
-        """Return whether the lock file is still where others look for it."""
+        """Return whether the lock file is still at its path."""
         return inode(self._path) == self._file.inode
 
     def close(self) -> None:
-        """Stop being alive."""
+        """Drop the mark."""
         with _files_mutex:
             self._file.give(self._offset)
             self._let_go()

@@ -1,4 +1,4 @@
-"""The rows as SQL, on one connection, for the thread that made it."""
+"""SQL for the rows, on one connection, for its thread."""
 
 from __future__ import annotations
 
@@ -55,19 +55,19 @@ Step = Callable[["Queries"], Any]
 
 
 class OneStatement(partial[Any]):
-    """A step that is one statement of SQL, and so a transaction by itself."""
+    """A step of a single SQL statement, which is a transaction by itself."""
 
 
 _MOST_CHANGES = 5000
-"""How many changes are kept."""
+"""Maximum number of changes kept."""
 
 
 class _UndoneError(Exception):
-    """Ends a transaction that is not to be kept."""
+    """Rolls a transaction back."""
 
 
 class Queries:
-    """The operations of a ledger for ``owner`` on an open database; ``alive`` tells of others.
+    """The operations of a ledger for ``owner``; ``alive`` checks whether others are alive.
 
     All but :meth:`transact`, :meth:`fill_from` and :meth:`update_from` are steps of a transaction.
     """
@@ -93,13 +93,13 @@ class Queries:
         self._since_prune = 0
 
     def transact(self, steps: Sequence[Step]) -> list[Any]:
-        """Take ``steps`` in one transaction; return the result of each, or what it raised.
+        """Run ``steps`` in one transaction; return each result or exception.
 
-        Raises one of :data:`DATABASE_ERRORS` when the database failed: then none was taken.
+        Raises one of :data:`DATABASE_ERRORS` if the database fails: then no step has an effect.
         """
         if len(steps) == 1 and isinstance(steps[0], OneStatement):
-            # Each statement lets go of the interpreter's lock and has to get it again, which takes
-            # longer than the statement while the event loop works; somebody waits for this one.
+            # Each statement releases the interpreter's lock. Getting it back takes longer than the
+            # statement while the event loop works, and a caller waits for this one.
             return [self._take(steps[0])]
         outcomes: list[Any] = []
         with contextlib.suppress(_UndoneError), transaction(self.db):
@@ -134,7 +134,7 @@ class Queries:
         return [self._insert(record) for record in records]
 
     def _insert(self, row: TurnRecord) -> bool:
-        """Write ``row``, unless its key is known; tell whether it was written."""
+        """Write ``row`` unless its key is known; return whether it was written."""
         turn_id, key = as_bytes(row.turn_id), [as_bytes(part) for part in row.key]
         columns = (
             turn_id,
@@ -161,7 +161,7 @@ class Queries:
         )
 
     def started(self, turn_id: str) -> bool:
-        """Note that an accepted turn runs; return whether it is ours and unfinished."""
+        """Record that an accepted turn runs; return whether it is ours and unfinished."""
         mine = (as_bytes(turn_id), self._me)
         self.db.execute(
             "UPDATE turns SET state = ? WHERE turn_id = ? AND owner = ? AND state = ?",
@@ -175,12 +175,12 @@ class Queries:
         )
 
     def checkpoint(self, turn_id: str, replies: Sequence[ReplySnapshot]) -> None:
-        """Keep the replies so far of a turn that is not finished."""
+        """Store the replies so far of an unfinished turn."""
         if self.started(turn_id):
             self._set_replies(as_bytes(turn_id), replies)
 
     def finish(self, turn_id: str, state: FinalState, replies: Sequence[ReplySnapshot]) -> None:
-        """Keep the final replies; the first end of a turn counts."""
+        """Store the final replies; the first end of a turn counts."""
         if self.started(turn_id):
             self.db.execute(
                 "UPDATE turns SET state = ?, final_state = ? WHERE turn_id = ?",
@@ -203,7 +203,7 @@ class Queries:
             self.prune()
 
     def refuse(self, chat_id: str, message_id: str, persona_ids: Sequence[str]) -> None:
-        """Leave a tombstone for each persona that is not to answer the message."""
+        """Add a tombstone for each persona that must not answer the message."""
         for persona_id in persona_ids:
             key = [as_bytes(part) for part in (chat_id, message_id, persona_id)]
             self.db.execute(
@@ -216,7 +216,7 @@ class Queries:
             self.prune()
 
     def forget(self, turn_id: str) -> None:
-        """Remove a turn of ours and leave nothing."""
+        """Delete a turn of ours without a tombstone."""
         self.db.execute(
             "DELETE FROM turns WHERE turn_id = ? AND owner = ?", (as_bytes(turn_id), self._me)
         )
@@ -292,27 +292,27 @@ class Queries:
         return waiting
 
     def allow(self, chat_id: str, persona_id: str, tool: str, by: str) -> None:
-        """Note that a tool of a persona needs no approval in a chat from now on."""
+        """Record that a tool of a persona needs no approval in a chat."""
         values = [as_bytes(part) for part in (chat_id, persona_id, tool, by)]
         self.db.execute(
             "INSERT OR REPLACE INTO grants VALUES (?, ?, ?, ?, ?)", (*values, time.time())
         )
 
     def allowed(self, chat_id: str) -> set[tuple[str, str]]:
-        """Return persona id and tool of what needs no approval in a chat."""
+        """Return persona id and tool of each grant in a chat."""
         rows = self.db.execute(
             "SELECT persona_id, tool FROM grants WHERE chat_id = ?", (as_bytes(chat_id),)
         )
         return {(as_text(persona), as_text(tool)) for persona, tool in rows.fetchall()}
 
     def disallow(self, chat_id: str) -> None:
-        """Take back everything that was allowed in a chat."""
+        """Revoke all grants of a chat."""
         self.db.execute("DELETE FROM grants WHERE chat_id = ?", (as_bytes(chat_id),))
 
     def add_change(
         self, chat_id: str, turn_id: str, persona_id: str, data: bytes, undoable: bool
     ) -> None:
-        """Note what a turn changed; the oldest changes of all are dropped past a bound."""
+        """Record a change by a turn; the oldest changes are deleted past a bound."""
         turn = as_bytes(turn_id)
         (number,) = self.db.execute(
             "SELECT coalesce(max(number), 0) + 1 FROM changes WHERE turn_id = ?", (turn,)
@@ -346,7 +346,7 @@ class Queries:
         return None if row is None else (as_text(row[0]), as_text(row[1]))
 
     def forget_changes(self, turn_id: str) -> None:
-        """Forget what a turn changed: it was taken back."""
+        """Delete the changes of a turn after an undo."""
         self.db.execute("DELETE FROM changes WHERE turn_id = ?", (as_bytes(turn_id),))
 
     def _is_anothers(self, owner: object) -> bool:
@@ -386,7 +386,7 @@ class Queries:
         for *columns, owner in younger:
             row = None if self._is_anothers(owner) else self._decode((*columns, owner, None))
             if row is not None and row.path == path:
-                # What the chat has of that message and persona already is newer.
+                # The chat's own row of this message and persona is newer.
                 self.db.execute(
                     "UPDATE OR IGNORE turns SET chat_id = ? WHERE turn_id = ?",
                     (as_bytes(chat_id), as_bytes(row.turn_id)),
@@ -419,7 +419,7 @@ class Queries:
         try:
             return decode_row(*columns_of_turn, replies=decoded)
         except ValueError as error:
-            # Without its row the message counts as accepted by nobody, and is found and answered.
+            # Without its row the message counts as not accepted, and is answered.
             self._log.warning("Turn %r cannot be read and is dropped: %s.", columns[0], error)
             self.db.execute("DELETE FROM turns WHERE turn_id = ?", (columns[0],))
             return None
@@ -437,12 +437,12 @@ class Queries:
                     (as_bytes(chat_id), *some),
                 )
                 for message, persona in pairs:
-                    with contextlib.suppress(ValueError):  # a damaged row knows nothing
+                    with contextlib.suppress(ValueError):  # skip a damaged row
                         found.add((as_text(message), as_text(persona)))
         return found
 
     def prune(self) -> None:
-        """Drop the tombstones past the bounds, and what dead owners left as long ago."""
+        """Delete tombstones past the bounds, and equally old rows of dead owners."""
         self._since_prune = 0
         before = time.time() - self._remember_s
         self.db.execute("DELETE FROM tombstones WHERE finished_at < ?", (before,))
@@ -460,7 +460,7 @@ class Queries:
                 )
 
     def fill_from(self, source: sqlite3.Connection) -> str | None:
-        """Copy what is missing here, as far as ``source`` can be read; return what hindered it."""
+        """Copy missing rows as far as ``source`` is readable; return the error, if any."""
         contents = read_all(source)
         with transaction(self.db):
             self._fill(contents)

@@ -1,4 +1,4 @@
-"""What a ledger holds of a turn, and its form in bytes."""
+"""The records of turns, and their encoding in bytes."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ RecordState = Literal["accepted", "running", "finished"]
 FinalState = Literal["done", "stopped", "failed", "interrupted", "rejected"]
 StepKind = Literal["answer", "asked", "decided", "begun", "result"]
 Key = tuple[str, str, str]
-"""Chat id, message id, persona id: what must never be answered twice."""
+"""Chat id, message id, persona id: the key that is answered at most once."""
 
 _DEEPEST = 100
 
 
 @dataclass(frozen=True, slots=True)
 class ReplySnapshot:
-    """A reply as far as it is known: its message id, body, state and metadata (plain JSON)."""
+    """The known part of a reply: its message id, body, state and metadata (plain JSON)."""
 
     message_id: str
     body: str
@@ -47,7 +47,7 @@ class ReplySnapshot:
 
 @dataclass(frozen=True, slots=True)
 class TurnStep:
-    """A part of a turn that is recorded before what follows from it; ``data`` is plain JSON.
+    """A part of a turn, recorded before its consequences; ``data`` is plain JSON.
 
     ``answer``: a model's answer that calls tools, ``{"message": ...}``, ``None`` if it could not
     be serialised. ``asked`` and ``decided``: an approval, and the decision. ``begun`` and
@@ -60,14 +60,14 @@ class TurnStep:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TurnRecord:
-    """A turn that was accepted.
+    """An accepted turn.
 
-    ``path`` is where the chat was then; whole, where chats are files.
-    ``message`` is the asking message as plain JSON, whole, so that it can be put back; it has an
-    ``id``. ``person`` is its sender. ``accepted_at`` is in seconds since the epoch and tells age,
-    never identity. ``root`` is the id of the message that began the chain of personas asking
-    personas, ``hops`` how many steps this turn is away from it. ``final_state`` is set exactly
-    when ``state`` is ``finished``: the reply is final, the document not yet saved.
+    ``path`` is the chat's path at that time, absolute if chats are files. ``message`` is the whole
+    asking message as plain JSON with an ``id``, so that it can be restored; ``person`` is its
+    sender. ``accepted_at`` is in seconds since the epoch and tells age, never identity. ``root`` is
+    the id of the message that started the chain of personas, ``hops`` the number of steps from it.
+    ``final_state`` is set exactly when ``state`` is ``finished``: the reply is final, the document
+    not yet saved.
 
     Raises :class:`ValueError` for a message without an id, a time that is not finite, and states
     that do not fit.
@@ -104,7 +104,7 @@ class TurnRecord:
 
     @property
     def key(self) -> Key:
-        """What must never be answered twice."""
+        """The key that is answered at most once."""
         return (self.chat_id, self.message_id, self.persona_id)
 
 
@@ -133,9 +133,9 @@ def _plain(value: Any, depth: int = 0) -> Any:
 
 
 def _dump(value: Any) -> bytes:
-    """Encode as JSON, and always: what JSON cannot say, or is nested beyond reason, becomes null.
+    """Encode as JSON without raising: values that JSON cannot express, or nests too deep, are null.
 
-    Part of ``value`` is what a client wrote into the document.
+    Part of ``value`` was written into the document by a client.
     """
     try:
         return as_bytes(json.dumps(value, ensure_ascii=False))
@@ -151,13 +151,13 @@ def _load(data: object) -> Any:
 
 
 def _number(digits: str) -> int | None:
-    # A document holds 64 bits; its library does not survive being given more.
+    # A document holds 64 bits; its library crashes on more.
     number = int(digits) if len(digits) <= 20 else 2**63
     return number if -(2**63) <= number < 2**63 else None
 
 
 def encode_request(row: TurnRecord) -> bytes:
-    """Encode what never changes in a row and is not a column of its own."""
+    """Encode the constant parts of a row that have no column."""
     return _dump(
         {
             "path": row.path,
@@ -216,7 +216,7 @@ def decode_row(
     *,
     replies: tuple[ReplySnapshot, ...],
 ) -> TurnRecord:
-    """Make a row of its columns; raises :class:`ValueError` when they are not what was written."""
+    """Decode a row from its columns; raises :class:`ValueError` if they are invalid."""
     match _load(request):
         case {
             "path": str(path),

@@ -1,4 +1,4 @@
-"""The tables, and the opening of a database that has them."""
+"""The tables, and opening a database with them."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ __all__ = [
     "transaction",
 ]
 
-# "JAIP": tells our file from any other application's SQLite file.
+# "JAIP": marks our SQLite files.
 _APPLICATION_ID = 0x4A414950
 VERSION = 2
 """1: without steps, grants and changes."""
 _BUSY_S = 3.0
 
-# The replies are apart from the turn so that a checkpoint does not write the request again.
+# Replies have a table of their own, so that a checkpoint does not rewrite the request.
 _SCHEMA = (
     """CREATE TABLE IF NOT EXISTS turns (
         seq INTEGER PRIMARY KEY,
@@ -80,22 +80,22 @@ _UNREADABLE = {
     sqlite3.SQLITE_FORMAT,
 }
 
-# Where the damage is in the schema, Python fails to decode SQLite's message about it.
+# If the schema is damaged, Python fails to decode SQLite's message about it.
 DATABASE_ERRORS = (sqlite3.Error, UnicodeDecodeError)
 
 Rows = list[tuple[Any, ...]]
 
 
 class NotOursError(Exception):
-    """An SQLite file that another application, or a newer version of this one, has made."""
+    """An SQLite file of another application or of a newer version of this one."""
 
 
 class _DamagedError(sqlite3.DatabaseError):
-    """The file's pages do not fit together."""
+    """The file's pages are inconsistent."""
 
 
 def is_unreadable(error: Exception) -> bool:
-    """Tell whether the fault is in the file itself, and not in the disk, its rights or its use."""
+    """Return whether the file itself is damaged, rather than the disk, its rights or its use."""
     if isinstance(error, _DamagedError | UnicodeDecodeError):
         return True
     code = getattr(error, "sqlite_errorcode", None)

@@ -1,4 +1,4 @@
-"""What the handlers share: the runtime, bounded JSON input, JSON errors."""
+"""Base class of the handlers: the runtime, bounded JSON input, JSON errors."""
 
 from __future__ import annotations
 
@@ -33,16 +33,16 @@ NOT_STARTED = (
 )
 
 START_SECONDS = 10.0
-"""How long the extension may take to start after the server has begun to answer."""
+"""Time limit for the extension to start after the server has begun to answer."""
 
 LOAD_SECONDS = 30.0
-"""How long plug-ins may take to be imported, while somebody waits for them."""
+"""Time limit for importing plug-ins while a request waits."""
 
 WORK_SECONDS = 15.0
-"""How long a request may take that asks no persona."""
+"""Time limit of a request that asks no persona."""
 
 RETRY_SECONDS = 10
-"""When a client that got a 503 may ask again."""
+"""When a client may retry after a 503."""
 
 MAX_BODY = 1_000_000
 

@@ -18,7 +18,7 @@ __all__ = ["MessageHandler"]
 
 MAX_MESSAGE = 200_000
 WAIT_SECONDS = 60.0
-"""How long a message may wait for a persona that answers others first."""
+"""Seconds beyond the turn's limit that a message may wait for a busy persona."""
 
 LINES = "application/x-ndjson"
 
@@ -27,11 +27,11 @@ class MessageHandler(BaseHandler):
     """Asks a persona in a chat of its own that leaves no file."""
 
     def initialize(self) -> None:
-        """Prepare for a client that goes away."""
+        """Prepare for a disconnect of the client."""
         self._scope = anyio.CancelScope()
 
     def on_connection_close(self) -> None:
-        """End the turn: nobody is there to read what it says."""
+        """Cancel the turn: the client has disconnected."""
         self._scope.cancel()
 
     @web.authenticated
@@ -63,7 +63,7 @@ class MessageHandler(BaseHandler):
             sender = User(user.username, user.name or "", user.display_name or "")
             answer = await runtime.one_shot(persona.id, message, sender=sender, chat=chat)
         if answer is None and not bound.cancelled_caught:
-            return  # nobody waits any more
+            return  # the client has disconnected
         failed = answer is None or answer.failed
         text = f"`{persona.name}` did not answer within {seconds:g} seconds."
         if answer is not None:

@@ -1,4 +1,4 @@
-"""``GET model_providers``: what models there are, and whether they can answer."""
+"""``GET model_providers``: the providers, their models and problems."""
 
 from __future__ import annotations
 

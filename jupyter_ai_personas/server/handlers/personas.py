@@ -1,4 +1,4 @@
-"""``GET personas``: who is here, and what is broken."""
+"""``GET personas``: the personas, including broken ones."""
 
 from __future__ import annotations
 
