@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from jupyter_ai_personas.errors import RequestRefusedError, near_matches
-from jupyter_ai_personas.redaction import redact
 from jupyter_ai_personas.tools.descriptions import ToolBounds, ToolInfo
 from jupyter_ai_personas.tools.langchain import run_tool
 from jupyter_ai_personas.tools.names import model_names
@@ -152,13 +151,8 @@ class Caller:
 
 
 def _sendable(result: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return ``result`` without secrets, and as much of it as may be sent."""
+    """Return as much of ``result`` as may be sent."""
     text = json.dumps(result, ensure_ascii=False)
-    if (clean := redact(text)) != text:
-        try:
-            result = json.loads(text := clean)
-        except ValueError:
-            result = {"text": clean}
     if len(text) <= MAX_SENT:
         return result
     return {"text": text[: MAX_SENT // 2], "cut": f"{len(text):,} characters in all"}

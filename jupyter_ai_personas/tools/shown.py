@@ -57,7 +57,7 @@ def target_of(arguments: Mapping[str, Any]) -> str:
 
 
 def _one_line(text: str, most: int) -> str:
-    return _cut(" ".join(redact(well_formed(text)).split()), most)
+    return _cut(" ".join(redact(well_formed(text[: 10 * most])).split()), most)
 
 
 def _cut(text: str, most: int) -> str:
