@@ -29,6 +29,7 @@ ROUTES = [
     ("POST", "/api/ai/message/Guide"),
     ("GET", "/api/ai/search?q=honey"),
     ("GET", "/api/ai/help/start"),
+    ("GET", "/api/ai/toolsets"),
     ("GET", "/api/ai/approvals"),
     ("GET", "/api/ai/approvals/a"),
     ("POST", "/api/ai/approvals/a"),
