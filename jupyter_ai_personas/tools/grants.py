@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from jupyter_ai_personas.tools.descriptions import ToolInfo, Toolset
-from jupyter_ai_personas.tools.policy import matches
+from jupyter_ai_personas.tools.policy import folded, matches
 
 __all__ = ["Grant", "grant", "is_permitted", "wanted_toolsets"]
 
@@ -28,9 +28,9 @@ def wanted_toolsets(
     ``names`` are the persona's id, name and mention name; ``author`` what its author names;
     ``persona_tools`` replaces that: persona → toolsets.
     """
-    for name in names:
-        if name in persona_tools:
-            chosen = persona_tools[name]
+    meant = {folded(name) for name in names}
+    for name, chosen in persona_tools.items():
+        if folded(name) in meant:
             return tuple(chosen) if isinstance(chosen, list | tuple) else ()
     return tuple(author)
 

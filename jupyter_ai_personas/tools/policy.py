@@ -20,7 +20,7 @@ from typing import Any, Literal, get_args
 
 from jupyter_ai_personas.errors import ConfigurationError
 
-__all__ = ["Policy", "check_policy", "decide", "matches", "specificity"]
+__all__ = ["Policy", "check_policy", "decide", "folded", "matches", "specificity"]
 
 Policy = Literal["allow", "ask", "deny"]
 _STRICTNESS: tuple[Policy, ...] = get_args(Policy)
@@ -36,7 +36,7 @@ def decide(policy: object, persona: Collection[str], tool: str, effect: object) 
     """
     if not isinstance(policy, Mapping):
         return "deny"
-    found = list(_matching(policy, {_folded(name) for name in persona}, tool))
+    found = list(_matching(policy, {folded(name) for name in persona}, tool))
     if not found:
         return "allow" if effect == "read" else "ask"
     deciding = [
@@ -56,7 +56,7 @@ def _matching(
     """Yield how specific each pattern is that matches, whether for the persona, what it says."""
     for key, value in policy.items():
         if isinstance(value, Mapping):
-            if _folded(key) in persona:
+            if folded(key) in persona:
                 for pattern, verdict in value.items():
                     if matches(pattern, tool):
                         yield specificity(pattern), True, _known(verdict)
@@ -102,7 +102,8 @@ def _known(verdict: object) -> Policy:
     return next((known for known in _STRICTNESS if known == verdict), "deny")
 
 
-def _folded(name: object) -> str:
+def folded(name: object) -> str:
+    """Return the name of a persona as it is compared: however it is written, it is meant."""
     return name.strip().removeprefix("@").casefold() if isinstance(name, str) else ""
 
 

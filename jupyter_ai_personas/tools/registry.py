@@ -115,7 +115,7 @@ class ToolRegistry:
     def missing(self, personas: Iterable[HasTools]) -> Iterable[tuple[str, str]]:
         """Return personas' names with what the operator gives them and nothing offers."""
         for persona in personas:
-            chosen = any(name in self.settings.persona_tools for name in _names(persona))
+            chosen = wanted_toolsets(_names(persona), (), self.settings.persona_tools)
             for name in self.grant(persona, "").missing if chosen else ():
                 if self._mcp is None or not self._mcp.may_have(name):
                     yield persona.name, name

@@ -6,6 +6,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 
 import pytest
+from support.turns import Desk
 
 from jupyter_ai_personas.chat import Attachment, Message
 from jupyter_ai_personas.context import Hit, IndexSettings
@@ -94,3 +95,8 @@ def open_guide(tmp_path: Path) -> OpenGuide:
             yield GuidedChat(chat, persona.id)
 
     return opened
+
+
+@pytest.fixture
+def desk() -> Desk:
+    return Desk()

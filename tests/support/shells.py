@@ -12,6 +12,8 @@ import pytest
 from IPython.core.interactiveshell import InteractiveShell
 from jupyter_client.manager import KernelManager
 
+from jupyter_ai_personas.testing.openai_server import OpenAIServer
+
 LAB_NOTEBOOK: Mapping[str, Any] = {"cellId": "4f1c", "deletedCells": [], "recordTiming": False}
 """The metadata of the requests of JupyterLab's notebook."""
 WAIT = 180.0
@@ -137,3 +139,9 @@ class Kernel:
         done = self.finish(self.start(cell))
         assert done.reply["status"] == "error", done.messages
         return done
+
+
+def asked(server: OpenAIServer, request: int = -1) -> list[tuple[str, str]]:
+    """Return role and content of each message that a request carried."""
+    messages = server.requests[request].json["messages"]
+    return [(message["role"], message["content"]) for message in messages]

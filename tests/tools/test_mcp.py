@@ -191,6 +191,13 @@ async def test_one_that_cannot_start_says_why_and_others_go_on(
         assert "does not run" in result["error"]
 
 
+async def test_without_the_package_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "langchain_mcp_adapters.sessions", None)
+    async with servers({"weather": stdio()}) as found:
+        [toolset] = await started(found)
+    assert "pip install 'jupyter_ai_personas[mcp]'" in toolset.problem
+
+
 async def test_variables_are_the_operators_and_others_are_not_passed_on(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -153,6 +153,8 @@ def registry(**settings: Any) -> ToolRegistry:
         ({}, ["charts.plot", "charts.columns"]),
         ({"persona_tools": {"Helper": []}}, []),
         ({"persona_tools": {"Helper": ["charts.plot"]}}, ["charts.plot"]),
+        ({"persona_tools": {"helper": []}}, []),
+        ({"persona_tools": {"@Helper": []}}, []),
         ({"persona_tools": {"Other": []}}, ["charts.plot", "charts.columns"]),
         ({"allowed_tools": ["charts.plot"]}, ["charts.plot"]),
         ({"allowed_tools": []}, []),
