@@ -251,7 +251,7 @@ def environment(
             patch.setenv(variable, str(directory / name))
         patch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(directory / "none"))
         patch.setenv("AWS_EC2_METADATA_DISABLED", "true")
-        patch.setenv("PYTHONPATH", os.pathsep.join(map(str, (plugins, light))))
+        patch.setenv("PYTHONPATH", os.pathsep.join(map(str, (plugins, light))), os.pathsep)
         patch.setenv("LOOP_KEY", KEY)
         patch.syspath_prepend(str(plugins))
         yield directory / "ipython"

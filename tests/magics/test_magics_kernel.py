@@ -255,7 +255,8 @@ def test_a_notebook_is_executed_with_streamed_outputs_and_metadata_until_a_cell_
     loopback: OpenAIServer,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(map(str, (plugins, light, documented))))
+    paths = os.pathsep.join(map(str, (plugins, light, documented)))
+    monkeypatch.setenv("PYTHONPATH", paths, os.pathsep)
     words = " ".join(f"word{number}" for number in range(2000))
     half = words.partition("word1000")[0]
     loopback.answer(Answer(text=words, hold_after=1000), Answer(text="```python\nprint(1)\n```"))

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import shutil
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
+import anyio
 import pytest
 from jupyter_server.services.contents.fileio import atomic_writing
 from server.hostile import install
-from support.server import JupyterServer
+from support.server import WAIT, JupyterServer
 from support.yclient import ChatClient
 
 from jupyter_ai_personas.chat.file_format import ChatFile, format_chat, parse_chat
@@ -109,6 +112,17 @@ async def test_a_chat_whose_save_was_cut_off_has_everything_and_answers_once(
         assert not list(server.root_dir.glob("*.invalid"))
 
 
+async def until_finished(server: JupyterServer, question: str) -> None:
+    """Wait until the ledger has the whole reply: a turn that is killed before is interrupted."""
+    ledger = server.data_dir / "jupyter_ai_personas" / "ledger.sqlite"
+    with anyio.fail_after(WAIT), closing(sqlite3.connect(f"file:{ledger}?mode=ro", uri=True)) as db:
+        query = "SELECT count(*) FROM turns WHERE message_id = ? AND state = ?"
+        while True:
+            if db.execute(query, (question.encode(), b"finished")).fetchone() == (1,):
+                return
+            await anyio.sleep(0.02)
+
+
 @pytest.mark.server
 @pytest.mark.parametrize("again", [False, True])
 async def test_a_chat_whose_first_save_was_cut_off_loses_nothing_of_what_was_accepted(
@@ -127,6 +141,7 @@ async def test_a_chat_whose_first_save_was_cut_off_loses_nothing_of_what_was_acc
         async with ChatClient(server, "a.chat", "Ada") as ada:
             question = ada.post("@Good are you there?")
             await ada.wait_for_reply(question, "Good")
+            await until_finished(server, question)
             server.kill()
             await ada.wait_disconnected()
         # As it was before anybody opened it, without the id that the chat had then.

@@ -52,18 +52,18 @@ if "spins" in sys.argv:
     threading.Thread(target=spin, name="spins").start()
 if "ledger" in sys.argv:
     import asyncio
-    from jupyter_ai_personas.runtime.ledger import Ledger, LedgerRow, ReplySoFar
+    from jupyter_ai_personas.runtime.ledger import Ledger, TurnRecord, ReplySnapshot
 
     async def record():
         ledger = Ledger("ledger.sqlite", log=logging.getLogger())
         await ledger.open()
-        row = LedgerRow(
+        row = TurnRecord(
             turn_id="t", chat_id="c", path="a.chat", message={"id": "m"}, persona_id="p",
             person="ada", accepted_at=time.time(), root="m",
         )
         await ledger.accept([row])
         ledger.started("t")
-        ledger.checkpoint("t", [ReplySoFar("r", "so far", "streaming", {})])
+        ledger.checkpoint("t", [ReplySnapshot("r", "so far", "streaming", {})])
 
     asyncio.run(record())
 """

@@ -45,5 +45,8 @@ def show(folder: Path) -> None:
     sys.path.remove(str(folder))
     kept = os.environ["PYTHONPATH"].split(os.pathsep)
     kept.remove(str(folder))
-    os.environ["PYTHONPATH"] = os.pathsep.join(kept)
+    if kept:
+        os.environ["PYTHONPATH"] = os.pathsep.join(kept)
+    else:
+        del os.environ["PYTHONPATH"]
     shutil.rmtree(folder)
