@@ -1,4 +1,4 @@
-"""Builds an index and keeps it up to date: the work of the one process that owns it."""
+"""Builds an index and keeps it up to date, in the process that owns it."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""From a query to passages: what the words may stand for, and which files come first.
+"""Ranks passages for a query: alternatives of its words, and the order of files.
 
-A passage's score is BM25 over its text, its headings and its file's path. A word that the
-workspace does not have stands for its nearest neighbours, or for two words written together. A
-file is as good as its best passage, and somewhat better for each further one.
+A passage's score is BM25 over its text, its headings and its file's path. An unknown word is
+replaced by its nearest known words, or split into two. A file's score is that of its best passage,
+increased for each further one.
 """
 
 from __future__ import annotations

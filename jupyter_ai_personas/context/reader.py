@@ -1,4 +1,4 @@
-"""Queries to an index that another process may be writing, or removing."""
+"""Queries an index that another process may write or remove."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """The index on the disk: words of passages in tantivy, the passages and files in SQLite.
 
-A folder holds one index of one root. One process writes it, any number read it. It holds nothing
-that cannot be built again: whoever finds it damaged removes it.
+A folder holds one index of one root. One process writes it; any number read it. A damaged index is
+removed and built again.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""How a provider gets its credentials: the three strategies of Jupyter AI v2.
+"""Credentials of a provider: the three strategies of Jupyter AI v2.
 
 A strategy is plain data on a provider class. Classes built on ``jupyter_ai_magics`` carry that
 package's own strategies, so everything here looks at ``type``, ``name``, ``names`` and
@@ -44,7 +44,7 @@ class MultiEnvAuthStrategy:
 
 @dataclass(frozen=True, slots=True)
 class AwsAuthStrategy:
-    """Credentials that ``boto3`` finds by itself: variables, profile, container or instance."""
+    """Credentials found by ``boto3``: variables, profile, container or instance."""
 
     type: Literal["aws"] = field(default="aws", init=False)
 

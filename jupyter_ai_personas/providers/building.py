@@ -1,4 +1,4 @@
-"""One LangChain model from a provider class and its arguments, with HTTP clients of its own.
+"""Builds a LangChain model with its own HTTP clients from a provider class and arguments.
 
 Vendors' LangChain classes share one asynchronous ``httpx`` client for each base URL in a process,
 and such a client belongs to the event loop that used it first. Personas run in several event
@@ -46,14 +46,14 @@ def build_model(
     """
     another = _MODEL_KEYS.union({provider.model_id_key or "model_id"}).intersection(arguments)
     if another:
-        # Or else a parameter would get round the operator's lists.
+        # Otherwise a parameter could bypass the operator's lists.
         raise ConfigurationError(
             f"The parameters of `{reference}` name another model in `{min(another)}`. "
             "Use that model's own reference instead."
         )
     try:
         if issubclass(provider, VendorProvider):
-            # A reply is one answer: more would be paid for, and mixed into it as they stream.
+            # One reply is one answer: others would cost money and mix into the stream.
             arguments = {key: value for key, value in arguments.items() if key != "n"}
         provider = concrete_class(provider)
         own = _own_client(provider, arguments)
@@ -72,7 +72,7 @@ def build_model(
 
 
 def _first_line(error: Exception) -> str:
-    """Name a field and what is wrong with it, without the value that pydantic would show."""
+    """Describe a field's error, without the value that pydantic would show."""
     problems = getattr(error, "errors", None)
     if callable(problems):
         try:
@@ -81,17 +81,17 @@ def _first_line(error: Exception) -> str:
             )
         except (TypeError, KeyError):
             pass
-    # With its class: what a KeyError says is but the key. On one line only where it is shown,
-    # or else a secret with a line break in it is not found.
+    # With its class: the text of a KeyError is only the key. Joined to one line only for display,
+    # or a secret with a line break would not be recognized.
     text = str(error).strip()
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
 def _own_client(provider: Any, arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """Return arguments that give the model HTTP clients of its own, through its vendor's proxy.
+    """Return arguments with the model's own HTTP clients, which use the vendor's proxy.
 
-    A class that has a proxy of its own, such as ``openai_proxy``, refuses it beside a client, or
-    ignores it, so the clients get it. Its default is what the vendor reads from the environment.
+    A class with a proxy argument, such as ``openai_proxy``, refuses or ignores it beside a client,
+    so the clients get the proxy. Its default is the vendor's environment variable.
     """
     fields = getattr(provider, "model_fields", {})
     if "http_async_client" not in fields:
@@ -115,7 +115,7 @@ def _own_client(provider: Any, arguments: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _replace_shared_client(model: Any) -> None:
-    """Give ``ChatAnthropic``, which has no argument for it, a client of its own."""
+    """Set the client of ``ChatAnthropic``, which has no argument for it."""
     parameters = getattr(model, "_client_params", None)
     if not isinstance(parameters, dict) or not hasattr(type(model), "_async_client"):
         return
@@ -139,7 +139,7 @@ async def close_model(model: Any) -> None:
 
 
 def _clients(model: Any) -> Iterator[Any]:
-    """Yield what may be an asynchronous client where the vendors' LangChain classes keep one."""
+    """Yield possible asynchronous clients from the attributes of vendors' LangChain classes."""
     for holder in (model, getattr(model, "llm", None)):
         for attribute in ("http_async_client", "async_client", "_async_client", "client"):
             client = getattr(holder, attribute, None)

@@ -1,4 +1,4 @@
-"""Models that are built already: kept for one event loop, bounded, closed when they go."""
+"""A bounded cache of built models for one event loop; evicted models are closed."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ class _Entry:
 class ModelCache:
     """The models of one event loop, at most ``size``, by reference and parameters.
 
-    Asynchronous HTTP clients belong to the loop that used them first: every host has a cache of
-    its own, and calls :meth:`stream` and :meth:`aclose` in its loop only. The model that was used
-    longest ago makes room, and is closed as soon as no :meth:`stream` uses it.
+    Asynchronous HTTP clients belong to the loop that used them first. Each host has its own cache
+    and calls :meth:`stream` and :meth:`aclose` only in its loop. The least recently used model is
+    evicted, and closed once no :meth:`stream` uses it.
     """
 
     def __init__(self, registry: ModelRegistry, *, size: int = 32) -> None:
@@ -70,7 +70,7 @@ class ModelCache:
         key = (reference, json.dumps(parameters or {}, sort_keys=True, default=repr))
         if entry := self._take(key, users):
             return entry
-        # One at a time, and without the lock that the event loop takes: building takes seconds.
+        # One at a time, without the lock of the event loop: building takes seconds.
         with self._building:
             if entry := self._take(key, users):
                 return entry
@@ -138,7 +138,7 @@ class ModelCache:
         settings = self.registry.settings
         if isinstance(candidate, str):
             candidate = self.registry.resolve(candidate)
-        # Building imports the vendor's package: seconds that other turns must not wait.
+        # Building imports the vendor's package, which takes seconds; other turns must not wait.
         entry = await anyio.to_thread.run_sync(partial(self._entry, candidate, parameters, users=1))
         try:
             async with self._alone_if_need_be(entry):

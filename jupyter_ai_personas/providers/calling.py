@@ -1,4 +1,4 @@
-"""Calls of models: what is sent, within which time, and what is done when it is refused."""
+"""Calls of models: messages, time limits, and the second try of a refused request."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ __all__ = ["Learned", "stream_model"]
 
 _CLOSE_TIMEOUT = 2.0  # seconds
 _FITS = 0.25
-"""The part of what was too long that is sent again, where the vendor names no numbers."""
+"""The fraction of a too long request that is sent again if the vendor names no numbers."""
 
 _TRIMMED = "The conversation is longer than the model can read: its beginning was left out."
 _NO_TOOLS = "This model takes no tools: it answers without them."
@@ -34,7 +34,7 @@ _ALONE = "The model refused the conversation so far: this answers the last messa
 
 @dataclass(slots=True)
 class Learned:
-    """What calls taught about a model, for the next ones.
+    """What earlier calls revealed about a model.
 
     ``max_tokens`` is the most that it could read, where it refused more; ``thinks_first`` says that
     its answers begin with reasoning that no tag opens; ``no_tools`` that it takes no tools.

@@ -1,4 +1,4 @@
-"""What a model can take, as far as LangChain or its provider tells."""
+"""Capabilities of a model, according to LangChain or its provider."""
 
 from __future__ import annotations
 

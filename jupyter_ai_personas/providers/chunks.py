@@ -1,4 +1,4 @@
-"""What a model streams, made fit for a chat: text, reasoning beside it, and token usage.
+"""Converts a model's stream for a chat: text, reasoning and token usage.
 
 Vendors' LangChain classes put the same things into different places. The shapes read here are those
 of LangChain's ``AIMessageChunk`` (its ``content`` as a string or a list of typed blocks, its
@@ -51,7 +51,7 @@ _CUT = {
         "the provider's content filter stopped it",
     ),
 }
-"""What vendors call the reason for which they end an answer early, in lower case, and in words."""
+"""Vendors' codes for an answer cut off early, in lower case, with a text for people."""
 
 
 def _data_url(block: Mapping[str, Any]) -> str:

@@ -1,7 +1,7 @@
-"""Where secrets come from: the environment, a file that only the server reads, the configuration.
+"""Secrets from the environment, a file that only the server reads, and the configuration.
 
-Secrets leave this module in two ways only: as keyword arguments of the model that needs them, and
-not at all: :mod:`~jupyter_ai_personas.redaction` takes them out of texts.
+Secrets leave this module only as keyword arguments of the model that needs them;
+:mod:`~jupyter_ai_personas.redaction` removes them from texts.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from .secrets_file import read_secrets_file
 __all__ = ["ILLEGAL", "Credentials", "is_legal", "names_a_secret", "read_secrets_file", "redact"]
 
 ILLEGAL = "holds a line break or another character that no HTTP header can carry"
-"""What is said of a key that :func:`is_legal` refuses."""
+"""The error for a key that :func:`is_legal` refuses."""
 
 _AWS_KEYS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
-# Further signs that boto3 will find credentials, seen without asking the network.
+# Further signs, without network, that boto3 will find credentials.
 _AWS_VARIABLES = (
     "AWS_BEARER_TOKEN_BEDROCK",
     "AWS_CONTAINER_CREDENTIALS_FULL_URI",

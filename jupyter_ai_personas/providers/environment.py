@@ -1,7 +1,7 @@
-"""Variables that the vendors' packages read by themselves, and what is wrong with them.
+"""Finds faults in the environment variables that vendors' packages read.
 
-A vendor's error seldom names the variable that caused it: "Invalid port" is all that is said of a
-broken ``NO_PROXY``. So where a model cannot be set up or reached, this module looks for the cause.
+A vendor's error seldom names the faulty variable: a broken ``NO_PROXY`` gives only "Invalid port".
+If a model cannot be built or reached, this module looks for the cause.
 """
 
 from __future__ import annotations

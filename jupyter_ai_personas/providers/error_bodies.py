@@ -1,9 +1,9 @@
-"""The vendor's own sentence in the body of an error, whatever shape it has.
+"""Extracts the vendor's message from an error body of any shape.
 
-Seen are ``{"error": {"message": …, "code": …}}`` of OpenAI and most others, ``{"error": "…"}`` of
-Ollama and TGI, ``{"detail": …}`` of FastAPI with its lists of problems, ``{"message": …}`` of
-Mistral and AWS, an upstream's body inside another one's (OpenRouter), a web page of a proxy, and
-all of these quoted in an exception's text.
+Known shapes: ``{"error": {"message": …, "code": …}}`` of OpenAI and most others,
+``{"error": "…"}`` of Ollama and TGI, ``{"detail": …}`` of FastAPI with its lists of problems,
+``{"message": …}`` of Mistral and AWS, an upstream's body inside another one (OpenRouter), a proxy's
+web page, and each of these quoted in an exception's text.
 """
 
 from __future__ import annotations

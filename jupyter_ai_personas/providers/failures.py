@@ -1,8 +1,7 @@
-"""What vendors raise, mapped to our errors, without any secret in the message.
+"""Maps vendors' exceptions to our errors, without secrets in the message.
 
-Vendors' exceptions share no base class, so they are told apart by what most of them carry: an HTTP
-status, a response with headers, the name of the class. Their causes are looked at as well, since
-some wrap the telling one.
+Vendors' exceptions share no base class. They are classified by HTTP status, response headers and
+class name. Their causes are checked too, because some wrap the informative exception.
 """
 
 from __future__ import annotations
@@ -57,7 +56,7 @@ def model_error(
     variables = variables_of(getattr(provider, "auth_strategy", None))
     body = next((body for body in bodies_of(error) if reason_in(body) or is_web_page(body)), None)
     said = reason_in(body)
-    # Before it is cut: what is left of half a secret would not be known as one.
+    # Redact before cutting: half a secret would not be recognized.
     told = " ".join(for_people(redact(said)).split())
     told = told[:_MOST_REASON] + "…" if len(told) > _MOST_REASON else told
     if status == 401 or _is_api_key_exc(provider, error):

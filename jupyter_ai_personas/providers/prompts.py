@@ -1,8 +1,8 @@
-"""What a model is sent: messages that every server accepts, as many as the model can read.
+"""Prepares messages for a model: accepted by every server, and within the model's limit.
 
 Chat templates of many models refuse roles that do not alternate, an answer before the first
-question, a system message in the middle, and an empty message. Whoever asks a model, a chat or a
-cell, asks with what this module makes of the messages.
+question, a system message in the middle, and an empty message. All calls of models, from chats and
+cells, use this module.
 """
 
 from __future__ import annotations

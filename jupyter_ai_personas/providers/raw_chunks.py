@@ -1,4 +1,4 @@
-"""What a LangChain model streams: on the event loop where it can, in a thread where it blocks."""
+"""Streams a LangChain model on the event loop, or in a thread if it blocks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How people name a model: ``provider_id:model_id``, an alias, or a bare model id; all pure."""
+"""Pure resolution of model names: ``provider_id:model_id``, an alias, or a bare model id."""
 
 from __future__ import annotations
 

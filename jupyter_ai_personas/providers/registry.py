@@ -1,6 +1,6 @@
-"""All model providers of this installation, what can be said about them, and their models.
+"""The registry of all installed model providers and their models.
 
-Importing this module is cheap: what needs LangChain is imported by the two methods that may block.
+Importing this module is cheap: the two blocking methods import LangChain.
 """
 
 from __future__ import annotations

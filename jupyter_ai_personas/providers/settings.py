@@ -1,4 +1,4 @@
-"""What the operator decides about models."""
+"""The operator's settings about models."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Reasoning that a model writes into its text, between ``<think>`` and ``</think>``.
+"""Separates reasoning between ``<think>`` and ``</think>`` from a model's text.
 
-Reasoning models behind plain endpoints do so. Some templates end with the opening tag, so that an
-answer has the closing one only.
+Reasoning models behind plain endpoints write it into the text. Some chat templates end with the
+opening tag, so that the answer has only the closing one.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""How vendors and servers say that they were sent more than the model can read.
+"""Recognizes vendors' errors about requests that exceed the model's context.
 
 The wordings are those of OpenAI, Azure, Anthropic, Google, Mistral, Groq, Cohere, xAI, AWS Bedrock,
 OpenRouter, Hugging Face (TGI), Ollama, llama.cpp, LM Studio, vLLM and SGLang; the tests list them.

@@ -1,4 +1,4 @@
-"""Names in the operator's settings that name nothing here."""
+"""Finds names in the operator's settings that do not exist here."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Providers that can be described while their vendor's package is missing, or not yet imported.
+"""Providers that need their vendor's package only when a model is built.
 
-Importing all vendors' packages takes many seconds, and most of them are never used. So an entry
-point loads a light class that names the LangChain class; the two become one when a model is built.
+Importing all vendors' packages takes many seconds, and most are never used. An entry point loads a
+light class that names the LangChain class; building a model joins the two.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""For authors: try a persona without a server, a browser, an account or an API key.
+"""Tests of personas without a server, a browser, an account or an API key.
 
 One turn::
 
@@ -14,10 +14,9 @@ A conversation of several people with several personas::
             [reply] = await chat.ask("@Acme which colour?", by="Bob")
             assert "Ada: my colour is blue" in str(chat.model.prompts[-1])
 
-The persona runs as it does in a server: the same runtime, the same turns and replies; only the
-chat, the model and the host are in memory. The fixtures come with the package, and pytest alone
-runs these tests. :func:`ask` and :func:`converse` are the same as functions, for who runs
-coroutines in another way.
+The persona runs as in a server, with the same runtime, turns and replies. Only the chat, the model
+and the host are in memory. The fixtures come with the package and need only pytest. :func:`ask`
+and :func:`converse` are the same as functions.
 """
 
 from __future__ import annotations
@@ -26,23 +25,15 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from jupyter_ai_personas.testing.conversation import Conversation as Conversation
-    from jupyter_ai_personas.testing.conversation import ask as ask
-    from jupyter_ai_personas.testing.conversation import converse as converse
-    from jupyter_ai_personas.testing.fakes import FakeChat as FakeChat
-    from jupyter_ai_personas.testing.fakes import FakeEntryPoint as FakeEntryPoint
-    from jupyter_ai_personas.testing.fakes import make_runtime as make_runtime
-    from jupyter_ai_personas.testing.models import FakeModel as FakeModel
-    from jupyter_ai_personas.testing.models import FakeModels as FakeModels
-    from jupyter_ai_personas.testing.models import tool_calls as tool_calls
-    from jupyter_ai_personas.testing.openai_server import Answer as Answer
-    from jupyter_ai_personas.testing.openai_server import Call as Call
-    from jupyter_ai_personas.testing.openai_server import OpenAIServer as OpenAIServer
+    from jupyter_ai_personas.testing.conversation import Conversation, ask, converse
+    from jupyter_ai_personas.testing.fakes import FakeChat, FakeEntryPoint, make_runtime
+    from jupyter_ai_personas.testing.models import FakeModel, FakeModels, tool_calls
+    from jupyter_ai_personas.testing.openai_server import Answer, Call, OpenAIServer
     from jupyter_ai_personas.testing.providers import (
-        AnsweringProviderContract as AnsweringProviderContract,
+        AnsweringProviderContract,
+        ProviderContract,
     )
-    from jupyter_ai_personas.testing.providers import ProviderContract as ProviderContract
-    from jupyter_ai_personas.testing.toolsets import ToolsetContract as ToolsetContract
+    from jupyter_ai_personas.testing.toolsets import ToolsetContract
 
 _MODULES = {
     "Answer": "openai_server",
@@ -62,7 +53,23 @@ _MODULES = {
     "tool_calls": "models",
 }
 
-__all__ = list(_MODULES)
+__all__ = [
+    "Answer",
+    "AnsweringProviderContract",
+    "Call",
+    "Conversation",
+    "FakeChat",
+    "FakeEntryPoint",
+    "FakeModel",
+    "FakeModels",
+    "OpenAIServer",
+    "ProviderContract",
+    "ToolsetContract",
+    "ask",
+    "converse",
+    "make_runtime",
+    "tool_calls",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -22,9 +22,9 @@ __all__ = ["Conversation", "ask", "converse"]
 
 @dataclass(frozen=True)
 class Conversation:
-    """A chat with personas in it; get one from :func:`converse`.
+    """A chat with personas; :func:`converse` creates one.
 
-    ``chat`` is the document, ``model`` what the personas' models are, ``runtime`` what runs them.
+    ``chat`` is the document, ``model`` the personas' model, ``runtime`` their runtime.
     """
 
     chat: FakeChat
@@ -40,10 +40,10 @@ class Conversation:
     async def ask(
         self, body: str, *, by: str = "Ada", attachments: Iterable[Attachment] = ()
     ) -> list[Message]:
-        """Post ``body`` as the person ``by`` and return everything that personas answer to it.
+        """Post ``body`` as the person ``by`` and return the personas' replies to it.
 
-        A message that mentions no persona, and is no command, goes to the first one. What personas
-        say to each other in turn is in ``chat.messages``.
+        A message without a mention that is no command goes to the first persona. Replies of
+        personas to each other are in ``chat.messages``.
         """
         named = find_mentions(body, self.runtime.personas.names) or body.startswith("/")
         message_id = self.chat.post(
@@ -56,7 +56,7 @@ class Conversation:
         return [m for m in self.chat.messages if m.reply_to == message_id]
 
     async def quiet(self) -> None:
-        """Wait until no turn runs or waits, and all that was posted has been read."""
+        """Wait until no turn runs or waits and all messages have been processed."""
         while not self.session.is_idle:
             turn = next(iter(self.session.turns.values()), None)
             if turn is not None:
@@ -86,7 +86,7 @@ async def converse(
     ids = [persona_id(cls) for cls in personas]
     settings = replace(
         settings or RuntimeSettings(),
-        # Whatever model a persona wants: here it gets the fake one.
+        # Each persona gets the fake model, whatever model it names.
         models=dict.fromkeys(ids, f"{model.id}:{model.model_id}"),
         persona_config=dict.fromkeys(ids, config or {}),
     )
@@ -102,7 +102,7 @@ async def converse(
 async def ask(
     persona: type, body: str, *, model_replies: Sequence[Any] = (), **options: Any
 ) -> list[Message]:
-    """Let a persona answer one message and return what it wrote.
+    """Let a persona answer one message and return its replies.
 
     ``options`` are those of :func:`converse` and, ``by`` and ``attachments``, of
     :meth:`Conversation.ask`. An error in the persona's code is a reply with the state ``failed``,

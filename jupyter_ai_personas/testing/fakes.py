@@ -1,4 +1,4 @@
-"""A runtime without a server: entry points, a chat and a host that live in memory."""
+"""A runtime without a server: entry points, a chat and a host in memory."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ __all__ = ["FakeChat", "FakeEntryPoint", "make_runtime"]
 T = TypeVar("T")
 
 WAIT = 60.0
-"""Seconds after which a wait gives up and says what the chat looks like."""
+"""Seconds after which a wait fails and shows the chat."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class _Distribution:
 
 
 class FakeEntryPoint:
-    """An entry point whose object is at hand, or whose loading raises ``error``."""
+    """An entry point with a given object, or one whose loading raises ``error``."""
 
     def __init__(
         self, obj: Any = None, *, name: str = "", dist: str = "fake", error: Any = None
@@ -51,7 +51,7 @@ class FakeEntryPoint:
 
 
 class FakeChat(MemoryChat):
-    """A chat in memory that can be waited for, and that remembers how it was written.
+    """A chat in memory that supports waits and records its writes.
 
     ``writes`` holds the writes of each transaction, ``status_log`` each change of a writing status
     as ``(username, text or None)``.
@@ -155,7 +155,7 @@ async def make_runtime(
     log = log or logging.getLogger("jupyter_ai_personas.testing")
     points = [*map(FakeEntryPoint, personas), *entry_points]
     registry = PersonaRegistry(log=log, entry_points=points)
-    # Loaded here rather than in the runtime's thread: nothing waits for a thread then.
+    # Loaded here rather than in the runtime's thread, so that nothing waits for a thread.
     registry.load()
     models.load()
     options = {"make_host": InlineHost, "commands": ChatCommands(), **options}

@@ -1,4 +1,4 @@
-"""A model that says what a test tells it to, and a registry that has nothing but such models."""
+"""A model with scripted replies, and a registry of such models."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class FakeModel(BaseProvider, BaseChatModel):
     models: ClassVar[list[str]] = ["model"]
 
     takes_tools: bool = True
-    """Whether it can be given tools."""
+    """Whether it accepts tools."""
 
     _replies: list[Any] = PrivateAttr(default_factory=list)
     _tools: list[list[str]] = PrivateAttr(default_factory=list)
@@ -47,7 +47,7 @@ class FakeModel(BaseProvider, BaseChatModel):
 
     @property
     def prompts(self) -> list[list[BaseMessage]]:
-        """What the model was shown in each call."""
+        """The messages of each call."""
         return self._prompts
 
     @property

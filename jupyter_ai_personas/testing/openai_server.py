@@ -24,7 +24,7 @@ from jupyter_ai_personas.testing.openai_answers import (
 
 __all__ = ["Answer", "Call", "OpenAIServer", "Request"]
 
-_WAIT = 60.0  # seconds that a test may wait for what must happen, on a machine that is busy
+_WAIT = 60.0  # seconds that a test may wait, also on a busy machine
 _REASONS = {200: "OK", 401: "Unauthorized", 404: "Not Found", 429: "Too Many Requests"}
 
 
@@ -86,7 +86,7 @@ class OpenAIServer:
         self._answers.extend(answers)
 
     def release(self) -> None:
-        """Let go on whoever holds, now and from now on."""
+        """Release all held answers, present and future."""
         self._loop.call_soon_threadsafe(self._released.set)
 
     def wait_for_requests(self, count: int = 1) -> None:
@@ -98,7 +98,7 @@ class OpenAIServer:
         self._wait_until(lambda: self._holding > 0, "an answer that holds")
 
     def wait_for_disconnect(self, count: int = 1) -> None:
-        """Block until ``count`` clients in all went away in the middle of an answer."""
+        """Block until ``count`` clients in all have disconnected during an answer."""
         self._wait_until(lambda: self._disconnected >= count, f"{count} disconnected clients")
 
     def _wait_until(self, condition: Any, what: str) -> None:

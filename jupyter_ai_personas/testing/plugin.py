@@ -1,7 +1,8 @@
-"""The pytest plug-in: the doors of :mod:`jupyter_ai_personas.testing` as fixtures.
+"""The pytest plug-in: fixtures for :mod:`jupyter_ai_personas.testing`.
 
-It is loaded with the package (entry point group ``pytest11``), so it imports nothing before a test
-asks for a fixture. A test that asks for one may be asynchronous, without any other plug-in.
+pytest loads it in every environment with this package (entry-point group ``pytest11``), so it
+imports nothing until a test uses a fixture. Such a test may be asynchronous without another
+plug-in.
 """
 
 from __future__ import annotations

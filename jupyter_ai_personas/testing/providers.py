@@ -1,4 +1,4 @@
-"""What every model provider must do: test classes for authors to inherit.
+"""Test classes for model providers, for authors to inherit.
 
 For example::
 
@@ -38,7 +38,7 @@ _FORMATS = ("code", "html", "image", "json", "markdown", "math", "md", "text")
 
 
 class ProviderContract:
-    """A provider describes itself truly, and its models can be built.
+    """Tests that a provider's attributes are correct and its models can be built.
 
     ``arguments`` are what a model's constructor needs besides its id; ``model_id`` is the model to
     build, by default the first that is listed.
@@ -121,7 +121,7 @@ class ProviderContract:
 
 
 class AnsweringProviderContract(ProviderContract):
-    """A provider whose models can also be called where the tests run."""
+    """Also calls the provider's models."""
 
     question: ClassVar[str] = "Hello?"
 

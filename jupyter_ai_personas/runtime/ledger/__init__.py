@@ -15,14 +15,16 @@ With WAL and ``synchronous=NORMAL``, accepted turns survive the end of the proce
 (``kill -9``), and the file is always consistent. A power cut may lose the last moments.
 """
 
-from jupyter_ai_personas.runtime.ledger.base import TurnLedger as TurnLedger
-from jupyter_ai_personas.runtime.ledger.in_memory import MemoryLedger as MemoryLedger
-from jupyter_ai_personas.runtime.ledger.records import FinalState as FinalState
-from jupyter_ai_personas.runtime.ledger.records import RecordState as RecordState
-from jupyter_ai_personas.runtime.ledger.records import ReplySnapshot as ReplySnapshot
-from jupyter_ai_personas.runtime.ledger.records import TurnRecord as TurnRecord
-from jupyter_ai_personas.runtime.ledger.records import TurnStep as TurnStep
-from jupyter_ai_personas.runtime.ledger.sqlite import Ledger as Ledger
+from jupyter_ai_personas.runtime.ledger.base import TurnLedger
+from jupyter_ai_personas.runtime.ledger.in_memory import MemoryLedger
+from jupyter_ai_personas.runtime.ledger.records import (
+    FinalState,
+    RecordState,
+    ReplySnapshot,
+    TurnRecord,
+    TurnStep,
+)
+from jupyter_ai_personas.runtime.ledger.sqlite import Ledger
 
 __all__ = [
     "FinalState",

@@ -1,4 +1,4 @@
-"""Where the rows are: in the file, or in memory for as long as the file cannot be used."""
+"""Stores the rows in the file, or in memory while the file cannot be used."""
 
 from __future__ import annotations
 
@@ -31,9 +31,8 @@ _MOST_ASIDE = 20
 class FailoverStore:
     """The store in use. One thread opens it, runs steps on it and closes it.
 
-    It begins in memory and moves to the file at once, if it can; when the file fails it moves back
-    to memory with all rows, and tries the file again now and then. Nothing that happens to the
-    file raises.
+    It starts in memory and moves to the file at once if possible. If the file fails, it moves back
+    to memory with all rows and retries the file regularly. Faults of the file never raise.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""The ledger as an SQLite file: an asynchronous face, a queue, and the one thread that writes."""
+"""The ledger as an SQLite file: an asynchronous interface, a queue, and one writer thread."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ _CLOSE_S = 5.0
 _MOST_AT_ONCE = 500
 
 _PATIENCE_S = 0.001
-"""How long the event loop itself waits for an answer before it does something else.
+"""How long the event loop waits synchronously for an answer.
 
-A row takes a quarter of that if the loop leaves the interpreter to the writer. Otherwise the two
-take it from each other, and the answer comes behind whatever the loop has begun in the meantime:
-several milliseconds in which the person waits for the persona to begin. On a slow disk, this is
-lost: a tenth of what a message costs the server anyway.
+Usually the write finishes within a quarter of this, because the loop leaves the interpreter to the
+writer. Otherwise both compete for it, and the answer waits for other tasks of the loop: several
+milliseconds before the persona starts. On a slow disk the wait is lost: a tenth of a message's
+cost.
 """
 
 _PATIENCE_EVERY_S = 0.05
@@ -107,7 +107,7 @@ class Ledger(TurnLedger):
         self._opened: Future[None] = Future()
         self._ended: Future[None] = Future()
         for future in (self._opened, self._ended):
-            future.set_running_or_notify_cancel()  # a waiter that is cancelled does not cancel them
+            future.set_running_or_notify_cancel()  # a cancelled waiter does not cancel the step
 
     @property
     def recorded(self) -> bool:
@@ -122,16 +122,16 @@ class Ledger(TurnLedger):
         """
         if self._thread is not None:
             raise RuntimeError("The ledger was opened before")
-        # Not a daemon: what was recorded gets written also when the interpreter is ending.
+        # Not a daemon: pending records are written even while the interpreter ends.
         self._thread = threading.Thread(target=self._work, name="ai-personas-ledger")
         self._accepting = True
         self._thread.start()
         await asyncio.wrap_future(self._opened)
 
     async def aclose(self) -> None:
-        """Write what was recorded, and close. Takes a few seconds at most; idempotent.
+        """Write all records and close. Takes a few seconds at most; idempotent.
 
-        When the wait is cancelled, or the disk hangs, the writer still ends by itself.
+        If the wait is cancelled or the disk hangs, the writer still ends on its own.
         """
         if self._thread is None:
             return
@@ -200,8 +200,8 @@ class Ledger(TurnLedger):
     def _gather(self) -> tuple[list[_Entry], bool]:
         """Wait for entries, or until checkpoints are due; tell also whether to go on."""
         entries: list[_Entry] = []
-        # Nobody may be left to close it: then the end of the main thread, noticed within a
-        # second, ends this one, and the interpreter, which waits for it, can exit.
+        # If nothing closes the ledger, this thread ends within a second of the main thread, so
+        # that the interpreter can exit.
         going_on = threading.main_thread().is_alive()
         wait = self._written_at + _CHECKPOINT_S - time.monotonic()
         try:

@@ -69,7 +69,7 @@ class BaseHandler(APIHandler):
 
     async def prepare(self, **options: Any) -> None:
         """Refuse a body that is too long for any of these routes, read or not."""
-        # Whoever may not come in is told that, and nothing else, first.
+        # Authentication comes first: unauthenticated clients learn nothing else.
         await super().prepare(**options)
         if len(self.request.body) > MAX_BODY and self.current_user:
             raise HTTPError(413, f"The request is longer than {MAX_BODY:,} bytes.")
