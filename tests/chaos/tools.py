@@ -116,6 +116,7 @@ class ToolPlay:
             config={
                 "AiExtension.tool_policy": {"Noter.note": "allow"},
                 "AiExtension.max_queued_turns": 1000,
+                "AiExtension.max_messages_per_minute": 10_000,
             },
             env={"NOTES_FILE": str(self.notes)},
         )
