@@ -37,12 +37,19 @@ class Learned:
     """What earlier calls revealed about a model.
 
     ``max_tokens`` is the most that it could read, where it refused more; ``thinks_first`` says that
-    its answers begin with reasoning that no tag opens; ``no_tools`` that it takes no tools.
+    its answers begin with reasoning that no tag opens; ``no_tools`` that it takes no tools, and
+    ``told_no_tools`` that people have been told so.
     """
 
     max_tokens: float = math.inf
     thinks_first: bool = False
     no_tools: bool = False
+    told_no_tools: bool = False
+
+    def no_tools_note(self) -> list[str]:
+        """Return the note that the model takes no tools, the first time."""
+        told, self.told_no_tools = self.told_no_tools, True
+        return [] if told else [_NO_TOOLS]
 
 
 async def stream_model(
@@ -88,7 +95,7 @@ async def stream_model(
     sent = call.fit(messages)
     notes: list[str] = []
     if tools and not call.binds_tools():
-        call, notes = replace(call, tools=()), [_NO_TOOLS]
+        call, notes = replace(call, tools=()), call.learned.no_tools_note()
     is_shorter = begun = False
     while True:
         try:
@@ -106,7 +113,7 @@ async def stream_model(
             if call.tools and refuses_tools(error, sent):
                 call.learned.no_tools = True
                 call = replace(call, tools=())
-                notes.append(_NO_TOOLS)
+                notes += call.learned.no_tools_note()
                 continue
             is_refused = isinstance(error, ModelFailedError) and error.refused
             less = call.fewer(sent, error) if is_refused and not is_shorter else None

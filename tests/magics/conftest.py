@@ -70,6 +70,9 @@ class Light(BaseProvider, BaseChatModel):
     def _llm_type(self):
         return self.id
 
+    def bind_tools(self, tools, **kwargs):
+        return self  # it calls none
+
     def _generate(self, messages, stop=None, run_manager=None, **kwargs):
         raise NotImplementedError
 

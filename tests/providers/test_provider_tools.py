@@ -242,7 +242,7 @@ async def test_a_server_that_refuses_tools_answers_without_and_is_remembered(
     assert [chunk.note for chunk in chunks if chunk.note] == [
         "This model takes no tools: it answers without them."
     ]
-    await chunks_of(cache, "loop:small")
+    assert [chunk.note for chunk in await chunks_of(cache, "loop:small") if chunk.note] == []
     assert ["tools" in request.json for request in loopback.requests] == [True, False, False]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import Any, ClassVar
 
 import anyio
@@ -41,6 +41,10 @@ class WorkspaceProvider(BaseProvider, BaseChatModel):
     manages_history = True  # It reads what goes with the question alone.
 
     delay: float = 0.004
+
+    def bind_tools(self, tools: Sequence[Any], **kwargs: Any) -> Any:
+        """Return this model: it answers without tools, so that nobody needs to be told."""
+        return self
 
     @property
     def _llm_type(self) -> str:
