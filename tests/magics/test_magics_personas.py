@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 import os
 import queue
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import anyio.to_thread
 import pytest
 from jupyter_client.blocking.client import BlockingKernelClient
+from jupyter_core.utils import ensure_event_loop
 from support.server import JupyterServer
 from support.shells import Kernel, Shell
 
@@ -85,9 +88,11 @@ def server(
             "AiExtension.blocked_providers": ["plain"],
         },
     )
-    asyncio.run(running.start())
-    yield running
-    asyncio.run(running.close())
+    # In a thread: `asyncio.run` drops the event loop of the thread that it is called in.
+    with ThreadPoolExecutor(1) as thread:
+        thread.submit(asyncio.run, running.start()).result()
+        yield running
+        thread.submit(asyncio.run, running.close()).result()
 
 
 class ServersKernel(Kernel):
@@ -111,6 +116,14 @@ class ServersKernel(Kernel):
 
     def __exit__(self, *_: object) -> None:
         self.client.stop_channels()
+
+
+def in_a_thread(call: Callable[..., Any], *args: Any) -> Any:
+    """Return the result of ``call``, and close the event loop that a blocking client makes."""
+    try:
+        return call(*args)
+    finally:
+        ensure_event_loop().close()
 
 
 @pytest.mark.server
@@ -147,11 +160,11 @@ async def test_in_a_kernel_of_the_server_its_settings_hold_and_an_interrupt_stop
         return kernel.start("%%ai @Echo\nwait")
 
     with ServersKernel(server, started["id"]) as kernel:
-        request = await anyio.to_thread.run_sync(in_the_kernel, kernel)
+        request = await anyio.to_thread.run_sync(in_a_thread, in_the_kernel, kernel)
         await server.wait_for_log("Echo waits")
         await server.post(f"/api/kernels/{started['id']}/interrupt")
         await server.wait_for_log("Echo is stopped")
-        done = await anyio.to_thread.run_sync(kernel.finish, request)
+        done = await anyio.to_thread.run_sync(in_a_thread, kernel.finish, request)
     assert done.of("error")[0]["ename"] == "StoppedError"
 
 
