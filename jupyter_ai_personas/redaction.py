@@ -15,6 +15,7 @@ from collections.abc import Iterable, Iterator
 from urllib.parse import unquote
 
 from .spellings import SHORTEST, without
+from .text import well_formed
 
 __all__ = [
     "RedactingFilter",
@@ -147,11 +148,11 @@ def _without_shapes(text: str) -> str:
 
 
 def for_people(text: str, *secrets: str) -> str:
-    """Return foreign text without secrets, paths, headers and tracebacks.
+    """Return foreign text, well-formed, without secrets, paths, headers and tracebacks.
 
     Also removes values of the environment that look like a token, whatever their names.
     """
-    text = _TRACEBACK.sub("", redact(text, *secrets))
+    text = _TRACEBACK.sub("", redact(well_formed(text), *secrets))
     for value in os.environ.values():
         if value in text and _TOKEN.fullmatch(value):
             text = text.replace(value, _REDACTED)

@@ -83,6 +83,7 @@ def test_ordinary_words_stay(text: str, monkeypatch: pytest.MonkeyPatch) -> None
         ("it failed\nTraceback (most recent call last):\n  File x", "it failed"),
         ("said abc123def456ghi789", "said [secret]"),
         ("https://api.example.org/v1/chat and/or /model", "https://api.example.org/v1/chat and/or"),
+        ("no \ud83d, but \ud83d\ude00", "no \ufffd, but \U0001f600"),
     ],
 )
 def test_people_are_shown_less(text: str, shown: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -21,7 +21,7 @@ BELOW = {
     "__init__": {"errors", "version", "personas", "providers", "magics", "server"},
     "version": set(),
     "spellings": set(),
-    "redaction": {"spellings"},
+    "redaction": {"spellings", "text"},
     "errors": {"redaction"},
     "slices": set(),
     "text": set(),

@@ -29,8 +29,8 @@ class OpenAIProtocolProvider(VendorProvider):
         ``ChatOpenAI`` reads whichever choice comes, and drops the reasoning. An older
         ``langchain-openai`` does not call this method.
         """
-        if chunk.get("object") == "error":  # vLLM
-            raise ValueError(str(chunk))
+        if chunk.get("object") == "error" or (chunk.get("detail") and not chunk.get("choices")):
+            raise ValueError(str(chunk))  # vLLM; FastAPI
         first = [c for c in chunk.get("choices") or () if not c.get("index")]
         vendor: Any = super()
         generation = vendor._convert_chunk_to_generation_chunk({**chunk, "choices": first}, *more)

@@ -369,6 +369,8 @@ async def test_an_error_with_status_200_is_an_error(
         '{"error": {"message": "out of memory", "code": 500}}',
         '{"error": "out of memory"}',
         '{"object": "error", "message": "out of memory", "code": 400}',
+        '{"detail": "out of memory"}',
+        '{"detail": [{"loc": ["body"], "msg": "out of memory"}]}',
     ],
 )
 async def test_a_stream_that_begins_with_an_error_is_one(
