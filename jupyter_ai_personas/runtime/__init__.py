@@ -1,7 +1,7 @@
 """The runtime: chats, actors, turns, hosts and the ledger in one supervised task tree."""
 
 from jupyter_ai_personas.runtime.approvals import Approval, Approvals, Decision
-from jupyter_ai_personas.runtime.commands import Command, CommandContext, Commands
+from jupyter_ai_personas.runtime.commands import Command, CommandContext, CommandInfo, Commands
 from jupyter_ai_personas.runtime.executors import CallContext, Preview, Toolbox, ToolExecutor
 from jupyter_ai_personas.runtime.ledger import Ledger, MemoryLedger
 from jupyter_ai_personas.runtime.requests import RequestContext, RequestHandler
@@ -19,6 +19,7 @@ __all__ = [
     "CallReport",
     "Command",
     "CommandContext",
+    "CommandInfo",
     "Commands",
     "Decision",
     "Ledger",

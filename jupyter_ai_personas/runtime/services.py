@@ -8,6 +8,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
+import anyio.to_thread
+
 from jupyter_ai_personas.chat import Chat, Pacer
 from jupyter_ai_personas.context.gathering import Gathering
 from jupyter_ai_personas.errors import ModelError, UnknownPersonaError
@@ -205,8 +207,22 @@ class Services:
             return None
 
 
-def choose_model(chat: Chat, persona: Persona, reference: str) -> None:
-    """Choose the model of a persona in a chat."""
+async def choose_model(
+    models: ModelRegistry, chat: Chat, persona: Persona, wanted: str | None
+) -> None:
+    """Choose the model of a persona in a chat; ``None`` takes the choice back.
+
+    Raises:
+        ModelError: there is no such model, or it cannot be used; names near matches.
+    """
+    reference = None
+    if wanted is not None:
+        found = models.resolve(wanted, chat=True)
+        await anyio.to_thread.run_sync(models.check, found)
+        reference = str(found)
     chosen = chat.setting(MODELS_SETTING)
     chosen = dict(chosen) if isinstance(chosen, dict) else {}
-    chat.set_setting(MODELS_SETTING, {**chosen, persona.id: reference})
+    chosen.pop(persona.id, None)
+    if reference is not None:
+        chosen[persona.id] = reference
+    chat.set_setting(MODELS_SETTING, chosen or None)
