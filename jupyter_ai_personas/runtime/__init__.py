@@ -1,6 +1,6 @@
 """The runtime: chats, actors, turns, hosts and the ledger in one supervised task tree."""
 
-from jupyter_ai_personas.runtime.approvals import Approval, Approvals, Decision
+from jupyter_ai_personas.runtime.approvals import Approval, Approvals, Decision, may_decide
 from jupyter_ai_personas.runtime.commands import Command, CommandContext, CommandInfo, Commands
 from jupyter_ai_personas.runtime.executors import CallContext, Preview, Toolbox, ToolExecutor
 from jupyter_ai_personas.runtime.ledger import Ledger, MemoryLedger
@@ -34,4 +34,5 @@ __all__ = [
     "ToolExecutor",
     "Toolbox",
     "TurnReport",
+    "may_decide",
 ]
