@@ -29,6 +29,7 @@ from jupyter_ai_personas.runtime.chat_handle import ChatHandle
 from jupyter_ai_personas.runtime.commands import CommandInfo, Commands
 from jupyter_ai_personas.runtime.exclusive import ExclusiveSlots
 from jupyter_ai_personas.runtime.executors import ChangeBook, NoChanges, NoToolbox, Toolbox
+from jupyter_ai_personas.runtime.feedback import Feedback, Vote, cast_vote
 from jupyter_ai_personas.runtime.host_pool import HostPool, MakeHost
 from jupyter_ai_personas.runtime.ledger import MemoryLedger, TurnLedger
 from jupyter_ai_personas.runtime.quarantine import Quarantine
@@ -285,12 +286,27 @@ class Runtime:
             ChatNotOpenError: no chat is open at ``path``.
             ModelError: there is no such model, or it cannot be used.
         """
-        persona = self.personas.find(persona_id)
+        persona, chat = self.personas.find(persona_id), self._open_chat_at(path)
+        await choose_model(self.models, chat, persona, wanted)
+        return self._services.model_in(chat, persona)
+
+    def vote(self, path: str, message_id: str, vote: Vote, *, by: str) -> Feedback:
+        """Record a user's vote on a reply in an open chat; return what the votes are now.
+
+        Raises:
+            ChatNotOpenError: no chat is open at ``path``.
+            UnknownReplyError: the chat has no such reply.
+            FeedbackError: the reply is not finished, or has all the votes that it may have.
+        """
+        feedback, report = cast_vote(self._open_chat_at(path), message_id, vote, person=by)
+        if report is not None:
+            self._services.metrics.voted(report)
+        return feedback
+
+    def _open_chat_at(self, path: str) -> Chat:
         for session in self.sessions:
-            chat = session.chat
-            if session.attached and chat.path.strip("/") == path.strip("/"):
-                await choose_model(self.models, chat, persona, wanted)
-                return self._services.model_in(chat, persona)
+            if session.attached and session.chat.path.strip("/") == path.strip("/"):
+                return session.chat
         raise ChatNotOpenError(path)
 
     async def cancel_turn(self, turn_id: str, *, by: str | None, name: str = "") -> None:

@@ -18,6 +18,7 @@ from jupyter_ai_personas.routing import Limits, mention_name
 from jupyter_ai_personas.runtime.approvals import Approval, Approvals, Decision
 from jupyter_ai_personas.runtime.exclusive import ExclusiveSlots
 from jupyter_ai_personas.runtime.executors import ChangeBook, Toolbox
+from jupyter_ai_personas.runtime.feedback import VoteReport
 from jupyter_ai_personas.runtime.host_pool import HostPool
 from jupyter_ai_personas.runtime.ledger import FinalState, TurnLedger
 from jupyter_ai_personas.runtime.quarantine import Quarantine
@@ -91,9 +92,15 @@ class Metrics(Protocol):
     def decided(self, approval: Approval, decision: Decision) -> None:
         """Note what became of an approval."""
 
+    def voted(self, report: VoteReport) -> None:
+        """Note a vote on a reply."""
+
 
 class NoMetrics:
     """Counts nothing."""
+
+    def voted(self, report: VoteReport) -> None:
+        """See :meth:`Metrics.voted`."""
 
     def first_text(self, seconds: float) -> None:
         """See :meth:`Metrics.first_text`."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -96,3 +97,79 @@ async def test_a_model_that_cannot_be_chosen_is_named_with_near_matches(
             assert (status, set(answer)) == (400, {"message"}), wrong
         assert (await choose(server, {"model": "loop:large"}, persona="Gide"))[0] == 404
         assert (await choose(server, {"model": "loop:large"}, path="closed.chat"))[0] == 404
+
+
+async def vote(
+    server: JupyterServer, body: Any, *, path: str = "votes.chat", **options: Any
+) -> tuple[int, Any]:
+    params = {"chat_path": path}
+    return await server.post("/api/ai/feedback", params=params, json=body, **options)
+
+
+async def test_people_vote_on_a_reply_once_each(server: JupyterServer) -> None:
+    async with ChatClient(server, "votes.chat", "Ada") as ada:
+        asked = ada.post("@Guide hi")
+        reply = await ada.wait_for_reply(asked, "Guide")
+        # Each request with the token alone is a new anonymous user.
+        assert await vote(server, {"message_id": reply["id"], "vote": 1}) == (
+            200,
+            {"up": 1, "down": 0},
+        )
+        assert await vote(server, {"message_id": reply["id"], "vote": -1}) == (
+            200,
+            {"up": 1, "down": 1},
+        )
+        # A browser stays the same user.
+        page = await server.request("GET", f"/nowhere?token={server.token}", authenticated=False)
+        cookies = "; ".join(h.partition(";")[0] for h in page.headers.get_list("set-cookie"))
+        xsrf = cookies.partition("_xsrf=")[2].partition(";")[0]
+        tab = {
+            "authenticated": False,
+            "headers": {"Cookie": cookies, "X-XSRFToken": xsrf},
+        }
+        for value, counted in ((1, (2, 1)), (1, (2, 1)), (-1, (1, 2)), (0, (1, 1))):
+            answer = await vote(server, {"message_id": reply["id"], "vote": value}, **tab)
+            assert answer == (200, {"up": counted[0], "down": counted[1]})
+
+        def stored(me: ChatClient) -> Any:
+            message = me.message(reply["id"])
+            assert message is not None
+            about = message["metadata"]["jupyter_ai_personas"]
+            assert (about["reply_to"], about["state"]) == (asked, "done")
+            feedback = about.get("feedback") or {}
+            return feedback if feedback.get("up") == feedback.get("down") == 1 else None
+
+        feedback = await ada.wait_for(stored)
+        assert sorted(feedback["votes"].values()) == [-1, 1]
+        text = (await server.request("GET", "/metrics")).text
+        for kind, number in (("up", 2), ("down", 2), ("withdrawn", 1)):
+            labels = f'model="loop:small",persona="{GUIDE}",vote="{kind}"'
+            assert f"jupyter_ai_personas_feedback_total{{{labels}}} {number}.0" in text
+    assert not server.lines("could not be emitted")
+
+
+async def test_what_cannot_be_voted_on_is_refused(server: JupyterServer) -> None:
+    async with ChatClient(server, "votes.chat", "Ada") as ada:
+        mine = ada.post("nothing for anybody @nobody")
+        await ada.flush()
+        for wrong in (
+            {},
+            {"message_id": mine},
+            {"message_id": mine, "vote": 2},
+            {"message_id": mine, "vote": True},
+            {"message_id": mine, "vote": "1"},
+            {"message_id": 3, "vote": 1},
+        ):
+            assert (await vote(server, wrong))[0] == 400, wrong
+        good = {"message_id": mine, "vote": 1}
+        assert (await vote(server, good))[0] == 404  # a person's message
+        assert (await vote(server, {**good, "message_id": "none"}))[0] == 404
+        assert (await vote(server, good, path="closed.chat"))[0] == 404
+
+
+async def test_votes_can_be_turned_off(tmp_path: Path) -> None:
+    config = {"AiExtension.feedback": False}
+    async with JupyterServer(tmp_path, config=config) as server:
+        status, answer = await vote(server, {"message_id": "m", "vote": 1})
+        assert (status, set(answer)) == (403, {"message"})
+        assert "c.AiExtension.feedback" in answer["message"]

@@ -32,6 +32,7 @@ ROUTES = [
     ("GET", "/api/ai/toolsets"),
     ("GET", "/api/ai/commands?chat_path=a.chat"),
     ("PUT", "/api/ai/models?chat_path=a.chat&persona_id=Guide"),
+    ("POST", "/api/ai/feedback?chat_path=a.chat"),
     ("GET", "/api/ai/approvals"),
     ("GET", "/api/ai/approvals/a"),
     ("POST", "/api/ai/approvals/a"),

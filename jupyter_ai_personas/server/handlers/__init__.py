@@ -6,6 +6,7 @@ from jupyter_ai_personas.server.handlers.approvals import ApprovalHandler, Appro
 from jupyter_ai_personas.server.handlers.avatars import AvatarHandler
 from jupyter_ai_personas.server.handlers.cancel import CancelHandler
 from jupyter_ai_personas.server.handlers.commands import CommandsHandler
+from jupyter_ai_personas.server.handlers.feedback import FeedbackHandler
 from jupyter_ai_personas.server.handlers.help import HelpHandler
 from jupyter_ai_personas.server.handlers.message import MessageHandler
 from jupyter_ai_personas.server.handlers.model_providers import ModelProvidersHandler
@@ -23,6 +24,7 @@ HANDLERS: list[tuple[str, type[Any]]] = [
     (r"/api/ai/model_providers", ModelProvidersHandler),
     (r"/api/ai/commands", CommandsHandler),
     (r"/api/ai/models", ModelsHandler),
+    (r"/api/ai/feedback", FeedbackHandler),
     (r"/api/ai/avatars/([^/]+)", AvatarHandler),
     (r"/api/ai/help/([a-z-]+)", HelpHandler),
     (r"/api/ai/message/([^/]+)", MessageHandler),
