@@ -398,6 +398,17 @@ class ChatNotOpenError(ChatError):
         )
 
 
+class UnknownReplyError(ChatError):
+    """The chat has no such reply."""
+
+    def __init__(self) -> None:
+        super().__init__("There is no reply of a persona with that id in this chat.")
+
+
+class FeedbackError(ChatError):
+    """A vote cannot be taken now."""
+
+
 class AttachmentError(ChatError):
     """An attachment or file cannot be read, or written; the message says why."""
 

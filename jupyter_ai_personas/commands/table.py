@@ -24,6 +24,7 @@ from jupyter_ai_personas.runtime import (
     Approval,
     Command,
     CommandContext,
+    CommandInfo,
     Commands,
     Decision,
 )
@@ -33,6 +34,9 @@ from jupyter_ai_personas.runtime.services import choose_model
 __all__ = ["ChatCommands"]
 
 Handler = Callable[[CommandContext, Message, str], Awaitable[str]]
+
+SOURCE = "jupyter_ai_personas"
+"""The package that these commands come from, as people are told."""
 
 MODELS_SHOWN = 6
 """How many models of a provider ``/models`` names."""
@@ -91,6 +95,18 @@ class ChatCommands(Commands):
         }
         self.names = frozenset(self._handlers)
 
+    def listed(self, personas: PersonaRegistry) -> list[CommandInfo]:
+        """Return the commands that can be typed, those of ``personas`` last."""
+        ours = [CommandInfo(name, text, SOURCE) for name, (text, _) in self._handlers.items()]
+        theirs: dict[str, CommandInfo] = {}
+        for persona in personas.values():
+            for name, text in persona.commands.items():
+                if name not in self.names:
+                    # Of several personas with one command, the first is asked.
+                    info = CommandInfo(name, text, persona.source, persona.name)
+                    theirs.setdefault(name, info)
+        return [*ours, *theirs.values()]
+
     def find(self, message: Message) -> Command | None:
         """Return what to do for ``message``, or ``None`` if it is no command."""
         body = message.body.strip()
@@ -126,11 +142,12 @@ class ChatCommands(Commands):
             return in_words(str(error))
 
     async def _help(self, context: CommandContext, message: Message, rest: str) -> str:
-        lines = [f"- `{name}`: {text}" for name, (text, _) in self._handlers.items()]
-        for persona in context.personas.values():
-            for name, text in persona.commands.items():
-                if name not in self.names:
-                    lines.append(f"- {code(name)} ({inert(persona.name)}): {inert(text)}")
+        lines = [
+            f"- {code(one.name)} ({inert(one.persona)}): {inert(one.help)}"
+            if one.persona
+            else f"- `{one.name}`: {one.help}"
+            for one in self.listed(context.personas)
+        ]
         first = "Mention a persona with `@` to ask it something, or type a command:"
         return "\n".join([first, "", *lines])
 
@@ -219,11 +236,9 @@ async def _model(context: CommandContext, message: Message, rest: str) -> str:
     if len(words) == 1:
         model, problem = context.model_of(persona)
         return f"{inert(persona.name)} uses {code(model)}." if model else in_words(problem)
-    models = context.models
-    reference = models.resolve(words[1], chat=True)
-    await anyio.to_thread.run_sync(models.check, reference)
-    choose_model(context.chat, persona, str(reference))
-    return f"{inert(persona.name)} uses {code(str(reference))} in this chat from now on."
+    await choose_model(context.models, context.chat, persona, words[1])
+    model, _ = context.model_of(persona)
+    return f"{inert(persona.name)} uses {code(model or words[1])} in this chat from now on."
 
 
 async def _stop(context: CommandContext, message: Message, rest: str) -> str:

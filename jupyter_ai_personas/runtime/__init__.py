@@ -1,8 +1,9 @@
 """The runtime: chats, actors, turns, hosts and the ledger in one supervised task tree."""
 
-from jupyter_ai_personas.runtime.approvals import Approval, Approvals, Decision
-from jupyter_ai_personas.runtime.commands import Command, CommandContext, Commands
+from jupyter_ai_personas.runtime.approvals import Approval, Approvals, Decision, may_decide
+from jupyter_ai_personas.runtime.commands import Command, CommandContext, CommandInfo, Commands
 from jupyter_ai_personas.runtime.executors import CallContext, Preview, Toolbox, ToolExecutor
+from jupyter_ai_personas.runtime.feedback import VoteReport
 from jupyter_ai_personas.runtime.ledger import Ledger, MemoryLedger
 from jupyter_ai_personas.runtime.requests import RequestContext, RequestHandler
 from jupyter_ai_personas.runtime.runtime import Runtime
@@ -19,6 +20,7 @@ __all__ = [
     "CallReport",
     "Command",
     "CommandContext",
+    "CommandInfo",
     "Commands",
     "Decision",
     "Ledger",
@@ -33,4 +35,6 @@ __all__ = [
     "ToolExecutor",
     "Toolbox",
     "TurnReport",
+    "VoteReport",
+    "may_decide",
 ]

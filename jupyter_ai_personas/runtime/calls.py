@@ -16,7 +16,12 @@ from uuid import uuid4
 
 import anyio
 
-from jupyter_ai_personas.errors import PersonasError, RequestRefusedError, near_matches
+from jupyter_ai_personas.errors import (
+    PersonasError,
+    RequestRefusedError,
+    ToolCallError,
+    near_matches,
+)
 from jupyter_ai_personas.personas.wire import plain_json
 from jupyter_ai_personas.redaction import redact
 from jupyter_ai_personas.runtime.approval_text import MAX_SHOWN, describe_call
@@ -108,7 +113,13 @@ class ToolCalls:
             hint = f" Did you mean {' or '.join(f'`{n}`' for n in near)}?" if near else ""
             return await self._end(call, _error(f"There is no tool `{redact(name)}`.{hint}"))
         call.tool = tool
-        if (refusal := await self._refusal(context, call, tool)) is not None:
+        try:
+            refusal = await self._refusal(context, call, tool)
+        except ToolCallError as error:
+            # A call that cannot work asks nobody; its result is the one that a run would have.
+            call.outcome = "refused"
+            return await self._end(call, {**_error(str(error)), **error.facts})
+        if refusal is not None:
             return await self._end(call, _error(refusal))
         call.began = time.monotonic()
         return await self._run(context, call, tool)
@@ -206,7 +217,11 @@ class ToolCalls:
     # -- policy and people ------------------------------------------------------------------
 
     async def _refusal(self, context: RequestContext, call: _Call, tool: ToolInfo) -> str | None:
-        """Return why a call must not run, ``None`` if it may."""
+        """Return why a call must not run, ``None`` if it may.
+
+        Raises:
+            ToolCallError: it cannot work, such as with other content than it expects.
+        """
         persona = self._turn.persona
         call.policy = self._services.tools.policy(tool, persona)
         if call.policy == "deny":
@@ -279,8 +294,10 @@ class ToolCalls:
         if executor is not None:
             try:
                 preview = await executor.preview(_context(context, call), call.arguments)
+            except ToolCallError:
+                raise
             except PersonasError as error:
-                return str(error)  # such as arguments that cannot work
+                return str(error)
         text = describe_call(self._turn.persona.name, tool, call.arguments, preview)
         if len(text) > MAX_SHOWN:
             return (

@@ -17,7 +17,21 @@ from jupyter_ai_personas.runtime.turn import ActiveTurn
 if TYPE_CHECKING:
     from jupyter_ai_personas.providers import ModelRegistry
 
-__all__ = ["Command", "CommandContext", "Commands"]
+__all__ = ["Command", "CommandContext", "CommandInfo", "Commands"]
+
+
+@dataclass(frozen=True, slots=True)
+class CommandInfo:
+    """A command that can be typed: its ``name`` with the slash, and what it does.
+
+    ``source`` is the package that it comes from; ``persona`` is the name of the persona whose own
+    it is, or empty.
+    """
+
+    name: str
+    help: str
+    source: str
+    persona: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +77,10 @@ class Commands:
     """The commands that may be typed in a chat: here, none."""
 
     names: frozenset[str] = frozenset()
+
+    def listed(self, personas: PersonaRegistry) -> list[CommandInfo]:
+        """Return the commands that can be typed, those of ``personas`` last."""
+        return []
 
     def find(self, message: Message) -> Command | None:
         """Return what to do for ``message``, or ``None`` if it is no command."""

@@ -26,15 +26,22 @@ from jupyter_ai_personas.routing import Chain
 from jupyter_ai_personas.runtime.approvals import Approvals
 from jupyter_ai_personas.runtime.attachments import attachments_handler
 from jupyter_ai_personas.runtime.chat_handle import ChatHandle
-from jupyter_ai_personas.runtime.commands import Commands
+from jupyter_ai_personas.runtime.commands import CommandInfo, Commands
 from jupyter_ai_personas.runtime.exclusive import ExclusiveSlots
 from jupyter_ai_personas.runtime.executors import ChangeBook, NoChanges, NoToolbox, Toolbox
+from jupyter_ai_personas.runtime.feedback import Feedback, Vote, cast_vote
 from jupyter_ai_personas.runtime.host_pool import HostPool, MakeHost
 from jupyter_ai_personas.runtime.ledger import MemoryLedger, TurnLedger
 from jupyter_ai_personas.runtime.quarantine import Quarantine
 from jupyter_ai_personas.runtime.requests import RequestHandler
 from jupyter_ai_personas.runtime.scheduler import Scheduler
-from jupyter_ai_personas.runtime.services import LoopClock, Metrics, NoMetrics, Services
+from jupyter_ai_personas.runtime.services import (
+    LoopClock,
+    Metrics,
+    NoMetrics,
+    Services,
+    choose_model,
+)
 from jupyter_ai_personas.runtime.session import Session
 from jupyter_ai_personas.runtime.settings import RuntimeSettings
 from jupyter_ai_personas.runtime.turn import ActiveTurn, TurnOrder
@@ -166,6 +173,11 @@ class Runtime:
     def _owners(self) -> list[Session | Scheduler]:
         return [*self.sessions, *self._one_shots]
 
+    @property
+    def commands(self) -> list[CommandInfo]:
+        """The commands that can be typed in a chat, the personas' own among them."""
+        return self._commands.listed(self.personas)
+
     def model_of(self, persona: Persona) -> tuple[str | None, str]:
         """Return the reference of a persona's model, or ``None`` and what is wrong."""
         return self._services.model_of(persona)
@@ -261,6 +273,41 @@ class Runtime:
         for session in sessions:
             stopped.update(await session.stop(persona_id, by=by, name=name))
         return sorted(stopped)
+
+    async def choose_model(
+        self, path: str, persona_id: str, wanted: str | None
+    ) -> tuple[str | None, str]:
+        """Choose a persona's model in an open chat; ``None`` takes the choice back.
+
+        Returns the reference of the model that it uses from now on, or ``None`` and what is wrong.
+
+        Raises:
+            UnknownPersonaError: there is no such persona.
+            ChatNotOpenError: no chat is open at ``path``.
+            ModelError: there is no such model, or it cannot be used.
+        """
+        persona, chat = self.personas.find(persona_id), self._open_chat_at(path)
+        await choose_model(self.models, chat, persona, wanted)
+        return self._services.model_in(chat, persona)
+
+    def vote(self, path: str, message_id: str, vote: Vote, *, by: str) -> Feedback:
+        """Record a user's vote on a reply in an open chat; return what the votes are now.
+
+        Raises:
+            ChatNotOpenError: no chat is open at ``path``.
+            UnknownReplyError: the chat has no such reply.
+            FeedbackError: the reply is not finished, or has all the votes that it may have.
+        """
+        feedback, report = cast_vote(self._open_chat_at(path), message_id, vote, person=by)
+        if report is not None:
+            self._services.metrics.voted(report)
+        return feedback
+
+    def _open_chat_at(self, path: str) -> Chat:
+        for session in self.sessions:
+            if session.attached and session.chat.path.strip("/") == path.strip("/"):
+                return session.chat
+        raise ChatNotOpenError(path)
 
     async def cancel_turn(self, turn_id: str, *, by: str | None, name: str = "") -> None:
         """Stop one turn on behalf of a user.

@@ -8,6 +8,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
+import anyio.to_thread
+
 from jupyter_ai_personas.chat import Chat, Pacer
 from jupyter_ai_personas.context.gathering import Gathering
 from jupyter_ai_personas.errors import ModelError, UnknownPersonaError
@@ -16,6 +18,7 @@ from jupyter_ai_personas.routing import Limits, mention_name
 from jupyter_ai_personas.runtime.approvals import Approval, Approvals, Decision
 from jupyter_ai_personas.runtime.exclusive import ExclusiveSlots
 from jupyter_ai_personas.runtime.executors import ChangeBook, Toolbox
+from jupyter_ai_personas.runtime.feedback import VoteReport
 from jupyter_ai_personas.runtime.host_pool import HostPool
 from jupyter_ai_personas.runtime.ledger import FinalState, TurnLedger
 from jupyter_ai_personas.runtime.quarantine import Quarantine
@@ -89,9 +92,15 @@ class Metrics(Protocol):
     def decided(self, approval: Approval, decision: Decision) -> None:
         """Note what became of an approval."""
 
+    def voted(self, report: VoteReport) -> None:
+        """Note a vote on a reply."""
+
 
 class NoMetrics:
     """Counts nothing."""
+
+    def voted(self, report: VoteReport) -> None:
+        """See :meth:`Metrics.voted`."""
 
     def first_text(self, seconds: float) -> None:
         """See :meth:`Metrics.first_text`."""
@@ -205,8 +214,22 @@ class Services:
             return None
 
 
-def choose_model(chat: Chat, persona: Persona, reference: str) -> None:
-    """Choose the model of a persona in a chat."""
+async def choose_model(
+    models: ModelRegistry, chat: Chat, persona: Persona, wanted: str | None
+) -> None:
+    """Choose the model of a persona in a chat; ``None`` takes the choice back.
+
+    Raises:
+        ModelError: there is no such model, or it cannot be used; names near matches.
+    """
+    reference = None
+    if wanted is not None:
+        found = models.resolve(wanted, chat=True)
+        await anyio.to_thread.run_sync(models.check, found)
+        reference = str(found)
     chosen = chat.setting(MODELS_SETTING)
     chosen = dict(chosen) if isinstance(chosen, dict) else {}
-    chat.set_setting(MODELS_SETTING, {**chosen, persona.id: reference})
+    chosen.pop(persona.id, None)
+    if reference is not None:
+        chosen[persona.id] = reference
+    chat.set_setting(MODELS_SETTING, chosen or None)

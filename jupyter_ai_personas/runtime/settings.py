@@ -60,6 +60,12 @@ class RuntimeSettings:
     max_reply_chars: int = setting(
         500_000, Whole(500_000, minimum=1), "Characters that one turn may write."
     )
+    feedback: bool = setting(
+        True,
+        Flag(),
+        "Whether people may vote on replies. The votes are kept in the chat, with the names of "
+        "who voted.",
+    )
     history_messages: int = setting(
         40,
         Whole(40),

@@ -1,4 +1,4 @@
-"""Jupyter events of calls and approvals; ``event_schemas/`` says what they hold."""
+"""Jupyter events of calls, approvals and votes; ``event_schemas/`` says what they hold."""
 
 from __future__ import annotations
 
@@ -8,17 +8,25 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from jupyter_ai_personas.runtime import Approval, CallReport, Decision, Metrics, TurnReport
+from jupyter_ai_personas.runtime import (
+    Approval,
+    CallReport,
+    Decision,
+    Metrics,
+    TurnReport,
+    VoteReport,
+)
 
-__all__ = ["APPROVAL", "TOOL_CALL", "ReportingMetrics"]
+__all__ = ["APPROVAL", "FEEDBACK", "TOOL_CALL", "ReportingMetrics"]
 
 TOOL_CALL = "https://events.jupyter.org/jupyter_ai_personas/tool_call/v1"
 APPROVAL = "https://events.jupyter.org/jupyter_ai_personas/approval/v1"
+FEEDBACK = "https://events.jupyter.org/jupyter_ai_personas/feedback/v1"
 _SCHEMAS = Path(__file__).parent / "event_schemas"
 
 
 class ReportingMetrics:
-    """Emits calls and approvals as Jupyter events, and hands everything on to ``metrics``.
+    """Emits calls, approvals and votes as Jupyter events, and hands everything on to ``metrics``.
 
     ``event_logger`` is the server's; ``None``: nothing is emitted.
     """
@@ -60,6 +68,11 @@ class ReportingMetrics:
             "seconds": max(0.0, decision.at - approval.asked_at),
         }
         self._emit(APPROVAL, data)
+
+    def voted(self, report: VoteReport) -> None:
+        """See :meth:`Metrics.voted`."""
+        self._metrics.voted(report)
+        self._emit(FEEDBACK, asdict(report))
 
     def _emit(self, schema_id: str, data: Mapping[str, Any]) -> None:
         if self._event_logger is None:

@@ -9,7 +9,14 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
-from jupyter_ai_personas.runtime import Approval, CallReport, Decision, Runtime, TurnReport
+from jupyter_ai_personas.runtime import (
+    Approval,
+    CallReport,
+    Decision,
+    Runtime,
+    TurnReport,
+    VoteReport,
+)
 
 __all__ = ["PrometheusMetrics"]
 
@@ -82,6 +89,12 @@ class PrometheusMetrics(Collector):
             buckets=(*_SECONDS, 3600),
             registry=self._counted,
         )
+        self._votes = Counter(
+            f"{_PREFIX}_feedback",
+            "Votes of people on replies, by persona and model; a vote that is changed counts anew.",
+            ["persona", "model", "vote"],
+            registry=self._counted,
+        )
         self._runtime: Runtime | None = None
 
     # -- what the runtime tells ---------------------------------------------------------------
@@ -112,6 +125,11 @@ class PrometheusMetrics(Collector):
         """Count what became of an approval."""
         self._approvals.labels(decision.status, "person" if decision.by else "nobody").inc()
         self._approval_wait.observe(max(0.0, decision.at - approval.asked_at))
+
+    def voted(self, report: VoteReport) -> None:
+        """Count a vote on a reply."""
+        vote = {1: "up", 0: "withdrawn", -1: "down"}[report.vote]
+        self._votes.labels(report.persona_id, report.model, vote).inc()
 
     # -- what Prometheus asks -----------------------------------------------------------------
 

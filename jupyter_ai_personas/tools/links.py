@@ -40,4 +40,6 @@ def _line(change: Change, base_url: str) -> str:
     if change.cell is not None:
         url += f"#cell-id={quote(change.cell, safe='')}"
     done = {"insert": "added", "run": "run", "move": "moved", "create": "created"}
+    if change.kind == "file" and change.before is None:
+        done["file"] = "created"
     return f"- [{text}]({url}) ({done.get(change.kind, 'changed')})"

@@ -162,6 +162,14 @@ async def test_a_call_that_cannot_work_asks_nobody() -> None:
         assert asking(here) == []
 
 
+async def test_a_call_that_asks_nobody_has_the_result_that_its_run_would_have() -> None:
+    good = persona("Good", caller("desk.note", what="stale"))
+    async with room(good, tools=Box(Desk())) as here:
+        reply = await here.reply(here.say("@Good hi"))
+        assert result(reply) == {"error": "That is not there now.", "current": "new"}
+        assert asking(here) == []
+
+
 async def test_what_people_cannot_be_shown_whole_is_refused() -> None:
     desk = Desk()
     good = persona("Good", caller("desk.note", what="x" * MAX_SHOWN))

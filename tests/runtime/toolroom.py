@@ -10,7 +10,7 @@ import anyio
 from support.room import Room
 
 from jupyter_ai_personas.chat import Message
-from jupyter_ai_personas.errors import ChatError, RequestRefusedError
+from jupyter_ai_personas.errors import ChatError, RequestRefusedError, ToolCallError
 from jupyter_ai_personas.personas import Persona
 from jupyter_ai_personas.runtime import Approval, CallContext, Preview, ToolExecutor
 from jupyter_ai_personas.runtime.executors import NoToolbox
@@ -46,6 +46,8 @@ class Desk:
     async def preview(self, context: CallContext, arguments: Mapping[str, Any]) -> Preview:
         if arguments.get("what") == "nonsense":
             raise ChatError("That cannot work.")
+        if arguments.get("what") == "stale":
+            raise ToolCallError("That is not there now.", current="new")
         if "source" in arguments:
             return Preview(
                 target="a.ipynb", code=arguments["source"], language="python", covers=("source",)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import anyio
@@ -192,3 +193,27 @@ async def test_operators_see_calls_and_approvals(server: JupyterServer) -> None:
         assert 'jupyter_ai_personas_approvals_total{by="person",decision="approved"}' in text
         assert "jupyter_ai_personas_turns_waiting 0" in text
     assert not server.lines("could not be emitted")
+
+
+async def test_the_page_gives_no_buttons_to_who_may_not_decide(tmp_path: Path) -> None:
+    entry_points = {"jupyter_ai.personas": {"plotter": "plotting:Plotter"}}
+    package = make_plugin(tmp_path, "plotting", {"__init__.py": SOURCE}, entry_points)
+    config = {"AiExtension.approvers": ["somebody"]}
+    server = JupyterServer(tmp_path / "s", config=config, pythonpath=[package])
+    async with server, ChatClient(server, "a.chat", "Ada") as me, browser(server) as tab:
+        _, approval = await asked(server, me, "a.chat")
+        link = f"/api/ai/approvals/{approval['id']}"
+        await tab.get("/api/me", params={"token": server.token})
+        await tab.get("/nowhere")  # any page sets the cookie of the XSRF check
+        page = await tab.get(link)
+        assert page.status_code == 200
+        assert "You may not decide this." in page.text
+        assert "<button" not in page.text
+        form = {"decision": "approve", "_xsrf": tab.cookies["_xsrf"]}
+        refused = await tab.post(link, data=form)
+        assert refused.status_code == 403
+        assert "You may not decide this" in refused.text
+        answer = await server.request("POST", link, json={"decision": "approve"})
+        assert answer.status_code == 403
+        assert set(answer.json()) == {"message"}
+        assert len(await open_approvals(server, "a.chat")) == 1

@@ -30,6 +30,9 @@ ROUTES = [
     ("GET", "/api/ai/search?q=honey"),
     ("GET", "/api/ai/help/start"),
     ("GET", "/api/ai/toolsets"),
+    ("GET", "/api/ai/commands?chat_path=a.chat"),
+    ("PUT", "/api/ai/models?chat_path=a.chat&persona_id=Guide"),
+    ("POST", "/api/ai/feedback?chat_path=a.chat"),
     ("GET", "/api/ai/approvals"),
     ("GET", "/api/ai/approvals/a"),
     ("POST", "/api/ai/approvals/a"),
@@ -114,6 +117,10 @@ async def test_a_body_that_is_too_long_is_refused(
         ("POST", "/api/ai/approvals/a"),
         ("POST", "/api/ai/turns/%00/cancel"),
         ("POST", "/api/ai/turns/unknown/retry"),
+        ("PUT", "/api/ai/models"),
+        ("PUT", "/api/ai/models?chat_path=a.chat"),
+        ("PUT", "/api/ai/models?chat_path=a.chat&persona_id=%00"),
+        ("PUT", "/api/ai/models?chat_path=..%2fa.chat&persona_id=Guide"),
         ("GET", "/api/ai/search"),
         ("GET", "/api/ai/search?q=%20%20"),
         ("GET", "/api/ai/search?q=%ff"),
@@ -183,7 +190,7 @@ async def test_a_cookie_without_its_xsrf_token_writes_nothing(server: JupyterSer
         # The search may still be starting.
         missing = route == "/api/ai/approvals/a"
         found = (404,) if missing else (200, 503) if "search" in route else (200,)
-        answered = (403,) if method == "POST" else found
+        answered = found if method == "GET" else (403,)
         assert response.status_code in answered, route
         assert method == "GET" or "_xsrf" in response.text
         token = re.search(r"_xsrf=([^;]+)", cookies)

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from jupyter_events import EventLogger
 
-from jupyter_ai_personas.runtime import Approval, CallReport, Decision
-from jupyter_ai_personas.server.events import APPROVAL, TOOL_CALL, ReportingMetrics
+from jupyter_ai_personas.runtime import Approval, CallReport, Decision, VoteReport
+from jupyter_ai_personas.server.events import APPROVAL, FEEDBACK, TOOL_CALL, ReportingMetrics
 from jupyter_ai_personas.server.metrics import PrometheusMetrics
 
 LOG = logging.getLogger("tests.events")
@@ -65,7 +65,9 @@ def test_a_call_and_a_decision_are_events_without_arguments() -> None:
     metrics.called(report())
     now = time.time()
     metrics.decided(approval(now - 2), Decision("denied", "bob", "Bob", "a secret", at=now))
-    call, decision = sink.events
+    metrics.voted(VoteReport("t", "p", "", "ada", -1))
+    call, decision, vote = sink.events
+    assert (vote["__schema__"], vote["person"], vote["vote"]) == (FEEDBACK, "ada", -1)
     assert call["__schema__"] == TOOL_CALL
     assert {key: call[key] for key in ("tool", "person", "policy", "outcome", "seconds")} == {
         "tool": "notebook.read",

@@ -11,9 +11,9 @@ from jupyter_server.auth.decorator import authorized
 from tornado import web
 from tornado.web import HTTPError
 
-from jupyter_ai_personas.errors import ApprovalError, PersonasError
+from jupyter_ai_personas.errors import ApprovalError, MayNotDecideError, PersonasError
 from jupyter_ai_personas.redaction import for_people
-from jupyter_ai_personas.runtime import Approval, Decision
+from jupyter_ai_personas.runtime import Approval, Decision, may_decide
 from jupyter_ai_personas.server.handlers.base import BaseHandler
 
 __all__ = ["ApprovalHandler", "ApprovalsHandler"]
@@ -32,9 +32,10 @@ input[type=text] {{ font: inherit; width: 100%; box-sizing: border-box; }}
 {body}
 </body></html>
 """
-_FORM = """<pre>{text}</pre>
-<p>You decide as {user}. Who may decide: {who}. Until {until}.</p>
-<form method="post" action="{action}">
+_ASKED = """<pre>{text}</pre>
+<p>You are {user}. Who may decide: {who}. Until {until}.</p>
+"""
+_FORM = """<form method="post" action="{action}">
 <input type="hidden" name="_xsrf" value="{xsrf}">
 <p><label><input type="checkbox" name="scope" value="chat">
 Allow this tool for this persona in this chat from now on</label></p>
@@ -120,13 +121,16 @@ class ApprovalHandler(BaseHandler):
 
     def _form(self, approval: Approval) -> str:
         user = self.current_user
-        return _FORM.format(
+        asked = _ASKED.format(
             text=escape(approval.text),
             user=escape(user.display_name or user.name or user.username),
             who=escape(", ".join(approval.approvers) or "nobody"),
             until=time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(approval.expires)),
-            action=escape(self.request.path),
-            xsrf=escape(self.xsrf_token.decode()),
+        )
+        if not may_decide(approval, user.username, proven=True):
+            return f"{asked}<p>You may not decide this.</p>"
+        return asked + _FORM.format(
+            action=escape(self.request.path), xsrf=escape(self.xsrf_token.decode())
         )
 
     def _show(self, title: str, body: str) -> None:
@@ -140,7 +144,11 @@ class ApprovalHandler(BaseHandler):
         wants_page = self._is_form or "text/html" in self.request.headers.get("Accept", "")
         if isinstance(error, PersonasError) and wants_page:
             self.set_status(self.status_of(error))
-            title = "Nothing to decide" if isinstance(error, ApprovalError) else "This failed"
+            title = "This failed"
+            if isinstance(error, MayNotDecideError):
+                title = "You may not decide this"
+            elif isinstance(error, ApprovalError):
+                title = "Nothing to decide"
             self._show(title, f"<p>{escape(for_people(str(error)))}</p>")
         else:
             super().write_error(status_code, **kwargs)

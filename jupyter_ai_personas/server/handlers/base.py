@@ -14,11 +14,13 @@ from tornado.web import HTTPError
 from jupyter_ai_personas.errors import (
     ApprovalDecidedError,
     ChatNotOpenError,
+    FeedbackError,
     MayNotDecideError,
     PersonasError,
     TurnStateError,
     UnknownApprovalError,
     UnknownPersonaError,
+    UnknownReplyError,
     UnknownTurnError,
 )
 from jupyter_ai_personas.redaction import for_people
@@ -48,8 +50,17 @@ MAX_BODY = 1_000_000
 
 
 _STATUS: tuple[tuple[tuple[type[PersonasError], ...], int], ...] = (
-    ((UnknownPersonaError, ChatNotOpenError, UnknownApprovalError, UnknownTurnError), 404),
-    ((ApprovalDecidedError, TurnStateError), 409),
+    (
+        (
+            UnknownPersonaError,
+            ChatNotOpenError,
+            UnknownApprovalError,
+            UnknownReplyError,
+            UnknownTurnError,
+        ),
+        404,
+    ),
+    ((ApprovalDecidedError, FeedbackError, TurnStateError), 409),
     ((MayNotDecideError,), 403),
 )
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
@@ -43,13 +42,7 @@ class Tool:
 
     async def preview(self, context: CallContext, arguments: Arguments) -> Preview:
         """See :meth:`~jupyter_ai_personas.runtime.executors.ToolExecutor.preview`."""
-        try:
-            return await self._preview(context, checked_arguments(self.info, arguments))
-        except ToolCallError as error:
-            if error.facts:
-                facts = json.dumps(error.facts, ensure_ascii=False)
-                raise ToolCallError(f"{error}\n{facts}") from None
-            raise
+        return await self._preview(context, checked_arguments(self.info, arguments))
 
 
 def attribution(context: CallContext) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from support.desk import Desk
 
-from jupyter_ai_personas.errors import PersonasError
+from jupyter_ai_personas.errors import PersonasError, ToolCallError
 
 
 @pytest.fixture(params=["open", "saved"])
@@ -254,5 +254,6 @@ async def test_changes_are_shown_as_a_diff_before_they_are_made(desk: Desk, make
     new = await desk.preview("workspace.write_file", path="b.py", content="x", expected=None)
     assert "+x" in new.diff
     assert "new" in new.note
-    with pytest.raises(PersonasError, match="current"):
+    with pytest.raises(ToolCallError) as refused:
         await desk.preview("workspace.write_file", path="a.py", content="x", expected="no")
+    assert refused.value.facts == {"current": "a\nb\nc\n"}

@@ -10,7 +10,7 @@ import nbformat
 import pytest
 from support.desk import Desk, notebook_of
 
-from jupyter_ai_personas.errors import PersonasError
+from jupyter_ai_personas.errors import ToolCallError
 
 
 @pytest.fixture(params=["open", "saved"])
@@ -383,10 +383,11 @@ async def test_edits_are_shown_as_a_diff_before_they_are_made(desk: Desk, make: 
     assert "\n-b\n+B\n" in preview.diff
     assert preview.target == "a.ipynb, cell 1"
     assert sources(desk) == ["a\nb\nc"]
-    with pytest.raises(PersonasError, match=r'"current": "a\\nb\\nc"'):
+    with pytest.raises(ToolCallError) as refused:
         await desk.preview(
             "notebook.edit_cell", path="a.ipynb", cell="c0", source="x", expected="y"
         )
+    assert refused.value.facts == {"current": "a\nb\nc"}
 
 
 async def test_two_edits_of_a_saved_notebook_at_once_are_both_made(desk: Desk) -> None:

@@ -232,6 +232,8 @@ def test_links_are_quoted_and_bounded() -> None:
     path = "my [data] `x`/a b.ipynb"
     link = changed_links([Change(kind="insert", path=path, cell="a&b#c")], base_url="/")
     assert "(/lab/tree/my%20%5Bdata%5D%20%60x%60/a%20b.ipynb#cell-id=a%26b%23c) (added)" in link
+    new = Change(kind="file", path="a.md", after={"text": "x"})
+    assert changed_links([new], base_url="/").endswith("- [`a.md`](/lab/tree/a.md) (created)")
     many = [Change(kind="edit", path="a.ipynb", cell=str(i), index=i) for i in range(30)]
     lines = changed_links(many, base_url="/").splitlines()
     assert len(lines) == 12
