@@ -30,6 +30,8 @@
     │   └── HostLostError             the persona's host hung or died
     ├── ChatError
     │   ├── ChatNotOpenError          no open chat at that path
+    │   ├── UnknownReplyError         the chat has no such reply
+    │   ├── FeedbackError             a vote cannot be taken now
     │   └── AttachmentError           an attachment that cannot be read
     ├── ApprovalError
     │   ├── UnknownApprovalError      no open approval has that id
@@ -59,6 +61,7 @@ __all__ = [
     "ChatNotOpenError",
     "ConfigurationError",
     "ContextTooLongError",
+    "FeedbackError",
     "HostLostError",
     "MagicsError",
     "MayNotDecideError",
@@ -88,6 +91,7 @@ __all__ = [
     "UnknownModelError",
     "UnknownPersonaError",
     "UnknownProviderError",
+    "UnknownReplyError",
     "UnknownTurnError",
     "near_matches",
 ]

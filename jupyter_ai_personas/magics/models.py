@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Models", "Part"]
 
+_LIMITS = ("allowed_providers", "blocked_providers")
+
 
 @dataclass(frozen=True, slots=True)
 class Part:
@@ -44,6 +46,7 @@ class Models:
         self._log = log
         self._registry: ModelRegistry | None = None
         self._cache: ModelCache | None = None
+        self._are_limits_checked = False
 
     async def registry(self) -> ModelRegistry:
         """Return the registry, loaded: the first call imports LangChain, in a thread."""
@@ -112,6 +115,8 @@ class Models:
         from ..providers import ModelCache, reply_text
 
         registry = await self.registry()
+        for note in self._unmatched_limits(registry):
+            emit(Part(note=note))
         reference = registry.resolve(name) if name else registry.default(chat=False)[0]
         registry.check(reference)
         if self._cache is None:
@@ -146,6 +151,15 @@ class Models:
             self._cache = None
             await cache.aclose()
             raise
+
+    def _unmatched_limits(self, registry: ModelRegistry) -> list[str]:
+        """Return, once, a line about each name in the limits that matches nothing."""
+        from ..providers.unmatched import unmatched_models
+
+        if self._are_limits_checked:
+            return []
+        self._are_limits_checked = True
+        return [name.text for name in unmatched_models(registry) if name.setting in _LIMITS]
 
     async def aclose(self) -> None:
         """Close all models; the next use builds new ones."""

@@ -113,7 +113,10 @@ def _server(one: Any, at: str) -> McpServerSettings:
             raise ConfigurationError(f"`{at}` has no `{key}`. {hint}")
     command, url = one.get("command") or "", one.get("url") or ""
     if not (isinstance(command, str) and isinstance(url, str)) or bool(command) == bool(url):
-        raise ConfigurationError(f"`{at}` needs either a `command` or a `url`, as text.")
+        raise ConfigurationError(
+            f"`{at}` needs either a `command` or a `url`, as text, such as "
+            f"`{_EXAMPLE['weather']!r}`."
+        )
     if url and not re.match(r"https?://|\$\{", url):
         raise ConfigurationError(f"The `url` of `{at}` must begin with `http://` or `https://`.")
     kind = one.get("type") or one.get("transport") or ("http" if url else "stdio")
@@ -129,10 +132,13 @@ def _server(one: Any, at: str) -> McpServerSettings:
 def _texts(value: Any, at: str) -> dict[str, str]:
     if value is None:
         return {}
-    if not isinstance(value, Mapping) or not all(
-        isinstance(key, str) and isinstance(inner, str) for key, inner in value.items()
-    ):
-        raise ConfigurationError(f"`{at}` must be a dictionary of texts.")
+    if not isinstance(value, Mapping):
+        raise wrong(at, "a dictionary of texts", {"KEY": "${MY_KEY}"}, value)
+    for key, inner in value.items():
+        if not isinstance(key, str):
+            raise wrong(f"the name in {at}", "text", "KEY", key)
+        if not isinstance(inner, str):
+            raise wrong(f'{at}["{key}"]', "text", "${MY_KEY}", inner)
     # What is written out here is a secret as much as what a variable holds.
     remember([inner for inner in value.values() if not _VARIABLE.search(inner)])
     return dict(value)

@@ -47,6 +47,13 @@ def test_what_does_not_apply_is_refused_at_once_and_changes_nothing(
     shell.run("%%ai loop:small\nhi")
 
 
+def test_a_limit_that_matches_nothing_is_told_once(shell: Shell) -> None:
+    shell.run("%config AiMagics.blocked_providers = ['lop:large']")
+    told = "`lop:large` in `c.AiMagics.blocked_providers` matches no provider. Did you mean `loop`"
+    assert told in shell.run("%%ai loop:small\nhi")
+    assert told not in shell.run("%%ai loop:small\nhi")
+
+
 @pytest.mark.parametrize(
     ("name", "value", "says"),
     [

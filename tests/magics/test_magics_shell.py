@@ -42,7 +42,7 @@ def test_a_cell_that_names_no_model_asks_the_default_one(
 def test_the_default_of_defaults_needs_no_key(shell: Shell) -> None:
     shell.run("%config AiMagics.endpoints = {}")
     shell.run("%config AiMagics.default_model = 'auto'")
-    assert "hello there" in shell.run("%%ai\nhello there")
+    assert "No model is set up here" in shell.run("%%ai\nhello there")
     assert "asks workspace:search (automatically" in shell.run("%ai list")
 
 
