@@ -47,7 +47,8 @@ async def test_the_example_package_brings_a_persona_and_a_provider(
             await ada.wait_for_reply(ada.post("/model @Guide acme:tortoise"), state=None)
             for _ in range(2):
                 reply = await ada.wait_for_reply(ada.post("@Guide who wins?"), "Guide")
-                assert reply["body"] == "Slow and steady wins the race."
+                # The first reply tells that this model takes none of Guide's tools.
+                assert reply["body"].endswith("Slow and steady wins the race.")
 
         await server.wait_for_log("AiExtension] Registered model provider `acme`.")
         status, listed = await server.get("/api/ai/personas")

@@ -22,6 +22,7 @@ from support.room import FakeStage, Room, id_of, persona, room
 from jupyter_ai_personas.chat import Message
 from jupyter_ai_personas.runtime import MemoryLedger, TurnReport
 from jupyter_ai_personas.runtime.ledger import TurnRecord
+from jupyter_ai_personas.runtime.services import NoMetrics
 from jupyter_ai_personas.testing import FakeChat
 
 PEOPLE = ["Ada", "Bob", "Cleo"]
@@ -52,8 +53,8 @@ class WatchedLedger(MemoryLedger):
                 self._note(row)
         return fresh
 
-    async def reopen(self, row: TurnRecord) -> bool:
-        fresh = await super().reopen(row)
+    async def reopen(self, row: TurnRecord, *, keep_steps: bool = False) -> bool:
+        fresh = await super().reopen(row, keep_steps=keep_steps)
         self._note(row)
         return fresh
 
@@ -102,14 +103,11 @@ class Scene:
             yield item
 
 
-class WatchedMetrics:
+class WatchedMetrics(NoMetrics):
     """Counts how turns end."""
 
     def __init__(self) -> None:
         self.outcomes: dict[str, list[str]] = {}
-
-    def first_text(self, seconds: float) -> None:
-        """Not counted."""
 
     def ended(self, report: TurnReport) -> None:
         self.outcomes.setdefault(report.turn_id, []).append(report.state)
@@ -180,7 +178,10 @@ class BusyRoom(RuleBasedStateMachine):
             await self.leave.wait()
 
     async def _until_open(self) -> None:
-        await self.opened.wait()
+        while not self.opened.is_set():
+            if self.life.done():
+                self.life.result()  # raises what kept it from opening
+            await asyncio.sleep(0)
         await self.here.session.ready.wait()
 
     def _run(self, coroutine: Coroutine[Any, Any, Any]) -> None:

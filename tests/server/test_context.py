@@ -12,6 +12,7 @@ import pytest
 import pytest_asyncio
 from pycrdt import Map, Text
 from support.images import png
+from support.plugin import make_plugin
 from support.server import JupyterServer
 from support.yclient import ChatClient
 from support.yrooms import Client, Lab, OpenNotebook
@@ -22,6 +23,15 @@ pytestmark = [pytest.mark.server]
 
 loop = pytest.mark.asyncio(loop_scope="module")
 
+# Guide would search the workspace as well.
+READER = """
+from jupyter_ai_personas import BasePersona, PersonaDefaults
+
+
+class Reader(BasePersona):
+    defaults = PersonaDefaults(name="Reader")
+"""
+
 
 @pytest.fixture(scope="module")
 def model() -> Iterator[OpenAIServer]:
@@ -29,12 +39,24 @@ def model() -> Iterator[OpenAIServer]:
         yield server
 
 
+@pytest.fixture(scope="module")
+def reader(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A package with a persona that gets what goes with a message, and searches nothing."""
+    return make_plugin(
+        tmp_path_factory.mktemp("package"),
+        "readers",
+        {"reader.py": READER},
+        {"jupyter_ai.personas": {"reader": "readers.reader:Reader"}},
+    )
+
+
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def server(
-    tmp_path_factory: pytest.TempPathFactory, model: OpenAIServer
+    tmp_path_factory: pytest.TempPathFactory, model: OpenAIServer, reader: Path
 ) -> AsyncIterator[JupyterServer]:
     server = JupyterServer(
         tmp_path_factory.mktemp("server"),
+        pythonpath=[reader],
         config={
             "AiExtension.default_model": "local:gpt-4o",
             "AiExtension.endpoints": {"local": {"base_url": model.url, "models": ["gpt-4o"]}},
@@ -59,7 +81,7 @@ def write_notebook(path: Path, name: str) -> None:
 async def ask(
     chat: ChatClient, model: OpenAIServer, body: str, *attachments: dict[str, Any]
 ) -> tuple[str, Any]:
-    """Ask Guide; return its reply, and the content that the model got for the question."""
+    """Ask Reader; return its reply, and the content that the model got for the question."""
     before = len(model.requests)
     ids = []
     if attachments:
@@ -67,8 +89,8 @@ async def ask(
         for attachment in attachments:
             ids.append(json.dumps(attachment))
             shared[ids[-1]] = attachment
-    asked = chat.post(f"@Guide {body}", **({"attachments": ids} if ids else {}))
-    reply = await chat.wait_for_reply(asked, "Guide")
+    asked = chat.post(f"@Reader {body}", **({"attachments": ids} if ids else {}))
+    reply = await chat.wait_for_reply(asked, "Reader")
     (request,) = model.requests[before:]
     return reply["body"], request.json["messages"]
 
@@ -159,7 +181,7 @@ async def test_a_message_about_the_notebook_gets_the_one_that_is_open_and_the_ce
     ):
         await lab.announce(current="notebook:a.ipynb", documents=["beside.chat", "a.ipynb"])
         _, messages = await ask(ada, model, "Hello")
-        assert question(messages) == "@Guide Hello"
+        assert question(messages) == "@Reader Hello"
         await tab.go_to(2)
         _, messages = await ask(ada, model, "Why does this cell fail?")
     shown = question(messages)
@@ -211,7 +233,7 @@ async def test_what_somebody_else_has_open_is_not_given(
     async with ChatClient(server, "others.chat", "Ada") as ada, Lab(server, "Bea") as lab:
         await lab.announce(current="notebook:a.ipynb", documents=["a.ipynb"])
         _, messages = await ask(ada, model, "Explain this cell")
-    assert question(messages) == "@Guide Explain this cell"
+    assert question(messages) == "@Reader Explain this cell"
 
 
 @loop
@@ -236,19 +258,19 @@ async def test_instructions_from_the_root_to_the_chats_folder_are_followed(
 
 @loop
 async def test_a_setting_turns_the_notebook_beside_the_chat_off(
-    tmp_path: Path, model: OpenAIServer
+    tmp_path: Path, model: OpenAIServer, reader: Path
 ) -> None:
     config = {
         "AiExtension.default_model": "local:gpt-4o",
         "AiExtension.endpoints": {"local": {"base_url": model.url}},
         "AiExtension.notebook_beside_chat": False,
     }
-    async with JupyterServer(tmp_path, config=config) as server:
+    async with JupyterServer(tmp_path, pythonpath=[reader], config=config) as server:
         write_notebook(server.root_dir / "a.ipynb", "a")
         async with ChatClient(server, "off.chat") as ada, Lab(server) as lab:
             await lab.announce(current="notebook:a.ipynb", documents=["a.ipynb"])
             _, messages = await ask(ada, model, "Explain this cell")
-    assert question(messages) == "@Guide Explain this cell"
+    assert question(messages) == "@Reader Explain this cell"
 
 
 @loop
