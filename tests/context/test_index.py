@@ -281,7 +281,7 @@ async def test_a_module_in_the_root_is_not_imported(
     ("path", "kind"),
     [
         ("/home/ada/work", "nfs4"),
-        ("/home/ada/work/local", None),
+        ("/home/ada/notes/local", None),
         ("/home/adam", None),
         ("/mnt/my share/x", "fuse.sshfs"),
         ("/twice", "cifs"),
@@ -293,7 +293,7 @@ def test_file_systems_that_others_change_unseen(
     mounts = tmp_path / "mounts"
     mounts.write_text(
         "/dev/sda / ext4 rw 0 0\nserver:/ada /home/ada nfs4 rw 0 0\n"
-        "tmpfs /home/ada/work/local tmpfs rw 0 0\nhost: /mnt/my\\040share fuse.sshfs rw 0 0\n"
+        "tmpfs /home/ada/notes/local tmpfs rw 0 0\nhost: /mnt/my\\040share fuse.sshfs rw 0 0\n"
         "/dev/sdb /twice ext4 rw 0 0\n//host/x /twice cifs rw 0 0\n"
     )
     assert remote_file_system(Path(path), mounts) == kind
