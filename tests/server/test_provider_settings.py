@@ -43,4 +43,6 @@ async def test_a_provider_sees_the_settings_of_the_web_application(
         pythonpath=[plugin], config={"AiExtension.default_model": "curious:one"}
     )
     status, answer = await server.post("/api/ai/message/Guide", json={"message": "Where?"})
-    assert (status, answer) == (200, {"response": "mappingproxy /"})
+    assert status == 200
+    # The first reply tells that this model takes none of the tools.
+    assert answer["response"].endswith("mappingproxy /")

@@ -120,38 +120,6 @@ async def test_a_cell_is_interrupted_when_its_call_is_stopped(desk: Desk, kernel
     assert (await run(desk, "c1"))["status"] == "ok"
 
 
-async def test_a_call_that_waits_for_a_busy_kernel_can_be_stopped(desk: Desk, kernels: Any) -> None:
-    """What somebody else runs is not interrupted, and the cell does not run later."""
-    source = (
-        "import pathlib, time\nprint('begun', flush=True)\n"
-        "while not pathlib.Path('go').exists(): time.sleep(0.01)"
-    )
-    document = desk.open("a.ipynb", source, "pathlib.Path('second').touch()", "1")
-    first = asyncio.create_task(run(desk))
-    await seen(document, lambda: "begun" in str(outputs(document)))
-    preview = await desk.preview("notebook.run_cell", path="a.ipynb", cell="c1")
-    assert "busy" in preview.note
-    second = asyncio.create_task(run(desk, "c1"))
-    await desk.waits.get()
-    assert document.ycells[1]["execution_state"] == "running"
-    second.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await second
-    assert document.ycells[1]["execution_state"] == "idle"
-    assert document.ycells[0]["execution_state"] == "running"
-    (desk.root / "go").write_text("")
-    assert (await first)["status"] == "ok"
-    assert (await run(desk, "c2"))["status"] == "ok"
-    assert not (desk.root / "second").exists()
-
-
-async def test_a_kernel_that_dies_ends_the_call(desk: Desk, kernels: Any) -> None:
-    document = desk.open("a.ipynb", "print('hello', flush=True)\nimport os\nos._exit(1)")
-    done = await run(desk)
-    assert done["status"] == "died"
-    assert document.ycells[0]["execution_state"] == "idle"
-
-
 async def test_the_approval_says_what_runs_and_which_kernel_is_started(
     desk: Desk, kernels: Any
 ) -> None:
