@@ -29,7 +29,9 @@ GROUP = "jupyter_ai.model_providers"
 # where the vendors' newer packages cannot be.
 OLDEST = importlib.util.find_spec("jupyter_ai_magics") is not None
 _NEWER = (
+    "capabilities",
     "contract",
+    "defaults",
     "docs",
     "documented",
     "environment",
@@ -37,6 +39,7 @@ _NEWER = (
     "limits",
     "registry",
     "servers",
+    "tools",
     "vendors",
 )
 collect_ignore = [f"test_provider_{name}.py" for name in _NEWER] if OLDEST else ["oldest"]
