@@ -13,8 +13,8 @@ import pytest
 from ledger_worker import LOG, make_row
 
 from jupyter_ai_personas.runtime.ledger import Ledger
-from jupyter_ai_personas.runtime.ledger.queries import Queries
 from jupyter_ai_personas.runtime.ledger.sqlite import _Entry
+from jupyter_ai_personas.runtime.ledger.store import Store
 
 WAIT = 60.0
 
@@ -31,7 +31,7 @@ def hold(ledger: Ledger) -> tuple[threading.Event, Future[bool]]:
     """Let the disk be slow until the event is set; the future says whether that was in time."""
     is_slow, is_back, was_in_time = threading.Event(), threading.Event(), Future[bool]()
 
-    def step(store: Queries) -> bool:
+    def step(store: Store) -> bool:
         is_slow.set()
         return is_back.wait(WAIT)
 
