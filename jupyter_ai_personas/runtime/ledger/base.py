@@ -14,7 +14,7 @@ from jupyter_ai_personas.runtime.ledger.records import (
     TurnRecord,
     TurnStep,
 )
-from jupyter_ai_personas.runtime.ledger.store import OneStatement, Step, Store
+from jupyter_ai_personas.runtime.ledger.store import Step, Store
 
 __all__ = ["TurnLedger"]
 
@@ -71,9 +71,7 @@ class TurnLedger(ABC):
         Raises:
             ValueError: a turn id belongs to another message or persona; none was recorded.
         """
-        is_one = len(records) == 1 and not records[0].replies
-        make_step = OneStatement if is_one else partial
-        return await self._ask(make_step(turn_queries.accept, records=tuple(records)))
+        return await self._ask(partial(turn_queries.accept, records=tuple(records)))
 
     async def reopen(self, record: TurnRecord, *, keep_steps: bool = False) -> bool:
         """Replace the record of the same chat, message and persona, for a retry or restart.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import math
 import os
 import queue
 import socket
@@ -13,7 +12,6 @@ import time
 import uuid
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -32,18 +30,6 @@ _T = TypeVar("_T")
 _CHECKPOINT_S = 1.0
 _CLOSE_S = 5.0
 _MOST_AT_ONCE = 500
-
-_PATIENCE_S = 0.001
-"""How long the event loop waits synchronously for an answer.
-
-Usually the write finishes within a quarter of this, because the loop leaves the interpreter to the
-writer. Otherwise both compete for it, and the answer waits for other tasks of the loop: several
-milliseconds before the persona starts. On a slow disk the wait is lost: a tenth of a message's
-cost.
-"""
-
-_PATIENCE_EVERY_S = 0.05
-"""How often it does: where many messages come at once, others want the loop more than these."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +89,6 @@ class Ledger(TurnLedger):
         self._accepting = False
         self._checkpoints: dict[str, tuple[ReplySnapshot, ...]] = {}
         self._written_at = time.monotonic()
-        self._patient_at = -math.inf
         self._thread: threading.Thread | None = None
         self._opened: Future[None] = Future()
         self._ended: Future[None] = Future()
@@ -167,11 +152,6 @@ class Ledger(TurnLedger):
         answer: Future[_T] = Future()
         if not self._put(_Entry(step, answer, settle)):
             raise RuntimeError("The ledger is closed")
-        now = time.monotonic()
-        if now >= self._patient_at:
-            self._patient_at = now + _PATIENCE_EVERY_S
-            with suppress(TimeoutError):
-                return answer.result(_PATIENCE_S)
         return await asyncio.wrap_future(answer)
 
     def _put(self, entry: _Entry) -> bool:

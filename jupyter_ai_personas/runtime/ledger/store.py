@@ -2,25 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import sqlite3
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import Any
 
 from jupyter_ai_personas.runtime.ledger.records import as_bytes, as_text
 from jupyter_ai_personas.runtime.ledger.schema import DATABASE_ERRORS, transaction
 
-__all__ = ["OneStatement", "Step", "Store"]
-
-
-class OneStatement(partial[Any]):
-    """A step of a single SQL statement, which is a transaction by itself."""
-
-
-class _UndoneError(Exception):
-    """Rolls a transaction back."""
+__all__ = ["Step", "Store"]
 
 
 class Store:
@@ -64,33 +54,19 @@ class Store:
 
         Raises one of :data:`DATABASE_ERRORS` if the database fails: then no step has an effect.
         """
-        if len(steps) == 1 and isinstance(steps[0], OneStatement):
-            # Each statement releases the interpreter's lock. Getting it back takes longer than the
-            # statement while the event loop works, and a caller waits for this one.
-            return [self._take(steps[0])]
-        outcomes: list[Any] = []
-        with contextlib.suppress(_UndoneError), transaction(self.db):
-            if len(steps) > 1:
-                outcomes = [self._take_one_of_many(step) for step in steps]
-            else:
-                outcomes = [self._take(step) for step in steps]
-                if any(isinstance(outcome, Exception) for outcome in outcomes):
-                    raise _UndoneError
-        return outcomes
+        with transaction(self.db):
+            return [self._take(step) for step in steps]
 
     def _take(self, step: Step) -> Any:
+        self.db.execute("SAVEPOINT step")
         try:
-            return step(self)
+            outcome = step(self)
         except (sqlite3.DataError, sqlite3.InterfaceError, sqlite3.ProgrammingError) as error:
-            return error  # of what the caller gave
+            outcome = error  # of what the caller gave
         except DATABASE_ERRORS:
             raise
         except Exception as error:
-            return error
-
-    def _take_one_of_many(self, step: Step) -> Any:
-        self.db.execute("SAVEPOINT step")
-        outcome = self._take(step)
+            outcome = error
         if isinstance(outcome, Exception):
             self.db.execute("ROLLBACK TO step")
         self.db.execute("RELEASE step")
