@@ -230,7 +230,7 @@ class Router:
         return await self.ask(order)
 
     def _mistyped(self, message: Message) -> str:
-        """Return what to tell a person who mentions a persona by a name that is not quite right."""
+        """Return a hint for a message that nearly mentions a persona."""
         chat, personas = self._chat.current, self._services.personas
         users = [chat.user(username) for username in chat.people()]
         people = [user.mention_name or mention_name(user.shown_name) for user in users if user]

@@ -1,4 +1,4 @@
-"""What the parts of a runtime share: stores, hosts, models, bounds; and the choice of a model."""
+"""Shared collaborators of a runtime: stores, hosts, models, limits; the choice of a model."""
 
 from __future__ import annotations
 
@@ -129,7 +129,7 @@ class LoopClock:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Services:
-    """What the parts of a runtime share.
+    """The shared collaborators of a runtime.
 
     ``gathering`` collects what a model is given beside the chat. ``command_names`` are the commands
     that people can type. ``avatar_url`` returns the URL of a persona's image, ``approval_url`` that

@@ -86,7 +86,7 @@ class FakeChat(MemoryChat):
         self._notify()
 
     def person(self, name: str) -> str:
-        """Return the username of the person called ``name``, who joins if need be."""
+        """Return the username of the person called ``name``, who joins if necessary."""
         username = name.lower().replace(" ", "-")
         self.users.setdefault(username, User(username, name, name))
         return username
