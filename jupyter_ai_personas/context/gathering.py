@@ -89,7 +89,8 @@ class Gathering:
     ) -> list[Rendered]:
         """Return attachments of earlier messages, the newest first, as they are now.
 
-        ``used`` characters of the room for a message are taken by what is its own. One that cannot be read any more is a line for the model: people were told at its time.
+        ``used`` characters of the room for a message are taken by what is its own. An attachment
+        that cannot be read any more is a line for the model: people were told at its time.
         """
         read = attachments[:MAX_EARLIER]
         room = self._room(chars)
