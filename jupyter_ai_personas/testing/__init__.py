@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from jupyter_ai_personas.testing.fakes import FakeChat, FakeEntryPoint, make_runtime
     from jupyter_ai_personas.testing.models import FakeModel, FakeModels, tool_calls
     from jupyter_ai_personas.testing.openai_server import Answer, Call, OpenAIServer
+    from jupyter_ai_personas.testing.personas import PersonaContract
     from jupyter_ai_personas.testing.providers import (
         AnsweringProviderContract,
         ProviderContract,
@@ -45,6 +46,7 @@ _MODULES = {
     "FakeModel": "models",
     "FakeModels": "models",
     "OpenAIServer": "openai_server",
+    "PersonaContract": "personas",
     "ProviderContract": "providers",
     "ToolsetContract": "toolsets",
     "ask": "conversation",
@@ -63,6 +65,7 @@ __all__ = [
     "FakeModel",
     "FakeModels",
     "OpenAIServer",
+    "PersonaContract",
     "ProviderContract",
     "ToolsetContract",
     "ask",

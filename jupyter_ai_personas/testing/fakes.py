@@ -63,6 +63,11 @@ class FakeChat(MemoryChat):
         self.status_log: list[tuple[str, str | None]] = []
         self._changed = anyio.Event()
 
+    @property
+    def changed(self) -> anyio.Event:
+        """An event that is set at the next change of the chat."""
+        return self._changed
+
     def _notify(self) -> None:
         self._changed.set()
         self._changed = anyio.Event()
@@ -162,9 +167,14 @@ async def make_runtime(
     runtime = Runtime(
         settings or RuntimeSettings(), personas=registry, models=models, log=log, **options
     )
+    failure: Exception | None = None
     async with anyio.create_task_group() as group:
         await group.start(runtime.run)
         try:
             yield runtime
+        except Exception as error:
+            failure = error  # a failed assertion is shown by itself, not in a group
         finally:
             group.cancel_scope.cancel()
+    if failure is not None:
+        raise failure
