@@ -34,7 +34,9 @@ if TYPE_CHECKING:
         AnsweringProviderContract,
         ProviderContract,
     )
+    from jupyter_ai_personas.testing.recording import Recording, Replay, record, replay
     from jupyter_ai_personas.testing.toolsets import ToolsetContract
+    from jupyter_ai_personas.testing.virtual_time import in_virtual_time
 
 _MODULES = {
     "Answer": "openai_server",
@@ -48,10 +50,15 @@ _MODULES = {
     "OpenAIServer": "openai_server",
     "PersonaContract": "personas",
     "ProviderContract": "providers",
+    "Recording": "recording",
+    "Replay": "recording",
     "ToolsetContract": "toolsets",
     "ask": "conversation",
     "converse": "conversation",
+    "in_virtual_time": "virtual_time",
     "make_runtime": "fakes",
+    "record": "recording",
+    "replay": "recording",
     "tool_calls": "models",
 }
 
@@ -67,10 +74,15 @@ __all__ = [
     "OpenAIServer",
     "PersonaContract",
     "ProviderContract",
+    "Recording",
+    "Replay",
     "ToolsetContract",
     "ask",
     "converse",
+    "in_virtual_time",
     "make_runtime",
+    "record",
+    "replay",
     "tool_calls",
 ]
 
