@@ -25,7 +25,7 @@ __all__ = ["FakeChat", "FakeEntryPoint", "make_runtime"]
 
 T = TypeVar("T")
 
-WAIT = 60.0
+WAIT = 30.0
 """Seconds after which a wait fails and shows the chat."""
 
 
