@@ -1,28 +1,37 @@
 /** Keeps what the server tells about the personas of each open chat. */
-import { IChatTracker, type IChatPanel } from '@jupyter/chat';
+import { IChatTracker } from '@jupyter/chat';
 import type { JupyterFrontEnd, JupyterFrontEndPlugin } from '@jupyterlab/application';
 import { Signal } from '@lumino/signaling';
 
 import { Api, type IPersona } from './api';
+import { Cached } from './cached';
+import { eachChat } from './chats';
 import { IPersonas } from './tokens';
 
+const MAX_AGE = 5_000;
+
 export class Personas implements IPersonas {
-  constructor(private readonly api: Api) {}
+  constructor(api: Api) {
+    this.known = new Cached(
+      path => api.personas(path),
+      MAX_AGE,
+      path => {
+        this.changed.emit(path);
+      }
+    );
+  }
 
   readonly changed = new Signal<this, string>(this);
 
   of(chatPath: string): readonly IPersona[] {
-    return this.known.get(chatPath) ?? [];
+    return this.known.peek(chatPath) ?? [];
   }
 
-  /** Read the personas of a chat anew. */
-  async refresh(chatPath: string): Promise<void> {
-    const personas = await this.api.personas(chatPath);
-    this.known.set(chatPath, personas);
-    this.changed.emit(chatPath);
+  async load(chatPath: string): Promise<readonly IPersona[]> {
+    return (await this.known.get(chatPath)) ?? [];
   }
 
-  private readonly known = new Map<string, readonly IPersona[]>();
+  private readonly known: Cached<readonly IPersona[]>;
 }
 
 /** Provides `IPersonas`. */
@@ -34,14 +43,9 @@ export const personasPlugin: JupyterFrontEndPlugin<IPersonas> = {
   provides: IPersonas,
   activate: (_app: JupyterFrontEnd, chats: IChatTracker): IPersonas => {
     const personas = new Personas(new Api());
-    const follow = (_: unknown, panel: IChatPanel): void => {
-      personas.refresh(panel.model.name).catch((error: unknown) => {
-        console.warn('The personas of the chat are unknown.', error);
-      });
-    };
-    chats.widgetAdded.connect(follow);
-    chats.forEach(panel => {
-      follow(chats, panel);
+    eachChat(chats, panel => {
+      // Read ahead: whoever types `@` first finds them offered.
+      void personas.load(panel.model.name);
     });
     return personas;
   }

@@ -16,6 +16,9 @@ export interface IPersonas {
    */
   of(chatPath: string): readonly IPersona[];
 
+  /** As `of`, once the server has answered. */
+  load(chatPath: string): Promise<readonly IPersona[]>;
+
   /** The personas of a chat have changed; the argument is the chat's path. */
   readonly changed: ISignal<IPersonas, string>;
 }
