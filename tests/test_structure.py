@@ -26,7 +26,8 @@ BELOW = {
     "slices": set(),
     "text": set(),
     "tokens": set(),
-    "discovery": {"errors"},
+    "stand_ins": set(),
+    "discovery": {"errors", "stand_ins"},
     "settings": {"errors", "redaction"},
     "chat": {"errors", "text", "tokens"},
     "routing": {"errors"},
@@ -36,6 +37,8 @@ BELOW = {
 BELOW["context"] = BELOW["providers"] | {"chat", "routing", "providers"}
 BELOW["tools"] = BELOW["context"] | {"context"}
 BELOW["personas"] = BELOW["tools"] | {"tools"}
+# What other packages import by Jupyter AI's names; nothing of ours imports it.
+BELOW["compat"] = BELOW["personas"] | {"personas"}
 BELOW["runtime"] = BELOW["personas"] | {"personas", "hosts"}
 BELOW["commands"] = BELOW["runtime"] | {"runtime"}
 BELOW["magics"] = BELOW["server"] = BELOW["commands"] | {"commands", "version"}
@@ -45,7 +48,7 @@ BELOW["testing"] = BELOW["server"] | {"magics", "cli"}
 
 FOREIGN = {
     # library → where it may be imported
-    "langchain_core": {"providers", "chat/history.py", "tools", "testing", "magics"},
+    "langchain_core": {"providers", "compat", "chat/history.py", "tools", "testing", "magics"},
     "mcp": {"tools"},
     "tornado": {"server"},
     "jupyter_server": {"server", "cli"},
