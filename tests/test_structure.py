@@ -32,7 +32,7 @@ BELOW = {
     "chat": {"errors", "text", "tokens"},
     "routing": {"errors"},
     "providers": {"errors", "redaction", "slices", "text", "tokens", "discovery", "settings"},
-    "hosts": {"errors", "redaction", "chat", "personas", "providers", "tools"},
+    "hosts": {"errors", "redaction", "stand_ins", "chat", "personas", "providers", "tools"},
 }
 BELOW["context"] = BELOW["providers"] | {"chat", "routing", "providers"}
 BELOW["tools"] = BELOW["context"] | {"context"}
@@ -43,8 +43,8 @@ BELOW["runtime"] = BELOW["personas"] | {"personas", "hosts"}
 BELOW["commands"] = BELOW["runtime"] | {"runtime"}
 BELOW["magics"] = BELOW["server"] = BELOW["commands"] | {"commands", "version"}
 # The doctor reads the extension's configuration.
-BELOW["cli"] = BELOW["server"] | {"server"}
-BELOW["testing"] = BELOW["server"] | {"magics", "cli"}
+BELOW["cli"] = BELOW["server"] | {"server", "stand_ins"}
+BELOW["testing"] = BELOW["server"] | {"magics", "cli", "stand_ins"}
 
 FOREIGN = {
     # library → where it may be imported
