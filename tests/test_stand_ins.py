@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import subprocess
@@ -26,6 +27,8 @@ def run(code: str, site: Path | None = None) -> Any:
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 
+
+ABSENT = {"langchain_cohere", "langchain_google_vertexai", "langchain_nvidia_ai_endpoints"}
 
 LOAD = """
 from jupyter_ai_personas.discovery import discover
@@ -52,17 +55,24 @@ def test_the_names_exist_from_the_first_loading_of_plug_ins_on() -> None:
 @pytest.mark.parametrize("name", sorted(STAND_INS))
 def test_each_name_can_be_imported_with_all_that_it_lists(name: str) -> None:
     assert "." not in name or name.rpartition(".")[0] in STAND_INS
-    listed = run(
+    listed, missing = run(
         f"{LOAD}"
         f"import {name}\n"
         f"module = sys.modules['{name}']\n"
-        "names = {}\n"
-        f"exec('from {name} import *', names)\n"
-        "assert set(dir(module)) == set(module.__all__) == names.keys() - {'__builtins__'}\n"
+        "names, missing = {}, None\n"
+        "try:\n"
+        f"    exec('from {name} import *', names)\n"
+        "    assert names.keys() - {'__builtins__'} == set(module.__all__)\n"
+        "except ModuleNotFoundError as error:\n"
+        "    missing = error.name\n"
+        "assert set(dir(module)) == set(module.__all__)\n"
         "assert not hasattr(module, 'anything_else')\n"
-        "print(json.dumps(sorted(module.__all__)))"
+        "print(json.dumps([sorted(module.__all__), missing]))"
     )
     assert listed
+    # The class of a vendor whose package is not installed here.
+    assert missing is None or missing in ABSENT
+    assert missing is None or importlib.util.find_spec(missing) is None
 
 
 def test_a_name_costs_no_langchain_before_something_of_it_is_used() -> None:
@@ -92,3 +102,29 @@ def test_a_package_that_is_installed_but_not_imported_yet_wins_too(tmp_path: Pat
         tmp_path,
     )
     assert found is True
+
+
+def test_what_langchain_has_moved_is_found_by_its_old_name() -> None:
+    found = run(
+        f"{LOAD}"
+        "from langchain.prompts import HumanMessagePromptTemplate, PromptTemplate\n"
+        "from langchain.llms.base import LLM\n"
+        "import langchain_core.language_models, langchain_core.prompts\n"
+        "print(json.dumps([LLM is langchain_core.language_models.LLM,\n"
+        "                  PromptTemplate is langchain_core.prompts.PromptTemplate,\n"
+        "                  importlib.util.find_spec('langchain.nothing_like_it') is None]))"
+    )
+    assert found == [True, True, True]
+
+
+def test_an_older_langchain_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "langchain").mkdir()
+    (tmp_path / "langchain" / "__init__.py").write_text("")
+    (tmp_path / "langchain" / "prompts.py").write_text("real = True\n")
+    found = run(
+        f"{LOAD}"
+        "import langchain.prompts, langchain.schema\n"
+        "print(json.dumps([langchain.prompts.real, hasattr(langchain.schema, 'HumanMessage')]))",
+        tmp_path,
+    )
+    assert found == [True, True]
