@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict
 from ..providers.auth import AuthStrategy, AwsAuthStrategy, EnvAuthStrategy, MultiEnvAuthStrategy
 from ..providers.base import BaseProvider
 from ..providers.fields import Field, IntegerField, MultilineTextField, TextField
+from ..providers.overrides import PlainOverrides
 
 __all__ = [
     "CHAT_DEFAULT_TEMPLATE",
@@ -73,7 +74,7 @@ class Persona(BaseModel):
 JupyternautPersona = Persona(name="Jupyternaut", avatar_route=JUPYTERNAUT_AVATAR_ROUTE)
 
 
-class BaseEmbeddingsProvider(BaseModel):
+class BaseEmbeddingsProvider(PlainOverrides):
     """Describes a provider of embeddings, as :class:`BaseProvider` does one of models.
 
     Nothing here uses embeddings: the class exists for modules that define such a provider beside
@@ -87,6 +88,8 @@ class BaseEmbeddingsProvider(BaseModel):
     models: ClassVar[list[str]]
     help: ClassVar[str | None] = None
     model_id_key: ClassVar[str | None] = None
+    model_id_label: ClassVar[str | None] = None
+    persona: ClassVar[Persona | None] = None
     pypi_package_deps: ClassVar[list[str]] = []
     auth_strategy: ClassVar[AuthStrategy] = None
     registry: ClassVar[bool] = False
