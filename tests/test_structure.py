@@ -59,6 +59,7 @@ FOREIGN = {
     "regex": {"routing"},
     "pathspec": {"context"},
     "pytest": {"testing"},
+    "yaml": {"personas"},
     "rapidfuzz": {"context"},
     "tantivy": {"context"},
     "watchfiles": {"context"},
