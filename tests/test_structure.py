@@ -63,6 +63,7 @@ FOREIGN = {
     "regex": {"routing"},
     "pathspec": {"context"},
     "pytest": {"testing"},
+    "yaml": {"personas"},
     "rapidfuzz": {"context"},
     "tantivy": {"context"},
     "watchfiles": {"context"},

@@ -155,7 +155,8 @@ class BasePersona:
         Raises:
             ModelError: there is none, or it cannot be built; the message says why.
         """
-        return self._models.get(self.turn.model)
+        turn = self.turn
+        return self._models.get(turn.model, turn.spec.model_parameters)
 
     @property
     def _models(self) -> ModelCache:
@@ -324,7 +325,9 @@ class BasePersona:
 
         async def noted() -> AsyncGenerator[ModelChunk, None]:
             model = ""
-            stream = self._models.stream(turn.model, messages, tools=tools)
+            stream = self._models.stream(
+                turn.model, messages, parameters=turn.spec.model_parameters, tools=tools
+            )
             async with aclosing(stream) as chunks:
                 async for chunk in chunks:
                     if chunk.answer is not None:

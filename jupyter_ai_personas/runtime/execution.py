@@ -222,6 +222,7 @@ class Execution:
             history_tokens=self._settings.history_tokens,
             model=model,
             model_problem=problem,
+            model_parameters=self._services.parameters_of(persona, model),
             system_prompt="\n\n".join(filter(None, [persona.system_prompt, instructions])),
             root_dir=self._settings.root_dir,
             base_url=self._settings.base_url,
