@@ -145,8 +145,8 @@ class DocumentChat(Participants):
         for id_ in splice.removed:
             raw = self._mirror.raw_messages.pop(id_, None)
             if raw is not None and self._library_stamps:
-                # `YChat._set_timestamp` pops whatever is at a message's former position, and may
-                # fail to insert it. Nobody can write inside an observer: restore it afterwards.
+                # `YChat._set_timestamp` pops the message at a former position, and may
+                # fail to insert it. Writes inside an observer fail: restore it afterwards.
                 self._schedule(self._restore_removed, id_, raw)
             else:
                 events += forget(self._mirror, id_)

@@ -129,7 +129,7 @@ class ReplyWriter:
         return message_id
 
     def holds(self, message_id: str) -> bool:
-        """Return whether the chat holds the message, and nobody has deleted it."""
+        """Return whether the chat holds the message and it is not deleted."""
         message = self._chat.get(message_id)
         return message is not None and not message.deleted
 

@@ -39,7 +39,7 @@ __all__ = ["ChatCommands"]
 Handler = Callable[[CommandContext, Message, str], Awaitable[str]]
 
 SOURCE = "jupyter_ai_personas"
-"""The package that these commands come from, as people are told."""
+"""The source of these commands in `/help`."""
 
 MODELS_SHOWN = 6
 """How many models of a provider ``/models`` names."""

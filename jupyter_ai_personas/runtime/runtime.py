@@ -62,7 +62,7 @@ __all__ = ["Answer", "Runtime"]
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a persona answered in a chat of its own: the final state, and what models have used."""
+    """The answer of a persona in a one-shot chat; ``usage`` is what models have used."""
 
     text: str
     state: str
@@ -323,7 +323,7 @@ class Runtime:
     ) -> list[str]:
         """Stop the turns of a chat, or of one persona in it; return the personas' ids.
 
-        ``by`` and ``name`` are the username and display name of who wants it.
+        ``by`` and ``name`` are the username and display name of the requesting person.
 
         Raises:
             ChatNotOpenError: no chat is open at ``path``.
@@ -425,7 +425,7 @@ class Runtime:
         message = Message(id=str(uuid4()), sender=sender.username, body=body, time=time.time())
         ledger = MemoryLedger()
         await ledger.open()
-        # Without commands: nobody can type one there, and no note offers any.
+        # Without commands: a one-shot chat has no input, and no note offers any.
         services = replace(
             self._services,
             personas=personas,
