@@ -353,12 +353,16 @@ class LiveMachine(RuleBasedStateMachine):
     def teardown(self) -> None:
         self.loop.close()
 
-    @initialize()
-    def begin(self) -> None:
+    @initialize(first=st.lists(texts, max_size=3), shows=st.lists(st.booleans(), max_size=2))
+    def begin(self, first: list[str], shows: list[bool]) -> None:
         async def make() -> None:
             self.stage = LiveStage()
 
         self.loop.run_until_complete(make())
+        for each in shows:
+            self.a_client_joins(each)
+        for number, text in enumerate(first):
+            self.a_reply_grows(f"r{number}", text)
 
     def flush(self) -> None:
         async def advance() -> None:
@@ -367,6 +371,13 @@ class LiveMachine(RuleBasedStateMachine):
         self.loop.run_until_complete(advance())
 
     @rule(id_=ids, text=texts)
+    def a_persona_writes(self, id_: str, text: str) -> None:
+        self.a_reply_grows(id_, text)
+
+    @rule(shows=st.booleans())
+    def somebody_joins(self, shows: bool) -> None:
+        self.a_client_joins(shows)
+
     def a_reply_grows(self, id_: str, text: str) -> None:
         if id_ not in self.replies:
             self.replies[id_] = self.stage.writer.open(ECHO, META, message_id=id_)
@@ -394,7 +405,6 @@ class LiveMachine(RuleBasedStateMachine):
             self.stage.writer.finish(self.replies[id_], "done")
             self.touched.discard(id_)
 
-    @rule(shows=st.booleans())
     def a_client_joins(self, shows: bool) -> None:
         self.clients.append(self.stage.join(LIVE if shows else None))
 
@@ -488,5 +498,5 @@ class LiveMachine(RuleBasedStateMachine):
             assert saved == (self.stage.ychat.ymessages.to_py() or [])
 
 
-LiveMachine.TestCase.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
+LiveMachine.TestCase.settings = settings(max_examples=150, stateful_step_count=30, deadline=None)
 TestLiveText = LiveMachine.TestCase
