@@ -66,7 +66,8 @@ FOREIGN = {
 
 
 def modules() -> list[Path]:
-    return sorted(PACKAGE.rglob("*.py"))
+    # The packages of the front end's tools have modules, too.
+    return sorted(set(PACKAGE.rglob("*.py")) - set((PACKAGE / "frontend").rglob("*.py")))
 
 
 def name_of(module: Path) -> str:
