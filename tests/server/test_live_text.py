@@ -199,7 +199,6 @@ async def test_a_live_reply_that_a_crash_cuts_off_ends_as_one_plain_message(
             await bob.wait_for(lambda me: state_of(me, reply) in ("interrupted", "done"))
             [message] = [each for each in bob.messages() if each["id"] == reply]
             assert not bob.is_live(reply)
-            assert message["body"].startswith("one ")
             await server.wait_until_saved(path, state_of(bob, reply))
             [saved] = [each for each in server.saved_chat(path)["messages"] if each["id"] == reply]
             assert saved["body"] == message["body"]
