@@ -36,6 +36,7 @@ BELOW = {
 BELOW["context"] = BELOW["providers"] | {"chat", "routing", "providers"}
 BELOW["tools"] = BELOW["context"] | {"context"}
 BELOW["personas"] = BELOW["tools"] | {"tools"}
+BELOW["compat"] = BELOW["personas"] | {"personas"}
 BELOW["runtime"] = BELOW["personas"] | {"personas", "hosts"}
 BELOW["commands"] = BELOW["runtime"] | {"runtime"}
 BELOW["magics"] = BELOW["server"] = BELOW["commands"] | {"commands", "version"}
@@ -53,7 +54,7 @@ FOREIGN = {
     "jupyter_server_ydoc": {"server"},
     "IPython": {"magics"},
     "pycrdt": {"chat"},
-    "jupyterlab_chat": {"chat"},
+    "jupyterlab_chat": {"chat", "personas/adapted/models.py", "compat"},
     "jupyter_ydoc": {"chat"},
     "markdown_it": {"routing", "context", "server"},
     "regex": {"routing"},

@@ -23,10 +23,12 @@ class GrowingReply:
         "_metadata",
         "_parts",
         "_shown_state",
+        "beside",
         "chars",
         "id",
         "is_inserted",
         "is_stale",
+        "is_untold",
         "is_waiting",
         "refusals",
         "sender",
@@ -51,6 +53,10 @@ class GrowingReply:
         self._shown_state: ReplyState = "streaming"
         self._metadata = dict(metadata)
         self._parts: list[str] = []
+        self.beside: dict[str, Any] = {}
+        """What its metadata has beside our part; ``None`` stands for no such key."""
+        self.is_untold = False
+        """Whether the chat lacks some of that."""
 
     @property
     def body(self) -> str:
@@ -75,10 +81,17 @@ class GrowingReply:
         self.chars += len(text)
         self.is_stale = True
 
+    def describe(self, beside: Mapping[str, Any]) -> None:
+        """Set metadata of the message beside our part."""
+        self.beside.update(beside)
+        self.is_stale = self.is_untold = True
+
     def clear(self) -> None:
         """Empty the body."""
         self._parts = []
         self.chars = 0
+        self.beside = dict.fromkeys(self.beside)
+        self.is_untold = bool(self.beside)
         self.is_stale = self.is_inserted
 
     def end(self, state: ReplyState, note: str, metadata: Mapping[str, Any]) -> None:
@@ -94,9 +107,11 @@ class GrowingReply:
     def write(self) -> Insert | Update:
         """Return the write that brings the chat up to date, and count it as made."""
         self.is_stale = False
+        beside = self.beside if self.is_untold or not self.is_inserted else {}
+        self.is_untold = False
         changed, self._shown_state = self._shown_state != self.shown_state, self.shown_state
         if self.is_inserted:
             tell = changed or self.state != "streaming"
-            return Update(self.id, self.body, self.metadata if tell else None)
+            return Update(self.id, self.body, self.metadata if tell else None, beside)
         self.is_inserted = True
-        return Insert(self.id, self.sender, self.body, self.metadata)
+        return Insert(self.id, self.sender, self.body, self.metadata, beside=beside)

@@ -185,6 +185,9 @@ def _personas(runtime: Runtime) -> Iterator[Finding]:
             yield _broken(section, failure)
             continue
         model, problem = runtime.model_of(persona)
+        if persona.is_adapted:
+            yield Finding(section, "ok", f"{about} is written for Jupyter AI, and runs adapted")
+            continue
         if model is not None:
             problem = _why_not(runtime.models, runtime.models.resolve(model, chat=True))
         if problem:

@@ -16,12 +16,13 @@ from typing import Any
 from jupyter_ai_personas.chat.messages import PERSONA_PREFIX, User
 from jupyter_ai_personas.discovery import PERSONAS_GROUP, Broken, Found, Stage, discover
 from jupyter_ai_personas.errors import UnknownPersonaError
+from jupyter_ai_personas.personas.adapted import is_adapted
 from jupyter_ai_personas.personas.base import (
     BasePersona,
     PersonaContext,
     PersonaDefaults,
-    make_persona,
 )
+from jupyter_ai_personas.personas.making import make_persona
 from jupyter_ai_personas.routing import NameIndex, mention_name
 from jupyter_ai_personas.text import well_formed
 
@@ -52,6 +53,11 @@ class Persona:
     allows_concurrency: bool = True
     commands: Mapping[str, str] = field(default_factory=dict, hash=False)
     tools: tuple[str, ...] = ()
+    is_adapted: bool = False
+    """Whether its class is one of Jupyter AI 3: it has models of its own, and one turn at a time in
+    each chat."""
+    avatar_link: str | None = None
+    """The URL of its image, if its package names one and no file."""
 
     @property
     def class_path(self) -> str:
@@ -106,8 +112,11 @@ def _facts_of(cls: type[BasePersona]) -> _Facts | str:
             model=getattr(theirs, "model", None) or getattr(theirs, "model_uid", None),
             tools=getattr(theirs, "tools", None) or (),
         )
-        commands = {str(k).casefold(): str(v) for k, v in dict(cls.commands).items()}
-        facts = _Facts(defaults, bool(cls.allows_concurrency), commands)
+        if is_adapted(cls):
+            facts = _Facts(defaults, True, {})
+        else:
+            commands = {str(k).casefold(): str(v) for k, v in dict(cls.commands).items()}
+            facts = _Facts(defaults, bool(cls.allows_concurrency), commands)
         if problem := _wrong_with_method(cls):
             return problem
     except KeyboardInterrupt:
@@ -116,7 +125,7 @@ def _facts_of(cls: type[BasePersona]) -> _Facts | str:
         return f"reading its attributes raised {type(error).__name__}: {error}"
     if persona_id(cls) != well_formed(persona_id(cls)):
         return "the name of its class or package is not valid Unicode"
-    for command in commands:
+    for command in facts.commands:
         if not re.fullmatch(r"/\w[\w-]*", command):
             return f"its command `{command}` is not a slash and a word"
     return _wrong_with(defaults) or facts
@@ -151,7 +160,7 @@ def _wrong_with_method(cls: type[BasePersona]) -> str | None:
 
 
 def _check(obj: Any) -> str | None:
-    if not issubclass(obj, BasePersona):
+    if not issubclass(obj, BasePersona) and not is_adapted(obj):
         return f"`{obj.__qualname__}` does not inherit `jupyter_ai_personas.BasePersona`"
     return None
 
@@ -201,6 +210,13 @@ def _avatar(cls: type, avatar_path: Any) -> tuple[Path | None, str | None]:
     return file, None
 
 
+def _link(avatar_path: Any) -> str | None:
+    """Return an avatar that is a URL: an absolute one, or a path of the server's."""
+    text = str(avatar_path or "")
+    is_link = re.match(r"https?://|data:image/|/(?:api|static|files|extensions)/", text)
+    return text if is_link and not Path(text).is_file() else None
+
+
 def _broken(entry: Found, stage: Stage, problem: str, fix: str) -> Broken:
     return Broken(entry.name, entry.distribution, entry.value, stage, problem, fix)
 
@@ -247,7 +263,8 @@ class PersonaRegistry(Mapping[str, Persona]):
             broken.append(_broken(entry, "duplicate", problem, fix))
             return
         defaults = facts.defaults
-        avatar, wrong = _avatar(cls, defaults.avatar_path)
+        link = _link(defaults.avatar_path)
+        avatar, wrong = _avatar(cls, None if link else defaults.avatar_path)
         if wrong:
             self._log.warning("Persona %s (from %s): %s", defaults.name, entry.distribution, wrong)
         name = self._free_name(defaults.name.strip(), entry.distribution)
@@ -264,6 +281,8 @@ class PersonaRegistry(Mapping[str, Persona]):
             allows_concurrency=facts.allows_concurrency,
             commands=facts.commands,
             tools=tuple(defaults.tools),
+            is_adapted=is_adapted(cls),
+            avatar_link=link,
         )
         self._log.info("Registered persona `%s`.", name)
 

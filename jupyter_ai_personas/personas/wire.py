@@ -24,6 +24,7 @@ __all__ = [
     "HostEvent",
     "MessageSent",
     "ReplyClosed",
+    "ReplyDescribed",
     "ReplyOpened",
     "ReplyRewritten",
     "RequestWithdrawn",
@@ -168,6 +169,15 @@ class ReplyRewritten:
 
 
 @dataclass(frozen=True, slots=True)
+class ReplyDescribed:
+    """Metadata of a reply, as JSON by key, beside the runtime's own; it may come before any text."""
+
+    turn_id: str
+    reply_id: str
+    metadata: Mapping[str, JSON]
+
+
+@dataclass(frozen=True, slots=True)
 class ReplyClosed:
     """A reply has all its text."""
 
@@ -243,6 +253,7 @@ HostEvent: TypeAlias = (
     | ReplyOpened
     | TextDelta
     | ReplyRewritten
+    | ReplyDescribed
     | ReplyClosed
     | StatusChanged
     | UsageReported

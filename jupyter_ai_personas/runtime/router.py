@@ -168,6 +168,7 @@ class Router:
             undo=partial(services.changes.undo, self._chat.id),
             history_of=self._history_of,
             model_of=lambda persona: services.model_in(chat, persona),
+            choose_model=lambda persona, wanted: services.choose_model(chat, persona, wanted),
             stop=lambda turns, by: self._scheduler.stop(turns, by=by),
             retry=self._retry,
             approvals=services.approvals.open(chat_id=self._chat.id),

@@ -33,6 +33,7 @@ from jupyter_ai_personas.runtime.feedback import Feedback, Vote, cast_vote
 from jupyter_ai_personas.runtime.host_pool import HostPool, MakeHost
 from jupyter_ai_personas.runtime.ledger import MemoryLedger, TurnLedger
 from jupyter_ai_personas.runtime.quarantine import Quarantine
+from jupyter_ai_personas.runtime.reports import Reports
 from jupyter_ai_personas.runtime.requests import RequestHandler
 from jupyter_ai_personas.runtime.scheduler import Scheduler
 from jupyter_ai_personas.runtime.services import (
@@ -40,7 +41,6 @@ from jupyter_ai_personas.runtime.services import (
     Metrics,
     NoMetrics,
     Services,
-    choose_model,
 )
 from jupyter_ai_personas.runtime.session import Session
 from jupyter_ai_personas.runtime.settings import RuntimeSettings
@@ -148,6 +148,7 @@ class Runtime:
             },
             approvals=self.approvals,
             announced={},
+            reports=Reports(),
             asks_people=True,
             approval_url=approval_url,
             command_names=self._commands.names,
@@ -287,7 +288,7 @@ class Runtime:
             ModelError: there is no such model, or it cannot be used.
         """
         persona, chat = self.personas.find(persona_id), self._open_chat_at(path)
-        await choose_model(self.models, chat, persona, wanted)
+        await self._services.choose_model(chat, persona, wanted)
         return self._services.model_in(chat, persona)
 
     def vote(self, path: str, message_id: str, vote: Vote, *, by: str) -> Feedback:

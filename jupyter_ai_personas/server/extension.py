@@ -254,7 +254,9 @@ class AiExtension(Configured, ExtensionApp):
     def avatar_url(self, persona: Persona) -> str | None:
         """Return the URL of a persona's avatar, with the server's base URL."""
         if persona.avatar is None:
-            return None
+            link = persona.avatar_link
+            is_path = link is not None and link.startswith("/")
+            return str(url_path_join(self._server.base_url, link)) if is_path else link
         return str(url_path_join(self._server.base_url, "api/ai/avatars", persona.id))
 
     def approval_url(self, approval_id: str) -> str:
