@@ -15,6 +15,8 @@ from typing import Any, Literal
 
 import importlib_metadata
 
+from . import stand_ins
+
 __all__ = [
     "MODEL_PROVIDERS_GROUP",
     "PERSONAS_GROUP",
@@ -140,6 +142,7 @@ def discover(
     any kind while one is loaded or checked, ``SystemExit`` included, makes that one
     :class:`Broken`; only ``KeyboardInterrupt`` passes.
     """
+    stand_ins.install()
     if entry_points is None:
         entry_points = importlib_metadata.entry_points(group=group)
     found: list[Found] = []
