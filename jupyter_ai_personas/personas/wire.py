@@ -170,7 +170,7 @@ class ReplyRewritten:
 
 @dataclass(frozen=True, slots=True)
 class ReplyDescribed:
-    """Metadata of a reply, as JSON by key, beside the runtime's own; it may come before any text."""
+    """Metadata of a reply beside the runtime's own, as JSON by key; it may precede any text."""
 
     turn_id: str
     reply_id: str

@@ -134,7 +134,8 @@ class Services:
     ``gathering`` collects what a model is given beside the chat. ``command_names`` are the commands
     that people can type. ``avatar_url`` returns the URL of a persona's image, ``approval_url`` that
     of the page on which people decide. ``announced`` are the tools of personas' own classes, by
-    persona id, ``reports`` what personas tell of themselves. ``asks_people``: there is a chat in which people can be asked.
+    persona id, ``reports`` what personas tell of themselves. ``asks_people``: there is a chat in
+    which people can be asked.
     """
 
     settings: RuntimeSettings

@@ -30,6 +30,7 @@ from jupyter_ai_personas.server.events import ReportingMetrics
 from jupyter_ai_personas.server.exit_guard import guard_exit
 from jupyter_ai_personas.server.handlers import HANDLERS
 from jupyter_ai_personas.server.kernels import tell_kernels
+from jupyter_ai_personas.server.late_extensions import add_late_extensions
 from jupyter_ai_personas.server.metrics import PrometheusMetrics
 from jupyter_ai_personas.server.off import OffNotices, off_text
 from jupyter_ai_personas.server.settings import ServerSettings
@@ -79,6 +80,7 @@ class AiExtension(Configured, ExtensionApp):
     def _link_jupyter_server_extension(self, serverapp: ServerApp) -> None:
         super()._link_jupyter_server_extension(serverapp)
         self._is_linked_whole = True
+        add_late_extensions(serverapp)
 
     def why_off(self) -> list[str]:
         """Return why personas must not start: the parts of the configuration that do not apply."""

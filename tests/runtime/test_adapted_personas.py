@@ -370,7 +370,8 @@ async def test_an_error_fails_the_turn_without_its_text() -> None:
     async with room(adapted(act)) as here:
         reply = await here.reply(here.say("@Other hi"))
     assert reply.state == "failed"
-    assert reply.body.startswith("so far") and "OSError" in reply.body
+    assert reply.body.startswith("so far")
+    assert "OSError" in reply.body
     assert "sk-abc" not in reply.body
 
 
@@ -383,7 +384,8 @@ async def test_a_text_of_its_own_about_an_error_is_one_failed_reply_without_secr
 
     async with room(adapted(act, handle_uncaught_exception=handle)) as here:
         reply = await here.reply(here.say("@Other hi"))
-    assert reply.state == "failed" and reply.body.startswith("My own words")
+    assert reply.state == "failed"
+    assert reply.body.startswith("My own words")
     assert "sk-abc" not in reply.body
 
 
@@ -497,4 +499,5 @@ async def test_what_a_message_chooses_is_applied() -> None:
 async def test_a_url_as_avatar_is_its_avatar() -> None:
     async with room(adapted(lambda me, message: None)) as here:
         [persona] = here.runtime.personas.values()
-        assert persona.avatar is None and persona.avatar_link == "/api/ai/static/other.svg"
+        assert persona.avatar is None
+        assert persona.avatar_link == "/api/ai/static/other.svg"

@@ -12,7 +12,7 @@ from abc import ABCMeta
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import asdict
-from enum import Enum
+from enum import StrEnum
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -43,7 +43,7 @@ class PersonaDefaults(BaseModel):
     model_uid: str | None = None
 
 
-class PreparationState(str, Enum):
+class PreparationState(StrEnum):
     """How far a persona's ``prepare`` is."""
 
     NOT_STARTED = "not_started"

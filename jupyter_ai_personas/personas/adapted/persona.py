@@ -11,6 +11,7 @@ from typing import Any
 
 from jupyter_ai_personas.chat.messages import Message
 from jupyter_ai_personas.errors import PersonaCodeError
+from jupyter_ai_personas.personas.adapted.permissions import Permissions
 from jupyter_ai_personas.personas.adapted.recognition import overrides
 from jupyter_ai_personas.personas.adapted.surroundings import Surroundings
 from jupyter_ai_personas.personas.adapted.view import ChatView
@@ -61,8 +62,13 @@ class AdaptedPersona(BasePersona):
         turn = current_turn.get() or self.turn
         async with self._lock:
             await self._view.begin(turn)
+            toolset = mention_name(self.name)
+            permissions = Permissions(turn, self.inner, toolset=toolset, log=self.log)
+            self._view.show_metadata = permissions.shown
             try:
                 await self._answer(turn, message)
+                await permissions.finish()
+                await self._view.finish()
             except asyncio.CancelledError:
                 await self._cancel()
                 raise
@@ -70,6 +76,7 @@ class AdaptedPersona(BasePersona):
                 await self._tell(error)
                 raise
             finally:
+                permissions.end()
                 self._view.end()
 
     async def _answer(self, turn: Turn, message: Message) -> None:
@@ -83,7 +90,6 @@ class AdaptedPersona(BasePersona):
         used = {key: value - usage.get(key, 0) for key, value in self._usage().items()}
         if any(used.values()):
             turn.record_usage(used)
-        await self._view.finish()
 
     async def _process(self, message: Any) -> None:
         if (track := getattr(self.inner, "track_processing", None)) is None:

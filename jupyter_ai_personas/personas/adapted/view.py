@@ -21,6 +21,7 @@ from jupyter_ai_personas.errors import ChatError, RequestRefusedError, TurnEnded
 from jupyter_ai_personas.personas.adapted.awareness import Awareness
 from jupyter_ai_personas.personas.adapted.models import attachment_model, message_model, user_model
 from jupyter_ai_personas.personas.turn import SentId, Turn
+from jupyter_ai_personas.redaction import redact
 
 __all__ = ["ChatView"]
 
@@ -56,6 +57,8 @@ class ChatView:
         self._wanted: deque[tuple[str, dict[str, Any]]] = deque()
         self._sending = asyncio.Lock()
         self._flushes: set[asyncio.Task[None]] = set()
+        self.show_metadata: Callable[[Mapping[str, Any]], Mapping[str, Any]] = dict
+        """Returns what is shown of a message's metadata."""
         self.attached_text = ""
         """What is attached to the message of the turn, for a model."""
         self.is_failing = False
@@ -197,7 +200,7 @@ class ChatView:
             self._set_body(turn, update.id, body, append=append)
         if changed:
             with suppress(TurnEndedError):
-                turn.growing.describe(update.id, changed)
+                turn.growing.describe(update.id, _without_secrets(self.show_metadata(changed)))
             # A copy: the caller goes on to change what it gave.
             self._messages[update.id].metadata = {**told, **metadata}
 
@@ -290,6 +293,14 @@ class ChatView:
 
     def _not_shown(self) -> None:
         self._log.warning("What is written outside of a turn is not shown in the chat")
+
+
+def _without_secrets(value: Any) -> Any:
+    if isinstance(value, str):
+        return redact(value)
+    if isinstance(value, Mapping):
+        return {str(key): _without_secrets(item) for key, item in value.items()}
+    return [_without_secrets(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 async def _attached_text(turn: Turn) -> str:
