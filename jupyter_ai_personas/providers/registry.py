@@ -216,11 +216,13 @@ class ModelRegistry:
                     Broken(found.name, found.distribution, found.value, "duplicate", error, fix)
                 )
                 return
+            is_own = self._sources.get(taken) == found.distribution
             self.log.warning(
-                "The model provider `%s` of %s is named `%s` here: another package has that id.",
+                "The model provider `%s` of %s is named `%s` here: another %s has that id.",
                 taken,
                 found.distribution,
                 provider_id,
+                "of its classes" if is_own else "package",
             )
         self._sources[provider_id] = found.distribution
         self._register(provider_id, found.obj)

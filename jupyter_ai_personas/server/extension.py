@@ -8,6 +8,7 @@ import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import anyio
 from jupyter_core.paths import jupyter_data_dir
@@ -259,7 +260,9 @@ class AiExtension(Configured, ExtensionApp):
             link = persona.avatar_link
             is_path = link is not None and link.startswith("/")
             return str(url_path_join(self._server.base_url, link)) if is_path else link
-        return str(url_path_join(self._server.base_url, "api/ai/avatars", persona.id))
+        return str(
+            url_path_join(self._server.base_url, "api/ai/avatars", quote(persona.id, safe=":"))
+        )
 
     def approval_url(self, approval_id: str) -> str:
         """Return the address of the page on which people decide, with the server's base URL."""
