@@ -86,6 +86,7 @@ class Runtime:
         changes: ChangeBook | None = None,
         load_delay: float = 0.0,
         avatar_url: Callable[[Persona], str | None] = lambda persona: None,
+        other_runtime: Callable[[], bool] = lambda: False,
     ) -> None:
         self.settings = settings
         self.personas = personas
@@ -152,6 +153,7 @@ class Runtime:
             approval_url=approval_url,
             command_names=self._commands.names,
             avatar_url=avatar_url,
+            other_runtime=other_runtime,
             log=log,
         )
         self._load_delay = load_delay

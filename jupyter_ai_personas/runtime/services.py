@@ -134,7 +134,8 @@ class Services:
     ``gathering`` collects what a model is given beside the chat. ``command_names`` are the commands
     that people can type. ``avatar_url`` returns the URL of a persona's image, ``approval_url`` that
     of the page on which people decide. ``announced`` are the tools of personas' own classes, by
-    persona id. ``asks_people``: there is a chat in which people can be asked.
+    persona id. ``asks_people``: there is a chat in which people can be asked. ``other_runtime``
+    returns whether another runtime of personas serves the same chats.
     """
 
     settings: RuntimeSettings
@@ -156,6 +157,7 @@ class Services:
     approval_url: Callable[[str], str | None]
     command_names: frozenset[str]
     avatar_url: Callable[[Persona], str | None]
+    other_runtime: Callable[[], bool]
     log: logging.Logger
 
     @property
