@@ -30,6 +30,7 @@
     │   └── HostLostError             the persona's host hung or died
     ├── ChatError
     │   ├── ChatNotOpenError          no open chat at that path
+    │   ├── RecordingError            a chat cannot be recorded or replayed
     │   ├── UnknownReplyError         the chat has no such reply
     │   ├── FeedbackError             a vote cannot be taken now
     │   └── AttachmentError           an attachment that cannot be read
@@ -77,6 +78,7 @@ __all__ = [
     "PersonaCodeError",
     "PersonasError",
     "RateLimitError",
+    "RecordingError",
     "RefusedCredentialsError",
     "ReplyTooLongError",
     "RequestRefusedError",
@@ -389,6 +391,10 @@ class HostLostError(TurnError):
 
 class ChatError(PersonasError):
     """Something about a chat."""
+
+
+class RecordingError(ChatError):
+    """A chat cannot be recorded, or a recording cannot be replayed."""
 
 
 class ChatNotOpenError(ChatError):

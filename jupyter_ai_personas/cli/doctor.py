@@ -8,8 +8,10 @@ import platform
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from importlib.util import find_spec
 from itertools import groupby
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import importlib_metadata
@@ -18,6 +20,7 @@ from packaging.requirements import Requirement
 from jupyter_ai_personas.cli.installation import LogKeeper, load_runtime, read_extension
 from jupyter_ai_personas.discovery import Broken
 from jupyter_ai_personas.errors import ConfigurationError, PersonasError
+from jupyter_ai_personas.personas import ChatPersonas, LocalPersonas
 from jupyter_ai_personas.redaction import redact
 
 if TYPE_CHECKING:
@@ -56,11 +59,14 @@ class Finding:
     fix: str = ""
 
 
-def doctor(*, as_json: bool) -> int:
-    """Print the results; return 1 if there is a problem, else 0."""
+def doctor(*, as_json: bool, root: Path | None = None) -> int:
+    """Print the results; return 1 if there is a problem, else 0.
+
+    ``root`` is the folder that the server serves, the configured one if it is not given.
+    """
     findings = [
         dataclasses.replace(one, text=redact(one.text), fix=redact(one.fix))
-        for one in _all_findings()
+        for one in _all_findings(root)
     ]
     broken = [finding for finding in findings if finding.state == "broken"]
     if as_json:
@@ -86,16 +92,16 @@ def _summary(findings: Sequence[Finding]) -> str:
     return "All is well."
 
 
-def _all_findings() -> Iterator[Finding]:
+def _all_findings(root: Path | None) -> Iterator[Finding]:
     """Yield the results of all checks, and an unexpected error as the last."""
     try:
-        yield from _examine()
+        yield from _examine(root)
     except Exception as error:
         text = " ".join(f"{type(error).__name__}: {error}".split())
         yield Finding("Doctor", "broken", f"This could not be finished: {text}", "Report this")
 
 
-def _examine() -> Iterator[Finding]:
+def _examine(root: Path | None) -> Iterator[Finding]:
     from jupyter_ai_personas.server.unmatched import unmatched_names
 
     yield from _environment()
@@ -121,6 +127,7 @@ def _examine() -> Iterator[Finding]:
         yield Finding("Configuration", "broken", name.text, fix)
     yield from _logged("Plug-ins", keeper, at_least="note")
     yield from _personas(runtime)
+    yield from _local_personas(runtime, root)
     yield from _providers(runtime.models)
     yield from _toolsets(runtime.tools)
     yield _default_model(runtime.models)
@@ -236,6 +243,38 @@ def _personas(runtime: Runtime) -> Iterator[Finding]:
             yield Finding(section, "ok", f"{about} uses {model}")
     for entry in runtime.personas.broken:
         yield _broken(section, entry)
+
+
+def _local_personas(runtime: Runtime, root: Path | None) -> Iterator[Finding]:
+    section = "Local personas"
+    settings = runtime.settings
+    if settings.local_personas == "off":
+        yield Finding(section, "note", "c.AiExtension.local_personas is off: no file is read")
+        return
+    where = root if root is not None else settings.root_dir
+    if where is None:
+        yield Finding(section, "note", "the server keeps no files on a disk: there can be none")
+        return
+    if not Path(where).is_dir():
+        yield Finding(section, "broken", f"there is no folder {where}", "Give one with `--root`")
+        return
+    local = LocalPersonas(Path(where), reads_only=settings.local_personas != "tools")
+    for folder in local.folders():
+        here = ChatPersonas(runtime.personas, local, partial(str, f"{folder}/_"))
+        here.look_now()
+        own = f"{folder}/".lstrip("/")
+        for persona in here.values():
+            if persona.file and persona.file.startswith(f"{own}.jupyter/"):
+                about = f"{persona.name} (@{persona.mention_name}, from {persona.file})"
+                model, problem = runtime.model_of(persona)
+                if model is None:
+                    fix = _in_a_terminal(problem, "c.AiExtension.models")
+                    yield Finding(section, "broken", f"{about} has no model", fix)
+                else:
+                    yield Finding(section, "ok", f"{about} uses {model}")
+        for one in here.problems:
+            if one.file.startswith(f"{own}.jupyter/"):
+                yield Finding(section, "broken", str(one), "Correct the file; no restart is needed")
 
 
 def _providers(models: ModelRegistry) -> Iterator[Finding]:

@@ -11,13 +11,15 @@ from typing import Literal
 import anyio.to_thread
 
 from jupyter_ai_personas.chat import Message
+from jupyter_ai_personas.chat.history import earlier_attachments
 from jupyter_ai_personas.chat.markdown import code, inert
 from jupyter_ai_personas.commands.context import Given, describe_context
 from jupyter_ai_personas.commands.export import export_chat
+from jupyter_ai_personas.commands.refresh import refresh
 from jupyter_ai_personas.commands.tools import list_tools
 from jupyter_ai_personas.errors import ModelError, PersonasError
 from jupyter_ai_personas.hosts import in_words
-from jupyter_ai_personas.personas import PersonaRegistry
+from jupyter_ai_personas.personas import Personas
 from jupyter_ai_personas.redaction import for_people
 from jupyter_ai_personas.runtime import (
     ActiveTurn,
@@ -28,6 +30,7 @@ from jupyter_ai_personas.runtime import (
     Commands,
     Decision,
 )
+from jupyter_ai_personas.runtime.local_files import describe
 from jupyter_ai_personas.runtime.router import RETRIABLE
 from jupyter_ai_personas.runtime.services import choose_model
 
@@ -88,6 +91,10 @@ class ChatCommands(Commands):
                 "which tools there are, and what is asked about first; `/tools @Name` a persona's",
                 list_tools,
             ),
+            "/refresh": (
+                "reads the files of local personas again, and says what has changed",
+                refresh,
+            ),
             "/export": (
                 "`/export [markdown|notebook] [path]` writes this chat into a file",
                 _export,
@@ -95,7 +102,7 @@ class ChatCommands(Commands):
         }
         self.names = frozenset(self._handlers)
 
-    def listed(self, personas: PersonaRegistry) -> list[CommandInfo]:
+    def listed(self, personas: Personas) -> list[CommandInfo]:
         """Return the commands that can be typed, those of ``personas`` last."""
         ours = [CommandInfo(name, text, SOURCE) for name, (text, _) in self._handlers.items()]
         theirs: dict[str, CommandInfo] = {}
@@ -122,7 +129,7 @@ class ChatCommands(Commands):
         """Return whether the command in ``message`` is obeyed however many there were."""
         return message.body.split(None, 1)[0].casefold() in ("/stop", "/deny")
 
-    def asked(self, message: Message, personas: PersonaRegistry) -> str | None:
+    def asked(self, message: Message, personas: Personas) -> str | None:
         """Return the id of the persona whose own command ``message`` begins with, or ``None``."""
         word = message.body.split(None, 1)[:1]
         if not word or not word[0].startswith("/"):
@@ -160,6 +167,7 @@ class ChatCommands(Commands):
         assert persona is not None
         model, problem = context.model_of(persona)
         gathering, path = context.gathering, context.chat.path
+        history = context.history_of(persona, message)
         uses = gathering.uses_beside
         return describe_context(
             Given(
@@ -169,7 +177,8 @@ class ChatCommands(Commands):
                 system_prompt=persona.system_prompt,
                 instructions=await gathering.instructions(path),
                 # Without the command itself.
-                history=context.history_of(persona, message)[:-1],
+                history=history[:-1],
+                earlier=await gathering.attached_earlier(earlier_attachments(history)),
                 beside=await gathering.beside(path, message.sender) if uses else (),
                 uses_beside=uses,
                 attached_chars=gathering.limits.total_chars,
@@ -188,9 +197,13 @@ async def _personas(context: CommandContext, message: Message, rest: str) -> str
         model, problem = context.model_of(persona)
         about = inert(persona.description) or "no description"
         with_ = code(model) if model else f"no model: {in_words(problem)}"
-        lines.append(f"- **{inert(persona.name)}** (`@{persona.mention_name}`): {about} ({with_})")
+        whose = f", from {code(persona.file)}" if persona.file else ""
+        lines.append(
+            f"- **{inert(persona.name)}** (`@{persona.mention_name}`): {about} ({with_}{whose})"
+        )
     for entry in context.personas.broken:
         lines.append(f"- {inert(entry.name)} cannot be used: see `jupyter ai-personas doctor`")
+    lines += [f"- {describe(problem)}" for problem in context.personas.problems]
     return "\n".join(lines) or "No personas are installed."
 
 

@@ -25,7 +25,7 @@ from jupyter_ai_personas.personas.base import (
 from jupyter_ai_personas.routing import NameIndex, mention_name
 from jupyter_ai_personas.text import well_formed
 
-__all__ = ["Persona", "PersonaRegistry", "persona_id"]
+__all__ = ["Persona", "PersonaRegistry", "persona_id", "wrong_with_name"]
 
 MAX_NAME = 64
 _DIRECTIONS = frozenset("\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
@@ -52,6 +52,13 @@ class Persona:
     allows_concurrency: bool = True
     commands: Mapping[str, str] = field(default_factory=dict, hash=False)
     tools: tuple[str, ...] = ()
+    model_parameters: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    max_hops: int | None = None
+    """How often it may pass a message on, if that is less than the operator allows."""
+    file: str = ""
+    """The file that defines it, relative to the server's root; empty for one of a package."""
+    reads_only: bool = False
+    """Whether it has only tools that read, and no MCP servers, whatever it names."""
 
     @property
     def class_path(self) -> str:
@@ -156,22 +163,31 @@ def _check(obj: Any) -> str | None:
     return None
 
 
-def _wrong_with(defaults: PersonaDefaults) -> str | None:
-    name = defaults.name
+def wrong_with_name(name: object, where: str = "") -> str | None:
+    """Return why a persona cannot have that name; ``where`` says where it is given."""
     if not isinstance(name, str) or not name.strip():
-        return "the name in its `defaults` is empty"
-    # A document that is given half of a surrogate pair takes the whole server with it.
-    texts = (name, defaults.description, defaults.system_prompt, defaults.model)
-    if any(isinstance(text, str) and text != well_formed(text) for text in texts):
-        return "a text in its `defaults` is not valid Unicode"
+        return f"the name{where} is empty"
+    if name != well_formed(name):
+        return f"the name{where} is not valid Unicode"
     # Control and direction characters make one name look like another. Joiners stay: emoji and
     # several scripts need them.
     unseen = any(unicodedata.category(c) == "Cc" or c in _DIRECTIONS for c in name)
     if len(name) > MAX_NAME or unseen or any(c in name for c in "@`<>[]()\\"):
         return (
-            f"the name in its `defaults` is longer than {MAX_NAME}, or has one of @`<>[]()\\ or a "
+            f"the name{where} is longer than {MAX_NAME}, or has one of @`<>[]()\\ or a "
             "character that cannot be seen"
         )
+    return None
+
+
+def _wrong_with(defaults: PersonaDefaults) -> str | None:
+    name = defaults.name
+    # A document that is given half of a surrogate pair takes the whole server with it.
+    texts = (name, defaults.description, defaults.system_prompt, defaults.model)
+    if any(isinstance(text, str) and text != well_formed(text) for text in texts):
+        return "a text in its `defaults` is not valid Unicode"
+    if problem := wrong_with_name(name, " in its `defaults`"):
+        return problem
     for key in ("description", "system_prompt"):
         if not isinstance(getattr(defaults, key), str):
             return f"the {key} in its `defaults` is no string"
@@ -303,6 +319,11 @@ class PersonaRegistry(Mapping[str, Persona]):
     def broken(self) -> list[Broken]:
         """The entry points that cannot be used."""
         return list(self._broken)
+
+    @property
+    def problems(self) -> tuple[()]:
+        """None: these are of packages, not of files."""
+        return ()
 
     def find(self, name: str) -> Persona:
         """Return the persona of that name, mention name or id.

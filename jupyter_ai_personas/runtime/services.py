@@ -13,7 +13,7 @@ import anyio.to_thread
 from jupyter_ai_personas.chat import Chat, Pacer
 from jupyter_ai_personas.context.gathering import Gathering
 from jupyter_ai_personas.errors import ModelError, UnknownPersonaError
-from jupyter_ai_personas.personas import Persona, PersonaRegistry
+from jupyter_ai_personas.personas import LocalPersonas, Persona, PersonaRegistry, Personas
 from jupyter_ai_personas.routing import Limits, mention_name
 from jupyter_ai_personas.runtime.approvals import Approval, Approvals, Decision
 from jupyter_ai_personas.runtime.exclusive import ExclusiveSlots
@@ -131,6 +131,8 @@ class LoopClock:
 class Services:
     """What the parts of a runtime share.
 
+    ``packages`` are the personas of packages; ``personas`` those of one chat, of files as well;
+    ``local`` reads files.
     ``gathering`` collects what a model is given beside the chat. ``command_names`` are the commands
     that people can type. ``avatar_url`` returns the URL of a persona's image, ``approval_url`` that
     of the page on which people decide. ``announced`` are the tools of personas' own classes, by
@@ -139,7 +141,9 @@ class Services:
     """
 
     settings: RuntimeSettings
-    personas: PersonaRegistry
+    packages: PersonaRegistry
+    personas: Personas
+    local: LocalPersonas | None
     models: ModelRegistry
     ledger: TurnLedger
     hosts: HostPool
@@ -160,10 +164,13 @@ class Services:
     other_runtime: Callable[[], bool]
     log: logging.Logger
 
-    @property
-    def limits(self) -> Limits:
-        """The bounds of chains of personas."""
-        return Limits(self.settings.max_hops, self.settings.max_turns_per_message)
+    def limits(self, speaker: str | None = None) -> Limits:
+        """Return the bounds of chains of personas, where ``speaker`` is the id of the last one."""
+        persona = self.personas.get(speaker) if speaker is not None else None
+        hops = self.settings.max_hops
+        if persona is not None and persona.max_hops is not None:
+            hops = min(hops, persona.max_hops)
+        return Limits(hops, self.settings.max_turns_per_message)
 
     @property
     def can_retry(self) -> bool:
@@ -190,8 +197,20 @@ class Services:
         except ModelError as error:
             return None, str(error)
 
+    def parameters_of(self, persona: Persona, model: str | None) -> Mapping[str, Any]:
+        """Return what the persona sets of ``model``, unless it names another one."""
+        if not persona.model_parameters or persona.model is None:
+            return persona.model_parameters
+        try:
+            own = str(self.models.resolve(persona.model, chat=True))
+        except ModelError:
+            return {}
+        return persona.model_parameters if own == model else {}
+
     def config_of(self, persona: Persona) -> Mapping[str, Any]:
-        """Return what the operator configured for a persona."""
+        """Return what the operator configured for a persona of a package."""
+        if persona.file:
+            return {}
         found = self._of(persona, self.settings.persona_config)
         return found if isinstance(found, Mapping) else {}
 

@@ -8,6 +8,7 @@ import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import anyio
 from jupyter_core.paths import jupyter_data_dir
@@ -257,7 +258,9 @@ class AiExtension(Configured, ExtensionApp):
         """Return the URL of a persona's avatar, with the server's base URL."""
         if persona.avatar is None:
             return None
-        return str(url_path_join(self._server.base_url, "api/ai/avatars", persona.id))
+        return str(
+            url_path_join(self._server.base_url, "api/ai/avatars", quote(persona.id, safe=":"))
+        )
 
     def approval_url(self, approval_id: str) -> str:
         """Return the address of the page on which people decide, with the server's base URL."""

@@ -14,9 +14,9 @@ import pytest
 
 from jupyter_ai_personas import stand_ins
 
-__all__ = ["ask_persona", "persona_conversation", "pytest_pyfunc_call"]
+__all__ = ["ask_persona", "persona_conversation", "pytest_pyfunc_call", "replay"]
 
-_FIXTURES = {"ask_persona", "persona_conversation"}
+_FIXTURES = {"ask_persona", "persona_conversation", "replay"}
 
 # Test modules import the plug-in under test at their top, before any fixture.
 stand_ins.install()
@@ -36,6 +36,14 @@ def persona_conversation() -> Any:
     from jupyter_ai_personas.testing import converse
 
     return converse
+
+
+@pytest.fixture
+def replay() -> Any:
+    """The function :func:`jupyter_ai_personas.testing.replay`: a recorded chat, asked again."""
+    from jupyter_ai_personas.testing import replay
+
+    return replay
 
 
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:

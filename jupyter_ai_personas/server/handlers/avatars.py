@@ -18,7 +18,7 @@ MAX_AVATAR = 1_000_000
 
 
 class AvatarHandler(BaseHandler):
-    """Serves the image that a persona's package contains; no path comes from the request."""
+    """Serves the image of a persona's package or file; no path comes from the request."""
 
     @web.authenticated
     @authorized
@@ -26,6 +26,8 @@ class AvatarHandler(BaseHandler):
         """Answer the image."""
         runtime = await self.loaded()
         persona = runtime.personas.get(persona_id)
+        if persona is None and runtime.local is not None:
+            persona = runtime.local.find(persona_id)
         avatar = persona.avatar if persona is not None else None
         if avatar is None:
             raise HTTPError(404, "There is no such persona, or it has no avatar.")

@@ -1,0 +1,10 @@
+"""Personas that Markdown files in the workspace define.
+
+``<folder>/.jupyter/personas/<file>.md`` serves the chats in ``<folder>`` and below it. No code of
+the workspace runs: a file chooses a name, a prompt, a model and tools.
+"""
+
+from jupyter_ai_personas.personas.local.chat_personas import ChatPersonas, Personas
+from jupyter_ai_personas.personas.local.files import SOURCE, LocalPersonas, LocalProblem
+
+__all__ = ["SOURCE", "ChatPersonas", "LocalPersonas", "LocalProblem", "Personas"]
