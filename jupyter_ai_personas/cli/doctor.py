@@ -38,6 +38,14 @@ _WITH_CHATS = f"`pip install '{_OWN}[lab]'`"
 _PERSONAS_OFF = "Personas stay off until this is corrected; then run this again"
 _SIGNS = {"ok": "  ok  ", "note": "  --  ", "broken": "  !!  "}
 
+UNUSED_GROUPS = {
+    "jupyter_ai.embeddings_model_providers": "Search works without embeddings",
+    "jupyter_ai.chat_handlers": "Write a persona, or a toolset for its model, instead",
+    "jupyter_ai.default_tasks": "Write the task as a Markdown persona in `.jupyter/personas/`",
+    "jupyter_ai.model_engine_classes": "Write a model provider instead",
+}
+"""Entry-point groups of Jupyter AI 2 that nothing here reads → what to use."""
+
 State = Literal["ok", "note", "broken"]
 
 
@@ -101,6 +109,8 @@ def _examine(root: Path | None) -> Iterator[Finding]:
     try:
         extension = read_extension(keeper)
         yield from _extensions(extension)
+        yield from _other_runtimes(extension)
+        yield from _unused_plugins()
         yield from _logged("Configuration", keeper, at_least="broken")
         for remark in extension.remarks:
             yield Finding("Configuration", "broken", remark, "Correct or remove it")
@@ -174,6 +184,38 @@ def _extensions(extension: AiExtension) -> Iterator[Finding]:
     if server.config.get("YDocExtension", {}).get("disable_rtc"):
         text = "real-time collaboration is off, so personas cannot join chats"
         yield Finding(section, "broken", text, "Remove `c.YDocExtension.disable_rtc`")
+
+
+def _other_runtimes(extension: AiExtension) -> Iterator[Finding]:
+    from jupyter_ai_personas.server.other_runtimes import find_other_runtime
+
+    server: Any = extension.serverapp
+    other = find_other_runtime(server.jpserver_extensions)
+    if other is None:
+        return
+    what = " and ".join(other.distributions or other.extensions)
+    brought = f" ({', '.join(other.brought_by)} requires it)" if other.brought_by else ""
+    text = (
+        f"{what} runs on this server too{brought}. It answers what is sent to its own personas; "
+        "personas here leave that alone, and `c.AiExtension.default_persona` does not answer"
+    )
+    names = " ".join(name.replace("_", "-") for name in other.extensions)
+    fix = f"To use personas here only, run `pip uninstall {names}`"
+    if other.brought_by:
+        fix += ". The packages that require it run without: `pip install --no-deps …`"
+    yield Finding("Server extensions", "note", text, fix)
+
+
+def _unused_plugins() -> Iterator[Finding]:
+    """Yield a note for each package with plug-ins of Jupyter AI that have no use here."""
+    for group, advice in UNUSED_GROUPS.items():
+        names: dict[str, list[str]] = {}
+        for point in importlib_metadata.entry_points(group=group):
+            source = point.dist.name if point.dist is not None else "an unknown package"
+            names.setdefault(source, []).append(point.name)
+        for source, some in sorted(names.items()):
+            text = f"{', '.join(sorted(some))} (from {source}, in group `{group}`) has no use here"
+            yield Finding("Plug-ins", "note", text, advice)
 
 
 # -- plug-ins ------------------------------------------------------------------------------------

@@ -99,6 +99,7 @@ class Runtime:
         changes: ChangeBook | None = None,
         load_delay: float = 0.0,
         avatar_url: Callable[[Persona], str | None] = lambda persona: None,
+        other_runtime: Callable[[], bool] = lambda: False,
     ) -> None:
         self.settings = settings
         self.personas = personas
@@ -177,6 +178,7 @@ class Runtime:
             approval_url=approval_url,
             command_names=self._commands.names,
             avatar_url=avatar_url,
+            other_runtime=other_runtime,
             log=log,
         )
         self._load_delay = load_delay

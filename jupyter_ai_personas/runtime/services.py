@@ -137,7 +137,8 @@ class Services:
     that people can type. ``avatar_url`` returns the URL of a persona's image, ``approval_url`` that
     of the page on which people decide. ``announced`` are the tools of personas' own classes, by
     persona id, ``reports`` what personas tell of themselves. ``asks_people``: there is a chat in
-    which people can be asked.
+    which people can be asked. ``other_runtime`` returns whether another runtime of personas serves
+    the same chats.
     """
 
     settings: RuntimeSettings
@@ -162,6 +163,7 @@ class Services:
     approval_url: Callable[[str], str | None]
     command_names: frozenset[str]
     avatar_url: Callable[[Persona], str | None]
+    other_runtime: Callable[[], bool]
     log: logging.Logger
 
     def limits(self, speaker: str | None = None) -> Limits:

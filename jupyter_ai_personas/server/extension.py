@@ -34,6 +34,7 @@ from jupyter_ai_personas.server.kernels import tell_kernels
 from jupyter_ai_personas.server.late_extensions import add_late_extensions
 from jupyter_ai_personas.server.metrics import PrometheusMetrics
 from jupyter_ai_personas.server.off import OffNotices, off_text
+from jupyter_ai_personas.server.other_runtimes import serves_chats
 from jupyter_ai_personas.server.settings import ServerSettings
 from jupyter_ai_personas.server.tools import BuiltinTools
 from jupyter_ai_personas.server.unmatched import unmatched_names
@@ -245,6 +246,7 @@ class AiExtension(Configured, ExtensionApp):
             avatar_url=self.avatar_url,
             approval_url=self.approval_url,
             workspace=workspace,
+            other_runtime=lambda: serves_chats(web or {}),
         )
         self._metrics.publish(self.runtime)
         self.settings["jupyter_ai_personas_runtime"] = self.runtime
