@@ -202,7 +202,8 @@ async def _personas(context: CommandContext, message: Message, rest: str) -> str
             f"- **{inert(persona.name)}** (`@{persona.mention_name}`): {about} ({with_}{whose})"
         )
     for entry in context.personas.broken:
-        lines.append(f"- {inert(entry.name)} cannot be used: see `jupyter ai-personas doctor`")
+        if entry.is_fault:
+            lines.append(f"- {inert(entry.name)} cannot be used: see `jupyter ai-personas doctor`")
     lines += [f"- {describe(problem)}" for problem in context.personas.problems]
     return "\n".join(lines) or "No personas are installed."
 

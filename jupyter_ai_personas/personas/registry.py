@@ -16,7 +16,7 @@ from typing import Any
 from jupyter_ai_personas.chat.messages import PERSONA_PREFIX, User
 from jupyter_ai_personas.discovery import PERSONAS_GROUP, Broken, Found, Stage, discover
 from jupyter_ai_personas.errors import UnknownPersonaError
-from jupyter_ai_personas.personas.adapted import is_adapted
+from jupyter_ai_personas.personas.adapted import is_adapted, is_of_jupyter_ai
 from jupyter_ai_personas.personas.base import (
     BasePersona,
     PersonaContext,
@@ -240,9 +240,19 @@ def _broken(entry: Found, stage: Stage, problem: str, fix: str) -> Broken:
 class PersonaRegistry(Mapping[str, Persona]):
     """The personas of this environment by id. :meth:`load` blocks; the rest only reads."""
 
-    def __init__(self, *, log: logging.Logger, entry_points: Iterable[Any] | None = None) -> None:
-        """``entry_points`` stand in for the installed ones (tests)."""
+    def __init__(
+        self,
+        *,
+        log: logging.Logger,
+        entry_points: Iterable[Any] | None = None,
+        left_to: str = "",
+    ) -> None:
+        """``entry_points`` stand in for the installed ones (tests).
+
+        ``left_to`` is the server extension that runs the personas of Jupyter AI, if one does.
+        """
         self._log = log
+        self._left_to = left_to
         self._entry_points = entry_points
         self._lock = threading.Lock()
         self._loaded = False
@@ -259,7 +269,8 @@ class PersonaRegistry(Mapping[str, Persona]):
             for entry in found:
                 self._add(entry, broken)
             for problem in broken:
-                self._log.warning("Persona %s", problem)
+                level = logging.WARNING if problem.is_fault else logging.INFO
+                self._log.log(level, "Persona %s", problem)
             self._broken = broken
             self.names = NameIndex({p.id: p.mention_name for p in self._personas.values()})
             self._loaded = True
@@ -267,6 +278,11 @@ class PersonaRegistry(Mapping[str, Persona]):
     def _add(self, entry: Found, broken: list[Broken]) -> None:
         cls = entry.obj
         id_ = persona_id(cls)
+        if self._left_to and is_of_jupyter_ai(cls):
+            problem = f"it is left to {self._left_to}, which runs on this server"
+            fix = f"To run it here, run `jupyter server extension disable {self._left_to}`"
+            broken.append(_broken(entry, "elsewhere", problem, fix))
+            return
         facts = _facts_of(cls)
         if isinstance(facts, str):
             fix = f"Fix, upgrade or uninstall `{entry.distribution}`"

@@ -34,7 +34,7 @@ from jupyter_ai_personas.server.kernels import tell_kernels
 from jupyter_ai_personas.server.late_extensions import add_late_extensions
 from jupyter_ai_personas.server.metrics import PrometheusMetrics
 from jupyter_ai_personas.server.off import OffNotices, off_text
-from jupyter_ai_personas.server.other_runtimes import serves_chats
+from jupyter_ai_personas.server.other_runtimes import PERSONA_MANAGER, serves_chats
 from jupyter_ai_personas.server.settings import ServerSettings
 from jupyter_ai_personas.server.tools import BuiltinTools
 from jupyter_ai_personas.server.unmatched import unmatched_names
@@ -83,6 +83,11 @@ class AiExtension(Configured, ExtensionApp):
         super()._link_jupyter_server_extension(serverapp)
         self._is_linked_whole = True
         add_late_extensions(serverapp)
+
+    @property
+    def _persona_manager(self) -> str:
+        """The server extension of Jupyter AI that runs personas, if it is enabled, else nothing."""
+        return PERSONA_MANAGER if self._server.jpserver_extensions.get(PERSONA_MANAGER) else ""
 
     def why_off(self) -> list[str]:
         """Return why personas must not start: the parts of the configuration that do not apply."""
@@ -226,7 +231,7 @@ class AiExtension(Configured, ExtensionApp):
             )
         self.runtime = Runtime(
             turns,
-            personas=PersonaRegistry(log=self.log),
+            personas=PersonaRegistry(log=self.log, left_to=self._persona_manager),
             models=ModelRegistry(
                 self.provider_settings(),
                 log=self.log,

@@ -5,6 +5,6 @@ and of its surroundings, and makes of what the object writes replies of the turn
 """
 
 from jupyter_ai_personas.personas.adapted.persona import AdaptedPersona
-from jupyter_ai_personas.personas.adapted.recognition import is_adapted
+from jupyter_ai_personas.personas.adapted.recognition import is_adapted, is_of_jupyter_ai
 
-__all__ = ["AdaptedPersona", "is_adapted"]
+__all__ = ["AdaptedPersona", "is_adapted", "is_of_jupyter_ai"]

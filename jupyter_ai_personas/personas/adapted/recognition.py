@@ -6,7 +6,7 @@ import sys
 from types import ModuleType
 from typing import Any
 
-__all__ = ["base_of", "is_adapted", "overrides", "package_of"]
+__all__ = ["base_of", "is_adapted", "is_of_jupyter_ai", "overrides", "package_of"]
 
 _BASE = "BasePersona"
 _PACKAGES = ("jupyter_ai_persona_manager", "jupyter_ai", "jupyter_ai_personas.compat")
@@ -26,6 +26,12 @@ def base_of(cls: type) -> type | None:
 def is_adapted(cls: type) -> bool:
     """Return whether a class is a persona of Jupyter AI 3, which runs here adapted."""
     return base_of(cls) is not None
+
+
+def is_of_jupyter_ai(cls: type) -> bool:
+    """Return whether the base of a persona's class is that of an installed Jupyter AI."""
+    base = base_of(cls)
+    return base is not None and not base.__module__.startswith("jupyter_ai_personas.")
 
 
 def overrides(obj: Any, method: str) -> bool:
