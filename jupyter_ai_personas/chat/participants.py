@@ -109,6 +109,20 @@ class Participants:
             settings[name] = value
         self._ychat.ymetadata[METADATA_KEY] = settings
 
+    def metadata(self) -> dict[str, Any]:
+        """See :meth:`Chat.metadata`."""
+        found = plain(self._ychat.ymetadata)
+        return {k: v for k, v in found.items() if k != METADATA_KEY}
+
+    def set_metadata(self, name: str, value: Any) -> None:
+        """See :meth:`Chat.set_metadata`."""
+        if name == METADATA_KEY:
+            raise ValueError(f"`{METADATA_KEY}` is written by `set_setting`.")
+        if value is None:
+            self._ychat.ymetadata.pop(name, None)
+        else:
+            self._ychat.ymetadata[name] = value
+
     def set_status(self, user: User, text: str | None) -> None:
         """See :meth:`Chat.set_status`."""
         if self._status.get(user.username) == text:

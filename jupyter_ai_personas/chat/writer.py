@@ -79,6 +79,15 @@ class ReplyWriter:
         reply.add(well_formed(text))
         if more:
             return
+        self._soon(reply)
+
+    def describe(self, reply: GrowingReply, beside: Mapping[str, Any]) -> None:
+        """Set metadata of a growing reply beside our part; written with the next flush."""
+        if reply.state == "streaming":
+            reply.describe(beside)
+            self._soon(reply)
+
+    def _soon(self, reply: GrowingReply) -> None:
         if not reply.is_inserted and not reply.refusals:
             self._write([reply], late=0.0)
         elif self._timer is None and reply.refusals < MAX_TRIES:
@@ -210,6 +219,7 @@ class ReplyWriter:
     def _refused(self, reply: GrowingReply) -> None:
         reply.is_inserted = self._chat.get(reply.id) is not None
         reply.is_stale = True
+        reply.is_untold = bool(reply.beside)
         reply.refusals += 1
         if reply.refusals < MAX_TRIES:
             if self._timer is None:

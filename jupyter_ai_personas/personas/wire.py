@@ -24,6 +24,7 @@ __all__ = [
     "HostEvent",
     "MessageSent",
     "ReplyClosed",
+    "ReplyDescribed",
     "ReplyOpened",
     "ReplyRewritten",
     "RequestWithdrawn",
@@ -170,6 +171,15 @@ class ReplyRewritten:
 
 
 @dataclass(frozen=True, slots=True)
+class ReplyDescribed:
+    """Metadata of a reply beside the runtime's own, as JSON by key; it may precede any text."""
+
+    turn_id: str
+    reply_id: str
+    metadata: Mapping[str, JSON]
+
+
+@dataclass(frozen=True, slots=True)
 class ReplyClosed:
     """A reply has all its text."""
 
@@ -245,6 +255,7 @@ HostEvent: TypeAlias = (
     | ReplyOpened
     | TextDelta
     | ReplyRewritten
+    | ReplyDescribed
     | ReplyClosed
     | StatusChanged
     | UsageReported

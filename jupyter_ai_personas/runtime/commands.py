@@ -64,6 +64,7 @@ class CommandContext:
     undo: Callable[[str | None], Awaitable[Undone | None]]
     history_of: Callable[[Persona, Message], tuple[HistoryEntry, ...]]
     model_of: Callable[[Persona], tuple[str | None, str]]
+    choose_model: Callable[[Persona, str | None], Awaitable[None]]
     stop: Callable[[Sequence[ActiveTurn], str], Awaitable[None]]
     retry: Callable[[Message, Message, str], Awaitable[bool]]
     approvals: Sequence[Approval]

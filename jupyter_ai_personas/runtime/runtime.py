@@ -40,6 +40,7 @@ from jupyter_ai_personas.runtime.host_pool import HostPool, MakeHost
 from jupyter_ai_personas.runtime.ledger import MemoryLedger, TurnLedger
 from jupyter_ai_personas.runtime.local_files import LocalWatch
 from jupyter_ai_personas.runtime.quarantine import Quarantine
+from jupyter_ai_personas.runtime.reports import Reports
 from jupyter_ai_personas.runtime.requests import RequestHandler
 from jupyter_ai_personas.runtime.scheduler import Scheduler
 from jupyter_ai_personas.runtime.services import (
@@ -47,7 +48,6 @@ from jupyter_ai_personas.runtime.services import (
     Metrics,
     NoMetrics,
     Services,
-    choose_model,
 )
 from jupyter_ai_personas.runtime.session import Session
 from jupyter_ai_personas.runtime.settings import RuntimeSettings
@@ -99,6 +99,7 @@ class Runtime:
         changes: ChangeBook | None = None,
         load_delay: float = 0.0,
         avatar_url: Callable[[Persona], str | None] = lambda persona: None,
+        other_runtime: Callable[[], bool] = lambda: False,
     ) -> None:
         self.settings = settings
         self.personas = personas
@@ -172,10 +173,12 @@ class Runtime:
             },
             approvals=self.approvals,
             announced={},
+            reports=Reports(),
             asks_people=True,
             approval_url=approval_url,
             command_names=self._commands.names,
             avatar_url=avatar_url,
+            other_runtime=other_runtime,
             log=log,
         )
         self._load_delay = load_delay
@@ -351,7 +354,7 @@ class Runtime:
         """
         personas = await self.personas_at(path)
         persona, chat = personas.find(persona_id), self._open_chat_at(path)
-        await choose_model(self.models, chat, persona, wanted)
+        await self._services.choose_model(chat, persona, wanted)
         return self._services.model_in(chat, persona)
 
     def vote(self, path: str, message_id: str, vote: Vote, *, by: str) -> Feedback:
