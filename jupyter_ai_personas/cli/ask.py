@@ -92,8 +92,8 @@ async def _addressed(runtime: Runtime, text: str) -> Persona:
         for typed, near in meant_names(text, personas.names, ()).items():
             raise _UsageError(f"There is no persona `{typed}`. Did you mean `@{near[0]}`?")
         for problem in personas.problems:
-            names = NameIndex([(problem.file, one) for one in (problem.name, problem.stem) if one])
-            if problem.persona_id is None and find_mentions(text, names):
+            called = NameIndex([(problem.file, one) for one in (problem.name, problem.stem) if one])
+            if problem.persona_id is None and find_mentions(text, called):
                 raise _UsageError(str(problem))
     default = runtime.settings.default_persona
     if not default:

@@ -134,8 +134,14 @@ class LocalWatch:
                         watcher.stop()
                     watcher = None
                 if watcher is None and folders:
-                    tell = self._teller(loop)
-                    watcher = await asyncio.to_thread(Watcher, folders, on_change=tell)
+                    making = asyncio.ensure_future(
+                        asyncio.to_thread(Watcher, folders, on_change=self._teller(loop))
+                    )
+                    try:
+                        watcher = await asyncio.shield(making)
+                    except asyncio.CancelledError:
+                        making.add_done_callback(lambda made: made.result().stop())
+                        raise
                     # What changed before it watched.
                     self._look_again()
                 if watcher is not None and watcher.problem:

@@ -171,7 +171,7 @@ class Session:
 
     def look_again(self) -> None:
         """Read the files of local personas that have changed, after the events before this."""
-        if self.ready.is_set() and not self.closed.is_set() and not self._will_look:
+        if not self.closed.is_set() and not self._will_look:
             self._will_look = True
             self._send.send_nowait(_FilesChanged())
 

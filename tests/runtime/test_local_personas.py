@@ -401,6 +401,18 @@ async def test_a_persona_whose_file_is_deleted_ends_its_turn(tmp_path: Path) -> 
         gate.set()
 
 
+async def test_an_avatar_that_was_missing_may_come_later(tmp_path: Path) -> None:
+    file = write(tmp_path, "researcher", avatar="owl.svg")
+    async with room(tmp_path) as here:
+        assert "the avatar `owl.svg` does not exist" in (await here.one("/personas")).body
+        file.with_name("owl.svg").write_text("<svg/>")
+        assert (await here.one("@Researcher hi")).state == "done"
+        persona = here.session.personas.find("Researcher")
+        assert persona.avatar == file.with_name("owl.svg").resolve()
+        assert here.runtime.local is not None
+        assert here.runtime.local.find(persona.id) == persona
+
+
 async def test_refresh_tells_what_has_changed(tmp_path: Path) -> None:
     write(tmp_path, "kept")
     changed = write(tmp_path, "changed")
@@ -527,6 +539,9 @@ async def test_a_file_s_tools_are_those_that_the_operator_lets_it_have(
         assert sorted(here.model.tools[0]) == given
         listed = (await here.one("/tools @Researcher")).body
         assert ("`wipe`" in listed) == ("kit__wipe" in given)
+        withheld = mode == "text"
+        assert ("`kit.wipe`" in listed) == withheld
+        assert ("local_personas = 'tools'" in listed) == withheld
 
 
 async def test_a_model_cannot_call_a_tool_that_the_file_may_not_have(tmp_path: Path) -> None:

@@ -121,8 +121,8 @@ class ChatPersonas(Mapping[str, Persona]):
         await asyncio.wait([self._reading], timeout=LOOK_SECONDS)
         if not self._reading.done():
             return False
-        files, self._reading = self._reading.result(), None
-        return self._take(files)
+        reading, self._reading = self._reading, None
+        return self._take(reading.result())
 
     def look_now(self) -> bool:
         """Do what :meth:`look` does, in this thread, however long it takes."""

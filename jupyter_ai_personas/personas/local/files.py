@@ -80,8 +80,8 @@ class LocalProblem:
     def reason(self) -> str:
         """What is wrong, with the lines, as one paragraph."""
         text = "; ".join(map(str, self.faults))
-        kept = ". The version before is in use" if self.persona_id is not None else ""
-        return f"{text}{kept}."
+        text = text if text.endswith(("?", ".")) else f"{text}."
+        return f"{text} The version before is in use." if self.persona_id is not None else text
 
     def __str__(self) -> str:
         return f"{self.file}, {self.reason}"
@@ -170,7 +170,8 @@ class LocalPersonas:
                     "secrets; put the file itself here, under another name"
                 )
             stamp = _stamp(real)
-            if known is not None and known.stamp == stamp:
+            # A fault may be mended elsewhere, as by an image that was missing.
+            if known is not None and known.stamp == stamp and not known.faults:
                 return known
             parsed = parse(_text(real))
             name = parsed.name
