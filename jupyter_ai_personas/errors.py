@@ -77,6 +77,7 @@ __all__ = [
     "PersonaCodeError",
     "PersonasError",
     "RateLimitError",
+    "RecordingError",
     "RefusedCredentialsError",
     "ReplyTooLongError",
     "RequestRefusedError",
@@ -389,6 +390,10 @@ class HostLostError(TurnError):
 
 class ChatError(PersonasError):
     """Something about a chat."""
+
+
+class RecordingError(ChatError):
+    """A chat cannot be recorded, or a recording cannot be replayed."""
 
 
 class ChatNotOpenError(ChatError):

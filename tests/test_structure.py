@@ -28,7 +28,7 @@ BELOW = {
     "tokens": set(),
     "discovery": {"errors"},
     "settings": {"errors", "redaction"},
-    "chat": {"errors", "text", "tokens"},
+    "chat": {"errors", "redaction", "text", "tokens"},
     "routing": {"errors"},
     "providers": {"errors", "redaction", "slices", "text", "tokens", "discovery", "settings"},
     "hosts": {"errors", "redaction", "chat", "personas", "providers", "tools"},

@@ -36,6 +36,10 @@ def _run(options: argparse.Namespace) -> int:
     from jupyter_ai_personas.errors import PersonasError
 
     try:
+        if options.command == "record":
+            from jupyter_ai_personas.cli.record import record_chat
+
+            return record_chat(options.chat, options.output)
         if options.command == "search":
             from jupyter_ai_personas.cli.search import search
 
@@ -93,6 +97,14 @@ def _parser() -> argparse.ArgumentParser:
     _add_ask(commands)
     _add_chat(commands)
     _add_new(commands)
+    text = "a recording of what personas answered in a chat, for a test that replays it"
+    command = commands.add_parser("record", help=text, description=f"Write {text}.")
+    command.add_argument("chat", metavar="CHAT", type=Path, help="a `.chat` file")
+    command.add_argument(
+        "--output",
+        metavar="FILE",
+        help="the file to write, or `-` to print it; `CHAT.recording.json` beside the chat",
+    )
     return parser
 
 

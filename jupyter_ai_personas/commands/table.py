@@ -11,6 +11,7 @@ from typing import Literal
 import anyio.to_thread
 
 from jupyter_ai_personas.chat import Message
+from jupyter_ai_personas.chat.history import earlier_attachments
 from jupyter_ai_personas.chat.markdown import code, inert
 from jupyter_ai_personas.commands.context import Given, describe_context
 from jupyter_ai_personas.commands.export import export_chat
@@ -166,6 +167,7 @@ class ChatCommands(Commands):
         assert persona is not None
         model, problem = context.model_of(persona)
         gathering, path = context.gathering, context.chat.path
+        history = context.history_of(persona, message)
         uses = gathering.uses_beside
         return describe_context(
             Given(
@@ -175,7 +177,8 @@ class ChatCommands(Commands):
                 system_prompt=persona.system_prompt,
                 instructions=await gathering.instructions(path),
                 # Without the command itself.
-                history=context.history_of(persona, message)[:-1],
+                history=history[:-1],
+                earlier=await gathering.attached_earlier(earlier_attachments(history)),
                 beside=await gathering.beside(path, message.sender) if uses else (),
                 uses_beside=uses,
                 attached_chars=gathering.limits.total_chars,

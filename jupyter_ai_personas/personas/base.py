@@ -228,8 +228,9 @@ class BasePersona:
     async def prompt(self) -> list[BaseMessage]:
         """Return :meth:`history` with what goes with the message to answer.
 
-        These are its attachments and, if it speaks of one, the notebook beside the chat: as text
-        and, if the model takes them, images, before the message itself.
+        These are its attachments, those of earlier messages in the history, and, if it speaks of
+        one, the notebook beside the chat: as text and, if the model takes them, images, before the
+        message itself.
         """
         return (await self._prompt())[0]
 
@@ -242,13 +243,13 @@ class BasePersona:
         workspace = self.turn.workspace
         if not messages or not (workspace.has_context or found):
             return messages, ""
-        takes_images, tokens = await self._capabilities()
+        takes_images, tokens, keeps_history = await self._capabilities()
         parts: list[Rendered] = []
         if workspace.has_context:
             # Half of what the model reads is for the chat, its instructions and the answer.
             chars = None if tokens is None else tokens * BYTES_PER_TOKEN // 2
             try:
-                parts = await workspace.context(max_chars=chars)
+                parts = await workspace.context(max_chars=chars, earlier=not keeps_history)
             except RequestRefusedError as error:
                 parts = [Rendered("What goes with the message", problem=str(error))]
         if not (parts := [*parts, *found]):
@@ -258,16 +259,20 @@ class BasePersona:
         messages[-1] = messages[-1].model_copy(update={"content": content})
         return messages, problems_line(parts, takes_images=takes_images)
 
-    async def _capabilities(self) -> tuple[bool, int | None]:
-        """Return whether the model takes images, and how many tokens it reads, if that is known."""
+    async def _capabilities(self) -> tuple[bool, int | None, bool]:
+        """Return what is known of the model.
+
+        Whether it takes images, how many tokens it reads, and whether it keeps the history itself.
+        """
         from jupyter_ai_personas.providers.capabilities import max_input_tokens, takes_images
 
         try:
             # Building imports the vendor's package: seconds that other turns must not wait.
             model = await anyio.to_thread.run_sync(lambda: self.model)
         except ModelError:
-            return False, None  # whoever asks the model is told why
-        return takes_images(model), max_input_tokens(model)
+            return False, None, False  # whoever asks the model is told why
+        keeps_history = bool(getattr(model, "manages_history", False))
+        return takes_images(model), max_input_tokens(model), keeps_history
 
     def attachments(self) -> list[Attachment]:
         """Return what is attached to the message; see :meth:`Turn.attachments`."""

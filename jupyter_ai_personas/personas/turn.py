@@ -17,6 +17,7 @@ from collections.abc import (
     Generator,
     Iterable,
     Mapping,
+    Sequence,
 )
 from concurrent.futures import Future
 from itertools import count
@@ -25,7 +26,12 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 
-from jupyter_ai_personas.chat.history import newest, to_langchain
+from jupyter_ai_personas.chat.history import (
+    HistoryEntry,
+    earlier_attachments,
+    newest,
+    to_langchain,
+)
 from jupyter_ai_personas.chat.messages import Attachment, Message
 from jupyter_ai_personas.context.links import lab_url
 from jupyter_ai_personas.errors import (
@@ -359,13 +365,18 @@ class Turn:
         the message to answer is whole. The operator's bounds are the defaults; there are never
         more than 200 messages, or as many as the operator shows.
         """
+        entries = self._entries(max_messages, max_tokens)
+        return to_langchain(entries, system_prompt=self._spec.system_prompt)
+
+    def _entries(
+        self, max_messages: int | None = None, max_tokens: int | None = None
+    ) -> Sequence[HistoryEntry]:
         spec = self._spec
-        entries = newest(
+        return newest(
             spec.history,
             max_messages=spec.history_messages if max_messages is None else max_messages,
             max_tokens=spec.history_tokens if max_tokens is None else max_tokens,
         )
-        return to_langchain(entries, system_prompt=spec.system_prompt)
 
     async def load_attachments(self) -> None:
         """Ask the server what is attached to the message, for :meth:`attachments`.
@@ -397,7 +408,10 @@ class Turn:
         """The notebooks and files of the server, and what goes with the message."""
         message = self._spec.message
         return TurnWorkspace(
-            self.request, body=message.body, has_attachments=bool(message.attachments)
+            self.request,
+            body=message.body,
+            has_attachments=bool(message.attachments),
+            has_earlier=bool(earlier_attachments(self._entries())),
         )
 
     def link(self, path: str, *, line: int | None = None, cell: str | None = None) -> str:

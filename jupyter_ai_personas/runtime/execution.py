@@ -7,7 +7,13 @@ from collections.abc import Callable, Sequence
 import anyio
 from anyio.abc import TaskGroup
 
-from jupyter_ai_personas.chat.history import MOST_MESSAGES, read_history
+from jupyter_ai_personas.chat.history import (
+    MOST_MESSAGES,
+    HistoryEntry,
+    earlier_attachments,
+    newest,
+    read_history,
+)
 from jupyter_ai_personas.errors import HostLostError, TurnTimeoutError
 from jupyter_ai_personas.personas import TurnSpec
 from jupyter_ai_personas.personas.wire import (
@@ -122,15 +128,16 @@ class Execution:
             self._show(turn, THINKING)
         calls = ToolCalls(self._services, turn, self._board, waiting=waiting)
         try:
-            requests = self._requests(turn, group, calls)
             path = self._chat.current.path
             instructions = await self._services.gathering.instructions(path)
             await self._services.tools.ready(turn.persona, path)
             tools = self._services.tools.granted(turn.persona, path)
             calls.grant(tools)
+            history = self._history(turn)
+            requests = self._requests(turn, history, group, calls)
             await self._services.hosts.start(
                 turn.persona,
-                self._spec(turn, model, problem, instructions, tools),
+                self._spec(turn, history, model, problem, instructions, tools),
                 lambda event: self._on_event(turn, requests, event),
             )
         except Exception:
@@ -155,12 +162,33 @@ class Execution:
             if (replies := turn.replies.checkpoint()) is not None:
                 self._services.ledger.checkpoint(turn.id, replies)
 
-    def _requests(self, turn: ActiveTurn, group: TaskGroup, calls: ToolCalls) -> TurnRequests:
+    def _history(self, turn: ActiveTurn) -> tuple[HistoryEntry, ...]:
+        return read_history(
+            self._chat.current,
+            reader=turn.persona.id,
+            until=turn.message,
+            max_messages=max(MOST_MESSAGES, self._settings.history_messages),
+            max_chars=self._settings.history_chars,
+            is_command=self._services.command_names,
+        )
+
+    def _requests(
+        self,
+        turn: ActiveTurn,
+        history: Sequence[HistoryEntry],
+        group: TaskGroup,
+        calls: ToolCalls,
+    ) -> TurnRequests:
         chat, host_id = self._chat.current, turn.host_id
 
         def answer(answer: TurnAnswer) -> None:
             self._services.hosts.answer(turn.persona, host_id, answer)
 
+        shown = newest(
+            history,
+            max_messages=self._settings.history_messages,
+            max_tokens=self._settings.history_tokens,
+        )
         context = RequestContext(
             turn_id=turn.id,
             persona_id=turn.persona.id,
@@ -170,6 +198,7 @@ class Execution:
             message=turn.message,
             attachments=tuple(chat.attachments(turn.message.attachments)),
             person=turn.person,
+            earlier=earlier_attachments(shown),
         )
         handlers = {**calls.handlers, **self._services.request_handlers}
         return TurnRequests(handlers, context, answer, group, log=self._services.log)
@@ -177,6 +206,7 @@ class Execution:
     def _spec(
         self,
         turn: ActiveTurn,
+        history: tuple[HistoryEntry, ...],
         model: str | None,
         problem: str,
         instructions: str,
@@ -193,14 +223,7 @@ class Execution:
             chat_path=chat.path,
             message=message,
             speaker=sender.shown_name if sender is not None else message.sender,
-            history=read_history(
-                chat,
-                reader=persona.id,
-                until=message,
-                max_messages=max(MOST_MESSAGES, self._settings.history_messages),
-                max_chars=self._settings.history_chars,
-                is_command=self._services.command_names,
-            ),
+            history=history,
             history_messages=self._settings.history_messages,
             history_tokens=self._settings.history_tokens,
             model=model,

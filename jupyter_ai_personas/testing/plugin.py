@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-__all__ = ["ask_persona", "persona_conversation", "pytest_pyfunc_call"]
+__all__ = ["ask_persona", "persona_conversation", "pytest_pyfunc_call", "replay"]
 
-_FIXTURES = {"ask_persona", "persona_conversation"}
+_FIXTURES = {"ask_persona", "persona_conversation", "replay"}
 
 
 @pytest.fixture
@@ -31,6 +31,14 @@ def persona_conversation() -> Any:
     from jupyter_ai_personas.testing import converse
 
     return converse
+
+
+@pytest.fixture
+def replay() -> Any:
+    """The function :func:`jupyter_ai_personas.testing.replay`: a recorded chat, asked again."""
+    from jupyter_ai_personas.testing import replay
+
+    return replay
 
 
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
