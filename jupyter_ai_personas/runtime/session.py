@@ -122,12 +122,13 @@ class Session:
     @property
     def is_idle(self) -> bool:
         """Whether no turn runs or waits, and all events have been handled."""
+        return not self.turns and self.has_handled_all
+
+    @property
+    def has_handled_all(self) -> bool:
+        """Whether all events have been handled; turns may run."""
         mailbox = self._receive.statistics()
-        return (
-            not self.turns
-            and mailbox.current_buffer_used == 0
-            and mailbox.tasks_waiting_receive > 0
-        )
+        return mailbox.current_buffer_used == 0 and mailbox.tasks_waiting_receive > 0
 
     # -- life -------------------------------------------------------------------------------
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -364,8 +365,12 @@ async def test_a_new_file_is_offered_without_a_message(tmp_path: Path) -> None:
         await here.chat.until(lambda: here.offered == ["Researcher"])
         here.write("writer", "")
         await here.chat.until(lambda: here.offered == ["Researcher", "Writer"])
-        (tmp_path / "a/.jupyter/personas/researcher.md").unlink()
+        shutil.rmtree(tmp_path / "a/.jupyter")
         await here.chat.until(lambda: here.offered == ["Writer"])
+        here.write("editor", "a")
+        await here.chat.until(lambda: here.offered == ["Editor", "Writer"])
+        here.write("reader", "a")
+        await here.chat.until(lambda: here.offered == ["Editor", "Reader", "Writer"])
 
 
 async def test_a_turn_that_runs_ends_with_the_definition_it_began_with(tmp_path: Path) -> None:
