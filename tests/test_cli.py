@@ -447,3 +447,18 @@ def test_doctor_says_when_files_define_no_personas(run: Run, tmp_path: Path) -> 
     assert list(found.values()) == ["note"]
     found = local_findings(run("doctor", "--json", "--root", str(tmp_path / "none")))
     assert list(found.values()) == ["broken"]
+
+
+def test_list_has_the_personas_of_files_in_the_root(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_local(tmp_path, "", "Researcher")
+    write_local(tmp_path, "", "Critic", "tols: 1")
+    write_local(tmp_path, "below", "Other")
+    monkeypatch.chdir(tmp_path)
+    found = json.loads(run("list", "--json").stdout)
+    assert {p["name"]: p["source"] for p in found["personas"]}["Researcher"] == "local"
+    assert "Other" not in [p["name"] for p in found["personas"]]
+    [critic] = [one for one in found["broken"] if one["name"] == "Critic"]
+    assert critic["error"].startswith("line 3: there is no key `tols`")
+    assert "Broken: Critic." in run("list").stdout

@@ -260,6 +260,15 @@ async def test_what_is_wrong_with_a_file_is_told(tmp_path: Path, content: bytes,
     assert told in problem
 
 
+async def test_of_very_many_files_the_first_are_read(tmp_path: Path) -> None:
+    for number in range(60):
+        write(tmp_path, f"p{number:02}")
+    async with room(tmp_path) as here:
+        assert len(here.offered) == 50
+        told = await here.one("@p50 hi")
+        assert "`.jupyter/personas/p50.md` cannot be used: it is not read" in told.body
+
+
 async def test_links_that_lead_out_of_the_root_are_not_followed(tmp_path: Path) -> None:
     root = tmp_path / "root"
     outside = write(tmp_path / "outside", "spy")

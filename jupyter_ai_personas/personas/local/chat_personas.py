@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import operator
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Protocol
 
@@ -68,6 +69,7 @@ class ChatPersonas(Mapping[str, Persona]):
         self._packages = packages
         self._local = local
         self._path = path
+        self._last: Sequence[LocalFile] = ()
         self._files: dict[str, Persona] = {}
         self._names: NameIndex | None = None
         self._reading: asyncio.Future[list[LocalFile]] | None = None
@@ -129,6 +131,9 @@ class ChatPersonas(Mapping[str, Persona]):
         return self._local is not None and self._take(self._local.serving(self._path()))
 
     def _take(self, files: Sequence[LocalFile]) -> bool:
+        if self._names is not None and _are_same(files, self._last):
+            return False
+        self._last = files
         found, self.problems = _combine(self._packages, files)
         is_other = found != self._files or self._names is None
         if is_other:
@@ -193,6 +198,10 @@ def _combine(
             kept = persona.id if persona is not None else None
             problems.append(LocalProblem(file.path, name, faults, kept))
     return found, problems
+
+
+def _are_same(files: Sequence[LocalFile], others: Sequence[LocalFile]) -> bool:
+    return len(files) == len(others) and all(map(operator.is_, files, others))
 
 
 def _place(path: str) -> str:

@@ -149,6 +149,9 @@ class LocalPersonas:
         if names and confined(self._root, here) is None:
             names = []  # a link leads out of the root, or the folder is secret-like
         files = [self._file(folder, f"{here}/{name}") for name in names[:MAX_FILES]]
+        if len(names) > MAX_FILES:
+            fault = Fault(0, f"it is not read: a folder may have {MAX_FILES} such files")
+            files.append(LocalFile(f"{here}/{names[MAX_FILES]}", folder, None, None, (fault,)))
         with self._lock:
             there = {file.path for file in files}
             for path, file in list(self._files.items()):
@@ -163,6 +166,10 @@ class LocalPersonas:
         earlier = known.persona if known is not None else None
         name, stamp = "", None
         try:
+            # What has not changed leads where it did. A fault may be mended elsewhere, as by an
+            # image that was missing.
+            if known is not None and not known.faults and known.stamp == _stamp(self._root / path):
+                return known
             real = confined(self._root, path)
             if real is None:
                 raise _UnreadableError(
@@ -170,9 +177,6 @@ class LocalPersonas:
                     "secrets; put the file itself here, under another name"
                 )
             stamp = _stamp(real)
-            # A fault may be mended elsewhere, as by an image that was missing.
-            if known is not None and known.stamp == stamp and not known.faults:
-                return known
             parsed = parse(_text(real))
             name = parsed.name
             if parsed.definition is None:
@@ -245,7 +249,7 @@ def _stamp(real: Path) -> object:
         raise _UnreadableError("it is no ordinary file")
     if found.st_size > MAX_BYTES:
         raise _UnreadableError(f"it is larger than {MAX_BYTES:,} bytes; shorten it")
-    return found.st_mtime_ns, found.st_ctime_ns, found.st_size, found.st_ino
+    return found.st_mtime_ns, found.st_ctime_ns, found.st_size, found.st_ino, found.st_dev
 
 
 def _text(real: Path) -> str:
