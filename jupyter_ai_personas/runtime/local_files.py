@@ -180,6 +180,10 @@ class LocalWatch:
 
     def _watch(self, watched: _Watched, paths: Iterable[str]) -> str:
         """Watch what concerns the chats at ``paths``; return why that is impossible, or nothing."""
+        from jupyter_ai_personas.context.watching import remote_file_system
+
+        if kind := remote_file_system(self._local.root):
+            return f"others may change files on {kind} unseen"
         folders = {folder for path in paths for folder in self._local.watched(path)}
         return watched.be(sorted(folders))
 

@@ -180,6 +180,9 @@ class Session:
         try:
             if await self.personas.look() and self.ready.is_set():
                 self._register()
+                names = [one.name for one in self.personas.values() if one.file]
+                shown = ", ".join(names) or "none"
+                self._services.log.info("Local personas of chat %s: %s", self.chat.path, shown)
         except Exception:
             # The personas that are known stay.
             self._services.log.exception(

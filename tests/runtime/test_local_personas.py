@@ -18,6 +18,7 @@ from langchain_core.tools import StructuredTool
 
 from jupyter_ai_personas import BasePersona, PersonaDefaults
 from jupyter_ai_personas.chat import Message
+from jupyter_ai_personas.personas import LocalPersonas
 from jupyter_ai_personas.runtime import Ledger, Runtime, RuntimeSettings, Session
 from jupyter_ai_personas.testing import (
     FakeChat,
@@ -380,6 +381,44 @@ async def test_a_new_file_is_offered_without_a_message(tmp_path: Path) -> None:
         await here.chat.until(lambda: here.offered == ["Editor", "Writer"])
         here.write("reader", "a")
         await here.chat.until(lambda: here.offered == ["Editor", "Reader", "Writer"])
+
+
+class Looked:
+    """An open chat that counts how often it looked at its files."""
+
+    def __init__(self) -> None:
+        self.chat = FakeChat("notes.chat")
+        self.times = 0
+        self.again = anyio.Event()
+
+    def look_again(self) -> None:
+        self.times += 1
+        self.again.set()
+        self.again = anyio.Event()
+
+
+class Unwatchable(LocalPersonas):
+    def watched(self, chat_path: str) -> list[Path]:
+        return [self.root / "there is no such folder"]
+
+
+async def test_where_nothing_can_be_watched_files_are_looked_at_all_the_same(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    chat = Looked()
+    watch = LocalWatch(Unwatchable(tmp_path, reads_only=True), lambda: [chat], log=LOG)
+    with anyio.fail_after(WAIT):
+        async with anyio.create_task_group() as group:
+            again = chat.again
+            group.start_soon(watch.run)
+            await again.wait()
+            again = chat.again
+            watch.chats_changed()
+            await again.wait()
+            group.cancel_scope.cancel()
+    assert chat.times == 2
+    warnings = [r.getMessage() for r in caplog.records if "cannot be watched" in r.getMessage()]
+    assert len(warnings) == 1
 
 
 async def test_a_turn_that_runs_ends_with_the_definition_it_began_with(tmp_path: Path) -> None:

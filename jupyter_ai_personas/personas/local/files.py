@@ -104,7 +104,7 @@ class LocalPersonas:
     """
 
     def __init__(self, root: Path, *, reads_only: bool) -> None:
-        self._root = root
+        self.root = self._root = root
         self._reads_only = reads_only
         self._lock = threading.Lock()
         # By path, each as it was read last.
