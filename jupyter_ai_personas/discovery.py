@@ -8,12 +8,14 @@ Guide, read by ``importlib_metadata``.
 from __future__ import annotations
 
 import inspect
-import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import importlib_metadata
+
+from . import stand_ins
+from .import_errors import one_line, why_not_imported
 
 __all__ = [
     "MODEL_PROVIDERS_GROUP",
@@ -66,31 +68,6 @@ class Broken:
         return f"{self.name} ({self.value}, from {self.distribution}): {self.error}. {self.fix}"
 
 
-def one_line(error: BaseException) -> str:
-    """Return class and text of an error on one line."""
-    text = " ".join(str(error).split())
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__
-
-
-def _why_not_loaded(
-    error: BaseException, entry_point: Any, distribution: str, fix: str
-) -> tuple[str, str]:
-    """Say what is wrong with what does not load, and what to do: ``fix`` the entry point, say."""
-    module, _, attribute = entry_point.value.partition("[")[0].strip().partition(":")
-    if isinstance(error, ModuleNotFoundError) and isinstance(missing := error.name, str):
-        # Its package is there, or else that would be what is missing.
-        if "." in missing and f"{module}.".startswith(f"{missing}."):
-            return f"`{distribution}` has no module `{missing}`", f"{fix}, or add that module"
-        install = f"Install the package that provides `{missing}`"
-        return one_line(error), f"{install}, or uninstall `{distribution}`"
-    # A module whose own code raised is not kept there; one that imports when it is asked for a
-    # name may raise for another.
-    is_missing = isinstance(error, AttributeError) and error.name in attribute.split(".")
-    if is_missing and module in sys.modules:
-        return f"the module `{module}` has no `{attribute}`", fix
-    return one_line(error), f"Fix, upgrade or uninstall `{distribution}`"
-
-
 def _load(
     entry_point: Any,
     distribution: str,
@@ -111,7 +88,7 @@ def _load(
     except BaseException as error:
         # An import runs foreign code, which may well raise SystemExit.
         fix = f"Fix {where}"
-        return broken("import", *_why_not_loaded(error, entry_point, distribution, fix))
+        return broken("import", *why_not_imported(error, entry_point.value, distribution, fix))
     if not (inspect.isclass(obj) if wanted == "class" else callable(obj)):
         return broken("class", f"it names a `{type(obj).__name__}`, not a {wanted}", f"Fix {where}")
     try:
@@ -140,6 +117,7 @@ def discover(
     any kind while one is loaded or checked, ``SystemExit`` included, makes that one
     :class:`Broken`; only ``KeyboardInterrupt`` passes.
     """
+    stand_ins.install()
     if entry_points is None:
         entry_points = importlib_metadata.entry_points(group=group)
     found: list[Found] = []

@@ -97,14 +97,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_ask(commands)
     _add_chat(commands)
     _add_new(commands)
-    text = "a recording of what personas answered in a chat, for a test that replays it"
-    command = commands.add_parser("record", help=text, description=f"Write {text}.")
-    command.add_argument("chat", metavar="CHAT", type=Path, help="a `.chat` file")
-    command.add_argument(
-        "--output",
-        metavar="FILE",
-        help="the file to write, or `-` to print it; `CHAT.recording.json` beside the chat",
-    )
+    _add_record(commands)
     return parser
 
 
@@ -163,3 +156,14 @@ def _limit(text: str) -> int:
     if not text.isdecimal() or not 1 <= int(text) <= 50:
         raise argparse.ArgumentTypeError(f"`{text}` is no number from 1 to 50")
     return int(text)
+
+
+def _add_record(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    text = "a recording of what personas answered in a chat, for a test that replays it"
+    command = commands.add_parser("record", help=text, description=f"Write {text}.")
+    command.add_argument("chat", metavar="CHAT", type=Path, help="a `.chat` file")
+    command.add_argument(
+        "--output",
+        metavar="FILE",
+        help="the file to write, or `-` to print it; `CHAT.recording.json` beside the chat",
+    )

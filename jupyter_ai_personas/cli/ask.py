@@ -68,7 +68,7 @@ async def _ask(text: str, user: str | None) -> dict[str, Any] | PersonasError:
 
 async def _answer(runtime: Runtime, text: str, user: str | None) -> dict[str, Any]:
     persona = await _addressed(runtime, text)
-    answer = await runtime.one_shot(persona.id, text, sender=person(user), path="")
+    answer = await runtime.one_shot(persona.id, text, sender=person(user))
     return {
         "persona": persona.name,
         "state": answer.state,
@@ -92,8 +92,8 @@ async def _addressed(runtime: Runtime, text: str) -> Persona:
         for typed, near in meant_names(text, personas.names, ()).items():
             raise _UsageError(f"There is no persona `{typed}`. Did you mean `@{near[0]}`?")
         for problem in personas.problems:
-            called = NameIndex([(problem.file, one) for one in (problem.name, problem.stem) if one])
-            if problem.persona_id is None and find_mentions(text, called):
+            own = NameIndex([(problem.file, one) for one in (problem.name, problem.stem) if one])
+            if problem.persona_id is None and find_mentions(text, own):
                 raise _UsageError(str(problem))
     default = runtime.settings.default_persona
     if not default:

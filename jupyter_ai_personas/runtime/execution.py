@@ -42,11 +42,8 @@ from jupyter_ai_personas.tools import ToolInfo
 
 __all__ = ["Execution"]
 
-STARTED_SECONDS = 0.02
-"""How long a turn has run when the ledger is told that it does."""
-
 CHECKPOINT_SECONDS = 1.0
-"""How often the ledger is told what a growing reply has so far."""
+"""Interval at which growing replies are recorded."""
 
 
 class Execution:
@@ -150,12 +147,9 @@ class Execution:
             calls.ended = True
 
     async def _watch(self, turn: ActiveTurn, waiting: Waiting) -> None:
-        """Tell people and the ledger how far the turn is."""
-        # After the start: the host's thread would wait for the interpreter meanwhile.
-        self._show(turn, THINKING)
-        # The same holds for the ledger's thread. A shorter turn is recorded as finished anyway.
-        await anyio.sleep(STARTED_SECONDS)
+        """Record and show that the turn runs; record its replies while they grow."""
         self._services.ledger.started(turn.id)
+        self._show(turn, THINKING)
         while True:
             await anyio.sleep(CHECKPOINT_SECONDS)
             await waiting.until_working()

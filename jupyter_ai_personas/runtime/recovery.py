@@ -11,8 +11,10 @@ import asyncio
 import time
 from collections.abc import Callable, Container, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
+from typing import cast
 from uuid import uuid4
 
 from jupyter_ai_personas.chat import (
@@ -34,7 +36,7 @@ from jupyter_ai_personas.runtime.board import ApprovalBoard
 from jupyter_ai_personas.runtime.calls import unfinished_calls
 from jupyter_ai_personas.runtime.chat_handle import ChatHandle
 from jupyter_ai_personas.runtime.cut_off_saves import made_at
-from jupyter_ai_personas.runtime.ledger import ReplySnapshot, TurnRecord, TurnStep
+from jupyter_ai_personas.runtime.ledger import FinalState, ReplySnapshot, TurnRecord, TurnStep
 from jupyter_ai_personas.runtime.router import Router
 from jupyter_ai_personas.runtime.scheduler import Scheduler
 from jupyter_ai_personas.runtime.services import Services
@@ -158,6 +160,7 @@ class Recovery:
 
     async def _recover_turn(self, record: TurnRecord, *, is_deleted: bool) -> None:
         """``is_deleted``: a person deleted the message, which the document has lost."""
+        record = self._as_written(record)
         request = self._chat.current.get(record.message_id)
         if request is None and not is_deleted:
             request = decode_message(record.message)
@@ -174,6 +177,24 @@ class Recovery:
             await self._finish(record)
         else:
             await self._go_on(record, request)
+
+    def _as_written(self, record: TurnRecord) -> TurnRecord:
+        """Return the record of a turn that ended unrecorded, but in the document, as finished."""
+        last = record.replies[-1] if record.replies else None
+        id_ = last.message_id if last is not None else reply_id(record.turn_id, 1)
+        there = self._chat.current.get(id_)
+        if (
+            record.state == "finished"
+            or (last is not None and last.state in FINAL_STATES)
+            or there is None
+            or there.state not in FINAL_STATES
+            or there.metadata.get("turn") != record.turn_id
+        ):
+            return record
+        state = cast(FinalState, there.state)
+        replies = (*record.replies[:-1], ReplySnapshot(id_, there.body, state, there.metadata))
+        self._ledger.finish(record.turn_id, state, replies)
+        return replace(record, state="finished", final_state=state, replies=replies)
 
     async def _finish(self, record: TurnRecord) -> None:
         self._note_end(record, record.replies, passed_on=False)

@@ -20,6 +20,7 @@ from jupyter_ai_personas import BasePersona, PersonaDefaults
 from jupyter_ai_personas.chat import Message
 from jupyter_ai_personas.personas import LocalPersonas
 from jupyter_ai_personas.runtime import Ledger, Runtime, RuntimeSettings, Session
+from jupyter_ai_personas.runtime.local_files import LocalWatch
 from jupyter_ai_personas.testing import (
     FakeChat,
     FakeEntryPoint,

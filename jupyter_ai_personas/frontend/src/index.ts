@@ -1,0 +1,11 @@
+/** Personas in JupyterLab's chat. */
+import type { JupyterFrontEndPlugin } from '@jupyterlab/application';
+
+import { completionPlugin } from './completion';
+import { personasPlugin } from './personas';
+
+export * from './tokens';
+
+const plugins = [personasPlugin, completionPlugin] as JupyterFrontEndPlugin<unknown>[];
+
+export default plugins;
