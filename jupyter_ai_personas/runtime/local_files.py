@@ -189,7 +189,8 @@ class LocalWatch:
 
     def _teller(self, loop: asyncio.AbstractEventLoop) -> Callable[[set[str]], None]:
         def tell(paths: set[str]) -> None:
-            if any(".jupyter" in Path(path).parts for path in paths):
+            # None: what watched has failed.
+            if not paths or any(".jupyter" in Path(path).parts for path in paths):
                 try:
                     loop.call_soon_threadsafe(self.chats_changed)
                 except RuntimeError:  # the loop is closed: the server has stopped

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import shutil
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,9 +18,8 @@ from langchain_core.tools import StructuredTool
 
 from jupyter_ai_personas import BasePersona, PersonaDefaults
 from jupyter_ai_personas.chat import Message
-from jupyter_ai_personas.personas import LocalPersonas
-from jupyter_ai_personas.runtime import Ledger, Runtime, RuntimeSettings, Session
-from jupyter_ai_personas.runtime.local_files import LocalWatch
+from jupyter_ai_personas.context import watching
+from jupyter_ai_personas.runtime import Ledger, Runtime, RuntimeSettings, Session, local_files
 from jupyter_ai_personas.testing import (
     FakeChat,
     FakeEntryPoint,
@@ -384,40 +383,39 @@ async def test_a_new_file_is_offered_without_a_message(tmp_path: Path) -> None:
         await here.chat.until(lambda: here.offered == ["Editor", "Reader", "Writer"])
 
 
-class Looked:
-    """An open chat that counts how often it looked at its files."""
-
-    def __init__(self) -> None:
-        self.chat = FakeChat("notes.chat")
-        self.times = 0
-        self.again = anyio.Event()
-
-    def look_again(self) -> None:
-        self.times += 1
-        self.again.set()
-        self.again = anyio.Event()
+def _is_remote(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watching, "remote_file_system", lambda root: "nfs4")
 
 
-class Unwatchable(LocalPersonas):
-    def watched(self, chat_path: str) -> list[Path]:
-        return [self.root / "there is no such folder"]
+def _has_no_watches(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*folders: Path, **options: Any) -> Iterator[Any]:
+        raise OSError("OS file watch limit reached.")
+
+    monkeypatch.setattr(watching, "watch", refuse)
 
 
-async def test_where_nothing_can_be_watched_files_are_looked_at_all_the_same(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
+def _runs_out_of_watches(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail_later(*folders: Path, **options: Any) -> Iterator[Any]:
+        yield set()
+        raise OSError("OS file watch limit reached.")
+
+    monkeypatch.setattr(watching, "watch", fail_later)
+
+
+@pytest.mark.parametrize("cause", [_is_remote, _has_no_watches, _runs_out_of_watches])
+async def test_where_nothing_tells_of_changes_files_are_read_now_and_then(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    cause: Callable[[pytest.MonkeyPatch], None],
 ) -> None:
-    chat = Looked()
-    watch = LocalWatch(Unwatchable(tmp_path, reads_only=True), lambda: [chat], log=LOG)
-    with anyio.fail_after(WAIT):
-        async with anyio.create_task_group() as group:
-            again = chat.again
-            group.start_soon(watch.run)
-            await again.wait()
-            again = chat.again
-            watch.chats_changed()
-            await again.wait()
-            group.cancel_scope.cancel()
-    assert chat.times == 2
+    cause(monkeypatch)
+    monkeypatch.setattr(local_files, "RETRY_SECONDS", 0.05)
+    async with room(tmp_path) as here:
+        here.write("researcher")
+        await here.chat.until(lambda: here.offered == ["Researcher"])
+        here.write("writer")
+        await here.chat.until(lambda: here.offered == ["Researcher", "Writer"])
     warnings = [r.getMessage() for r in caplog.records if "cannot be watched" in r.getMessage()]
     assert len(warnings) == 1
 
