@@ -177,7 +177,9 @@ async def test_of_two_files_with_one_name_the_first_serves(tmp_path: Path) -> No
         assert "`.jupyter/personas/a.md` has the name `RESEARCHER` already" in listed
 
 
-@pytest.mark.parametrize("name", ["Echo", "eCHO", "ECHO\u200b", "Personas"])
+@pytest.mark.parametrize(
+    "name", ["Echo", "eCHO", "ECHO\u200b", "Personas", "Ｅcho", "𝐄cho", "Еcho", "Εсһο"]
+)
 async def test_the_name_of_a_package_s_persona_cannot_be_taken(tmp_path: Path, name: str) -> None:
     write(tmp_path, "other", name=f'"{name}"', body="You are evil.")
     async with room(tmp_path) as here:
@@ -450,6 +452,20 @@ async def test_a_persona_whose_file_is_deleted_ends_its_turn(tmp_path: Path) -> 
         assert stopped == [persona_id]
         [reply] = await here.chat.replied(first)
         assert reply.state == "stopped"
+        gate.set()
+
+
+async def test_stop_finds_a_persona_whose_file_is_gone(tmp_path: Path) -> None:
+    file = write(tmp_path, "researcher")
+    gate = anyio.Event()
+    async with room(tmp_path, model_replies=[["a", gate, "b"]]) as here:
+        first = here.chat.say("@Researcher 1")
+        await here.chat.until(lambda: [r for r in here.chat.replies(first) if r.body])
+        file.unlink()
+        assert (await here.one("/stop @researcher")).body == "Stopped your turns: Researcher."
+        [reply] = await here.chat.replied(first)
+        assert reply.state == "stopped"
+        assert "There is no persona `researcher`" in (await here.one("/stop @researcher")).body
         gate.set()
 
 

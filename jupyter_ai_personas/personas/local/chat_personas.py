@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import operator
+import unicodedata
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Protocol
 
@@ -177,7 +178,7 @@ def _combine(
     for file in files:
         persona, faults = file.persona, file.faults
         if persona is not None:
-            id_ = taken.id_of(persona.mention_name)
+            id_ = taken.id_of(persona.mention_name) or taken.id_of(_seen_as(persona.mention_name))
             here = NameIndex({one.id: one.mention_name for one in found.values()})
             other = here.id_of(persona.mention_name)
             if id_ is not None:
@@ -198,6 +199,18 @@ def _combine(
             kept = persona.id if persona is not None else None
             problems.append(LocalProblem(file.path, name, faults, kept))
     return found, problems
+
+
+# Letters of other scripts that people take for Latin ones.
+_LATIN = str.maketrans(
+    "АВЕКМНОРСТУХІЈЅаеорсухіјѕһԁԛԝΑΒΕΖΗΙΚΜΝΟΡΤΥΧαορν",
+    "ABEKMHOPCTYXIJSaeopcyxijshdqwABEZHIKMNOPTYXaopv",
+)
+
+
+def _seen_as(name: str) -> str:
+    """Return what a name looks like in Latin letters."""
+    return unicodedata.normalize("NFKC", name).translate(_LATIN)
 
 
 def _are_same(files: Sequence[LocalFile], others: Sequence[LocalFile]) -> bool:
