@@ -10,6 +10,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
+from xml.etree import ElementTree
 
 import anyio
 import pytest
@@ -19,6 +21,7 @@ from langchain_core.tools import StructuredTool
 from jupyter_ai_personas import BasePersona, PersonaDefaults
 from jupyter_ai_personas.chat import Message
 from jupyter_ai_personas.context import watching
+from jupyter_ai_personas.personas.local import emoji_image
 from jupyter_ai_personas.runtime import Ledger, Runtime, RuntimeSettings, Session, local_files
 from jupyter_ai_personas.testing import (
     FakeChat,
@@ -467,6 +470,21 @@ async def test_stop_finds_a_persona_whose_file_is_gone(tmp_path: Path) -> None:
         assert reply.state == "stopped"
         assert "There is no persona `researcher`" in (await here.one("/stop @researcher")).body
         gate.set()
+
+
+@pytest.mark.parametrize("avatar", ["🔬", "👩🏽‍🔬", "🏴󠁧󠁢󠁳󠁣󠁴󠁿", "☕️"])
+async def test_an_emoji_is_an_avatar(tmp_path: Path, avatar: str) -> None:
+    write(tmp_path, "researcher", avatar=avatar)
+    async with room(tmp_path) as here:
+        assert here.session.personas.find("Researcher").emoji == avatar
+    image = unquote(emoji_image(avatar).partition(",")[2])
+    assert ElementTree.fromstring(image)[0].text == avatar
+
+
+@pytest.mark.parametrize("avatar", ["R", "<b>", "owl", "🔬" * 20, "🔬x"])
+async def test_other_text_is_no_avatar(tmp_path: Path, avatar: str) -> None:
+    write(tmp_path, "researcher", avatar=f'"{avatar}"')
+    assert "must be an emoji or an image" in (await problems(tmp_path))[0]
 
 
 async def test_an_avatar_that_was_missing_may_come_later(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ the workspace runs: a file chooses a name, a prompt, a model and tools.
 """
 
 from jupyter_ai_personas.personas.local.chat_personas import ChatPersonas, Personas
+from jupyter_ai_personas.personas.local.emoji import emoji_image
 from jupyter_ai_personas.personas.local.files import (
     LOCAL_PREFIX,
     SOURCE,
@@ -12,4 +13,12 @@ from jupyter_ai_personas.personas.local.files import (
     LocalProblem,
 )
 
-__all__ = ["LOCAL_PREFIX", "SOURCE", "ChatPersonas", "LocalPersonas", "LocalProblem", "Personas"]
+__all__ = [
+    "LOCAL_PREFIX",
+    "SOURCE",
+    "ChatPersonas",
+    "LocalPersonas",
+    "LocalProblem",
+    "Personas",
+    "emoji_image",
+]

@@ -14,6 +14,7 @@ from pathlib import Path, PurePosixPath
 from jupyter_ai_personas.chat.messages import PERSONA_PREFIX
 from jupyter_ai_personas.context.privacy import confined, holds_private_key
 from jupyter_ai_personas.personas.local.definition import Definition, Fault, parse
+from jupyter_ai_personas.personas.local.emoji import is_emoji
 from jupyter_ai_personas.personas.local.persona import MarkdownPersona
 from jupyter_ai_personas.personas.registry import Persona
 from jupyter_ai_personas.routing import mention_name
@@ -193,7 +194,8 @@ class LocalPersonas:
 
     def _persona(self, folder: str, path: str, real: Path, found: Definition) -> Persona:
         avatar = None
-        if found.avatar:
+        emoji = found.avatar if is_emoji(found.avatar) else ""
+        if found.avatar and not emoji:
             avatar, wrong = self._avatar(folder, path, found.avatar)
             if wrong:
                 raise _FaultError(Fault(found.lines["avatar"], wrong))
@@ -205,6 +207,7 @@ class LocalPersonas:
             system_prompt=found.system_prompt,
             model=found.model or None,
             avatar=avatar,
+            emoji=emoji,
             source=SOURCE,
             cls=MarkdownPersona,
             tools=found.tools,
@@ -220,7 +223,8 @@ class LocalPersonas:
             return None, "the avatar must be a file: a URL would tell its server who reads the chat"
         kind = mimetypes.guess_type(avatar)[0] or ""
         if not kind.startswith("image/"):
-            return None, f"the avatar `{avatar[:60]}` must be an image, such as `researcher.svg`"
+            text = "must be an emoji or an image, such as `researcher.svg`"
+            return None, f"the avatar `{avatar[:60]}` {text}"
         there = PurePosixPath(path).parent / avatar
         real = confined(self._root, there.as_posix())
         inside = Path(os.path.realpath(self._root / folder))
