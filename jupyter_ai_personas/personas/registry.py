@@ -56,6 +56,8 @@ class Persona:
     model_parameters: Mapping[str, Any] = field(default_factory=dict, hash=False)
     max_hops: int | None = None
     """How often it may pass a message on, if that is less than the operator allows."""
+    emoji: str = ""
+    """Its avatar, if that is no file."""
     file: str = ""
     """The file that defines it, relative to the server's root; empty for one of a package."""
     reads_only: bool = False

@@ -27,6 +27,7 @@ from jupyter_ai_personas.personas import (
     LocalPersonas,
     Persona,
     PersonaRegistry,
+    Personas,
 )
 from jupyter_ai_personas.routing import Chain
 from jupyter_ai_personas.runtime.approvals import Approvals
@@ -410,11 +411,13 @@ class Runtime:
         *,
         sender: User,
         chat: MemoryChat | None = None,
+        path: str | None = None,
     ) -> Answer:
         """Let a persona answer one message in a chat of its own that leaves nothing.
 
         It alone answers: personas that it mentions are not addressed. The answer grows in
-        ``chat``, if one is given. Cancelling this ends the turn.
+        ``chat``, if one is given. With a ``path``, the personas of files that serve a chat there
+        can be asked as well. Cancelling this ends the turn.
 
         Raises:
             UnknownPersonaError: there is no such persona.
@@ -422,7 +425,7 @@ class Runtime:
         assert self._group is not None, "the runtime is not running"
         await self.loaded.wait()
         chat = chat or MemoryChat("")
-        personas = await self.personas_at(chat.path)
+        personas: Personas = self.personas if path is None else await self.personas_at(path)
         persona = personas.find(persona_name)
         chat.users[sender.username] = sender
         message = Message(id=str(uuid4()), sender=sender.username, body=body, time=time.time())
