@@ -30,6 +30,7 @@
     │   └── HostLostError             the persona's host hung or died
     ├── ChatError
     │   ├── ChatNotOpenError          no open chat at that path
+    │   ├── RecordingError            a chat cannot be recorded or replayed
     │   ├── UnknownReplyError         the chat has no such reply
     │   ├── FeedbackError             a vote cannot be taken now
     │   └── AttachmentError           an attachment that cannot be read

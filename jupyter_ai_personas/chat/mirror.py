@@ -171,7 +171,8 @@ class Mirror:
         """Write ``fields`` into the message at ``index``, except for its time; return its map."""
         map_ = self.map_at(index)
         for key in fields.keys() - {"time", "raw_time"}:
-            if plain(map_.get(key)) != fields[key]:
+            value = map_.get(key)
+            if isinstance(value, Text) or plain(value) != fields[key]:
                 map_[key] = fields[key]
         return map_
 

@@ -30,7 +30,7 @@ from jupyter_ai_personas.errors import (
     PersonaCodeError,
     RequestRefusedError,
 )
-from jupyter_ai_personas.personas.turn import Turn
+from jupyter_ai_personas.personas.turn import SentId, Turn
 from jupyter_ai_personas.routing import mention_name
 from jupyter_ai_personas.tokens import BYTES_PER_TOKEN
 from jupyter_ai_personas.tools.calling import Caller
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from jupyter_ai_personas.chat.history import BaseMessage
     from jupyter_ai_personas.providers import ModelCache, ModelChunk
 
-__all__ = ["BasePersona", "PersonaContext", "PersonaDefaults", "current_turn", "make_persona"]
+__all__ = ["BasePersona", "PersonaContext", "PersonaDefaults", "current_turn"]
 
 current_turn: ContextVar[Turn | None] = ContextVar("current_turn", default=None)
 
@@ -86,7 +86,7 @@ class PersonaContext:
 
     ``name`` is what it is called here, where another persona may have its own name already.
     ``models`` are the models of the event loop that the persona runs on, ``packages`` the toolsets
-    of the process.
+    of the process. ``chat_id`` and ``base_url`` are those of :class:`TurnSpec`.
     """
 
     id: str
@@ -97,6 +97,8 @@ class PersonaContext:
     workspace_dir: Path | None = None
     name: str = ""
     packages: PackageToolsets | None = None
+    chat_id: str = ""
+    base_url: str = ""
 
 
 class BasePersona:
@@ -155,7 +157,8 @@ class BasePersona:
         Raises:
             ModelError: there is none, or it cannot be built; the message says why.
         """
-        return self._models.get(self.turn.model)
+        turn = self.turn
+        return self._models.get(turn.model, turn.spec.model_parameters)
 
     @property
     def _models(self) -> ModelCache:
@@ -201,8 +204,8 @@ class BasePersona:
 
     # -- what they use ----------------------------------------------------------------------
 
-    def send_message(self, body: str) -> str:
-        """Post a complete message; see :meth:`Turn.send`."""
+    def send_message(self, body: str) -> SentId:
+        """Post a complete message; see :meth:`Turn.send`. Its id may be awaited."""
         return self.turn.send(body)
 
     def stream_message(
@@ -324,7 +327,9 @@ class BasePersona:
 
         async def noted() -> AsyncGenerator[ModelChunk, None]:
             model = ""
-            stream = self._models.stream(turn.model, messages, tools=tools)
+            stream = self._models.stream(
+                turn.model, messages, parameters=turn.spec.model_parameters, tools=tools
+            )
             async with aclosing(stream) as chunks:
                 async for chunk in chunks:
                     if chunk.answer is not None:
@@ -385,16 +390,3 @@ async def _after(text: str, pieces: AsyncGenerator[str, None]) -> AsyncGenerator
         async for piece in pieces:
             # One of another type replaces those before it.
             yield piece if type(piece) is str else type(piece)(text + piece)
-
-
-def make_persona(cls: type, context: PersonaContext) -> BasePersona:
-    """Make an object of a persona's class, which may raise anything.
-
-    Raises:
-        PersonaCodeError: its ``__init__`` does not call that of :class:`BasePersona`.
-    """
-    persona: BasePersona = cls(context)
-    if not hasattr(persona, "_turns"):
-        advice = "call `super().__init__(context)` in its `__init__(self, context)`"
-        raise PersonaCodeError(cls.__name__, advice)
-    return persona

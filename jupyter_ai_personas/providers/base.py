@@ -26,10 +26,11 @@ from langchain_core.prompts import (
     MessagesPlaceholder,
     PromptTemplate,
 )
-from pydantic import BaseModel, ConfigDict
+from pydantic import ConfigDict
 
 from .auth import AuthStrategy
 from .fields import Field
+from .overrides import PlainOverrides
 
 __all__ = ["BaseProvider"]
 
@@ -51,7 +52,7 @@ _CHAT_SYSTEM_PROMPT = (
 )
 
 
-class BaseProvider(BaseModel):
+class BaseProvider(PlainOverrides):
     """Describes a model provider by class attributes, and one of its models by an instance.
 
     Constructed with ``model_id`` and the arguments of the LangChain class; ``model_id`` is passed

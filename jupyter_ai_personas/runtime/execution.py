@@ -31,6 +31,7 @@ from jupyter_ai_personas.personas.wire import (
 from jupyter_ai_personas.runtime.board import ApprovalBoard
 from jupyter_ai_personas.runtime.calls import ToolCalls
 from jupyter_ai_personas.runtime.chat_handle import ChatHandle
+from jupyter_ai_personas.runtime.chat_requests import ChatRequests
 from jupyter_ai_personas.runtime.outcome import Outcome
 from jupyter_ai_personas.runtime.requests import RequestContext, TurnRequests
 from jupyter_ai_personas.runtime.services import Services
@@ -194,7 +195,8 @@ class Execution:
             person=turn.person,
             earlier=earlier_attachments(shown),
         )
-        handlers = {**calls.handlers, **self._services.request_handlers}
+        about_chat = ChatRequests(self._services, chat).handlers
+        handlers = {**calls.handlers, **about_chat, **self._services.request_handlers}
         return TurnRequests(handlers, context, answer, group, log=self._services.log)
 
     def _spec(
@@ -222,6 +224,7 @@ class Execution:
             history_tokens=self._settings.history_tokens,
             model=model,
             model_problem=problem,
+            model_parameters=self._services.parameters_of(persona, model),
             system_prompt="\n\n".join(filter(None, [persona.system_prompt, instructions])),
             root_dir=self._settings.root_dir,
             base_url=self._settings.base_url,

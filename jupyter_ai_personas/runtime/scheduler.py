@@ -187,7 +187,7 @@ class Scheduler:
 
     def _concurrency(self, persona: Persona) -> int:
         model, _ = self._services.model_in(self._chat.current, persona)
-        if not self._services.exclusive.allows_concurrency(persona, model):
+        if persona.is_adapted or not self._services.exclusive.allows_concurrency(persona, model):
             return 1
         return self._services.settings.max_concurrent_turns
 

@@ -9,6 +9,7 @@ from typing import Any
 from jupyter_ai_personas.settings import (
     Flag,
     Names,
+    OneOf,
     Parameters,
     Seconds,
     Table,
@@ -154,6 +155,14 @@ class RuntimeSettings:
         3600.0,
         Seconds(3600),
         "Seconds that people have to decide about a call of a tool; then it is denied.",
+    )
+    local_personas: str = setting(
+        "text",
+        OneOf(("off", "text", "tools")),
+        "Whether Markdown files in `.jupyter/personas` define personas for the chats of their "
+        "folder: `off`; `text` with tools that only read; `tools` with all tools and MCP servers "
+        "that they name. Whoever can write such a file can speak through it.",
+        limit=True,
     )
     root_dir: str | None = None
     """The server's root directory, if it is one."""

@@ -87,6 +87,11 @@ class FakeChat(MemoryChat):
         self._notify()
         return gone
 
+    def register(self, users: Sequence[User], *, owned_prefix: str) -> None:
+        """See :meth:`Chat.register`."""
+        super().register(users, owned_prefix=owned_prefix)
+        self._notify()
+
     def set_status(self, user: User, text: str | None) -> None:
         """See :meth:`Chat.set_status`."""
         super().set_status(user, text)

@@ -1,7 +1,7 @@
 """The pytest plug-in: fixtures for :mod:`jupyter_ai_personas.testing`.
 
 pytest loads it in every environment with this package (entry-point group ``pytest11``), so it
-imports nothing until a test uses a fixture. Such a test may be asynchronous without another
+imports nothing heavy until a test uses a fixture. Such a test may be asynchronous without another
 plug-in.
 """
 
@@ -12,9 +12,14 @@ from typing import Any
 
 import pytest
 
+from jupyter_ai_personas import stand_ins
+
 __all__ = ["ask_persona", "persona_conversation", "pytest_pyfunc_call", "replay"]
 
 _FIXTURES = {"ask_persona", "persona_conversation", "replay"}
+
+# Test modules import the plug-in under test at their top, before any fixture.
+stand_ins.install()
 
 
 @pytest.fixture
