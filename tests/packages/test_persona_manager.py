@@ -24,7 +24,7 @@ MANAGER = "jupyter-ai-persona-manager==0.3.0"
 
 @pytest.fixture(scope="module")
 def packages(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    yield installed(tmp_path_factory.mktemp("manager"), MANAGER, ACP_CLIENT)
+    return installed(tmp_path_factory.mktemp("manager"), MANAGER, ACP_CLIENT)
 
 
 def server_at(tmp_path: Path, packages: Path, *extensions: str) -> JupyterServer:
