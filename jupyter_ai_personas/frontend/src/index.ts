@@ -2,10 +2,23 @@
 import type { JupyterFrontEndPlugin } from '@jupyterlab/application';
 
 import { completionPlugin } from './completion';
+import { footersPlugin } from './parts/footers';
+import { renderersPlugin } from './parts/renderers';
 import { personasPlugin } from './personas';
+import { repliesPlugin } from './replies';
+import { detailsPlugin } from './replies/details';
+import { stopPlugin } from './stop';
 
 export * from './tokens';
 
-const plugins = [personasPlugin, completionPlugin] as JupyterFrontEndPlugin<unknown>[];
+const plugins = [
+  personasPlugin,
+  completionPlugin,
+  stopPlugin,
+  footersPlugin,
+  renderersPlugin,
+  repliesPlugin,
+  detailsPlugin
+] as JupyterFrontEndPlugin<unknown>[];
 
 export default plugins;
