@@ -27,6 +27,7 @@
     │   ├── RequestRefusedError       the server does not do what a turn asks for
     │   ├── UnknownTurnError          no open chat has that turn
     │   ├── TurnStateError            the turn is not in a state for that
+    │   ├── AgentError                an agent's process does not run or breaks the protocol
     │   └── HostLostError             the persona's host hung or died
     ├── ChatError
     │   ├── ChatNotOpenError          no open chat at that path
@@ -55,6 +56,7 @@ from typing import Any
 from .redaction import redact, without_secret
 
 __all__ = [
+    "AgentError",
     "ApprovalDecidedError",
     "ApprovalError",
     "AttachmentError",
@@ -379,6 +381,14 @@ class ReplyTooLongError(TurnError):
 
 class RequestRefusedError(TurnError):
     """The server refuses what a turn asks for; the message says why and what to do."""
+
+
+class AgentError(TurnError):
+    """An agent could not answer; ``reason`` goes on after its name, as one or more sentences."""
+
+    def __init__(self, agent: str, reason: str) -> None:
+        self.agent = agent
+        super().__init__(f"`{agent}` {reason}")
 
 
 class HostLostError(TurnError):

@@ -40,10 +40,11 @@ BELOW["tools"] = BELOW["context"] | {"context"}
 BELOW["personas"] = BELOW["tools"] | {"tools"}
 # What other packages import by Jupyter AI's names; nothing of ours imports it.
 BELOW["compat"] = BELOW["personas"] | {"personas"}
+BELOW["acp"] = BELOW["personas"] | {"personas"}
 BELOW["runtime"] = BELOW["personas"] | {"personas", "hosts"}
 BELOW["commands"] = BELOW["runtime"] | {"runtime"}
 BELOW["magics"] = BELOW["commands"] | {"commands", "version"}
-BELOW["server"] = BELOW["magics"] | {"stand_ins"}
+BELOW["server"] = BELOW["magics"] | {"acp", "stand_ins"}
 # The doctor reads the extension's configuration.
 BELOW["cli"] = BELOW["server"] | {"server"}
 BELOW["testing"] = BELOW["server"] | {"magics", "cli"}
@@ -51,6 +52,7 @@ BELOW["testing"] = BELOW["server"] | {"magics", "cli"}
 FOREIGN = {
     # library → where it may be imported
     "langchain_core": {"providers", "compat", "chat/history.py", "tools", "testing", "magics"},
+    "acp": {"acp"},
     "mcp": {"tools"},
     "tornado": {"server"},
     "jupyter_server": {"server", "cli"},
@@ -182,4 +184,4 @@ def test_nothing_heavy_is_imported_before_it_is_needed(code: str) -> None:
 
 def test_the_server_extension_is_loaded_without_langchain() -> None:
     loaded = loaded_after("import jupyter_ai_personas.server")
-    assert loaded & {"langchain_core", "tantivy", "watchfiles"} == set()
+    assert loaded & {"acp", "langchain_core", "tantivy", "watchfiles"} == set()

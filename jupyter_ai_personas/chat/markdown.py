@@ -4,10 +4,23 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["CALL", "closing_fence", "code", "inert", "sentence", "without_calls"]
+__all__ = [
+    "CALL",
+    "PLAN",
+    "THOUGHT",
+    "closing_fence",
+    "code",
+    "inert",
+    "sentence",
+    "without_calls",
+]
 
 CALL = "<details><summary>🔧 "
 """How the line of a tool's call begins."""
+
+THOUGHT = "<details><summary>💭 "
+PLAN = "<details><summary>📋 "
+"""How the lines of an agent's thought and of its plan begin."""
 
 # ASCII punctuation can be escaped (CommonMark 0.31, section 2.4). A full stop or a comma never
 # begins anything, so it is left out, and so is `@`.
@@ -21,7 +34,7 @@ _FENCE = re.compile(r"((?:[ \t]*(?:[-+*]|\d{1,9}[.)])(?=[ \t]))*[ \t]*)(`{3,}(?=
 
 # Only the titles and indented lines stand between: what is inside cannot end it.
 _CALL = re.compile(
-    rf"^{re.escape(CALL)}[^\n<]*</summary>\n"
+    rf"^(?:{'|'.join(map(re.escape, (CALL, THOUGHT, PLAN)))})[^\n<]*</summary>\n"
     r"(?:(?:    .*|Arguments:|Result:|Error:)?\n)*?</details>\n*",
     re.MULTILINE,
 )
@@ -65,8 +78,8 @@ def code(text: str) -> str:
 
 
 def without_calls(text: str) -> str:
-    """Return a reply without the lines of tools' calls, which are for people."""
-    return _CALL.sub("", text) if CALL in text else text
+    """Return a reply without the lines of calls, thoughts and plans, which are for people."""
+    return _CALL.sub("", text) if "<details><summary>" in text else text
 
 
 def closing_fence(text: str) -> str:

@@ -24,6 +24,7 @@ from jupyter_ai_personas.personas import ChatPersonas, LocalPersonas
 from jupyter_ai_personas.redaction import redact
 
 if TYPE_CHECKING:
+    from jupyter_ai_personas.personas import Persona
     from jupyter_ai_personas.providers import ModelReference, ModelRegistry
     from jupyter_ai_personas.runtime import Runtime
     from jupyter_ai_personas.runtime.executors import Toolbox
@@ -238,6 +239,9 @@ def _personas(runtime: Runtime) -> Iterator[Finding]:
             yield _broken(section, failure)
             continue
         model, problem = runtime.model_of(persona)
+        if persona.is_agent:
+            yield _agent(about, persona)
+            continue
         if persona.is_adapted:
             yield Finding(section, "ok", f"{about} is written for Jupyter AI, and runs adapted")
             for use in missing_uses(persona.cls):
@@ -253,6 +257,18 @@ def _personas(runtime: Runtime) -> Iterator[Finding]:
             yield Finding(section, "ok", f"{about} uses {model}")
     for entry in runtime.personas.broken:
         yield _broken(section, entry)
+
+
+def _agent(about: str, persona: Persona) -> Finding:
+    from jupyter_ai_personas.acp import why_not_startable
+
+    found = why_not_startable(persona)
+    if found is not None:
+        return Finding("Personas", "broken", f"{about} cannot be started: {found[0]}", found[1])
+    if persona.avatar is not None and not persona.avatar.is_file():
+        fix = f"Correct its `avatar` in `{persona.source}`"
+        return Finding("Personas", "broken", f"{about} has an avatar that does not exist", fix)
+    return Finding("Personas", "ok", f"{about} is started with its first message")
 
 
 def _local_personas(runtime: Runtime, root: Path | None) -> Iterator[Finding]:

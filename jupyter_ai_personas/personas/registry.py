@@ -7,7 +7,7 @@ import logging
 import re
 import threading
 import unicodedata
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FunctionType
@@ -67,6 +67,15 @@ class Persona:
     each chat."""
     avatar_link: str | None = None
     """The URL of its image, if its package names one and no file."""
+    is_agent: bool = False
+    """Whether it is an agent that the operator configured."""
+    own_config: Mapping[str, Any] = field(default_factory=dict, hash=False, repr=False)
+    """Configuration of its own, which nothing overrides."""
+
+    @property
+    def has_own_models(self) -> bool:
+        """Whether it has models of its own, and one turn at a time in each chat."""
+        return self.is_adapted or self.is_agent
 
     @property
     def class_path(self) -> str:
@@ -248,14 +257,17 @@ class PersonaRegistry(Mapping[str, Persona]):
         log: logging.Logger,
         entry_points: Iterable[Any] | None = None,
         left_to: str = "",
+        configured: Sequence[Persona] = (),
     ) -> None:
         """``entry_points`` stand in for the installed ones (tests).
 
+        ``configured`` are personas that the operator configured; they get the names they ask for.
         ``left_to`` is the server extension that runs the personas of Jupyter AI, if one does.
         """
         self._log = log
         self._left_to = left_to
         self._entry_points = entry_points
+        self._configured = configured
         self._lock = threading.Lock()
         self._loaded = False
         self._personas: dict[str, Persona] = {}
@@ -268,6 +280,9 @@ class PersonaRegistry(Mapping[str, Persona]):
             if self._loaded:
                 return
             found, broken = discover(PERSONAS_GROUP, check=_check, entry_points=self._entry_points)
+            for persona in self._configured:
+                self._personas[persona.id] = persona
+                self._log.info("Registered persona `%s`.", persona.name)
             for entry in found:
                 self._add(entry, broken)
             for problem in broken:

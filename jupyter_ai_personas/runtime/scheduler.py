@@ -198,7 +198,8 @@ class Scheduler:
 
     def _concurrency(self, persona: Persona) -> int:
         model, _ = self._services.model_in(self._chat.current, persona)
-        if persona.is_adapted or not self._services.exclusive.allows_concurrency(persona, model):
+        exclusive = self._services.exclusive
+        if persona.has_own_models or not exclusive.allows_concurrency(persona, model):
             return 1
         return self._services.settings.max_concurrent_turns
 

@@ -184,7 +184,7 @@ class Services:
         chosen = chat.setting(MODELS_SETTING)
         chosen = chosen.get(persona.id) if isinstance(chosen, dict) else None
         chosen = chosen if isinstance(chosen, str) else None
-        if persona.is_adapted:
+        if persona.has_own_models:
             return chosen or self.reports.model(chat.id, persona.id).current, ""
         return self.model_of(persona, chosen)
 
@@ -195,7 +195,7 @@ class Services:
             ModelError: there is no such model, or it cannot be used; names near matches.
         """
         reference = wanted
-        if wanted is not None and persona.is_adapted:
+        if wanted is not None and persona.has_own_models:
             reference = self.reports.resolve(chat.id, persona.id, wanted)
         elif wanted is not None:
             found = self.models.resolve(wanted, chat=True)
@@ -212,9 +212,9 @@ class Services:
         """Return the reference of a persona's model, or ``None`` and what is wrong.
 
         In this order: what the chat chose, what the operator set, what the persona says, the
-        default. One of Jupyter AI has models of its own: ``None``, and nothing is wrong.
+        default. One that has models of its own: ``None``, and nothing is wrong.
         """
-        if persona.is_adapted:
+        if persona.has_own_models:
             return chosen or self._of(persona, self.settings.models), ""
         wanted = chosen or self._of(persona, self.settings.models) or persona.model
         try:
@@ -239,7 +239,7 @@ class Services:
         if persona.file:
             return {}
         found = self._of(persona, self.settings.persona_config)
-        return found if isinstance(found, Mapping) else {}
+        return {**(found if isinstance(found, Mapping) else {}), **persona.own_config}
 
     def _of(self, persona: Persona, mapping: Mapping[str, Any]) -> Any:
         for key in (persona.id, persona.name, persona.mention_name):

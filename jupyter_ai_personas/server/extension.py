@@ -17,6 +17,7 @@ from jupyter_server.serverapp import ServerApp
 from jupyter_server.services.contents.filemanager import FileContentsManager
 from jupyter_server.utils import url_path_join
 
+from jupyter_ai_personas.acp import agent_personas
 from jupyter_ai_personas.commands import ChatCommands
 from jupyter_ai_personas.context import IndexSettings, WorkspaceIndex
 from jupyter_ai_personas.errors import ConfigurationError
@@ -232,7 +233,11 @@ class AiExtension(Configured, ExtensionApp):
             )
         self.runtime = Runtime(
             turns,
-            personas=PersonaRegistry(log=self.log, left_to=self._persona_manager),
+            personas=PersonaRegistry(
+                log=self.log,
+                left_to=self._persona_manager,
+                configured=agent_personas(settings.acp_agents),
+            ),
             models=ModelRegistry(
                 self.provider_settings(),
                 log=self.log,

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from jupyter_ai_personas.acp import AgentSettings, AgentsTable
 from jupyter_ai_personas.context import DEFAULT_EXCLUDE
 from jupyter_ai_personas.settings import File, Flag, Names, setting
 
@@ -33,4 +34,13 @@ class ServerSettings:
         Names(["build/", "*.log"]),
         "Files and folders that are not indexed, in the syntax of `.gitignore`. Hidden and "
         "secret-like files never are.",
+    )
+    acp_agents: Mapping[str, AgentSettings] = setting(
+        {},
+        AgentsTable(),
+        "Agents of the Agent Client Protocol, each a persona: name → `command` and, if wanted, "
+        "`args`, `env`, `avatar`, `description` and `tools`. `${NAME}` in a command or in `env` "
+        "reads the environment that Jupyter starts in; the agent gets no other secret of it.",
+        in_notebooks=False,
+        secret=True,
     )

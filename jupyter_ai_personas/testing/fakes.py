@@ -17,7 +17,7 @@ from jupyter_ai_personas.chat.messages import FINAL_STATES
 from jupyter_ai_personas.chat.protocol import Write
 from jupyter_ai_personas.commands import ChatCommands
 from jupyter_ai_personas.hosts import InlineHost
-from jupyter_ai_personas.personas import PersonaRegistry
+from jupyter_ai_personas.personas import Persona, PersonaRegistry
 from jupyter_ai_personas.runtime import Runtime, RuntimeSettings
 from jupyter_ai_personas.testing.virtual_time import VirtualTimeLoop
 
@@ -172,12 +172,14 @@ async def make_runtime(
     models: Any = None,
     settings: RuntimeSettings | None = None,
     entry_points: Iterable[Any] = (),
+    configured: Sequence[Persona] = (),
     log: logging.Logger | None = None,
     **options: Any,
 ) -> AsyncIterator[Runtime]:
     """Run a runtime with these persona classes, on the current event loop.
 
-    ``models`` is a model registry (default: :class:`FakeModels`); ``options`` are those of
+    ``models`` is a model registry (default: :class:`FakeModels`); ``configured`` are personas that
+    an operator configured; ``options`` are those of
     :class:`Runtime`; the default is hosts on this loop and the usual commands. Leaving the block
     ends the runtime.
     """
@@ -187,7 +189,7 @@ async def make_runtime(
         models = FakeModels()
     log = log or logging.getLogger("jupyter_ai_personas.testing")
     points = [*map(FakeEntryPoint, personas), *entry_points]
-    registry = PersonaRegistry(log=log, entry_points=points)
+    registry = PersonaRegistry(log=log, entry_points=points, configured=configured)
     # Loaded here rather than in the runtime's thread, so that nothing waits for a thread.
     registry.load()
     models.load()

@@ -1,0 +1,224 @@
+"""A running agent with its session in one chat, as the library's models have the protocol."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any
+
+import acp
+from acp import schema
+from pydantic import BaseModel, ValidationError
+
+from jupyter_ai_personas.acp.process import AgentProcess, ProcessBroken
+from jupyter_ai_personas.acp.reply import Reply
+from jupyter_ai_personas.acp.rpc import INVALID, Rpc, RpcError
+from jupyter_ai_personas.acp.work import TurnWork
+
+__all__ = ["Agent", "NeedsLogin"]
+
+START_SECONDS = 60.0
+"""How long an agent may take to begin: some are downloaded first."""
+
+CANCEL_SECONDS = 2.0
+"""How long an agent may take to end a turn that is stopped, before it is killed."""
+
+_AUTH_REQUIRED = -32000
+
+
+class NeedsLogin(Exception):  # noqa: N818
+    """The agent wants its user to log in first; the text names its ways."""
+
+
+class Agent:
+    """An agent that runs. All methods belong to the event loop that started it."""
+
+    def __init__(self, process: AgentProcess, *, log: logging.Logger) -> None:
+        self._log = log
+        self._process = process
+        self._rpc = Rpc(process, on_request=self._on_request, on_update=self._on_update, log=log)
+        self._reading = asyncio.ensure_future(self._rpc.run())
+        self._capabilities = schema.AgentCapabilities()
+        self._logins: list[str] = []
+        self._work: TurnWork | None = None
+        self._take: Callable[[Any], Awaitable[None]] | None = None
+        self.session_id = ""
+        """The session of the chat, empty before :meth:`open_session`."""
+
+    @property
+    def is_running(self) -> bool:
+        """Whether it still answers, as far as it is known."""
+        return not self._reading.done() and not self._process.has_ended
+
+    @classmethod
+    async def start(
+        cls, command: Sequence[str], *, env: Mapping[str, str], cwd: str, log: logging.Logger
+    ) -> Agent:
+        """Start an agent and agree on the protocol.
+
+        Raises:
+            OSError: it cannot be started.
+            ProcessBroken: it ends, or speaks no protocol or another version of it.
+            TimeoutError: it does not answer.
+        """
+        agent = cls(await AgentProcess.start(command, env=env, cwd=cwd, log=log), log=log)
+        try:
+            await agent._initialize()
+        except BaseException:
+            agent.kill()
+            raise
+        return agent
+
+    async def _initialize(self) -> None:
+        capabilities = schema.ClientCapabilities(
+            fs=schema.FileSystemCapabilities(read_text_file=True, write_text_file=True),
+            terminal=True,
+        )
+        request = schema.InitializeRequest(
+            protocol_version=acp.PROTOCOL_VERSION, client_capabilities=capabilities
+        )
+        answer = await self._ask("initialize", request, schema.InitializeResponse)
+        if answer.protocol_version != acp.PROTOCOL_VERSION:
+            theirs, ours = answer.protocol_version, acp.PROTOCOL_VERSION
+            raise ProcessBroken(
+                f"speaks version {theirs} of the Agent Client Protocol, and this server {ours}"
+            )
+        self._capabilities = answer.agent_capabilities or self._capabilities
+        self._logins = [str(one.name) for one in answer.auth_methods or ()]
+
+    async def open_session(
+        self, session_id: str, *, cwd: str, mcp: Sequence[Mapping[str, Any]]
+    ) -> bool:
+        """Continue a session, or begin one if it is empty or gone; return whether it continues.
+
+        Raises:
+            ProcessBroken: the agent ends or breaks the protocol.
+            NeedsLogin: its user has to log in.
+            TimeoutError: it does not answer.
+        """
+        servers = [found for one in mcp if (found := self._mcp_server(one)) is not None]
+        if session_id and await self._resume(session_id, cwd, servers):
+            self.session_id = session_id
+            return True
+        request = schema.NewSessionRequest(cwd=cwd, mcp_servers=servers)
+        try:
+            answer = await self._ask("session/new", request, schema.NewSessionResponse)
+        except RpcError as error:
+            if error.code == _AUTH_REQUIRED:
+                raise NeedsLogin(", ".join(self._logins)) from None
+            raise ProcessBroken(f"begins no session: {error.message[:300]}") from None
+        self.session_id = answer.session_id
+        return False
+
+    async def _resume(self, session_id: str, cwd: str, servers: list[Any]) -> bool:
+        wanted = {"cwd": cwd, "session_id": session_id, "mcp_servers": servers}
+        more = self._capabilities.session_capabilities
+        try:
+            if self._capabilities.load_session:
+                load = schema.LoadSessionRequest.model_validate(wanted)
+                await self._ask("session/load", load, None)
+            elif more is not None and more.resume is not None:
+                resume = schema.ResumeSessionRequest.model_validate(wanted)
+                await self._ask("session/resume", resume, None)
+            else:
+                return False
+        except RpcError as error:
+            self._log.info("The session is gone, a new one begins: %s", error.message[:200])
+            return False
+        return True
+
+    def _mcp_server(self, one: Mapping[str, Any]) -> Any:
+        """Return an MCP server as the protocol has it, ``None`` if the agent cannot reach it."""
+        if one.get("transport") == "stdio":
+            env = [schema.EnvVariable(name=k, value=v) for k, v in one["env"].items()]
+            return schema.McpServerStdio(
+                name=one["name"], command=one["command"], args=one["args"], env=env
+            )
+        offered = self._capabilities.mcp_capabilities
+        if offered is None or not offered.http:
+            self._log.warning("The agent reaches no MCP server by HTTP: %s", one.get("name"))
+            return None
+        headers = [schema.HttpHeader(name=k, value=v) for k, v in one["headers"].items()]
+        return schema.HttpMcpServer(type="http", name=one["name"], url=one["url"], headers=headers)
+
+    async def prompt(
+        self,
+        blocks: Sequence[Mapping[str, Any]],
+        *,
+        work: TurnWork,
+        reply: Reply,
+        put: Callable[[str], Awaitable[None]],
+    ) -> schema.PromptResponse:
+        """Let the agent answer; ``put`` takes the text of the reply as it comes.
+
+        Raises:
+            ProcessBroken: the agent ended or broke the protocol.
+            RpcError: it answered with an error.
+        """
+
+        async def take(update: Any) -> None:
+            for piece in reply.take(update):
+                await put(piece)
+            work.updated()
+
+        self._work, self._take = work, take
+        try:
+            params = {"sessionId": self.session_id, "prompt": list(blocks)}
+            answer = await self._rpc.request("session/prompt", params)
+            return _read(schema.PromptResponse, answer)
+        finally:
+            self._work = self._take = None
+
+    async def stop(self, prompting: asyncio.Task[Any]) -> None:
+        """Cancel the turn that ``prompting`` waits for; kill the agent if it does not listen."""
+        try:
+            async with asyncio.timeout(CANCEL_SECONDS):
+                await self._rpc.notify("session/cancel", {"sessionId": self.session_id})
+                await asyncio.wait([prompting])
+        except (TimeoutError, ProcessBroken):
+            self._log.warning("The agent did not end a turn that was stopped, and is killed")
+            self.kill()
+
+    def kill(self) -> None:
+        """End it at once."""
+        self._process.kill()
+
+    async def end(self) -> None:
+        """End it, politely first."""
+        await self._process.end()
+        self._reading.cancel()
+
+    async def _ask(self, method: str, request: BaseModel, model: Any) -> Any:
+        async with asyncio.timeout(START_SECONDS):
+            answer = await self._rpc.request(method, _plain(request))
+        return answer if model is None else _read(model, answer)
+
+    async def _on_request(self, method: str, params: Any) -> Any:
+        if self._work is None:
+            raise RpcError(INVALID, "No turn runs.")
+        return await self._work.answer(method, params)
+
+    async def _on_update(self, params: Any) -> None:
+        # What it tells beside a turn, such as the messages of a session that is loaded, is known.
+        if (take := self._take) is None:
+            return
+        try:
+            notification = schema.SessionNotification.model_validate(params)
+        except ValidationError:
+            self._log.debug("An update of the agent is not understood")
+            return
+        if notification.session_id == self.session_id:
+            await take(notification.update)
+
+
+def _plain(request: BaseModel) -> dict[str, Any]:
+    plain: dict[str, Any] = request.model_dump(mode="json", by_alias=True, exclude_unset=True)
+    return plain
+
+
+def _read(model: Any, answer: Any) -> Any:
+    try:
+        return model.model_validate(answer)
+    except ValidationError:
+        raise ProcessBroken("does not keep to the Agent Client Protocol") from None

@@ -1,0 +1,64 @@
+"""The personas that ``acp_agents`` configures."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from importlib.util import find_spec
+from pathlib import Path
+
+from jupyter_ai_personas.acp.persona import AcpPersona
+from jupyter_ai_personas.acp.settings import AgentSettings
+from jupyter_ai_personas.chat.messages import PERSONA_PREFIX
+from jupyter_ai_personas.errors import ConfigurationError
+from jupyter_ai_personas.personas import Persona
+from jupyter_ai_personas.personas.local.emoji import is_emoji
+from jupyter_ai_personas.routing import mention_name
+
+__all__ = ["AGENTS_SOURCE", "agent_personas", "why_not_startable"]
+
+AGENTS_SOURCE = "c.AiExtension.acp_agents"
+_ID = f"{PERSONA_PREFIX}acp::"
+LIBRARY = "agent-client-protocol"
+
+
+def agent_personas(agents: Mapping[str, AgentSettings]) -> list[Persona]:
+    """Return the personas of ``agents``, by name."""
+    return [_persona(name, agent) for name, agent in agents.items()]
+
+
+def _persona(name: str, agent: AgentSettings) -> Persona:
+    is_link = agent.avatar.startswith(("http://", "https://", "data:image/", "/api/", "/static/"))
+    is_file = bool(agent.avatar) and not is_link and not is_emoji(agent.avatar)
+    return Persona(
+        id=f"{_ID}{name}",
+        name=name,
+        mention_name=mention_name(name),
+        description=agent.description,
+        system_prompt="",
+        model=None,
+        avatar=Path(agent.avatar).expanduser() if is_file else None,
+        avatar_link=agent.avatar if is_link else None,
+        emoji=agent.avatar if is_emoji(agent.avatar) else "",
+        source=AGENTS_SOURCE,
+        cls=AcpPersona,
+        tools=agent.tools,
+        is_agent=True,
+        own_config=agent.as_config(),
+    )
+
+
+def why_not_startable(persona: Persona) -> tuple[str, str] | None:
+    """Return why an agent cannot be started here and the fix, ``None`` if it can."""
+    agent = AgentSettings.from_config(persona.own_config)
+    if find_spec("acp") is None:
+        fix = "Run `pip install 'jupyter_ai_personas[acp]'`"
+        return f"the package `{LIBRARY}` is not installed", fix
+    try:
+        (program, *_), env = agent.filled()
+    except ConfigurationError as error:
+        return "its configuration is incomplete", str(error).rstrip(".")
+    if shutil.which(program, path=env.get("PATH")) is None:
+        fix = f"Install it, or give its full path in `{AGENTS_SOURCE}`"
+        return f"there is no command `{program}`", fix
+    return None

@@ -1,0 +1,218 @@
+"""The persona that an agent is, in one chat."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+import anyio
+
+from jupyter_ai_personas.acp.settings import AgentSettings
+from jupyter_ai_personas.chat.messages import Message
+from jupyter_ai_personas.errors import AgentError, ConfigurationError, RequestRefusedError
+from jupyter_ai_personas.personas import BasePersona, PersonaContext, PersonaDefaults, Turn
+from jupyter_ai_personas.personas.base import current_turn
+from jupyter_ai_personas.redaction import for_people
+from jupyter_ai_personas.routing import mention_name
+
+if TYPE_CHECKING:
+    from jupyter_ai_personas.acp.agent import Agent
+    from jupyter_ai_personas.acp.work import Place
+
+__all__ = ["AcpPersona"]
+
+WAITING_PIECES = 100
+"""Pieces of text that may wait to be shown; an agent that writes faster waits."""
+
+_AGAIN = "Ask again: it is started anew."
+_STOPS = {
+    "max_tokens": "The agent stopped: it has reached its limit of tokens.",
+    "max_turn_requests": "The agent stopped: it has reached its limit of steps in one turn.",
+    "refusal": "The agent refuses to go on.",
+}
+
+
+class AcpPersona(BasePersona):
+    """An agent of the Agent Client Protocol: one process and one session in each chat."""
+
+    defaults = PersonaDefaults(name="Agent")
+
+    def __init__(self, context: PersonaContext) -> None:
+        super().__init__(context)
+        self._agent: Agent | None = None
+        self._place: Place | None = None
+        self._is_new = True
+        self._used: dict[str, int] = {}
+        self._lock = asyncio.Lock()
+        self._ending: asyncio.Task[None] | None = None
+
+    async def process_message(self, message: Message) -> None:
+        """Let the agent answer ``message``."""
+        turn = current_turn.get() or self.turn
+        async with self._lock:
+            if self._ending is not None:
+                await asyncio.shield(self._ending)
+            try:
+                from jupyter_ai_personas.acp.agent import NeedsLogin
+                from jupyter_ai_personas.acp.process import ProcessBroken
+                from jupyter_ai_personas.acp.rpc import RpcError
+            except ImportError:
+                fix = "The operator can run `pip install 'jupyter_ai_personas[acp]'`."
+                raise AgentError(self.name, f"needs a package that is missing. {fix}") from None
+            try:
+                await self._answer(turn, await self._running(turn))
+            except ProcessBroken as error:
+                self._drop()
+                raise AgentError(self.name, f"{error}. {_AGAIN}") from error
+            except RpcError as error:
+                reason = for_people(" ".join(error.message.split()))[:300]
+                raise AgentError(self.name, f"could not answer: {reason}") from error
+            except NeedsLogin as error:
+                self._drop()
+                ways = f" It offers: {error}." if str(error) else ""
+                fix = "Log in with its own command where Jupyter runs, or give it its key in `env`."
+                raise AgentError(self.name, f"wants a login first.{ways} {fix}") from error
+            except TimeoutError as error:
+                self._drop()
+                raise AgentError(self.name, f"did not start in time. {_AGAIN}") from error
+
+    async def shutdown(self) -> None:
+        """End the agent."""
+        agent, self._agent = self._agent, None
+        if agent is not None:
+            await agent.end()
+
+    # -- the agent ----------------------------------------------------------------------------
+
+    def _drop(self) -> None:
+        agent, self._agent = self._agent, None
+        if agent is not None:
+            agent.kill()
+
+    async def _running(self, turn: Turn) -> Agent:
+        """Return the agent, which is started if it does not run, with its session."""
+        if self._agent is not None and self._agent.is_running:
+            return self._agent
+        from jupyter_ai_personas.acp.agent import Agent
+        from jupyter_ai_personas.acp.work import Place
+
+        self._drop()
+        root = self.get_workspace_dir()
+        if root is None:
+            raise AgentError(self.name, "works on files, and this server keeps none on a disk.")
+        try:
+            command, env = AgentSettings.from_config(self.config).filled()
+        except ConfigurationError as error:
+            raise AgentError(self.name, f"cannot be started. {error}") from error
+        self._place = place = Place(root, turn.chat_path)
+        turn.set_status("is starting")
+        try:
+            agent = await Agent.start(command, env=env, cwd=place.cwd, log=self.log)
+        except (OSError, ValueError) as error:
+            fix = "The operator can correct `c.AiExtension.acp_agents`, or install it."
+            raise AgentError(self.name, f"cannot be started here. {fix}") from error
+        self._agent = agent
+        self._used = {}
+        try:
+            chat = await turn.request("chat.read")
+            known = _session_in(chat["metadata"].get(self._key), turn.spec.chat_id)
+            resumed = await agent.open_session(known, cwd=place.cwd, mcp=chat["mcp"])
+        except BaseException:
+            # One without a session is of no use.
+            self._drop()
+            raise
+        self._is_new = not resumed
+        if agent.session_id != known:
+            await self._keep(turn, agent.session_id)
+        turn.set_status(None)
+        return agent
+
+    @property
+    def _key(self) -> str:
+        return f"acp_session:{self.id}"
+
+    async def _keep(self, turn: Turn, session_id: str) -> None:
+        """Keep the session in the chat, so that it goes on after a restart.
+
+        The id of the chat is kept too: a copy of the file must not share the session.
+        """
+        value = {"session": session_id, "chat": turn.spec.chat_id}
+        try:
+            await turn.request("chat.set_metadata", {"name": self._key, "value": value})
+        except RequestRefusedError as error:
+            self.log.warning("The session will not go on after a restart: %s", error)
+
+    # -- a turn -------------------------------------------------------------------------------
+
+    async def _answer(self, turn: Turn, agent: Agent) -> None:
+        from jupyter_ai_personas.acp.prompt import prompt_blocks
+        from jupyter_ai_personas.acp.reply import Reply
+        from jupyter_ai_personas.acp.work import TurnWork
+
+        assert self._place is not None
+        blocks = await prompt_blocks(turn, self.name, is_new=self._is_new)
+        self._is_new = False
+        reply = Reply(status=turn.set_status)
+        work = TurnWork(
+            turn,
+            session_id=agent.session_id,
+            toolset=mention_name(self.name),
+            place=self._place,
+            reply=reply,
+            log=self.log,
+        )
+        pieces, shown = anyio.create_memory_object_stream[str](WAITING_PIECES)
+
+        async def put(piece: str) -> None:
+            # Once the turn has ended, nobody reads.
+            with suppress(anyio.BrokenResourceError):
+                await pieces.send(piece)
+
+        async def prompting() -> Any:
+            async with pieces:
+                try:
+                    return await agent.prompt(blocks, work=work, reply=reply, put=put)
+                finally:
+                    for piece in reply.finish():
+                        await put(piece)
+
+        task = asyncio.ensure_future(prompting())
+        # What it raises is raised here, unless the turn has ended before.
+        task.add_done_callback(lambda done: done.cancelled() or done.exception())
+        try:
+            async with shown:
+                await turn.stream(shown)
+            answer = await asyncio.shield(task)
+            await work.finish()
+        except BaseException:
+            work.end()
+            if not task.done():
+                # Not awaited here: a turn that is stopped must end soon. The next one waits.
+                self._ending = asyncio.ensure_future(agent.stop(task))
+            raise
+        if note := _STOPS.get(answer.stop_reason):
+            turn.send(f"*{note}*")
+        self._record(turn, answer.usage)
+
+    def _record(self, turn: Turn, usage: Any) -> None:
+        """Record the tokens of the turn; agents tell those of the whole session."""
+        if usage is None:
+            return
+        told = {
+            "input_tokens": usage.input_tokens,
+            "output_tokens": usage.output_tokens,
+            "total_tokens": usage.total_tokens,
+        }
+        before = self._used if all(told[k] >= self._used.get(k, 0) for k in told) else {}
+        turn.record_usage({key: count - before.get(key, 0) for key, count in told.items()})
+        self._used = told
+
+
+def _session_in(value: Any, chat_id: str) -> str:
+    """Return the session that is kept in a chat, empty if there is none of this chat."""
+    if not isinstance(value, Mapping) or value.get("chat") != chat_id:
+        return ""
+    session = value.get("session")
+    return session if isinstance(session, str) and 0 < len(session) <= 1_000 else ""

@@ -1,0 +1,318 @@
+"""What an agent asks for in one turn: permissions, files and commands.
+
+Everything becomes a call of a tool, which the server allows, asks people about or refuses: files
+are the toolset ``workspace``, the rest is ``<mention name>.<kind>``, such as ``Claude.edit``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import logging
+import os
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from acp import schema
+from pydantic import BaseModel, ValidationError
+
+from jupyter_ai_personas.acp.reply import Reply
+from jupyter_ai_personas.acp.rpc import INVALID, METHOD_NOT_FOUND, NOT_FOUND, RpcError
+from jupyter_ai_personas.acp.terminals import Terminal
+from jupyter_ai_personas.errors import RequestRefusedError, TurnEndedError
+from jupyter_ai_personas.personas import Turn
+from jupyter_ai_personas.tools.descriptions import ToolInfo
+
+__all__ = ["Place", "TurnWork"]
+
+MAX_TERMINALS = 8
+"""Commands of one turn that may run, or be kept, at once."""
+
+_LINES = 5_000
+_READS = 20
+_EFFECTS = {"edit": "write", "delete": "write", "move": "write"}
+_KINDS = (
+    *("edit", "delete", "move", "read", "search", "execute"),
+    *("think", "fetch", "switch_mode", "other", "terminal"),
+)
+_ENDED = ("completed", "failed")
+_CANCELLED = {"outcome": {"outcome": "cancelled"}}
+
+
+class Place:
+    """The folder of the chat, in which the agent works, below the server's root."""
+
+    def __init__(self, root: Path, chat_path: str) -> None:
+        self._tops = (root, root.resolve())
+        folder = (root / chat_path.removeprefix("RTC:").strip("/")).parent
+        self.cwd = str(folder if folder.is_dir() else root)
+
+    def relative(self, path: str) -> str:
+        """Return a path relative to the root.
+
+        Raises:
+            RpcError: it lies elsewhere. Links are followed where the path is used.
+        """
+        plain = Path(os.path.normpath(Path(self.cwd, path)))
+        for top in self._tops:
+            if plain.is_relative_to(top):
+                return plain.relative_to(top).as_posix()
+        raise RpcError(INVALID, "That path lies outside of the workspace of this server.")
+
+
+class TurnWork:
+    """Answers the requests of an agent while it works on one turn."""
+
+    def __init__(
+        self,
+        turn: Turn,
+        *,
+        session_id: str,
+        toolset: str,
+        place: Place,
+        reply: Reply,
+        log: logging.Logger,
+    ) -> None:
+        self._turn = turn
+        self._session_id = session_id
+        self._toolset = toolset
+        self._place = place
+        self._reply = reply
+        self._log = log
+        self._counts: Counter[str] = Counter()
+        self._announcing = asyncio.Lock()
+        self._is_announced = False
+        # The agent's id of a call that people allowed → the server's id.
+        self._allowed: dict[str, str] = {}
+        self._terminals: dict[str, Terminal] = {}
+        self._telling: set[asyncio.Task[None]] = set()
+        self._methods: dict[str, tuple[type[BaseModel], Callable[[Any], Awaitable[Any]]]] = {
+            "session/request_permission": (schema.RequestPermissionRequest, self._permission),
+            "fs/read_text_file": (schema.ReadTextFileRequest, self._read),
+            "fs/write_text_file": (schema.WriteTextFileRequest, self._write),
+            "terminal/create": (schema.CreateTerminalRequest, self._create_terminal),
+            "terminal/output": (schema.TerminalOutputRequest, self._terminal_output),
+            "terminal/wait_for_exit": (schema.WaitForTerminalExitRequest, self._wait_for_exit),
+            "terminal/kill": (schema.KillTerminalRequest, self._kill_terminal),
+            "terminal/release": (schema.ReleaseTerminalRequest, self._release_terminal),
+        }
+
+    async def answer(self, method: str, params: Any) -> Any:
+        """Return the answer to a request of the agent.
+
+        Raises:
+            RpcError: what the agent is answered instead.
+        """
+        if method not in self._methods:
+            raise RpcError(METHOD_NOT_FOUND, f"There is no method `{method[:100]}` here.")
+        model, handler = self._methods[method]
+        try:
+            asked: Any = model.model_validate(params)
+        except ValidationError as error:
+            places = "; ".join(str(one["loc"]) for one in error.errors()[:3])
+            raise RpcError(INVALID, f"The parameters of `{method}` are wrong: {places}") from None
+        if asked.session_id != self._session_id:
+            raise RpcError(INVALID, "There is no such session.")
+        try:
+            return await handler(asked)
+        except TurnEndedError:
+            if method == "session/request_permission":
+                return _CANCELLED
+            raise RpcError(INVALID, "The turn has ended.") from None
+        except (RequestRefusedError, TypeError) as error:
+            raise RpcError(INVALID, str(error)) from None
+
+    def updated(self) -> None:
+        """Record the end of calls that were allowed and have ended."""
+        for id_ in list(self._allowed):
+            call = self._reply.calls.get(id_)
+            if call is not None and call.status in _ENDED:
+                task = asyncio.ensure_future(self._tell(self._allowed.pop(id_), call.status))
+                self._telling.add(task)
+                task.add_done_callback(self._telling.discard)
+
+    async def finish(self) -> None:
+        """Record the end of everything that was allowed."""
+        for id_ in list(self._allowed):
+            await self._tell(self._allowed.pop(id_), "ended with the turn")
+        self.end()
+        await asyncio.gather(*self._telling, return_exceptions=True)
+
+    def end(self) -> None:
+        """End the commands of the turn."""
+        for terminal in self._terminals.values():
+            terminal.kill()
+
+    # -- permissions --------------------------------------------------------------------------
+
+    async def _permission(self, asked: schema.RequestPermissionRequest) -> Any:
+        call = self._reply.note(asked.tool_call)
+        if call is None:
+            raise RpcError(INVALID, "There are too many calls in this turn.")
+        kind = call.kind if call.kind in _KINDS else "other"
+        id_ = await self._is_allowed(f"{self._toolset}.{kind}", call.described())
+        if id_ is not None:
+            self._allowed[call.id] = id_
+        # The operator's policy and people's `/approve` for the chat are kept here; the agent must
+        # not keep a rule of its own.
+        kinds = ("allow_once", "allow_always") if id_ else ("reject_once", "reject_always")
+        options = {option.kind: option.option_id for option in reversed(asked.options)}
+        chosen = next((options[kind] for kind in kinds if kind in options), None)
+        if chosen is None:
+            return _CANCELLED
+        return {"outcome": {"outcome": "selected", "optionId": chosen}}
+
+    async def _is_allowed(self, tool: str, arguments: Mapping[str, Any]) -> str | None:
+        """Return the id of a call that may run, ``None`` if it may not."""
+        async with self._announcing:
+            if not self._is_announced:
+                tools = [self._tool(kind).as_json() for kind in _KINDS]
+                await self._turn.request("tool.announce", {"tools": tools})
+                self._is_announced = True
+        id_ = self._id(tool, arguments)
+        asked = {"call": id_, "tool": tool, "arguments": dict(arguments)}
+        answer = await self._turn.request("tool.call", asked)
+        return id_ if answer.get("run") else None
+
+    def _tool(self, kind: str) -> ToolInfo:
+        # An agent may ask to read and do anything: only the operator allows that unasked.
+        effect: Any = _EFFECTS.get(kind, "run")
+        return ToolInfo(f"{self._toolset}.{kind}", "What the agent asks for.", effect)
+
+    def _id(self, tool: str, arguments: Mapping[str, Any]) -> str:
+        """Return an id that is the same when the turn is run again and asks for the same."""
+        text = json.dumps([tool, arguments], sort_keys=True, default=str)
+        digest = hashlib.sha256(text.encode()).hexdigest()[:16]
+        self._counts[digest] += 1
+        return f"acp-{digest}-{self._counts[digest]}"
+
+    async def _tell(self, id_: str, status: str, **facts: Any) -> None:
+        try:
+            result = {"status": status, **facts}
+            await self._turn.request("tool.result", {"call": id_, "result": result})
+        except (TurnEndedError, RequestRefusedError):
+            return
+
+    # -- files --------------------------------------------------------------------------------
+
+    async def _call(self, tool: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """Call a tool of the server. Raises :class:`RpcError` with its error."""
+        asked = {"call": self._id(tool, arguments), "tool": tool, "arguments": dict(arguments)}
+        answer = await self._turn.request("tool.call", asked)
+        result: dict[str, Any] = answer.get("result") or {}
+        if (error := result.get("error")) is not None:
+            raise RpcError(NOT_FOUND, str(error))
+        return result
+
+    async def _read(self, asked: schema.ReadTextFileRequest) -> Any:
+        path = self._place.relative(asked.path)
+        if path.endswith(".ipynb"):
+            found = await self._call("notebook.read", {"path": path})
+            return {"content": json.dumps(found, ensure_ascii=False, indent=1)}
+        start, left = max(1, asked.line or 1), asked.limit
+        parts = []
+        for _ in range(_READS):
+            lines = _LINES if left is None else min(_LINES, left)
+            if lines < 1:
+                break
+            arguments = {"path": path, "start": start, "lines": lines}
+            found = await self._call("workspace.read_file", arguments)
+            parts.append(str(found.get("text") or ""))
+            read = int(found.get("lines") or 0)
+            start += read
+            left = None if left is None else left - read
+            if read == 0 or start > int(found.get("total") or 0):
+                return {"content": "".join(parts)}
+        if left is None:
+            raise RpcError(
+                INVALID, "The file is too long. Read it in parts, by `line` and `limit`."
+            )
+        return {"content": "".join(parts)}
+
+    async def _write(self, asked: schema.WriteTextFileRequest) -> Any:
+        path = self._place.relative(asked.path)
+        expected = await self._current(path)
+        arguments = {"path": path, "content": asked.content, "expected": expected}
+        await self._call("workspace.write_file", arguments)
+        return {}
+
+    async def _current(self, path: str) -> str | None:
+        """Return what a file has, so that a change made meanwhile is not overwritten."""
+        try:
+            found = await self._turn.workspace.read(path)
+        except RequestRefusedError:
+            # If there is one that cannot be read, the tool refuses to replace it.
+            return None
+        if found.get("cut"):
+            raise RpcError(INVALID, "The file is too large to be replaced.")
+        return found.get("text")
+
+    # -- commands -----------------------------------------------------------------------------
+
+    async def _create_terminal(self, asked: schema.CreateTerminalRequest) -> Any:
+        if len(self._terminals) >= MAX_TERMINALS:
+            raise RpcError(INVALID, f"{MAX_TERMINALS} terminals are open. Release some first.")
+        folder = self._place.relative(asked.cwd or self._place.cwd)
+        env = {one.name: one.value for one in asked.env or ()}
+        arguments: dict[str, Any] = {"command": asked.command, "args": list(asked.args or ())}
+        arguments |= {"folder": folder} | ({"env": env} if env else {})
+        id_ = await self._is_allowed(f"{self._toolset}.terminal", arguments)
+        if id_ is None:
+            raise RpcError(INVALID, "The command was not allowed. Do not try it again.")
+        try:
+            terminal = await Terminal.start(
+                self._command(asked),
+                env=env,
+                cwd=str(Path(self._place.cwd, asked.cwd or "")),
+                limit=asked.output_byte_limit,
+            )
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or type(error).__name__
+            await self._tell(id_, "failed", error=f"It cannot be started: {reason}")
+            raise RpcError(INVALID, f"The command cannot be started: {reason}") from None
+        name = uuid4().hex
+        self._terminals[name] = terminal
+        task = asyncio.ensure_future(self._tell_end(id_, terminal))
+        self._telling.add(task)
+        task.add_done_callback(self._telling.discard)
+        if self._turn.ended:
+            terminal.kill()
+        return {"terminalId": name}
+
+    def _command(self, asked: schema.CreateTerminalRequest) -> list[str]:
+        """Return what runs: without arguments, agents send a line for a shell."""
+        if asked.args or os.name == "nt":
+            return [asked.command, *(asked.args or ())]
+        return ["/bin/sh", "-c", asked.command]
+
+    async def _tell_end(self, id_: str, terminal: Terminal) -> None:
+        status = await terminal.wait()
+        await self._tell(id_, "ended", **status, output=terminal.output[-10_000:])
+
+    def _terminal(self, name: str) -> Terminal:
+        if name not in self._terminals:
+            raise RpcError(INVALID, "There is no such terminal.")
+        return self._terminals[name]
+
+    async def _terminal_output(self, asked: schema.TerminalOutputRequest) -> Any:
+        terminal = self._terminal(asked.terminal_id)
+        answer: dict[str, Any] = {"output": terminal.output, "truncated": terminal.is_truncated}
+        if (status := terminal.exit_status) is not None:
+            answer["exitStatus"] = status
+        return answer
+
+    async def _wait_for_exit(self, asked: schema.WaitForTerminalExitRequest) -> Any:
+        return await self._terminal(asked.terminal_id).wait()
+
+    async def _kill_terminal(self, asked: schema.KillTerminalRequest) -> Any:
+        self._terminal(asked.terminal_id).kill()
+        return {}
+
+    async def _release_terminal(self, asked: schema.ReleaseTerminalRequest) -> Any:
+        self._terminal(asked.terminal_id).kill()
+        del self._terminals[asked.terminal_id]
+        return {}

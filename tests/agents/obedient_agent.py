@@ -1,0 +1,252 @@
+"""An agent of the Agent Client Protocol that does what a prompt says, well or badly."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import acp
+from acp import schema
+
+MEMORY = Path(os.environ["AGENT_MEMORY"])
+"""Where sessions are remembered: lines of JSON."""
+
+
+def noted(**facts: Any) -> None:
+    with MEMORY.open("a", encoding="utf-8") as file:
+        file.write(json.dumps(facts) + "\n")
+
+
+def raw(text: str) -> None:
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
+def message(method: str, **more: Any) -> str:
+    return json.dumps({"jsonrpc": "2.0", "method": method, **more})
+
+
+class ObedientAgent:
+    """The first word of a message says what it does; it says the rest."""
+
+    def __init__(self) -> None:
+        self._cancelled = asyncio.Event()
+        self._client: Any = None
+        self._mcp: list[Any] = []
+        self._cwd = ""
+
+    def on_connect(self, conn: Any) -> None:
+        self._client = conn
+
+    async def initialize(self, **about: Any) -> acp.InitializeResponse:
+        noted(pid=os.getpid())
+        if "hang" in sys.argv:
+            await asyncio.Event().wait()
+        version = 7 if "modern" in sys.argv else acp.PROTOCOL_VERSION
+        capabilities = schema.AgentCapabilities(load_session="forgets" not in sys.argv)
+        return acp.InitializeResponse(protocol_version=version, agent_capabilities=capabilities)
+
+    async def new_session(self, cwd: str, mcp_servers: Any, **_: Any) -> acp.NewSessionResponse:
+        if "login" in sys.argv:
+            raise acp.RequestError.auth_required()
+        self._cwd, self._mcp = cwd, mcp_servers
+        session_id = f"session-{MEMORY.read_text('utf-8').count('began') + 1}"
+        noted(began=session_id)
+        return acp.NewSessionResponse(session_id=session_id)
+
+    async def load_session(
+        self, cwd: str, session_id: str, mcp_servers: Any, **_: Any
+    ) -> acp.LoadSessionResponse:
+        if f'"began": "{session_id}"' not in MEMORY.read_text("utf-8"):
+            raise acp.RequestError.resource_not_found(session_id)
+        self._cwd, self._mcp = cwd, mcp_servers
+        noted(loaded=session_id)
+        # Agents repeat what was said when a session is loaded.
+        await self._say(session_id, "said long ago")
+        return acp.LoadSessionResponse()
+
+    async def cancel(self, session_id: str, **_: Any) -> None:
+        noted(cancelled=session_id)
+        self._cancelled.set()
+
+    async def prompt(self, prompt: list[Any], session_id: str, **_: Any) -> acp.PromptResponse:
+        self._cancelled.clear()
+        noted(prompt=[block.text for block in prompt])
+        word, _, rest = prompt[-1].text.partition(" ")
+        act = getattr(self, f"_{word.strip('/')}", None)
+        self._session = session_id
+        await (act(session_id, rest) if act else self._say(session_id, f"heard {word} {rest}"))
+        usage = schema.Usage(input_tokens=7, output_tokens=3, total_tokens=10)
+        stop = "cancelled" if self._cancelled.is_set() else "end_turn"
+        if word == "refuse":
+            stop = "refusal"
+        return acp.PromptResponse(stop_reason=stop, usage=usage)
+
+    async def _update(self, session_id: str, update: Any) -> None:
+        await self._client.session_update(session_id, update)
+
+    async def _say(self, session_id: str, text: str) -> None:
+        await self._update(session_id, acp.update_agent_message_text(text))
+
+    # -- well ---------------------------------------------------------------------------------
+
+    async def _session(self, session_id: str, said: str) -> None: ...
+
+    async def _where(self, session_id: str, said: str) -> None:
+        await self._say(session_id, f"{session_id} in {self._cwd} ({os.getcwd()})")
+
+    async def _compact(self, session_id: str, said: str) -> None:
+        await self._say(session_id, "forgotten")
+
+    async def _show(self, session_id: str, said: str) -> None:
+        """Think, plan, call, answer."""
+        for piece in ("First </details> I ", "think."):
+            await self._update(session_id, acp.update_agent_thought_text(piece))
+        for status in ("pending", "completed"):
+            entries = [
+                schema.PlanEntry(content="Look", priority="high", status=status),
+                schema.PlanEntry(content="Tell", priority="low", status="pending"),
+            ]
+            await self._update(session_id, schema.AgentPlanUpdate(session_update="plan", entries=entries))
+        call = acp.start_tool_call("c1", "Look <b>", kind="search", raw_input={"query": "x"})
+        await self._update(session_id, call)
+        text = acp.tool_content(acp.text_block("found it"))
+        await self._update(
+            session_id, acp.update_tool_call("c1", status="completed", content=[text])
+        )
+        await self._say(session_id, "Here it is.")
+
+    async def _env(self, session_id: str, said: str) -> None:
+        await self._say(session_id, json.dumps(dict(os.environ)))
+
+    async def _mcps(self, session_id: str, said: str) -> None:
+        told = [server.model_dump(mode="json") for server in self._mcp]
+        await self._say(session_id, json.dumps(told))
+
+    async def _permitted(self, session_id: str, title: str, kind: str = "execute") -> bool:
+        options = [
+            schema.PermissionOption(option_id="always", name="Always", kind="allow_always"),
+            schema.PermissionOption(option_id="yes", name="Allow", kind="allow_once"),
+            schema.PermissionOption(option_id="no", name="Reject", kind="reject_once"),
+        ]
+        update = schema.ToolCallUpdate(
+            tool_call_id="c1", title=title, kind=kind, raw_input={"command": title}
+        )
+        answer = await self._client.request_permission(
+            options=options, session_id=session_id, tool_call=update
+        )
+        noted(outcome=answer.outcome.model_dump(mode="json"))
+        return getattr(answer.outcome, "option_id", None) == "yes"
+
+    async def _ask(self, session_id: str, said: str) -> None:
+        allowed = await self._permitted(session_id, said)
+        status = "completed" if allowed else "failed"
+        await self._update(session_id, acp.update_tool_call("c1", status=status))
+        await self._say(session_id, f"allowed: {allowed}")
+
+    async def _tried(self, session_id: str, work: Any) -> None:
+        try:
+            answer = await work
+        except acp.RequestError as error:
+            await self._say(session_id, f"refused: {error}")
+        else:
+            await self._say(session_id, f"answered: {answer.model_dump(mode='json')}")
+
+    async def _read(self, session_id: str, path: str) -> None:
+        await self._tried(
+            session_id, self._client.read_text_file(path=path, session_id=session_id)
+        )
+
+    async def _part(self, session_id: str, path: str) -> None:
+        await self._tried(
+            session_id,
+            self._client.read_text_file(path=path, session_id=session_id, line=2, limit=1),
+        )
+
+    async def _write(self, session_id: str, path: str) -> None:
+        await self._tried(
+            session_id,
+            self._client.write_text_file(path=path, content="written\n", session_id=session_id),
+        )
+
+    async def _run(self, session_id: str, command: str) -> None:
+        try:
+            terminal = await self._client.create_terminal(command=command, session_id=session_id)
+        except acp.RequestError as error:
+            await self._say(session_id, f"refused: {error}")
+            return
+        ids = {"session_id": session_id, "terminal_id": terminal.terminal_id}
+        await self._say(session_id, "running\n\n")
+        await self._client.wait_for_terminal_exit(**ids)
+        output = await self._client.terminal_output(**ids)
+        await self._client.release_terminal(**ids)
+        await self._say(session_id, f"{output.output!r} {output.exit_status.exit_code}")
+
+    async def _wait(self, session_id: str, said: str) -> None:
+        await self._say(session_id, "waiting")
+        await self._cancelled.wait()
+
+    async def _refuse(self, session_id: str, said: str) -> None:
+        await self._say(session_id, "No.")
+
+    # -- badly --------------------------------------------------------------------------------
+
+    async def _deaf(self, session_id: str, said: str) -> None:
+        """Never end, with a child that does not either."""
+        child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(1000)"])
+        noted(child=child.pid)
+        await self._say(session_id, "deaf")
+        await asyncio.Event().wait()
+
+    async def _die(self, session_id: str, said: str) -> None:
+        await self._say(session_id, "about to die")
+        os._exit(3)
+
+    async def _fail(self, session_id: str, said: str) -> None:
+        raise acp.RequestError.internal_error({"details": "out of order"})
+
+    async def _flood(self, session_id: str, said: str) -> None:
+        update = {"sessionUpdate": "agent_message_chunk", "content": {"type": "text"}}
+        update["content"]["text"] = "x" * 1000
+        line = message("session/update", params={"sessionId": session_id, "update": update})
+        while True:
+            raw(line)
+
+    async def _huge(self, session_id: str, said: str) -> None:
+        for _ in range(30):
+            sys.stdout.write("x" * 1_000_000)
+        raw("")
+
+    async def _noise(self, session_id: str, said: str) -> None:
+        while True:
+            raw("Welcome to my agent!")
+
+    async def _lie(self, session_id: str, said: str) -> None:
+        """Say much that means nothing, and then answer."""
+        raw("{")
+        raw("[1, 2]")
+        raw("null")
+        raw(json.dumps({"jsonrpc": "2.0", "id": 999, "result": {}}))
+        raw(json.dumps({"jsonrpc": "2.0", "id": [1], "error": "x"}))
+        raw(message("session/update", params={"sessionId": session_id, "update": {"a": 1}}))
+        raw(message("session/update", params=None))
+        other = acp.update_agent_message_text("of another").model_dump(mode="json", by_alias=True)
+        raw(message("session/update", params={"sessionId": "other", "update": other}))
+        raw(message("what/is/this", id=7, params={}))
+        raw(message("terminal/output", id=8, params={"sessionId": session_id, "terminalId": "x"}))
+        raw(message("fs/read_text_file", id=9, params={"sessionId": "other", "path": "/etc/passwd"}))
+        raw(message("fs/read_text_file", id=10, params=[]))
+        sys.stderr.write("y" * 1_000_000)
+        await self._say(session_id, "honest")
+
+
+if __name__ == "__main__":
+    MEMORY.touch()
+    if "exits" in sys.argv:
+        sys.exit(4)
+    asyncio.run(acp.run_agent(ObedientAgent()))
