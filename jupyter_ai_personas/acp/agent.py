@@ -41,6 +41,7 @@ class Agent:
         self._reading = asyncio.ensure_future(self._rpc.run())
         self._capabilities = schema.AgentCapabilities()
         self._logins: list[str] = []
+        self._is_killed = False
         self._work: TurnWork | None = None
         self._take: Callable[[Any], Awaitable[None]] | None = None
         self.session_id = ""
@@ -49,28 +50,26 @@ class Agent:
     @property
     def is_running(self) -> bool:
         """Whether it still answers, as far as it is known."""
-        return not self._reading.done() and not self._process.has_ended
+        return not (self._is_killed or self._reading.done() or self._process.has_ended)
 
     @classmethod
     async def start(
         cls, command: Sequence[str], *, env: Mapping[str, str], cwd: str, log: logging.Logger
     ) -> Agent:
-        """Start an agent and agree on the protocol.
+        """Start an agent, which has to be ended with :meth:`end`.
 
         Raises:
             OSError: it cannot be started.
+        """
+        return cls(await AgentProcess.start(command, env=env, cwd=cwd, log=log), log=log)
+
+    async def initialize(self) -> None:
+        """Agree on the protocol.
+
+        Raises:
             ProcessBroken: it ends, or speaks no protocol or another version of it.
             TimeoutError: it does not answer.
         """
-        agent = cls(await AgentProcess.start(command, env=env, cwd=cwd, log=log), log=log)
-        try:
-            await agent._initialize()
-        except BaseException:
-            agent.kill()
-            raise
-        return agent
-
-    async def _initialize(self) -> None:
         capabilities = schema.ClientCapabilities(
             fs=schema.FileSystemCapabilities(read_text_file=True, write_text_file=True),
             terminal=True,
@@ -181,13 +180,15 @@ class Agent:
             self.kill()
 
     def kill(self) -> None:
-        """End it at once."""
+        """End it at once; :meth:`end` cleans up."""
+        self._is_killed = True
         self._process.kill()
 
     async def end(self) -> None:
-        """End it, politely first."""
-        await self._process.end()
+        """End it, politely first, and read the rest of what it wrote."""
         self._reading.cancel()
+        await asyncio.wait([self._reading])
+        await self._process.end()
 
     async def _ask(self, method: str, request: BaseModel, model: Any) -> Any:
         async with asyncio.timeout(START_SECONDS):

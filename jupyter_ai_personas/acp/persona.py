@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Coroutine, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -47,6 +47,7 @@ class AcpPersona(BasePersona):
         self._used: dict[str, int] = {}
         self._lock = asyncio.Lock()
         self._ending: asyncio.Task[None] | None = None
+        self._leaving: set[asyncio.Task[None]] = set()
 
     async def process_message(self, message: Message) -> None:
         """Let the agent answer ``message``."""
@@ -80,16 +81,22 @@ class AcpPersona(BasePersona):
 
     async def shutdown(self) -> None:
         """End the agent."""
-        agent, self._agent = self._agent, None
-        if agent is not None:
-            await agent.end()
+        self._drop()
+        if self._leaving:
+            await asyncio.wait(self._leaving)
 
     # -- the agent ----------------------------------------------------------------------------
 
     def _drop(self) -> None:
+        """End the agent; the next turn starts it anew."""
         agent, self._agent = self._agent, None
         if agent is not None:
-            agent.kill()
+            self._let_go(agent.end())
+
+    def _let_go(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._leaving.add(task)
+        task.add_done_callback(self._leaving.discard)
 
     async def _running(self, turn: Turn) -> Agent:
         """Return the agent, which is started if it does not run, with its session."""
@@ -116,6 +123,7 @@ class AcpPersona(BasePersona):
         self._agent = agent
         self._used = {}
         try:
+            await agent.initialize()
             chat = await turn.request("chat.read")
             known = _session_in(chat["metadata"].get(self._key), turn.spec.chat_id)
             resumed = await agent.open_session(known, cwd=place.cwd, mcp=chat["mcp"])
@@ -173,28 +181,36 @@ class AcpPersona(BasePersona):
         async def prompting() -> Any:
             async with pieces:
                 try:
-                    return await agent.prompt(blocks, work=work, reply=reply, put=put)
+                    answer = await agent.prompt(blocks, work=work, reply=reply, put=put)
                 finally:
                     for piece in reply.finish():
                         await put(piece)
+                # Before the reply ends, which shows it.
+                self._record(turn, answer.usage)
+                return answer
 
         task = asyncio.ensure_future(prompting())
         # What it raises is raised here, unless the turn has ended before.
         task.add_done_callback(lambda done: done.cancelled() or done.exception())
+
+        async def text() -> AsyncGenerator[str, None]:
+            async for piece in shown:
+                yield piece
+            # What failed belongs to this reply.
+            await asyncio.shield(task)
+
         try:
             async with shown:
-                await turn.stream(shown)
-            answer = await asyncio.shield(task)
+                await turn.stream(text())
             await work.finish()
         except BaseException:
-            work.end()
+            self._let_go(work.leave())
             if not task.done():
                 # Not awaited here: a turn that is stopped must end soon. The next one waits.
                 self._ending = asyncio.ensure_future(agent.stop(task))
             raise
-        if note := _STOPS.get(answer.stop_reason):
+        if note := _STOPS.get(task.result().stop_reason):
             turn.send(f"*{note}*")
-        self._record(turn, answer.usage)
 
     def _record(self, turn: Turn, usage: Any) -> None:
         """Record the tokens of the turn; agents tell those of the whole session."""

@@ -140,11 +140,16 @@ class AgentProcess:
         with suppress(TimeoutError):
             async with asyncio.timeout(END_SECONDS):
                 await self._process.wait()
+                # Its pipes are closed once what is in them is read.
+                await self._errors
+                while await self._stdout.read(_CHUNK):
+                    pass
+        self._errors.cancel()
 
     def kill(self) -> None:
-        """Kill it and its children at once."""
+        """Kill it and its children at once; :meth:`end` cleans up."""
         kill_group(self._process)
-        self._errors.cancel()
+        self._stdin.close()
 
     async def _log_errors(self) -> None:
         """Read what it writes beside the protocol, so that it does not wait for a reader."""

@@ -139,13 +139,13 @@ class TurnWork:
         """Record the end of everything that was allowed."""
         for id_ in list(self._allowed):
             await self._tell(self._allowed.pop(id_), "ended with the turn")
-        self.end()
-        await asyncio.gather(*self._telling, return_exceptions=True)
+        await self.leave()
 
-    def end(self) -> None:
+    async def leave(self) -> None:
         """End the commands of the turn."""
         for terminal in self._terminals.values():
             terminal.kill()
+        await asyncio.gather(*self._telling, return_exceptions=True)
 
     # -- permissions --------------------------------------------------------------------------
 

@@ -13,6 +13,7 @@ from support.room import LOG, Room, room
 
 from jupyter_ai_personas.acp import AgentsTable, agent_personas
 from jupyter_ai_personas.hosts import ThreadHost
+from jupyter_ai_personas.server.workspace import Workspace
 from jupyter_ai_personas.tools import McpServers, PackageToolsets, ToolRegistry, ToolSettings
 
 SCRIPT = str(Path(__file__).with_name("obedient_agent.py"))
@@ -49,6 +50,7 @@ class Agents:
             configured=agent_personas(agents),
             tools=toolbox,
             changes=self.desk.tools,
+            workspace=Workspace(self.desk.settings, root=self.root, log=LOG),
             root_dir=str(self.root),
             make_host=ThreadHost,
             **options,
@@ -57,6 +59,8 @@ class Agents:
 
     def noted(self, what: str) -> list[Any]:
         """What the agent noted of one kind, in order, in all its lives."""
+        if not self._memory.exists():
+            return []
         lines = self._memory.read_text("utf-8").splitlines()
         return [fact[what] for fact in map(json.loads, lines) if what in fact]
 

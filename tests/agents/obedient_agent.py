@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -22,7 +21,13 @@ def noted(**facts: Any) -> None:
         file.write(json.dumps(facts) + "\n")
 
 
+def remembered() -> str:
+    return MEMORY.read_text("utf-8")
+
+
 def raw(text: str) -> None:
+    # The library writes without blocking.
+    os.set_blocking(1, True)
     sys.stdout.write(text + "\n")
     sys.stdout.flush()
 
@@ -55,14 +60,14 @@ class ObedientAgent:
         if "login" in sys.argv:
             raise acp.RequestError.auth_required()
         self._cwd, self._mcp = cwd, mcp_servers
-        session_id = f"session-{MEMORY.read_text('utf-8').count('began') + 1}"
+        session_id = f"session-{remembered().count('began') + 1}"
         noted(began=session_id)
         return acp.NewSessionResponse(session_id=session_id)
 
     async def load_session(
         self, cwd: str, session_id: str, mcp_servers: Any, **_: Any
     ) -> acp.LoadSessionResponse:
-        if f'"began": "{session_id}"' not in MEMORY.read_text("utf-8"):
+        if f'"began": "{session_id}"' not in remembered():
             raise acp.RequestError.resource_not_found(session_id)
         self._cwd, self._mcp = cwd, mcp_servers
         noted(loaded=session_id)
@@ -98,7 +103,7 @@ class ObedientAgent:
     async def _session(self, session_id: str, said: str) -> None: ...
 
     async def _where(self, session_id: str, said: str) -> None:
-        await self._say(session_id, f"{session_id} in {self._cwd} ({os.getcwd()})")
+        await self._say(session_id, f"{session_id} in {self._cwd} ({Path.cwd()})")
 
     async def _compact(self, session_id: str, said: str) -> None:
         await self._say(session_id, "forgotten")
@@ -112,7 +117,9 @@ class ObedientAgent:
                 schema.PlanEntry(content="Look", priority="high", status=status),
                 schema.PlanEntry(content="Tell", priority="low", status="pending"),
             ]
-            await self._update(session_id, schema.AgentPlanUpdate(session_update="plan", entries=entries))
+            await self._update(
+                session_id, schema.AgentPlanUpdate(session_update="plan", entries=entries)
+            )
         call = acp.start_tool_call("c1", "Look <b>", kind="search", raw_input={"query": "x"})
         await self._update(session_id, call)
         text = acp.tool_content(acp.text_block("found it"))
@@ -158,9 +165,7 @@ class ObedientAgent:
             await self._say(session_id, f"answered: {answer.model_dump(mode='json')}")
 
     async def _read(self, session_id: str, path: str) -> None:
-        await self._tried(
-            session_id, self._client.read_text_file(path=path, session_id=session_id)
-        )
+        await self._tried(session_id, self._client.read_text_file(path=path, session_id=session_id))
 
     async def _part(self, session_id: str, path: str) -> None:
         await self._tried(
@@ -198,7 +203,7 @@ class ObedientAgent:
 
     async def _deaf(self, session_id: str, said: str) -> None:
         """Never end, with a child that does not either."""
-        child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(1000)"])
+        child = await asyncio.create_subprocess_exec("sleep", "1000")
         noted(child=child.pid)
         await self._say(session_id, "deaf")
         await asyncio.Event().wait()
@@ -218,9 +223,7 @@ class ObedientAgent:
             raw(line)
 
     async def _huge(self, session_id: str, said: str) -> None:
-        for _ in range(30):
-            sys.stdout.write("x" * 1_000_000)
-        raw("")
+        raw("x" * 30_000_000)
 
     async def _noise(self, session_id: str, said: str) -> None:
         while True:
@@ -239,7 +242,9 @@ class ObedientAgent:
         raw(message("session/update", params={"sessionId": "other", "update": other}))
         raw(message("what/is/this", id=7, params={}))
         raw(message("terminal/output", id=8, params={"sessionId": session_id, "terminalId": "x"}))
-        raw(message("fs/read_text_file", id=9, params={"sessionId": "other", "path": "/etc/passwd"}))
+        raw(
+            message("fs/read_text_file", id=9, params={"sessionId": "other", "path": "/etc/passwd"})
+        )
         raw(message("fs/read_text_file", id=10, params=[]))
         sys.stderr.write("y" * 1_000_000)
         await self._say(session_id, "honest")

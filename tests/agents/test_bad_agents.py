@@ -1,0 +1,154 @@
+"""Agents that hang, flood, die and lie: each ends its own turn, with a reason."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import psutil
+import pytest
+from support.room import Room
+
+from agents.talking import asked, said
+
+
+async def stopped(here: Room, text: str, until: str) -> None:
+    """Ask something, and stop it once the reply has ``until``."""
+    message = here.say(f"@Bot {text}")
+    await here.streaming(message, until)
+    await here.command("/stop")
+    assert (await here.reply(message)).state == "stopped"
+
+
+async def gone(pid: int) -> None:
+    """Return once a process has ended, also one that nobody waited for."""
+    try:
+        process = psutil.Process(pid)
+        if process.status() != psutil.STATUS_ZOMBIE:
+            process.wait(10)
+    except psutil.NoSuchProcess:
+        return
+
+
+async def test_a_stop_cancels_the_turn_and_the_process_goes_on(agents: Any) -> None:
+    async with agents.room() as here:
+        await stopped(here, "wait", "waiting")
+        assert await said(here, "hello") == "heard hello "
+    assert agents.noted("cancelled") == ["session-1"]
+    assert len(agents.noted("pid")) == 1
+
+
+async def test_an_agent_that_does_not_listen_is_killed_with_its_children(agents: Any) -> None:
+    async with agents.room() as here:
+        await stopped(here, "deaf", "deaf")
+        # The session goes on in a process of its own.
+        assert (await said(here, "where")).startswith("session-1 ")
+        first, second = agents.noted("pid")
+        await gone(first)
+        await gone(agents.noted("child")[0])
+        assert first != second
+    assert agents.noted("cancelled") == ["session-1"]
+
+
+async def test_a_stop_while_people_are_asked_cancels_the_permission(agents: Any) -> None:
+    async with agents.room() as here:
+        message = here.say("@Bot ask ls")
+        await asked(here)
+        await here.command("/stop")
+        await here.reply(message)
+        await said(here, "hello")
+    assert [outcome["outcome"] for outcome in agents.noted("outcome")] == ["cancelled"]
+
+
+async def test_the_process_and_its_terminals_end_with_the_chat(agents: Any) -> None:
+    async with agents.room(policy={"*": "allow"}) as here:
+        message = here.say("@Bot run echo $$ > pid; exec sleep 1000")
+        await here.streaming(message, "running")
+        await here.until(lambda: (agents.root / "pid").exists())
+        await here.command("/stop")
+        await here.reply(message)
+        await said(here, "hello")
+        await gone(int((agents.root / "pid").read_text()))
+    for pid in agents.noted("pid"):
+        await gone(pid)
+
+
+async def test_an_agent_that_dies_ends_its_turn_with_a_reason_and_is_restarted(agents: Any) -> None:
+    async with agents.room() as here:
+        body = await said(here, "die", "failed")
+        assert body.startswith("about to die")
+        assert "`Bot` ended with exit code 3. Ask again: it is started anew." in body
+        assert (await said(here, "where")).startswith("session-1 ")
+    assert len(agents.noted("pid")) == 2
+
+
+async def test_an_agent_that_lies_is_not_believed(agents: Any) -> None:
+    async with agents.room() as here:
+        assert await said(here, "lie") == "honest"
+        assert await said(here, "hello") == "heard hello "
+    assert len(agents.noted("pid")) == 1
+
+
+async def test_an_error_of_the_agent_is_told_and_the_session_goes_on(agents: Any) -> None:
+    async with agents.room() as here:
+        assert "`Bot` could not answer: Internal error" in await said(here, "fail", "failed")
+        assert await said(here, "hello") == "heard hello "
+    assert len(agents.noted("pid")) == 1
+
+
+async def test_an_agent_that_floods_ends_at_the_bound_of_replies(agents: Any) -> None:
+    async with agents.room(max_reply_chars=100_000) as here:
+        body = await said(here, "flood", "failed")
+        assert "passed 100,000 characters" in body
+        assert await said(here, "hello") == "heard hello "
+    assert len(agents.noted("pid")) == 2
+
+
+@pytest.mark.parametrize(
+    ("act", "reason"),
+    [
+        ("huge", "`Bot` sent a message of more than 10 MB and was ended."),
+        ("noise", "`Bot` does not speak the Agent Client Protocol and was ended."),
+    ],
+)
+async def test_what_is_no_protocol_ends_the_agent(agents: Any, act: str, reason: str) -> None:
+    async with agents.room() as here:
+        assert reason in await said(here, act, "failed")
+        assert await said(here, "hello") == "heard hello "
+    assert len(agents.noted("pid")) == 2
+
+
+@pytest.mark.parametrize(
+    ("arg", "reason"),
+    [
+        ("exits", "`Bot` ended with exit code 4."),
+        ("modern", "`Bot` speaks version 7 of the Agent Client Protocol"),
+        ("login", "`Bot` wants a login first."),
+    ],
+)
+async def test_an_agent_that_cannot_begin_says_why(agents: Any, arg: str, reason: str) -> None:
+    async with agents.room(arg) as here:
+        assert reason in await said(here, "hello", "failed")
+
+
+async def test_an_agent_that_does_not_begin_is_given_up(
+    agents: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("jupyter_ai_personas.acp.agent.START_SECONDS", 0.2)
+    async with agents.room("hang") as here:
+        assert "`Bot` did not start in time." in await said(here, "hello", "failed")
+    for pid in agents.noted("pid"):
+        await gone(pid)
+
+
+async def test_a_command_that_is_not_there_is_told(agents: Any) -> None:
+    async with agents.room(more={"Ghost": {"command": "no-such-agent"}}) as here:
+        reply = await here.reply(here.say("@Ghost hello"))
+        assert reply.state == "failed"
+        assert "`Ghost` cannot be started here." in reply.body
+        assert await said(here, "hello") == "heard hello "
+
+
+async def test_why_the_agent_stops_is_told(agents: Any) -> None:
+    async with agents.room() as here:
+        replies = await here.replied(here.say("@Bot refuse"), 2)
+    assert [reply.body for reply in replies] == ["No.", "*The agent refuses to go on.*"]
