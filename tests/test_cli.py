@@ -503,3 +503,14 @@ def test_list_has_the_personas_of_files_in_the_root(
     [critic] = [one for one in found["broken"] if one["name"] == "Critic"]
     assert critic["error"].startswith("line 3: there is no key `tols`")
     assert "Broken: Critic." in run("list").stdout
+
+
+def test_doctor_says_whether_an_agent_can_be_started(run: Run) -> None:
+    agents = {"Shell": {"command": "sh"}, "Ghost": {"command": ["no-such-agent"]}}
+    result = run("doctor", "--json", config={"AiExtension": {"acp_agents": agents}})
+    about = "from c.AiExtension.acp_agents)"
+    well = {finding["text"] for finding in findings(result, "ok")}
+    assert f"Shell (@Shell, {about} is started with its first message" in well
+    broken = {finding["text"]: finding["fix"] for finding in findings(result, "broken")}
+    text = f"Ghost (@Ghost, {about} cannot be started: there is no command `no-such-agent`"
+    assert broken[text].startswith("Install it, or give its full path")

@@ -164,8 +164,9 @@ class Agent:
         self._work, self._take = work, take
         try:
             params = {"sessionId": self.session_id, "prompt": list(blocks)}
-            answer = await self._rpc.request("session/prompt", params)
-            return _read(schema.PromptResponse, answer)
+            told = await self._rpc.request("session/prompt", params)
+            answer: schema.PromptResponse = _read(schema.PromptResponse, told)
+            return answer
         finally:
             self._work = self._take = None
 

@@ -9,6 +9,7 @@ from typing import Any
 from jupyter_ai_personas.errors import ConfigurationError, near_matches
 from jupyter_ai_personas.personas.registry import wrong_with_name
 from jupyter_ai_personas.redaction import remember
+from jupyter_ai_personas.routing import mention_name
 from jupyter_ai_personas.settings.kinds import literal, wrong
 from jupyter_ai_personas.tools.mcp_settings import McpServerSettings
 
@@ -66,10 +67,16 @@ class AgentsTable:
         if not isinstance(value, Mapping):
             raise wrong(at, "a dictionary of agents by name", self.example, value)
         agents: dict[str, AgentSettings] = {}
+        names: dict[str, str] = {}
         for name, one in value.items():
             if problem := wrong_with_name(name):
                 raise ConfigurationError(f"A key of `{at}` is the name of a persona: {problem}.")
-            agents[name.strip()] = _agent(one, f'{at}["{name.strip()}"]')
+            name = name.strip()
+            if (other := names.setdefault(mention_name(name).casefold(), name)) != name:
+                raise ConfigurationError(
+                    f"`{other}` and `{name}` in `{at}` are mentioned by the same name; rename one."
+                )
+            agents[name] = _agent(one, f'{at}["{name}"]')
         return agents
 
     def parse(self, text: str) -> Any:

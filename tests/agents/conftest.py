@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -11,12 +10,11 @@ import pytest
 from support.desk import Desk
 from support.room import LOG, Room, room
 
+from agents.obedient import SCRIPT, noted
 from jupyter_ai_personas.acp import AgentsTable, agent_personas
 from jupyter_ai_personas.hosts import ThreadHost
 from jupyter_ai_personas.server.workspace import Workspace
 from jupyter_ai_personas.tools import McpServers, PackageToolsets, ToolRegistry, ToolSettings
-
-SCRIPT = str(Path(__file__).with_name("obedient_agent.py"))
 
 
 class Agents:
@@ -59,10 +57,7 @@ class Agents:
 
     def noted(self, what: str) -> list[Any]:
         """What the agent noted of one kind, in order, in all its lives."""
-        if not self._memory.exists():
-            return []
-        lines = self._memory.read_text("utf-8").splitlines()
-        return [fact[what] for fact in map(json.loads, lines) if what in fact]
+        return noted(self._memory, what)
 
 
 @pytest.fixture

@@ -1,0 +1,84 @@
+"""An agent of the Agent Client Protocol in a real server: asked, allowed by REST, answered."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+from agents import obedient
+from support.server import JupyterServer
+from support.yclient import ChatClient
+
+pytestmark = pytest.mark.server
+
+
+def server_in(directory: Path) -> JupyterServer:
+    agent = {
+        "command": [sys.executable, obedient.SCRIPT],
+        "env": {"AGENT_MEMORY": str(directory / "memory.jsonl"), "KEY": "${AGENT_KEY}"},
+        "description": "does what it is told",
+        "avatar": "🤖",
+    }
+    return JupyterServer(
+        directory / "server",
+        config={"AiExtension.acp_agents": {"Bot": agent}},
+        env={"AGENT_KEY": "key-of-the-agent-1234", "OPENAI_API_KEY": "sk-of-the-server-1234"},
+    )
+
+
+def asks(client: ChatClient, tool: str) -> bool:
+    """Whether people are asked about a tool in the chat."""
+    ours = [(m.get("metadata") or {}).get("jupyter_ai_personas") or {} for m in client.messages()]
+    bodies = [
+        m["body"] for m, one in zip(client.messages(), ours, strict=True) if "approval" in one
+    ]
+    return any(tool in body for body in bodies)
+
+
+async def allow(server: JupyterServer, client: ChatClient, tool: str) -> None:
+    await client.wait_for(lambda me: asks(me, tool))
+    _, found = await server.get(f"/api/ai/approvals?chat_path={client.path}")
+    [approval] = found["approvals"]
+    assert approval["tool"] == tool
+    status, _ = await server.post(
+        f"/api/ai/approvals/{approval['id']}", json={"decision": "approve"}
+    )
+    assert status == 200
+
+
+async def test_an_agent_asks_writes_and_goes_on_after_a_restart(tmp_path: Path) -> None:
+    server = server_in(tmp_path)
+    path = "work.chat"
+    async with server:
+        async with ChatClient(server, path, user="Ada") as ada:
+            asked = ada.post("@Bot ask make it so")
+            await allow(server, ada, "Bot.execute")
+            reply = await ada.wait_for_reply(asked, "Bot")
+            assert reply["body"].endswith("allowed: True")
+
+            asked = ada.post("@Bot write made.txt")
+            await ada.wait_for(lambda me: asks(me, "workspace.write_file"))
+            assert not (server.root_dir / "made.txt").exists()
+            await allow(server, ada, "workspace.write_file")
+            reply = await ada.wait_for_reply(asked, "Bot")
+            assert "made.txt" in reply["body"].rpartition("Changed:")[2]
+            assert (server.root_dir / "made.txt").read_text() == "written\n"
+
+            env = (await ada.wait_for_reply(ada.post("@Bot env"), "Bot"))["body"]
+            assert "sk-of-the-server" not in env
+            assert "JUPYTER" not in env
+            first = await ada.wait_for_reply(ada.post("@Bot where"), "Bot")
+            assert first["body"].startswith(f"session-1 in {server.root_dir}")
+        _, found = await server.get("/api/ai/personas")
+        row = next(row for row in found["personas"] if row["name"] == "Bot")
+        assert row["status"] == "ready"
+        assert row["source"] == "c.AiExtension.acp_agents"
+        await server.restart()
+        # The processes of agents end with the server.
+        for pid in obedient.noted(tmp_path / "memory.jsonl", "pid"):
+            assert not psutil.pid_exists(pid)
+        async with ChatClient(server, path, user="Ada") as ada:
+            again = await ada.wait_for_reply(ada.post("@Bot where"), "Bot")
+            assert again["body"].startswith("session-1 in")
