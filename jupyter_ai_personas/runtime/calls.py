@@ -48,7 +48,7 @@ MAX_ID = 200
 class ToolCalls:
     """The calls of one attempt of a turn.
 
-    ``waiting`` is entered while people are asked.
+    ``waiting`` is entered while people are asked. ``show`` shows people what the turn does.
     """
 
     def __init__(
@@ -58,12 +58,14 @@ class ToolCalls:
         board: ApprovalBoard,
         *,
         waiting: Callable[[], AbstractAsyncContextManager[None]],
+        show: Callable[[str], None],
     ) -> None:
         self._services = services
         self._turn = turn
         self._board = board
         self._granted: dict[str, ToolInfo] = {}
         self._waiting = waiting
+        self._show = show
         self._steps: list[TurnStep] | None = None
         self._loading = asyncio.Lock()
         self._calls: dict[str, _Call] = {}
@@ -113,6 +115,7 @@ class ToolCalls:
             hint = f" Did you mean {' or '.join(f'`{n}`' for n in near)}?" if near else ""
             return await self._end(call, _error(f"There is no tool `{redact(name)}`.{hint}"))
         call.tool = tool
+        call.arguments = tool.with_defaults(call.arguments)
         try:
             refusal = await self._refusal(context, call, tool)
         except ToolCallError as error:
@@ -145,10 +148,10 @@ class ToolCalls:
         if executor is None:
             call.runs_in_host = True
             return {"run": True}
-        seconds = getattr(executor, "seconds", None) or self._services.tools.bounds.seconds
+        seconds = executor.seconds or self._services.tools.bounds.seconds
         try:
             with anyio.fail_after(seconds):
-                found = await executor.run(_context(context, call), call.arguments)
+                found = await executor.run(self._caller(context, call), call.arguments)
             result = await _bounded(found)
             call.outcome = "failed" if "error" in result else "done"
         except TimeoutError:
@@ -284,6 +287,7 @@ class ToolCalls:
             asyncio.get_running_loop().call_soon(self._given_up, approval)
             raise
         self._board.show(approval, decision)
+        self._show(f"is using {tool.name}")
         return decision
 
     async def _new_approval(
@@ -293,7 +297,7 @@ class ToolCalls:
         preview = Preview()
         if executor is not None:
             try:
-                preview = await executor.preview(_context(context, call), call.arguments)
+                preview = await executor.preview(self._caller(context, call), call.arguments)
             except ToolCallError:
                 raise
             except PersonasError as error:
@@ -348,6 +352,18 @@ class ToolCalls:
         # The file may have failed at this very step.
         return ledger.may_begin
 
+    def _caller(self, context: RequestContext, call: _Call) -> CallContext:
+        return CallContext(
+            turn_id=context.turn_id,
+            call_id=call.id,
+            persona_id=context.persona_id,
+            persona_name=context.persona_name,
+            chat_id=context.chat_id,
+            chat_path=context.chat_path,
+            person=context.person,
+            show=self._show,
+        )
+
     def _report(self, call: _Call) -> None:
         self._services.metrics.called(
             CallReport(
@@ -388,18 +404,6 @@ def unfinished_calls(steps: Iterable[TurnStep]) -> list[str]:
         elif step.kind == "result":
             begun.pop(step.data["call"], None)
     return list(begun.values())
-
-
-def _context(context: RequestContext, call: _Call) -> CallContext:
-    return CallContext(
-        turn_id=context.turn_id,
-        call_id=call.id,
-        persona_id=context.persona_id,
-        persona_name=context.persona_name,
-        chat_id=context.chat_id,
-        chat_path=context.chat_path,
-        person=context.person,
-    )
 
 
 async def _bounded(result: Any) -> Mapping[str, Any]:

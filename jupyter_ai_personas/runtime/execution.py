@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import anyio
 from anyio.abc import TaskGroup
@@ -120,7 +121,13 @@ class Execution:
         """Let the host work, until the turn is settled, which cancels this."""
         if not self._services.hosts.is_open(turn.persona):
             self._show(turn, THINKING)
-        calls = ToolCalls(self._services, turn, self._board, waiting=waiting)
+        calls = ToolCalls(
+            self._services,
+            turn,
+            self._board,
+            waiting=waiting,
+            show=partial(self._show, turn),
+        )
         try:
             requests = self._requests(turn, group, calls)
             path = self._chat.current.path

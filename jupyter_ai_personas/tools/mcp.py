@@ -182,6 +182,9 @@ class McpServers:
 class McpExecutor:
     """Runs a tool of an MCP server; see :class:`ToolExecutor`."""
 
+    info = None
+    seconds = None
+
     def __init__(self, servers: McpServers, tool: str) -> None:
         self._servers = servers
         self._tool = tool

@@ -78,12 +78,13 @@ class ToolRegistry:
         return [self._runnable(toolset) for toolset in self.packages.toolsets.values()]
 
     def _runnable(self, toolset: Toolset) -> Toolset:
+        executors = self._executors
+        if executors is None:
+            return toolset
         tools = tuple(
-            tool
+            (tool.name in executors and executors[tool.name].info) or tool
             for tool in toolset.tools
-            if self._executors is None
-            or tool.name in self._executors
-            or self.packages.tool(tool.name) is not None
+            if tool.name in executors or self.packages.tool(tool.name) is not None
         )
         return toolset if tools == toolset.tools else replace(toolset, tools=tools)
 

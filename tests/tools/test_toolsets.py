@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -131,10 +132,12 @@ def test_what_is_only_described_needs_an_executor() -> None:
     info = ToolInfo("notebook.read", effect="read")
     found = packages(point(lambda: [info], "notebook", dist="jupyter_ai_personas"))
     assert ToolRegistry(ToolSettings(), found, executors={}).toolsets()[0].tools == ()
-    executor = object()
+    executor = SimpleNamespace(info=None)
     registry = ToolRegistry(ToolSettings(), found, executors={"notebook.read": executor})
     assert registry.toolsets()[0].tools == (info,)
     assert registry.executor("notebook.read") is executor
+    executor.info = ToolInfo("notebook.read", "bounded", "read")
+    assert registry.toolsets()[0].tools == (executor.info,)
     assert found.tool("notebook.read") is None
 
 
