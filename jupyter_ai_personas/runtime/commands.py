@@ -24,8 +24,8 @@ __all__ = ["Command", "CommandContext", "CommandInfo", "Commands"]
 class CommandInfo:
     """A command that can be typed: its ``name`` with the slash, and what it does.
 
-    ``source`` is the package that it comes from; ``persona`` is the name of the persona whose own
-    it is, or empty.
+    ``source`` is the package that it comes from, or the MCP server as a toolset; ``persona`` is
+    the name of the persona whose own it is, or empty.
     """
 
     name: str
@@ -78,8 +78,10 @@ class Commands:
 
     names: frozenset[str] = frozenset()
 
-    def listed(self, personas: PersonaRegistry) -> list[CommandInfo]:
-        """Return the commands that can be typed, those of ``personas`` last."""
+    async def listed(
+        self, personas: PersonaRegistry, tools: Toolbox, chat_path: str
+    ) -> list[CommandInfo]:
+        """Return the commands that can be typed in a chat, those of ``personas`` last."""
         return []
 
     def find(self, message: Message) -> Command | None:
@@ -90,6 +92,11 @@ class Commands:
         """Return whether the command in ``message`` is obeyed however many there were."""
         return False
 
-    def asked(self, message: Message, personas: PersonaRegistry) -> str | None:
-        """Return the id of the persona whose own command ``message`` begins with, or ``None``."""
+    def asked(
+        self, message: Message, personas: PersonaRegistry, tools: Toolbox, chat_path: str
+    ) -> str | None:
+        """Return the id of the persona that the command in ``message`` asks, or ``None``.
+
+        It is the persona's own, or a prompt of an MCP server that it has.
+        """
         return None

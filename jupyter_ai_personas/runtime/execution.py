@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 
 import anyio
 from anyio.abc import TaskGroup
 
+from jupyter_ai_personas.chat import Message
 from jupyter_ai_personas.chat.history import MOST_MESSAGES, read_history
-from jupyter_ai_personas.errors import HostLostError, TurnTimeoutError
+from jupyter_ai_personas.errors import HostLostError, RequestRefusedError, TurnTimeoutError
 from jupyter_ai_personas.personas import TurnSpec
 from jupyter_ai_personas.personas.wire import (
     HostEvent,
@@ -133,13 +135,17 @@ class Execution:
             path = self._chat.current.path
             instructions = await self._services.gathering.instructions(path)
             await self._services.tools.ready(turn.persona, path)
+            asks = await self._services.tools.expanded(turn.persona, turn.message.body, path)
+            message = replace(turn.message, body=asks)
             tools = self._services.tools.granted(turn.persona, path)
             calls.grant(tools)
             await self._services.hosts.start(
                 turn.persona,
-                self._spec(turn, model, problem, instructions, tools),
+                self._spec(turn, message, model, problem, instructions, tools),
                 lambda event: self._on_event(turn, requests, event),
             )
+        except RequestRefusedError as error:
+            turn.settle(Outcome("failed", str(error)))
         except Exception:
             # A fault of ours: the persona runs behind the wall.
             self._services.log.exception("Turn %s could not be started", turn.id)
@@ -184,12 +190,14 @@ class Execution:
     def _spec(
         self,
         turn: ActiveTurn,
+        message: Message,
         model: str | None,
         problem: str,
         instructions: str,
         tools: Sequence[ToolInfo],
     ) -> TurnSpec:
-        chat, persona, message = self._chat.current, turn.persona, turn.message
+        """``message`` is the turn's, or what it asks with a prompt."""
+        chat, persona = self._chat.current, turn.persona
         sender = chat.user(message.sender)
         return TurnSpec(
             turn_id=turn.host_id,

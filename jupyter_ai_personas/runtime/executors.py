@@ -12,6 +12,7 @@ from jupyter_ai_personas.tools import (
     PackageToolsets,
     Policy,
     Preview,
+    Prompt,
     ToolBounds,
     ToolExecutor,
     ToolInfo,
@@ -76,6 +77,19 @@ class Toolbox(Protocol):
     def executor(self, tool: str) -> ToolExecutor | None:
         """Return what runs a tool on the server's side, ``None`` if the persona's host does."""
 
+    def prompts(self, persona: Persona, chat_path: str) -> Sequence[Prompt]:
+        """Return the prompts that a persona can be asked with, as far as servers have started."""
+
+    def is_prompt(self, persona: Persona, body: str, chat_path: str) -> bool:
+        """Return whether a message asks a persona with a prompt."""
+
+    async def expanded(self, persona: Persona, body: str, chat_path: str) -> str:
+        """Return what a message asks: the text of the prompt that it names, else itself.
+
+        Raises:
+            RequestRefusedError: there is no such prompt, or its arguments are wrong.
+        """
+
 
 class NoToolbox:
     """No tools but those of the personas' own classes."""
@@ -124,6 +138,18 @@ class NoToolbox:
     def executor(self, tool: str) -> ToolExecutor | None:
         """See :meth:`Toolbox.executor`."""
         return None
+
+    def prompts(self, persona: Persona, chat_path: str) -> Sequence[Prompt]:
+        """See :meth:`Toolbox.prompts`."""
+        return ()
+
+    def is_prompt(self, persona: Persona, body: str, chat_path: str) -> bool:
+        """See :meth:`Toolbox.is_prompt`."""
+        return False
+
+    async def expanded(self, persona: Persona, body: str, chat_path: str) -> str:
+        """See :meth:`Toolbox.expanded`."""
+        return body
 
 
 class Undone(Protocol):

@@ -264,7 +264,10 @@ class Router:
 
         ``by_default``: a message without mentions may ask the default persona.
         """
-        asked = self._commands.asked(message, self._services.personas)
+        services = self._services
+        asked = self._commands.asked(
+            message, services.personas, services.tools, self._chat.current.path
+        )
         if asked is not None:
             return [asked]
         default = self._services.default_persona if by_default else None

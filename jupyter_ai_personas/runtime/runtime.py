@@ -173,10 +173,9 @@ class Runtime:
     def _owners(self) -> list[Session | Scheduler]:
         return [*self.sessions, *self._one_shots]
 
-    @property
-    def commands(self) -> list[CommandInfo]:
-        """The commands that can be typed in a chat, the personas' own among them."""
-        return self._commands.listed(self.personas)
+    async def commands(self, chat_path: str) -> list[CommandInfo]:
+        """Return what can be typed in a chat, commands of personas and MCP servers among it."""
+        return await self._commands.listed(self.personas, self.tools, chat_path)
 
     def model_of(self, persona: Persona) -> tuple[str | None, str]:
         """Return the reference of a persona's model, or ``None`` and what is wrong."""

@@ -20,10 +20,10 @@ from jupyter_ai_personas.errors import ToolCallError
 __all__ = ["Kernel", "KernelLife", "Kernels"]
 
 START_SECONDS = 60.0
-"""How long a kernel may take to answer after it was started."""
+"""How long the process of a kernel that died may take to be there again."""
 
 BUSY_SECONDS = 300.0
-"""How long a call waits for a kernel that runs something else."""
+"""How long a call waits for a kernel that starts, or runs something else."""
 
 REPLY_SECONDS = 1.0
 """A kernel that takes longer to answer is busy."""
@@ -161,28 +161,23 @@ class Kernels:
         """Return when the kernel has answered a request, and the client has heard of it."""
         begin, told, wait = time.monotonic(), False, 0.1
         while True:
-            # The kernel itself is asked: the server's view of its state lags, and is lost with a
-            # restart on other ports. One request at a time, so that few wait in a busy kernel.
+            # The kernel itself is asked: the server's view of its state lags, misses the first
+            # messages of a kernel, and is lost with a restart on other ports. One request at a
+            # time, so that few wait in a busy kernel.
             asked = client.kernel_info()
             while not await _replied(client, asked, within=REPLY_SECONDS):
                 if await life.is_over():
                     raise ToolCallError(
                         "The kernel ended while it was waited for, so nothing was run. Try again."
                     )
-                waited = time.monotonic() - begin
-                if life.is_starting:
-                    if waited > START_SECONDS:
-                        raise ToolCallError(
-                            "The kernel does not answer. Ask the person to restart it."
-                        )
-                    continue
                 if not told:
                     told = True
                     on_busy()
-                if waited > busy_seconds:
+                if time.monotonic() - begin > busy_seconds:
                     raise ToolCallError(
                         f"The kernel has been busy for {busy_seconds:g} seconds, so nothing was "
-                        "run. Ask the person whether to interrupt it, or try again when it is idle."
+                        "run. Ask the person whether to interrupt or restart it, or try again when "
+                        "it is idle."
                     )
             # Its subscription may have come too late for this answer.
             if await _heard(client, asked, within=wait):
@@ -208,11 +203,6 @@ class KernelLife:
     def __exit__(self, *args: object) -> None:
         for event in ("restart", "dead"):
             self._kernel.remove_restart_callback(self._ended, event)
-
-    @property
-    def is_starting(self) -> bool:
-        """Whether the server has not heard of the kernel since it started it."""
-        return getattr(self._kernel, "execution_state", None) == "starting"
 
     async def is_over(self) -> bool:
         """Return whether the process has ended, a new one may have taken its place."""

@@ -125,7 +125,7 @@ class RunTools:
         change = Change(kind="run", path=path, cell=cell, index=index)
         await self._recorder.note(context, change)
         run = _Run(self._notebooks, self._kernels, kernel, path, cell, head.source)
-        run.on_busy = lambda: context.show(f"is waiting for the kernel of {path}, which is busy")
+        run.on_busy = lambda: context.show(f"is waiting for the kernel of {path}")
         run.on_begin = lambda: context.show(f"is running a cell of {path}")
         run.timeout = arguments["timeout"]
         # A task of its own: a run that is stopped before it began must be interrupted when it does.
