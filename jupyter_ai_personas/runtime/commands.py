@@ -13,6 +13,7 @@ from jupyter_ai_personas.personas import Persona, PersonaRegistry
 from jupyter_ai_personas.runtime.approvals import Approval, Decision
 from jupyter_ai_personas.runtime.executors import Toolbox, Undone
 from jupyter_ai_personas.runtime.turn import ActiveTurn
+from jupyter_ai_personas.tools import Toolset
 
 if TYPE_CHECKING:
     from jupyter_ai_personas.providers import ModelRegistry
@@ -46,7 +47,8 @@ class CommandContext:
     of the server. ``approvals`` are those of this chat that are open; ``decide`` takes the id of
     one and a decision that was typed. ``allowed`` returns persona id and tool of what needs no
     approval in this chat, and ``disallow`` takes that back. ``undo`` takes back what the latest
-    turn changed, of the persona with an id or of any.
+    turn changed, of the persona with an id or of any. ``own_tools`` returns
+    the tools of a persona's class, if it has any.
     """
 
     chat: Chat
@@ -58,6 +60,7 @@ class CommandContext:
     default_persona: str | None
     gathering: Gathering
     tools: Toolbox
+    own_tools: Callable[[Persona], Awaitable[Toolset | None]]
     undo: Callable[[str | None], Awaitable[Undone | None]]
     history_of: Callable[[Persona, Message], tuple[HistoryEntry, ...]]
     model_of: Callable[[Persona], tuple[str | None, str]]

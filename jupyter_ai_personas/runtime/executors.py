@@ -49,6 +49,9 @@ class Toolbox(Protocol):
     def toolsets(self) -> Sequence[Toolset]:
         """Return all toolsets, the broken ones too."""
 
+    async def tried_out(self) -> Sequence[Toolset]:
+        """Return all toolsets as they are when what they need was started; then end that."""
+
     def policy(self, tool: ToolInfo, persona: Persona | None = None) -> Policy:
         """Return what becomes of a call of ``tool``, by a persona or by any."""
 
@@ -102,6 +105,10 @@ class NoToolbox:
 
     def toolsets(self) -> Sequence[Toolset]:
         """See :meth:`Toolbox.toolsets`."""
+        return ()
+
+    async def tried_out(self) -> Sequence[Toolset]:
+        """See :meth:`Toolbox.tried_out`."""
         return ()
 
     def policy(self, tool: ToolInfo, persona: Persona | None = None) -> Policy:

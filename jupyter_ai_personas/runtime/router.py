@@ -35,6 +35,7 @@ from jupyter_ai_personas.runtime.chat_handle import ChatHandle
 from jupyter_ai_personas.runtime.commands import Command, CommandContext, Commands
 from jupyter_ai_personas.runtime.flood import FloodGate
 from jupyter_ai_personas.runtime.ledger import ReplySnapshot
+from jupyter_ai_personas.runtime.own_tools import own_toolset
 from jupyter_ai_personas.runtime.scheduler import Scheduler
 from jupyter_ai_personas.runtime.services import Services
 from jupyter_ai_personas.runtime.turn import ActiveTurn, ReplyFinished, TurnOrder
@@ -165,6 +166,7 @@ class Router:
             default_persona=services.default_persona,
             gathering=services.gathering,
             tools=services.tools,
+            own_tools=partial(own_toolset, services),
             undo=partial(services.changes.undo, self._chat.id),
             history_of=self._history_of,
             model_of=lambda persona: services.model_in(chat, persona),

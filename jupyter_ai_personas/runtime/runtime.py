@@ -32,6 +32,7 @@ from jupyter_ai_personas.runtime.executors import ChangeBook, NoChanges, NoToolb
 from jupyter_ai_personas.runtime.feedback import Feedback, Vote, cast_vote
 from jupyter_ai_personas.runtime.host_pool import HostPool, MakeHost
 from jupyter_ai_personas.runtime.ledger import MemoryLedger, TurnLedger
+from jupyter_ai_personas.runtime.own_tools import own_toolset
 from jupyter_ai_personas.runtime.quarantine import Quarantine
 from jupyter_ai_personas.runtime.requests import RequestHandler
 from jupyter_ai_personas.runtime.scheduler import Scheduler
@@ -46,6 +47,7 @@ from jupyter_ai_personas.runtime.session import Session
 from jupyter_ai_personas.runtime.settings import RuntimeSettings
 from jupyter_ai_personas.runtime.turn import ActiveTurn, TurnOrder
 from jupyter_ai_personas.runtime.workspace_requests import workspace_handlers
+from jupyter_ai_personas.tools import Toolset
 
 if TYPE_CHECKING:
     from jupyter_ai_personas.providers import ModelRegistry
@@ -172,6 +174,14 @@ class Runtime:
     @property
     def _owners(self) -> list[Session | Scheduler]:
         return [*self.sessions, *self._one_shots]
+
+    async def toolsets(self) -> list[tuple[Toolset, Persona | None]]:
+        """Return all toolsets, the broken ones too; those of personas' classes with the persona."""
+        found: list[tuple[Toolset, Persona | None]] = [(t, None) for t in self.tools.toolsets()]
+        for persona in self.personas.values():
+            if (own := await own_toolset(self._services, persona)) is not None:
+                found.append((own, persona))
+        return found
 
     async def commands(self, chat_path: str) -> list[CommandInfo]:
         """Return what can be typed in a chat, commands of personas and MCP servers among it."""

@@ -76,6 +76,15 @@ class ToolRegistry:
         ]
         return [*self._of_packages(), *broken, *(self._mcp.toolsets() if self._mcp else ())]
 
+    async def tried_out(self) -> list[Toolset]:
+        """Return all toolsets as they are when every MCP server was started; then end those."""
+        try:
+            if self._mcp is not None:
+                await self._mcp.ready(["mcp:*"], "")
+            return self.toolsets()
+        finally:
+            await self.aclose()
+
     def _of_packages(self) -> list[Toolset]:
         return [self._runnable(toolset) for toolset in self.packages.toolsets.values()]
 
