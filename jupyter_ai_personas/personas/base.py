@@ -351,6 +351,7 @@ class BasePersona:
                 local=lambda name: packages.tool(name) if packages is not None else None,
                 request=turn.request,
                 status=turn.set_status,
+                images=(await self._capabilities())[0],
             )
         return turn.caller if turn.caller is not None and turn.caller.tools else None
 

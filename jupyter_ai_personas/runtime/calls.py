@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from functools import partial
 from typing import Any
@@ -34,7 +34,7 @@ from jupyter_ai_personas.runtime.services import CallReport, Services
 from jupyter_ai_personas.runtime.turn import ActiveTurn
 from jupyter_ai_personas.tools import ToolInfo
 
-__all__ = ["MAX_RESULT", "ToolCalls", "unfinished_calls"]
+__all__ = ["MAX_RESULT", "ToolCalls", "is_whole", "steps_to_retry", "unfinished_calls"]
 
 MAX_RESULT = 1_000_000
 """Characters of JSON that the result of a call may have."""
@@ -90,7 +90,10 @@ class ToolCalls:
     # -- requests ---------------------------------------------------------------------------
 
     async def _call(self, context: RequestContext, arguments: Mapping[str, Any]) -> Any:
-        """Run ``{"call", "tool", "arguments"}``; return ``{"result": …}`` or ``{"run": true}``."""
+        """Run ``{"call", "tool", "arguments"}``; return ``{"result": …}`` or ``{"run": true}``.
+
+        ``"images": true``: the model takes images.
+        """
         match arguments:
             case {"call": str(id_), "tool": str(name), "arguments": dict(given)} if (
                 0 < len(id_) <= MAX_ID and len(name) <= MAX_ID
@@ -108,7 +111,7 @@ class ToolCalls:
             raise RequestRefusedError(f"The call `{id_}` has begun already.")
         if len(self._calls) >= (most := self._services.tools.bounds.calls):
             raise RequestRefusedError(f"A turn may make {most:,} calls of tools.")
-        call = self._calls[id_] = _Call(id_, name, given)
+        call = self._calls[id_] = _Call(id_, name, given, images=arguments.get("images") is True)
         tool = self._tools.get(name)
         if tool is None:
             near = near_matches(name, self._tools)
@@ -361,6 +364,7 @@ class ToolCalls:
             chat_id=context.chat_id,
             chat_path=context.chat_path,
             person=context.person,
+            images=call.images,
             show=self._show,
         )
 
@@ -382,12 +386,23 @@ class ToolCalls:
 class _Call:
     """A call of the present attempt."""
 
-    __slots__ = ("arguments", "began", "id", "name", "outcome", "policy", "runs_in_host", "tool")
+    __slots__ = (
+        "arguments",
+        "began",
+        "id",
+        "images",
+        "name",
+        "outcome",
+        "policy",
+        "runs_in_host",
+        "tool",
+    )
 
-    def __init__(self, id_: str, name: str, arguments: Mapping[str, Any]) -> None:
+    def __init__(self, id_: str, name: str, arguments: Mapping[str, Any], *, images: bool) -> None:
         self.id = id_
         self.name = name
         self.arguments = dict(arguments)
+        self.images = images
         self.tool: ToolInfo | None = None
         self.began = 0.0
         self.policy = ""
@@ -404,6 +419,27 @@ def unfinished_calls(steps: Iterable[TurnStep]) -> list[str]:
         elif step.kind == "result":
             begun.pop(step.data["call"], None)
     return list(begun.values())
+
+
+def is_whole(steps: Iterable[TurnStep]) -> bool:
+    """Return whether all answers of the model are recorded: one may not be serialisable."""
+    return all(s.kind != "answer" or s.data.get("message") is not None for s in steps)
+
+
+def steps_to_retry(steps: Sequence[TurnStep]) -> list[TurnStep]:
+    """Return what a person who retries a turn that was cut off wants kept of its steps.
+
+    A call that had not finished runs again; people are asked again about what was not approved.
+    """
+    finished = {step.data["call"] for step in steps if step.kind == "result"}
+    approved = {asked.id for asked, decision in read_steps(steps) if decision and decision.approved}
+
+    def stays(step: TurnStep) -> bool:
+        if step.kind in ("asked", "decided"):
+            return step.data.get("id") in approved
+        return step.kind != "begun" or step.data["call"] in finished
+
+    return [step for step in steps if stays(step)]
 
 
 async def _bounded(result: Any) -> Mapping[str, Any]:

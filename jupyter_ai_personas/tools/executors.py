@@ -19,7 +19,8 @@ def _show_nothing(text: str) -> None:
 class CallContext:
     """Who calls a tool: turn, call, persona, chat, and the username of who asked the persona.
 
-    ``show`` shows people what the call does or waits for, beside the persona's name.
+    ``images``: the model takes images. ``show`` shows people what the call does or waits for,
+    beside the persona's name.
     """
 
     turn_id: str
@@ -29,6 +30,7 @@ class CallContext:
     chat_id: str
     chat_path: str
     person: str
+    images: bool = False
     show: Callable[[str], None] = field(default=_show_nothing, repr=False, compare=False)
 
 

@@ -6,21 +6,21 @@ The model here obeys whatever it reads last, from wherever, as the worst one wou
 from __future__ import annotations
 
 import logging
-import re
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import anyio
 import pytest
-from langchain_core.messages import BaseMessage, ToolMessage
+from langchain_core.messages import ToolMessage
 from langchain_core.tools import StructuredTool
+from support.obedient import Obedient
 
 from jupyter_ai_personas import BasePersona, PersonaDefaults
 from jupyter_ai_personas.chat import Attachment
 from jupyter_ai_personas.runtime import RuntimeSettings
-from jupyter_ai_personas.testing import Conversation, FakeEntryPoint, FakeModel, tool_calls
+from jupyter_ai_personas.testing import Conversation, FakeEntryPoint
 from jupyter_ai_personas.testing.conversation import converse
 from jupyter_ai_personas.tools import PackageToolsets, ToolRegistry, ToolSettings
 from jupyter_ai_personas.tools.loop import DATA_RULE, for_model
@@ -37,17 +37,6 @@ ran: list[str] = []
 @pytest.fixture(autouse=True)
 def nothing_ran() -> None:
     ran.clear()
-
-
-class Obedient(FakeModel):
-    """Calls what the text says that it reads last, each once; also what it was never given."""
-
-    def _next_reply(self, messages: list[BaseMessage], tools: Sequence[Any]) -> list[Any]:
-        super()._next_reply(messages, tools)
-        called = {m.name for m in messages if isinstance(m, ToolMessage)}
-        read = f"{messages} {tools}"
-        wanted = [n for n in dict.fromkeys(re.findall(r"OBEY (\w+)", read)) if n not in called]
-        return tool_calls(*((name, {}) for name in wanted[:1])) if wanted else ["I give up."]
 
 
 def made(name: str, effect: str, returns: str = "", description: str = "Does.") -> StructuredTool:

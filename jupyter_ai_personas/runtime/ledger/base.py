@@ -72,14 +72,27 @@ class TurnLedger(ABC):
         make_step = OneStatement if is_one else partial
         return await self._ask(make_step(Queries.accept, records=tuple(records)))
 
-    async def reopen(self, record: TurnRecord, *, keep_steps: bool = False) -> bool:
+    async def reopen(self, record: TurnRecord, *, steps: Sequence[TurnStep] = ()) -> bool:
         """Replace the record of the same chat, message and persona, for a retry or restart.
 
-        With ``keep_steps`` the steps of that stay. Durable when this returns. ``False``, with
+        It has ``steps`` then, and no others. Durable when this returns. ``False``, with
         nothing changed, when another live server has that turn. Raises :class:`ValueError` when
         the turn id is of another message or persona.
         """
-        return await self._ask(partial(Queries.reopen, record=record, keep_steps=keep_steps))
+        return await self._ask(partial(Queries.reopen, record=record, steps=tuple(steps)))
+
+    async def interrupted(
+        self, chat_id: str, message_id: str, persona_id: str
+    ) -> tuple[str, list[TurnStep]] | None:
+        """Return the id and the steps of a turn that was interrupted, if it has readable steps."""
+        return await self._ask(
+            partial(
+                Queries.interrupted,
+                chat_id=chat_id,
+                message_id=message_id,
+                persona_id=persona_id,
+            )
+        )
 
     # -- steps ------------------------------------------------------------------------------
 
@@ -203,7 +216,8 @@ class TurnLedger(ABC):
     def saved(self, chat_id: str, turn_ids: Sequence[str]) -> None:
         """Record that the document with the final replies is saved: delete finished turns.
 
-        A tombstone of each remains. Unfinished turns are not changed.
+        A tombstone of each remains. Unfinished turns are not changed, nor are interrupted ones
+        with steps, from which a retry continues.
         """
         self._do(partial(Queries.saved, chat_id=chat_id, turn_ids=tuple(turn_ids)))
 

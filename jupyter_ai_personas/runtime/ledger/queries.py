@@ -51,6 +51,12 @@ _INSERT_NEW = (
     f" WHERE NOT {_IS_KNOWN} AND NOT {_IS_TAKEN}"
 )
 
+# A retry continues from the steps.
+_CAN_GO_ON = (
+    "(final_state = CAST('interrupted' AS BLOB)"
+    " AND EXISTS (SELECT 1 FROM steps WHERE steps.turn_id = turns.turn_id))"
+)
+
 Step = Callable[["Queries"], Any]
 
 
@@ -189,11 +195,12 @@ class Queries:
             self._set_replies(as_bytes(turn_id), replies)
 
     def saved(self, chat_id: str, turn_ids: Sequence[str]) -> None:
-        """Replace finished turns by their tombstones."""
+        """Replace finished turns by their tombstones, but for interrupted ones with steps."""
         for turn_id in turn_ids:
             bury = self.db.execute(
                 "INSERT OR REPLACE INTO tombstones SELECT chat_id, message_id, persona_id, ?"
-                " FROM turns WHERE turn_id = ? AND chat_id = ? AND owner = ? AND state = ?",
+                " FROM turns WHERE turn_id = ? AND chat_id = ? AND owner = ? AND state = ?"
+                f" AND NOT {_CAN_GO_ON}",
                 (time.time(), as_bytes(turn_id), as_bytes(chat_id), self._me, b"finished"),
             )
             if bury.rowcount:
@@ -221,19 +228,34 @@ class Queries:
             "DELETE FROM turns WHERE turn_id = ? AND owner = ?", (as_bytes(turn_id), self._me)
         )
 
-    def reopen(self, record: TurnRecord, *, keep_steps: bool = False) -> bool:
+    def reopen(self, record: TurnRecord, *, steps: Sequence[TurnStep] = ()) -> bool:
         """Write ``record`` in place of what has its key, unless a live server has that."""
         key = [as_bytes(part) for part in record.key]
         there = self.db.execute(f"SELECT owner, turn_id FROM turns WHERE {KEY}", key).fetchone()
         if there and self._is_anothers(there[0]):
             return False
-        steps = self._steps_of(there[1]) if there and keep_steps else []
         for table in ("turns", "tombstones"):
             self.db.execute(f"DELETE FROM {table} WHERE {KEY}", key)
         inserted = self._insert(record)
         turn_id = as_bytes(record.turn_id)
-        self.db.executemany(_INSERT_STEP, [(turn_id, *step) for step in steps])
+        rows = [
+            (turn_id, number, as_bytes(step.kind), encode_step(step))
+            for number, step in enumerate(steps, 1)
+        ]
+        self.db.executemany(_INSERT_STEP, rows)
         return inserted
+
+    def interrupted(
+        self, chat_id: str, message_id: str, persona_id: str
+    ) -> tuple[str, list[TurnStep]] | None:
+        """Return the id and the steps of a turn that was interrupted, if it has readable steps."""
+        key = [as_bytes(part) for part in (chat_id, message_id, persona_id)]
+        there = self.db.execute(
+            f"SELECT turn_id FROM turns WHERE {KEY} AND state = ? AND final_state = ?",
+            (*key, b"finished", b"interrupted"),
+        ).fetchone()
+        steps = self.steps(as_text(there[0])) if there else None
+        return (as_text(there[0]), steps) if there and steps else None
 
     # -- steps ------------------------------------------------------------------------------
 
@@ -452,6 +474,7 @@ class Queries:
             (self._remember_most,),
         ).fetchall()
         self.db.executemany(f"DELETE FROM tombstones WHERE {KEY}", past)
+        self.db.execute(f"DELETE FROM turns WHERE accepted_at < ? AND {_CAN_GO_ON}", (before,))
         old = self.db.execute("SELECT DISTINCT owner FROM turns WHERE accepted_at < ?", (before,))
         for (owner,) in old.fetchall():
             if owner != self._me and not self._is_anothers(owner):

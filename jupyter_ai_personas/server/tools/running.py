@@ -12,6 +12,7 @@ import logging
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from queue import Empty
 from typing import Any
 
@@ -36,6 +37,7 @@ from jupyter_ai_personas.server.tools.outputs import Outputs, OutputWriter
 from jupyter_ai_personas.tools import ToolInfo, ToolSettings
 from jupyter_ai_personas.tools.builtin import BUILTIN
 from jupyter_ai_personas.tools.changes import Change
+from jupyter_ai_personas.tools.pictures import with_images
 
 __all__ = ["RunTools"]
 
@@ -141,11 +143,11 @@ class RunTools:
                 await run.stop("stopped")
                 await asyncio.wait([task])
             raise
-        return {
-            "cell": cell,
-            "status": run.status,
-            "outputs": await asyncio.to_thread(shown_outputs, list(run.outputs.items)),
-        }
+        texts, images = await asyncio.to_thread(
+            partial(shown_outputs, list(run.outputs.items), cell=cell)
+        )
+        result = {"cell": cell, "status": run.status, "outputs": texts}
+        return with_images(result, images) if context.images else result
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._runs.discard(task)

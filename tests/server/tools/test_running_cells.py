@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from jupyter_ydoc import YNotebook
 from support.desk import Desk, seen
+from support.images import png
 from support.kernels import with_kernels
 
 from jupyter_ai_personas.errors import PersonasError
@@ -234,3 +237,16 @@ async def test_a_cell_may_run_as_long_as_any_call_unless_the_persona_asks_for_mo
         parameters = desk.tools.executors["notebook.run_cell"].info.parameters
         timeout = parameters["properties"]["timeout"]
         assert (timeout["default"], timeout["maximum"]) == (1, 600)
+
+
+async def test_images_of_a_run_are_in_its_result_for_a_model_that_takes_them(
+    desk: Desk, kernels: Any
+) -> None:
+    data = base64.b64encode(png()).decode()
+    source = f"from IPython.display import display\ndisplay({{'image/png': '{data}'}}, raw=True)"
+    desk.open("a.ipynb", source)
+    context = replace(desk.context(), images=True)
+    executor = desk.tools.executors["notebook.run_cell"]
+    done = await executor.run(context, {"path": "a.ipynb", "cell": "c0"})
+    assert done["images"] == [{"name": "cell c0, output 1", "type": "image/png", "data": data}]
+    assert "images" not in await run(desk)
