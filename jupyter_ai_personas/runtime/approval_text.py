@@ -41,12 +41,19 @@ def describe_call(
     if preview.code:
         parts.append(_fenced(redact(preview.code), preview.language))
     rest = {k: v for k, v in without_secrets(arguments).items() if k not in preview.covers}
-    plain = {k: v for k, v in rest.items() if not (isinstance(v, str) and "\n" in v)}
-    for name in rest.keys() - plain.keys():
-        parts.append(f"{code(name)}:\n\n{_fenced(rest[name])}")
-    if plain:
-        parts.append(_fenced(json.dumps(plain, ensure_ascii=False, indent=1), "json"))
+    long = {k: v for k, v in rest.items() if isinstance(v, str) and len(v.splitlines()) > 1}
+    for name, text in long.items():
+        parts.append(f"{code(name)}:\n\n{_fenced(text)}")
+    if lines := [f"{_word(k)}: {_word(v)}" for k, v in rest.items() if k not in long]:
+        parts.append(_fenced("\n".join(lines)))
     return "\n\n".join(parts)
+
+
+def _word(value: Any) -> str:
+    """Return a value on one line: text as it is, where that is clear, else as JSON."""
+    if isinstance(value, str) and value and value == value.strip() and value.isprintable():
+        return value
+    return json.dumps(value, ensure_ascii=False)
 
 
 def shown(

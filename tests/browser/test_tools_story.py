@@ -27,9 +27,10 @@ def chunk(kind, data):
     return struct.pack(">I", len(data)) + body + struct.pack(">I", zlib.crc32(body))
 
 width, height, bar = 360, 160, 60
+honey, paper = b"\\xe0\\xa0\\x20", b"\\xff\\xff\\xff"
 rows = b"".join(
     b"\\0" + b"".join(
-        b"\\xe0\\xa0\\x20" if x % bar > 8 and height - y < 18 * kilos[x // bar] else b"\\xff\\xff\\xff"
+        honey if x % bar > 8 and height - y < 18 * kilos[x // bar] else paper
         for x in range(width)
     )
     for y in range(height)
@@ -124,9 +125,9 @@ async def test_a_plot_is_asked_for_approved_seen_by_both_and_taken_back(
             for page in (ada, bob):
                 await beside(page)
             await ada.send("@Guide plot the honey of each hive, please")
-            await bob.wait_for_body("wants to change notebook.insert_cell")
+            await bob.wait_for_body("wants to use notebook.insert_cell")
             await bob.screenshot("story-1-asked")
-            await decide(ada, "wants to change notebook.insert_cell", "Approve", "story-approval")
+            await decide(ada, "wants to use notebook.insert_cell", "Approve", "story-approval")
             for page in (ada, bob):
                 await expect(cells(page)).to_have_count(2)
             await decide(bob, "kilos = [3, 5, 8, 6, 7, 4]", "Approve", "story-run-first")

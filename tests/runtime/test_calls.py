@@ -93,7 +93,7 @@ async def test_a_tool_gets_the_defaults_of_its_schema_and_people_are_shown_them(
         full = {"what": "x", "seconds": 60, "after": None, "count": 3}
         assert approval.as_json()["arguments"] == full
         [asking_message] = asking(here)
-        assert '"seconds": 60' in asking_message.body
+        assert "what: x\ncount: 3\nseconds: 60\nafter: null" in asking_message.body
         here.say("/approve")
         await here.reply(message)
         assert desk.ran == [("1", full)]

@@ -183,8 +183,10 @@ class NotebookTools:
             target=f"{path}, {where}",
             code=arguments["source"],
             language={"code": "python", "markdown": "markdown"}.get(kind, ""),
-            note="" if has_ids else UPGRADE,
-            covers=("path", "source", "after"),
+            note=" ".join(
+                filter(None, ["" if kind == "code" else f"A {kind} cell.", UPGRADE * (not has_ids)])
+            ),
+            covers=("path", "source", "after", "cell_type"),
         )
 
     async def _about_edit(self, context: CallContext, arguments: Mapping[str, Any]) -> Preview:
