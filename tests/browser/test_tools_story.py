@@ -41,7 +41,7 @@ Image(b"\\x89PNG\\r\\n\\x1a\\n" + chunk(b"IHDR", head)
 
 
 class RunInserted(Sequence[Call]):
-    """The call that runs the cell which the last result told the model of."""
+    """The call that runs the cell which a result has told the model of."""
 
     def __init__(self, model: OpenAIServer) -> None:
         self._model = model
@@ -54,9 +54,9 @@ class RunInserted(Sequence[Call]):
     @overload
     def __getitem__(self, index: slice) -> list[Call]: ...
     def __getitem__(self, index: Any) -> Any:
-        told = re.search(
-            r'"cell": "([^"]+)"', self._model.requests[-1].json["messages"][-1]["content"]
-        )
+        messages = self._model.requests[-1].json["messages"]
+        results = "\n".join(str(m["content"]) for m in messages if m["role"] == "tool")
+        told = re.search(r'insert_cell">\n{"cell": "([^"]+)"', results)
         assert told is not None
         return [Call("notebook__run_cell", {"path": "honey.ipynb", "cell": told[1]})][index]
 
@@ -78,15 +78,17 @@ def pictures(page: ChatPage) -> Locator:
     return page.page.locator(".jp-Notebook .jp-OutputArea img")
 
 
-async def decide(page: ChatPage, what: str, button: str, picture: str) -> None:
-    """Open the page that the message links to, and press a button of it."""
-    asking = await page.wait_for_body(what)
+async def decide(page: ChatPage, what: str, picture: str) -> None:
+    """Open the page that the message with ``what`` links to, and approve there."""
+    link = page.page.get_by_role("link", name="Approve or deny")
+    asking = page.page.locator(".jp-chat-rendered-message").filter(has=link)
+    await asking.filter(has_text=what).wait_for()
     async with page.page.context.expect_page() as opened:
         await asking.get_by_role("link", name="Approve or deny").click()
     decision = await opened.value
-    await decision.get_by_role("button", name=button).wait_for()
+    await decision.get_by_role("button", name="Approve").wait_for()
     await decision.screenshot(path=ARTEFACTS / f"{picture}.png", full_page=True)
-    await decision.get_by_role("button", name=button).click()
+    await decision.get_by_role("button", name="Approve").click()
     await decision.get_by_text("The persona goes on in the chat").wait_for()
     await decision.screenshot(path=ARTEFACTS / f"{picture}-decided.png")
     await decision.close()
@@ -127,11 +129,11 @@ async def test_a_plot_is_asked_for_approved_seen_by_both_and_taken_back(
             await ada.send("@Guide plot the honey of each hive, please")
             await bob.wait_for_body("wants to use notebook.insert_cell")
             await bob.screenshot("story-1-asked")
-            await decide(ada, "wants to use notebook.insert_cell", "Approve", "story-approval")
+            await decide(ada, "wants to use notebook.insert_cell", "story-approval")
             for page in (ada, bob):
                 await expect(cells(page)).to_have_count(2)
-            await decide(bob, "kilos = [3, 5, 8, 6, 7, 4]", "Approve", "story-run-first")
-            await decide(bob, "Image(b", "Approve", "story-run")
+            await decide(bob, "kilos = [3, 5, 8, 6, 7, 4]", "story-run-first")
+            await decide(bob, "Image(b", "story-run")
             for page in (ada, bob):
                 await expect(pictures(page)).to_have_count(1)
                 await page.wait_for_body("The third hive gives the most honey: 8 kg.")

@@ -96,6 +96,7 @@ class RunTools:
             note = "The kernel is busy. The cell runs when it is free."
         else:
             note = ""
+        bound = f"It is interrupted after {arguments['timeout']:,} seconds."
         while len(self._shown) >= _REMEMBERED:
             del self._shown[next(iter(self._shown))]
         self._shown[context.turn_id, context.call_id] = head.source
@@ -104,8 +105,8 @@ class RunTools:
             target=f"{path}, cell {index + 1}",
             code=head.source,
             language=str(spec.get("spec", {}).get("language", "python")),
-            note=" ".join(filter(None, [note, "" if has_ids else UPGRADE])),
-            covers=("path", "cell"),
+            note=" ".join(filter(None, [note, bound, "" if has_ids else UPGRADE])),
+            covers=("path", "cell", "timeout"),
         )
 
     async def _run(self, context: CallContext, arguments: Mapping[str, Any]) -> dict[str, Any]:
