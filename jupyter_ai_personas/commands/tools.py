@@ -43,9 +43,17 @@ async def list_tools(context: CommandContext, message: Message, rest: str) -> st
         lines.append(f"- **{inert(name)}**: {_listed(policies)}")
     if (own := await context.own_tools(persona)) is not None:
         lines.append(_about(own, context, persona))
-    if not lines:
-        return f"{inert(persona.name)} has no tools."
-    return "\n".join([f"{inert(persona.name)} has:", "", *lines])
+    answer = [f"{inert(persona.name)} has no tools."]
+    if lines:
+        answer = [f"{inert(persona.name)} has:", "", *lines]
+    if withheld := tools.withheld(persona, context.chat.path):
+        names = ", ".join(map(code, withheld))
+        answer += [
+            "",
+            f"Its file names {names} as well. Files may only have tools that read, unless the "
+            "operator sets `c.AiExtension.local_personas = 'tools'`.",
+        ]
+    return "\n".join(answer)
 
 
 async def _allowed_here(context: CommandContext) -> str:

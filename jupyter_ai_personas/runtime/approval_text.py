@@ -20,6 +20,8 @@ MAX_SHOWN = 100_000
 """Characters that people can be shown of a call. A longer one cannot be asked about."""
 
 _WANTS = {"read": "use", "write": "use", "run": "run"}
+# Before the first block of code, or the name of an argument that is one.
+_FIRST_BLOCK = re.compile(r"\n\n(?=```|`[^`\n]+`:\n)")
 # Characters that change the order in which a text is read.
 _UNSEEN = {
     ord(c): f"\\u{ord(c):04x}"
@@ -63,8 +65,12 @@ def shown(
 
     ``link`` is the address of the page on which people decide, ``asker`` the name of who asked.
     """
-    end = _asked(approval, link, asker) if decision is None else _decided(decision)
-    return f"{approval.text}\n\n{end}"
+    if decision is None:
+        return f"{approval.text}\n\n{_asked(approval, link, asker)}"
+    # What was long is collapsed: the chat goes on below.
+    head, *rest = _FIRST_BLOCK.split(approval.text, maxsplit=1)
+    details = [f"<details><summary>Details</summary>\n\n{each}\n\n</details>" for each in rest]
+    return "\n\n".join([head, _decided(decision), *details])
 
 
 def _asked(approval: Approval, link: str | None, asker: str) -> str:

@@ -30,7 +30,7 @@ async def own_toolset(services: Services, persona: Persona) -> Toolset | None:
     found: Toolset | None = Toolset(persona.mention_name, persona.source, (), "starting")
     with anyio.move_on_after(SECONDS):
         found = await anyio.to_thread.run_sync(
-            services.personas.tools_of, persona, abandon_on_cancel=True
+            services.packages.tools_of, persona, abandon_on_cancel=True
         )
     if found is None:
         return None

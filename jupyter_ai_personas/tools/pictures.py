@@ -25,7 +25,8 @@ MAX_DATA = 700_000
 
 def with_images(result: Mapping[str, Any], images: Iterable[Image]) -> dict[str, Any]:
     """Return ``result`` with the first of ``images`` for which there is room."""
-    kept, size = [], 0
+    kept: list[dict[str, str]] = []
+    size = 0
     for image in images:
         if len(kept) < ContextLimits().images and size + len(image.data) <= MAX_DATA:
             size += len(image.data)

@@ -12,7 +12,7 @@ from jupyter_ai_personas.tools.executors import ToolExecutor
 from jupyter_ai_personas.tools.grants import Grant, grant, is_permitted, wanted_toolsets
 from jupyter_ai_personas.tools.mcp import McpExecutor, McpServers
 from jupyter_ai_personas.tools.packages import PackageToolsets
-from jupyter_ai_personas.tools.policy import Policy, decide, matches
+from jupyter_ai_personas.tools.policy import Policy, decide, matches, stricter
 from jupyter_ai_personas.tools.prompts import Prompt, command_parts, prompt_arguments
 from jupyter_ai_personas.tools.settings import ToolSettings
 
@@ -37,6 +37,14 @@ class HasTools(Protocol):
     @property
     def tools(self) -> tuple[str, ...]:
         """The toolsets that its author names."""
+
+    @property
+    def file(self) -> str:
+        """The file of the workspace that defines it, empty for one of a package."""
+
+    @property
+    def reads_only(self) -> bool:
+        """Whether it has only tools that read, and no MCP servers."""
 
 
 class ToolRegistry:
@@ -101,7 +109,7 @@ class ToolRegistry:
 
     async def ready(self, persona: HasTools, chat_path: str) -> None:
         """Start what a persona's tools need, and wait for it within a bound."""
-        if self._mcp is not None:
+        if self._mcp is not None and not persona.reads_only:
             await self._mcp.ready(self.wanted(persona), chat_path)
 
     def granted(self, persona: HasTools, chat_path: str) -> Sequence[ToolInfo]:
@@ -112,12 +120,20 @@ class ToolRegistry:
         """Return the tools of a persona, and the names that are none."""
         settings = self.settings
         servers = self._mcp.toolsets(chat_path) if self._mcp is not None else []
-        return grant(
+        found = grant(
             self.wanted(persona),
             [*self._of_packages(), *servers],
             allowed=settings.allowed_tools,
             blocked=settings.blocked_tools,
         )
+        return found.reading() if persona.reads_only else found
+
+    def withheld(self, persona: HasTools, chat_path: str) -> Sequence[str]:
+        """Return what a persona of a file names and does not have, since it may only read."""
+        if not persona.reads_only:
+            return ()
+        servers = [name for name in self.wanted(persona) if name.startswith("mcp:")]
+        return [*(tool.name for tool in self.grant(persona, chat_path).withheld), *servers]
 
     # -- prompts of MCP servers -------------------------------------------------------------
 
@@ -164,7 +180,8 @@ class ToolRegistry:
     def _may_be_asked(self, persona: HasTools, prompt: Prompt) -> bool:
         described = ToolInfo(prompt.tool, effect="read")
         return (
-            any(matches(wanted, prompt.tool) for wanted in self.wanted(persona))
+            not persona.reads_only
+            and any(matches(wanted, prompt.tool) for wanted in self.wanted(persona))
             and self.policy(described, persona) != "deny"
         )
 
@@ -207,8 +224,14 @@ class ToolRegistry:
         """Return what becomes of a call of ``tool``, by a persona or by any."""
         if not self.permits(tool.name):
             return "deny"
-        names = _names(persona) if persona is not None else ()
-        return decide(self.settings.tool_policy, names, tool.name, tool.effect)
+        if persona is None:
+            return decide(self.settings.tool_policy, (), tool.name, tool.effect)
+        named = decide(self.settings.tool_policy, _names(persona), tool.name, tool.effect)
+        if not persona.file:
+            return named
+        # Whoever writes a file may give its persona the name of one that the operator trusts.
+        by_id = decide(self.settings.tool_policy, (persona.id,), tool.name, tool.effect)
+        return stricter(named, by_id)
 
 
 def _names(persona: HasTools) -> tuple[str, str, str]:

@@ -23,6 +23,7 @@ SUITES = [
     "long_chat",
     "micro",
     "tools",
+    "tuning",
     "search",
 ]
 

@@ -62,7 +62,8 @@ async def test_a_call_waits_for_a_person_and_runs_when_it_is_approved(
         await decide(here)
         assert result(await here.reply(message)) == {"did": "x"}
         [shown] = asking(here)
-        assert "*Approved by **Ada** at 2" in shown.body
+        assert "*Approved by **Ada** at 2" in shown.body.partition("<details>")[0]
+        assert "what: x" in shown.body.partition("<details>")[2] or "```" not in shown.body
         assert "may decide" not in shown.body
 
 

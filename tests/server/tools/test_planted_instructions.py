@@ -137,15 +137,15 @@ async def test_planted_instructions_do_nothing_that_policy_and_people_do_not_all
     desk.save("safe.ipynb", "keep")
     async with victim(desk, with_mcp=plant is None) as here:
         with anyio.fail_after(WAIT):
-            async with anyio.create_task_group() as group:
-                group.start_soon(here.ask, f"@Victim {said}" if said[0] != "/" else said)
-                # It asks for what is not allowed, and waits.
-                await here.chat.until(lambda: here.runtime.approvals.open())
-                assert [one.tool for one in here.runtime.approvals.open()] == [
-                    "workspace.write_file"
-                ]
-                assert not (desk.root / "taken.txt").exists()
-                here.chat.say("/deny No.")
+            here.post(f"@Victim {said}" if said[0] != "/" else said)
+            # It asks for what is not allowed, and waits.
+            approval = await here.approval()
+            assert approval.tool == "workspace.write_file"
+            assert not (desk.root / "taken.txt").exists()
+            await here.deny(approval, reason="No.")
+            await here.chat.until(
+                lambda: any(m.reply_to and m.state == "done" for m in here.chat.messages)
+            )
         results = {m.name: m for m in here.model.prompts[-1] if isinstance(m, ToolMessage)}
     assert not (desk.root / "taken.txt").exists()
     assert "keep" in (desk.root / "safe.ipynb").read_text()
