@@ -15,6 +15,7 @@ from typing import Any
 
 import importlib_metadata
 import pytest
+import support
 from support.broken import make_broken_plugins
 from support.plugin import make_plugin
 
@@ -394,13 +395,19 @@ def test_doctor_shows_toolsets_and_how_to_mend_one(run: Run, tmp_path: Path) -> 
         {"__init__.py": textwrap.dedent(source)},
         {"jupyter_ai_personas.toolsets": points},
     )
-    servers = {"weather": {"command": "never-started"}}
+    weather = str(Path(support.__file__).parent / "weather_server.py")
+    servers = {
+        "weather": {"command": sys.executable, "args": [weather, "stdio"]},
+        "gone": {"command": "/nowhere/at-all"},
+    }
     config = {"AiExtension": {"mcp_servers": servers, "persona_tools": {"Guide": ["chart"]}}}
     result = run("doctor", "--json", pythonpath=packages, config=config)
     well = {finding["text"] for finding in findings(result, "ok")}
     assert "charts (from acme): 1 tool" in well
-    assert "mcp:weather (from c.AiExtension.mcp_servers): starts when a persona needs it" in well
+    assert "mcp:weather (from c.AiExtension.mcp_servers): 8 tools" in well
     broken = {finding["text"]: finding["fix"] for finding in findings(result, "broken")}
+    about = "mcp:gone (from c.AiExtension.mcp_servers) cannot be used"
+    assert "FileNotFoundError" in broken[about]
     assert (
         "uninstall `acme`"
         in broken["torn (acme:torn, from acme): calling it raised ValueError: no data"]

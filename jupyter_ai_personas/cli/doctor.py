@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 import json
 import platform
@@ -319,16 +320,21 @@ def _toolsets(tools: Toolbox) -> Iterator[Finding]:
     section = "Toolsets"
     for entry in tools.packages.broken:
         yield _broken(section, entry)
-    for toolset in tools.toolsets():
+    for toolset in asyncio.run(tools.tried_out()):
         about = f"{toolset.name} (from {toolset.source})"
         if toolset.status == "broken":
             if toolset.name.startswith("mcp"):
                 yield Finding(section, "broken", f"{about} cannot be used", toolset.problem)
             continue
         count = len(toolset.tools)
-        text = "starts when a persona needs it" if toolset.status == "starting" else ""
-        text = text or f"{count} tool{'s' if count != 1 else ''}"
-        yield Finding(section, "ok", f"{about}: {text}")
+        text = f"{count} tool{'s' if count != 1 else ''}"
+        if toolset.status == "starting":
+            fix = "Look at what its command prints, or whether its URL answers"
+            yield Finding(section, "broken", f"{about} does not answer", fix)
+        elif toolset.problem:
+            yield Finding(section, "note", f"{about}: {text}; {toolset.problem}")
+        else:
+            yield Finding(section, "ok", f"{about}: {text}")
 
 
 def _default_model(models: ModelRegistry) -> Finding:
