@@ -469,4 +469,7 @@ def chunk_text(chunk: Any) -> str:
             for part in content
             if isinstance(part, str) or (isinstance(part, Mapping) and part.get("type") == "text")
         )
-    raise TypeError(f"A chunk must be a string or a model's chunk, not {type(chunk).__name__}")
+    kind = type(chunk).__name__
+    raise TypeError(
+        f"A chunk must be a string or a model's chunk, not {kind}. Pass on its text, as a string."
+    )

@@ -122,6 +122,13 @@ async def test_the_operators_own_choice_is_not_replaced(
         await answer(registry)
 
 
+async def test_what_only_people_chose_is_not_replaced(make_registry: Any, company: Any) -> None:
+    company.setenv("BROKEN", "called")
+    registry = make_registry()
+    with pytest.raises(ModelFailedError, match="the account is closed"):
+        await answer(registry, ModelReference("company", "one"))
+
+
 async def test_without_another_model_the_error_stands(make_registry: Any, company: Any) -> None:
     company.setenv("BROKEN", "called")
     registry = make_registry(allowed_providers=["company"])
