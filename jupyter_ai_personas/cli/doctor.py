@@ -226,11 +226,15 @@ def _unused_plugins() -> Iterator[Finding]:
 
 
 def _broken(section: str, entry: Broken) -> Finding:
+    if entry.stage == "requirements":  # in the package's own words
+        return Finding(section, "note", f"{entry.name} (from {entry.distribution}): {entry.error}")
     text = f"{entry.name} ({entry.value}, from {entry.distribution}): {entry.error}"
-    return Finding(section, "broken", text, entry.fix)
+    return Finding(section, "broken" if entry.is_fault else "note", text, entry.fix)
 
 
 def _personas(runtime: Runtime) -> Iterator[Finding]:
+    from jupyter_ai_personas.personas.adapted.missing import missing_uses
+
     section = "Personas"
     for persona in runtime.personas.values():
         about = f"{persona.name} (@{persona.mention_name}, from {persona.source})"
@@ -238,6 +242,12 @@ def _personas(runtime: Runtime) -> Iterator[Finding]:
             yield _broken(section, failure)
             continue
         model, problem = runtime.model_of(persona)
+        if persona.is_adapted:
+            yield Finding(section, "ok", f"{about} is written for Jupyter AI, and runs adapted")
+            for use in missing_uses(persona.cls):
+                fix = f"Without it, {persona.name} may fail in an answer; ask its authors"
+                yield Finding(section, "note", f"{persona.name} uses {use}", fix)
+            continue
         if model is not None:
             problem = _why_not(runtime.models, runtime.models.resolve(model, chat=True))
         if problem:

@@ -70,6 +70,9 @@ class Toolbox(Protocol):
     def granted(self, persona: Persona, chat_path: str) -> Sequence[ToolInfo]:
         """Return the tools that a persona has in a chat, but for those of its own class."""
 
+    def withheld(self, persona: Persona, chat_path: str) -> Sequence[str]:
+        """Return what a persona of a file names and does not have, since it may only read."""
+
     def permits(self, tool: str) -> bool:
         """Return whether the operator's ``allowed_tools`` and ``blocked_tools`` permit a tool."""
 
@@ -115,6 +118,10 @@ class NoToolbox:
 
     def granted(self, persona: Persona, chat_path: str) -> Sequence[ToolInfo]:
         """See :meth:`Toolbox.granted`."""
+        return ()
+
+    def withheld(self, persona: Persona, chat_path: str) -> Sequence[str]:
+        """See :meth:`Toolbox.withheld`."""
         return ()
 
     def permits(self, tool: str) -> bool:

@@ -180,6 +180,7 @@ class Router:
             undo=partial(services.changes.undo, self._chat.id),
             history_of=self._history_of,
             model_of=lambda persona: services.model_in(chat, persona),
+            choose_model=lambda persona, wanted: services.choose_model(chat, persona, wanted),
             stop=lambda turns, by: self._scheduler.stop(turns, by=by),
             retry=self._retry,
             approvals=services.approvals.open(chat_id=self._chat.id),
@@ -246,7 +247,7 @@ class Router:
         return await self.ask(order)
 
     def _mistyped(self, message: Message) -> str:
-        """Return what to tell a person who mentions a persona by a name that is not quite right."""
+        """Return a hint for a message that nearly mentions a persona."""
         personas, people = self._services.personas, self._people()
         broken = {entry.name: entry.name for entry in personas.broken}
         unusable = find_mentions(message.body, NameIndex(broken))

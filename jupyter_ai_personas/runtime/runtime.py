@@ -27,6 +27,7 @@ from jupyter_ai_personas.personas import (
     LocalPersonas,
     Persona,
     PersonaRegistry,
+    Personas,
 )
 from jupyter_ai_personas.routing import Chain
 from jupyter_ai_personas.runtime.approvals import Approvals
@@ -40,6 +41,7 @@ from jupyter_ai_personas.runtime.host_pool import HostPool, MakeHost
 from jupyter_ai_personas.runtime.ledger import MemoryLedger, TurnLedger
 from jupyter_ai_personas.runtime.local_files import LocalWatch
 from jupyter_ai_personas.runtime.quarantine import Quarantine
+from jupyter_ai_personas.runtime.reports import Reports
 from jupyter_ai_personas.runtime.requests import RequestHandler
 from jupyter_ai_personas.runtime.scheduler import Scheduler
 from jupyter_ai_personas.runtime.services import (
@@ -47,7 +49,6 @@ from jupyter_ai_personas.runtime.services import (
     Metrics,
     NoMetrics,
     Services,
-    choose_model,
 )
 from jupyter_ai_personas.runtime.session import Session
 from jupyter_ai_personas.runtime.settings import RuntimeSettings
@@ -62,7 +63,7 @@ __all__ = ["Answer", "Runtime"]
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a persona answered in a chat of its own: the final state, and what models have used."""
+    """The answer of a persona in a one-shot chat; ``usage`` is what models have used."""
 
     text: str
     state: str
@@ -173,6 +174,7 @@ class Runtime:
             },
             approvals=self.approvals,
             announced={},
+            reports=Reports(),
             asks_people=True,
             approval_url=approval_url,
             command_names=self._commands.names,
@@ -325,7 +327,7 @@ class Runtime:
     ) -> list[str]:
         """Stop the turns of a chat, or of one persona in it; return the personas' ids.
 
-        ``by`` and ``name`` are the username and display name of who wants it.
+        ``by`` and ``name`` are the username and display name of the requesting person.
 
         Raises:
             ChatNotOpenError: no chat is open at ``path``.
@@ -353,7 +355,7 @@ class Runtime:
         """
         personas = await self.personas_at(path)
         persona, chat = personas.find(persona_id), self._open_chat_at(path)
-        await choose_model(self.models, chat, persona, wanted)
+        await self._services.choose_model(chat, persona, wanted)
         return self._services.model_in(chat, persona)
 
     def vote(self, path: str, message_id: str, vote: Vote, *, by: str) -> Feedback:
@@ -409,11 +411,13 @@ class Runtime:
         *,
         sender: User,
         chat: MemoryChat | None = None,
+        path: str | None = None,
     ) -> Answer:
         """Let a persona answer one message in a chat of its own that leaves nothing.
 
         It alone answers: personas that it mentions are not addressed. The answer grows in
-        ``chat``, if one is given. Cancelling this ends the turn.
+        ``chat``, if one is given. With a ``path``, the personas of files that serve a chat there
+        can be asked as well. Cancelling this ends the turn.
 
         Raises:
             UnknownPersonaError: there is no such persona.
@@ -421,13 +425,13 @@ class Runtime:
         assert self._group is not None, "the runtime is not running"
         await self.loaded.wait()
         chat = chat or MemoryChat("")
-        personas = await self.personas_at(chat.path)
+        personas: Personas = self.personas if path is None else await self.personas_at(path)
         persona = personas.find(persona_name)
         chat.users[sender.username] = sender
         message = Message(id=str(uuid4()), sender=sender.username, body=body, time=time.time())
         ledger = MemoryLedger()
         await ledger.open()
-        # Without commands: nobody can type one there, and no note offers any.
+        # Without commands: a one-shot chat has no input, and no note offers any.
         services = replace(
             self._services,
             personas=personas,

@@ -15,9 +15,10 @@ from packaging.utils import canonicalize_name
 
 from jupyter_ai_personas.discovery import MODEL_PROVIDERS_GROUP, PERSONAS_GROUP
 
-__all__ = ["OtherRuntime", "find_other_runtime", "serves_chats"]
+__all__ = ["PERSONA_MANAGER", "OtherRuntime", "find_other_runtime", "serves_chats"]
 
-_EXTENSIONS = ("jupyter_ai", "jupyter_ai_persona_manager", "jupyter_ai_router")
+PERSONA_MANAGER = "jupyter_ai_persona_manager"
+_EXTENSIONS = ("jupyter_ai", PERSONA_MANAGER, "jupyter_ai_router")
 _DISTRIBUTIONS = frozenset(canonicalize_name(name) for name in _EXTENSIONS)
 
 
