@@ -194,17 +194,21 @@ def _other_runtimes(extension: AiExtension) -> Iterator[Finding]:
     other = find_other_runtime(server.jpserver_extensions)
     if other is None:
         return
-    what = " and ".join(other.distributions or other.extensions)
-    brought = f" ({', '.join(other.brought_by)} requires it)" if other.brought_by else ""
+    brought = f", which {_listed(other.brought_by)} requires" if other.brought_by else ""
     text = (
-        f"{what} runs on this server too{brought}. It answers what is sent to its own personas; "
-        "personas here leave that alone, and `c.AiExtension.default_persona` does not answer"
+        f"Another runtime is enabled on this server: {_listed(other.distributions)}{brought}. It "
+        "answers what is sent to its own personas; personas here leave that alone, and "
+        "`c.AiExtension.default_persona` does not answer"
     )
-    names = " ".join(name.replace("_", "-") for name in other.extensions)
+    names = " ".join(one.partition(" ")[0].replace("_", "-") for one in other.distributions)
     fix = f"To use personas here only, run `pip uninstall {names}`"
     if other.brought_by:
-        fix += ". The packages that require it run without: `pip install --no-deps …`"
+        fix += f". {_listed(other.brought_by)} runs without: install it with `--no-deps`"
     yield Finding("Server extensions", "note", text, fix)
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names)
 
 
 def _unused_plugins() -> Iterator[Finding]:
