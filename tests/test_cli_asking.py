@@ -5,15 +5,19 @@ from __future__ import annotations
 import io
 import json
 import logging
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import pexpect
 import pytest
+from support.plugin import make_plugin
 
 from jupyter_ai_personas.cli import main
-from jupyter_ai_personas.testing import Answer, OpenAIServer
+from jupyter_ai_personas.testing import Answer, Call, OpenAIServer
 
+WAIT = 60
 Run = Callable[..., tuple[int, str, str]]
 
 
@@ -210,3 +214,69 @@ def test_a_file_is_gone_on_with(run: Run, model: OpenAIServer) -> None:
     assert (code, out) == (0, "Guide: Blue.\n")
     assert "Ada: @Guide my colour is blue" in str(model.requests[-1].json["messages"])
     assert len(json.loads(Path("notes.chat").read_text())["messages"]) == 5
+
+
+TOOLS = """
+from pathlib import Path
+
+from langchain_core.tools import StructuredTool
+
+
+def wipe() -> str:
+    \"\"\"Wipe the table.\"\"\"
+    Path("wiped").touch()
+    return "wiped"
+
+
+def kit():
+    return [StructuredTool.from_function(wipe, metadata={"effect": "write"})]
+"""
+
+
+@pytest.mark.parametrize(
+    ("typed", "wiped"), [("/approve\n", True), ("/deny no\n", False), ("", False)]
+)
+def test_a_tool_is_approved_by_what_is_typed(
+    run: Run,
+    model: OpenAIServer,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    typed: str,
+    wiped: bool,
+) -> None:
+    groups = {"jupyter_ai_personas.toolsets": {"kit": "table_kit:kit"}}
+    monkeypatch.syspath_prepend(
+        make_plugin(tmp_path / "packages", "table_kit", {"__init__.py": TOOLS}, groups)
+    )
+    persona(Path(), "Local", "tools: [kit]")
+    model.answer(Answer(text="I wipe.", calls=[Call("kit__wipe", {})]), Answer(text="Done."))
+    code, out, _ = run("chat", stdin=f"@Local please\n{typed}", local_personas="tools")
+    assert code == 0
+    assert "kit.wipe" in out
+    assert Path("wiped").exists() == wiped
+    assert ("Done." in out) == bool(typed)
+
+
+def test_in_a_terminal_it_prompts_and_ctrl_c_stops_an_answer(
+    run: Run, model: OpenAIServer, tmp_path: Path
+) -> None:
+    run("ask", "hello")  # writes the configuration
+    model.answer(Answer(text="One two three", hold_after=1), Answer(text="Gladly."))
+    program = Path(sys.executable).parent / "jupyter-ai-personas"
+    here = pexpect.spawn(str(program), ["chat", "--as", "Ada"], encoding="utf-8", timeout=WAIT)
+    try:
+        here.expect("Ctrl-D ends the chat")
+        here.expect("Ada> ")
+        here.sendline("@Guide count")
+        here.expect("Guide: One")
+        here.sendintr()
+        here.expect("Stopped by Ada")
+        here.expect("Ada> ")
+        here.sendline("@Guide again")
+        here.expect("Guide: Gladly.")
+        here.expect("Ada> ")
+        here.sendeof()
+        here.expect(pexpect.EOF)
+    finally:
+        here.close(force=True)
+    assert here.exitstatus == 0

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
 import re
 import subprocess
 import sys
@@ -18,7 +16,6 @@ from jupyter_ai_personas.cli.scaffold.names import MAX_NAME
 from jupyter_ai_personas.errors import ConfigurationError
 from jupyter_ai_personas.personas.local.definition import parse
 
-REPOSITORY = Path(__file__).parents[1]
 PACKAGES: tuple[Kind, ...] = ("persona", "provider", "toolset")
 LONGEST = "m" * MAX_NAME
 
@@ -183,47 +180,3 @@ def test_a_package_is_formatted_and_linted(tmp_path: Path, kind: Kind, name: str
     assert list(points) == [name.replace("-", "_")]
     assert group in ("jupyter_ai.personas", "jupyter_ai.model_providers",
                      "jupyter_ai_personas.toolsets")  # fmt: skip
-
-
-@pytest.mark.slow
-@pytest.mark.server
-def test_packages_work_in_a_new_environment_from_the_wheel(tmp_path: Path) -> None:
-    """As a new author would: install the product, scaffold, install, test, type-check, list."""
-    environment = tmp_path / "venv"
-    wheels = tmp_path / "wheels"
-    env = {key: v for key, v in os.environ.items() if key not in ("PYTHONPATH", "VIRTUAL_ENV")}
-    env["JUPYTER_CONFIG_DIR"] = str(tmp_path / "config")
-
-    def run(*command: object, cwd: Path = tmp_path) -> str:
-        ran = subprocess.run(
-            [str(part) for part in command], cwd=cwd, env=env, capture_output=True, text=True
-        )
-        assert ran.returncode == 0, f"{command}\n{ran.stdout}\n{ran.stderr}"
-        return ran.stdout
-
-    run(sys.executable, "-m", "pip", "wheel", "--no-deps", "-w", wheels, REPOSITORY)
-    [wheel] = wheels.glob("*.whl")
-    run(sys.executable, "-m", "venv", environment)
-    bin_ = environment / "bin"
-    run(bin_ / "pip", "install", "-q", wheel, "pytest", "mypy", "ruff")
-    for kind in PACKAGES:
-        run(bin_ / "jupyter-ai-personas", "new", kind, f"our-{kind}")
-        place = tmp_path / f"our-{kind}"
-        run(bin_ / "pip", "install", "-q", "-e", place)
-        run(bin_ / "python", "-m", "pytest", "-q", cwd=place)
-        run(bin_ / "ruff", "check", ".", cwd=place)
-        run(bin_ / "mypy", cwd=place)
-    run(bin_ / "jupyter-ai-personas", "new", "markdown", "researcher")
-    listed = json.loads(run(bin_ / "jupyter-ai-personas", "list", "--json"))
-    assert "Our Persona" in [persona["name"] for persona in listed["personas"]]
-    models = json.loads(run(bin_ / "jupyter-ai-personas", "models", "--json"))
-    assert "our-provider" in [one["id"] for one in models["model_providers"]]
-    (tmp_path / "config").mkdir(exist_ok=True)
-    (tmp_path / "config" / "jupyter_server_config.json").write_text(
-        json.dumps({"AiExtension": {"default_model": "our-provider:small"}})
-    )
-    answer = json.loads(run(bin_ / "jupyter-ai-personas", "ask", "@Our-Persona hello", "--json"))
-    assert (answer["state"], answer["persona"]) == ("done", "Our Persona")
-    assert "The model small read:" in answer["text"]
-    answer = json.loads(run(bin_ / "jupyter-ai-personas", "ask", "@Researcher hello", "--json"))
-    assert answer["persona"] == "Researcher"

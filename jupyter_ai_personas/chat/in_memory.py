@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 from uuid import uuid4
@@ -45,6 +45,8 @@ class MemoryChat:
         self.users: dict[str, User] = {}
         self.statuses: dict[str, str] = {}
         self.transactions = 0
+        self.shows_live = False
+        """Whether replies are written as :class:`Append`; see :attr:`Chat.shows_live`."""
         self._messages: dict[str, Message] = {}
         self._attachments: dict[str, Attachment] = {}
         self._settings: dict[str, Any] = {}
@@ -178,6 +180,9 @@ class MemoryChat:
             if username.startswith(owned_prefix):
                 self.users[username] = replace(user, offered=False)
         self.users.update({user.username: user for user in users})
+
+    def watch_clients(self, listener: Callable[[], None]) -> None:
+        """See :meth:`Chat.watch_clients`; nobody joins a chat in memory."""
 
     def people(self) -> set[str]:
         """See :meth:`Chat.people`."""

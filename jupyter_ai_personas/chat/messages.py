@@ -1,4 +1,4 @@
-"""Frozen values of a chat, decoded from whatever clients wrote into it."""
+"""Frozen values of a chat, decoded from untrusted content."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ __all__ = [
 ]
 
 PERSONA_PREFIX = "jupyter-ai-personas::"
-"""What every persona's id begins with; the front end hides users marked as bots."""
+"""Prefix of every persona's id; the front end hides users marked as bots."""
 
 SYSTEM_ID = "jupyter-ai-personas::system"
 """The sender of command answers and notices; not a persona."""
@@ -68,7 +68,7 @@ class User:
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """What a person selected: (line, column) from 0, and what stood there at that time."""
+    """A person's selection: (line, column) from 0, and the text there at that time."""
 
     start: tuple[int, int]
     end: tuple[int, int]
@@ -83,7 +83,7 @@ class Selection:
 
 @dataclass(frozen=True, slots=True)
 class Attachment:
-    """What a person attached: a path relative to the server's root, and its kind.
+    """An attachment: a path relative to the server's root, and its kind.
 
     ``cells`` are ids of cells of a notebook; without any, all of it is meant. ``selection`` is
     a part of a file; ``cell_selections`` are parts of cells, by the cell's id.

@@ -79,7 +79,8 @@ class Insert:
 class Append:
     """Add ``text`` to the end of the body of a message that exists.
 
-    Writes ``text`` alone if the body is live (see :class:`Insert`), else the whole body.
+    Writes ``text`` alone if the body is live (see :class:`Insert`). A plain body is written whole
+    and becomes live.
     """
 
     id: str
@@ -94,8 +95,9 @@ class Append:
 class Update:
     """Replace the body, our metadata, or both, of a message that exists.
 
-    The new body is a plain string, also if the old one was live. Metadata ``beside`` our part is
-    set by key, and removed by ``None``; other keys stay.
+    The new body is a plain string, also if the old one was live. Without a new body, a live one
+    stays live unless the state becomes final. Metadata ``beside`` our part is set by key, and
+    removed by ``None``; other keys stay.
     """
 
     id: str
@@ -179,6 +181,16 @@ class Chat(Protocol):
 
         Users whose name begins with ``owned_prefix`` and who are not among ``users`` are no
         longer offered for mentioning.
+        """
+
+    @property
+    def shows_live(self) -> bool:
+        """Whether every client shows a live body while it grows (see :class:`Insert`)."""
+
+    def watch_clients(self, listener: Callable[[], None]) -> None:
+        """Call ``listener``, which must not block, when :attr:`shows_live` may have changed.
+
+        A later call replaces the listener.
         """
 
     def people(self) -> set[str]:

@@ -68,7 +68,7 @@ async def _ask(text: str, user: str | None) -> dict[str, Any] | PersonasError:
 
 async def _answer(runtime: Runtime, text: str, user: str | None) -> dict[str, Any]:
     persona = await _addressed(runtime, text)
-    answer = await runtime.one_shot(persona.id, text, sender=person(user))
+    answer = await runtime.one_shot(persona.id, text, sender=person(user), path="")
     return {
         "persona": persona.name,
         "state": answer.state,

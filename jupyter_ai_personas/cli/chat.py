@@ -132,10 +132,16 @@ class _Terminal:
         """Wait until no turn runs, or those that run wait for people."""
         with self._stopping(session):
             while not session.is_idle:
-                turns = session.turns.values()
-                if turns and all(turn.waiting_since is not None for turn in turns):
+                if session.has_handled_all and self._waits_for_people(session):
                     return
                 await anyio.sleep(LOOK_SECONDS)
+
+    def _waits_for_people(self, session: Session) -> bool:
+        """Return whether each turn waits for a decision that is open."""
+        turns = session.turns.values()
+        open_ = self._runtime.approvals.open(chat_id=self._chat.id)
+        waiting = all(turn.waiting_since is not None for turn in turns)
+        return bool(turns) and waiting and len(open_) >= len(turns)
 
     @contextmanager
     def _stopping(self, session: Session) -> Iterator[None]:

@@ -21,6 +21,7 @@ from jupyter_ai_personas.errors import ModelError, PersonasError
 from jupyter_ai_personas.hosts import in_words
 from jupyter_ai_personas.personas import Personas
 from jupyter_ai_personas.redaction import for_people
+from jupyter_ai_personas.routing import NameIndex
 from jupyter_ai_personas.runtime import (
     ActiveTurn,
     Approval,
@@ -38,7 +39,7 @@ __all__ = ["ChatCommands"]
 Handler = Callable[[CommandContext, Message, str], Awaitable[str]]
 
 SOURCE = "jupyter_ai_personas"
-"""The package that these commands come from, as people are told."""
+"""The source of these commands in `/help`."""
 
 MODELS_SHOWN = 6
 """How many models of a provider ``/models`` names."""
@@ -264,9 +265,13 @@ async def _stop(context: CommandContext, message: Message, rest: str) -> str:
         what, whose = "Nothing of yours", "your"
         turns = [turn for turn in turns if turn.person == message.sender]
         if rest:
-            persona = context.personas.find(rest)
-            what = f"Nothing of yours with {inert(persona.name)}"
-            turns = [turn for turn in turns if turn.persona.id == persona.id]
+            # The file of a persona may be gone while it answers.
+            answering = NameIndex({turn.persona.id: turn.persona.mention_name for turn in turns})
+            id_ = answering.id_of(rest)
+            if id_ is None:
+                persona = context.personas.find(rest)
+                what, id_ = f"Nothing of yours with {inert(persona.name)}", persona.id
+            turns = [turn for turn in turns if turn.persona.id == id_]
     if not turns:
         others = " `/stop all` ends everybody's." if context.turns else ""
         return f"{what} is running.{others}"

@@ -42,7 +42,8 @@ class Watcher:
     """Watches folders, without what is below them, in a thread until `stop`.
 
     Returns once it watches, or once ``problem`` says why it cannot. ``on_change`` is called in
-    that thread with the paths that changed, which :meth:`take` returns otherwise.
+    that thread with the paths that changed, which :meth:`take` returns otherwise, and with none
+    when there is a problem.
     """
 
     def __init__(
@@ -90,4 +91,6 @@ class Watcher:
                     (self._on_change or self._changes.put)({path for _, path in changes})
         except Exception as error:  # too few watches, a folder that has just gone, and others
             self.problem = str(error) or type(error).__name__
+            if self._on_change is not None:
+                self._on_change(set())
         self._ready.set()

@@ -56,6 +56,8 @@ class Persona:
     model_parameters: Mapping[str, Any] = field(default_factory=dict, hash=False)
     max_hops: int | None = None
     """How often it may pass a message on, if that is less than the operator allows."""
+    emoji: str = ""
+    """Its avatar, if that is no file."""
     file: str = ""
     """The file that defines it, relative to the server's root; empty for one of a package."""
     reads_only: bool = False
@@ -95,7 +97,7 @@ def _defaults_of(cls: type[BasePersona]) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class _Facts:
-    """What a class says of itself, read once: reading may run the author's code."""
+    """The declarations of a class, read once: reading may run the author's code."""
 
     defaults: PersonaDefaults
     allows_concurrency: bool
@@ -153,7 +155,7 @@ def _wrong_with_method(cls: type[BasePersona]) -> str | None:
         return None  # a decorator says what it is, which may be what it wraps
     if isinstance(method, FunctionType) and _yields(method):
         return (
-            "its `process_message` contains `yield`, and nobody sees what it yields; move that to "
+            "its `process_message` contains `yield`, whose values are not shown; move that to "
             "a method of its own, and pass what it returns to `await self.stream_message(...)`"
         )
     # Of an object that is not finished: one of the class would have `self` as an argument.

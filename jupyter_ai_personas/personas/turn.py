@@ -82,7 +82,7 @@ MAX_MESSAGES = 50
 
 
 class Attachments(list[Attachment]):
-    """What is attached to a message; code that awaits it gets the same list."""
+    """Attachments of a message; awaiting it returns the same list."""
 
     def __await__(self) -> Generator[Any, None, list[Attachment]]:
         """Return the list at once."""
@@ -121,7 +121,7 @@ class Turn:
         self._streams: list[Coroutine[Any, Any, str | None]] = []
         self._growing: GrowingMessages | None = None
         self.caller: Caller | None = None
-        """What calls tools in this turn, once it is needed."""
+        """Calls tools in this turn; created on first use."""
 
     @property
     def id(self) -> str:

@@ -1,4 +1,4 @@
-"""What crosses the wall between the server and the code of a persona, as plain data.
+"""Plain data that crosses the wall between the server and the code of a persona.
 
 A :class:`TurnSpec`, answers and cancellations go down; events come up. Every type here is a frozen
 dataclass of plain values: it can be pickled and sent to another process or machine.
@@ -189,7 +189,7 @@ class ReplyClosed:
 
 @dataclass(frozen=True, slots=True)
 class StatusChanged:
-    """What the persona does at present; ``None``: the usual text."""
+    """The persona's present activity; ``None``: the usual text."""
 
     turn_id: str
     text: str | None

@@ -101,7 +101,7 @@ class Execution:
                     await self._work(turn, model, problem, group, waiting)
         if turn.wants_restart:
             self.cancel(turn)
-            # What was done for the message as it was answers nothing any more.
+            # Earlier steps answered the message before its edit.
             self._board.close_turn(turn.id, "The message was edited.")
             self._services.ledger.clear_steps(turn.id)
         elif turn.outcome is None:

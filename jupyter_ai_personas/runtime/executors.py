@@ -73,6 +73,9 @@ class Toolbox(Protocol):
     def connections(self, persona: Persona) -> Sequence[Mapping[str, Any]]:
         """Return how the MCP servers are reached that a persona may call without being asked."""
 
+    def withheld(self, persona: Persona, chat_path: str) -> Sequence[str]:
+        """Return what a persona of a file names and does not have, since it may only read."""
+
     def permits(self, tool: str) -> bool:
         """Return whether the operator's ``allowed_tools`` and ``blocked_tools`` permit a tool."""
 
@@ -122,6 +125,10 @@ class NoToolbox:
 
     def granted(self, persona: Persona, chat_path: str) -> Sequence[ToolInfo]:
         """See :meth:`Toolbox.granted`."""
+        return ()
+
+    def withheld(self, persona: Persona, chat_path: str) -> Sequence[str]:
+        """See :meth:`Toolbox.withheld`."""
         return ()
 
     def permits(self, tool: str) -> bool:

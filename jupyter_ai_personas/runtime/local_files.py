@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import anyio
 
@@ -15,6 +15,9 @@ from jupyter_ai_personas.chat.markdown import code
 from jupyter_ai_personas.hosts import in_words
 from jupyter_ai_personas.personas import LocalPersonas, LocalProblem, Personas
 from jupyter_ai_personas.routing import NameIndex, find_mentions, may_mention, mention_name
+
+if TYPE_CHECKING:
+    from jupyter_ai_personas.context.watching import Watcher
 
 __all__ = ["FileNotices", "LocalWatch", "describe"]
 
@@ -98,6 +101,45 @@ class _Open(Protocol):
         """Read the files that concern it."""
 
 
+class _Watched:
+    """The folders that are watched at present; ``tell`` is called with paths that change."""
+
+    def __init__(self, tell: Callable[[set[str]], None]) -> None:
+        self._tell = tell
+        self._watcher: Watcher | None = None
+        self._folders: list[tuple[Path, int]] = []
+        self._has_ended = False
+
+    def be(self, folders: list[Path]) -> str:
+        """Watch these folders only; return what is wrong, or nothing. Blocking."""
+        # A folder that was made anew has another inode: what watched the old one hears nothing.
+        wanted = [(folder, _inode(folder)) for folder in folders]
+        if self._watcher is not None and (wanted != self._folders or self._watcher.problem):
+            self._watcher.stop()
+            self._watcher = None
+        if self._watcher is None and folders:
+            from jupyter_ai_personas.context.watching import Watcher
+
+            self._folders = wanted
+            self._watcher = Watcher(folders, on_change=self._tell)
+            if self._has_ended:  # while it was made
+                self._watcher.stop()
+        return self._watcher.problem if self._watcher is not None else ""
+
+    def stop(self) -> None:
+        """Watch nothing any more."""
+        self._has_ended = True
+        if self._watcher is not None:
+            self._watcher.stop()
+
+
+def _inode(folder: Path) -> int:
+    try:
+        return folder.stat().st_ino
+    except OSError:
+        return 0
+
+
 class LocalWatch:
     """Has the open chats look at their files when these change; :meth:`run` is its task.
 
@@ -119,51 +161,42 @@ class LocalWatch:
 
     async def run(self) -> None:
         """Watch until cancelled."""
-        from jupyter_ai_personas.context.watching import Watcher
-
-        loop = asyncio.get_running_loop()
-        watcher: Watcher | None = None
+        watched = _Watched(self._teller(asyncio.get_running_loop()))
         try:
             while True:
                 self._changed = anyio.Event()
                 # Here: the server knows paths by a database of this thread.
                 paths = {session.chat.path for session in self._sessions()}
-                folders = await asyncio.to_thread(self._folders, paths)
-                if watcher is None or watcher.folders != folders:
-                    if watcher is not None:
-                        watcher.stop()
-                    watcher = None
-                if watcher is None and folders:
-                    tell = self._teller(loop)
-                    watcher = await asyncio.to_thread(Watcher, folders, on_change=tell)
-                    # What changed before it watched.
-                    self._look_again()
-                if watcher is not None and watcher.problem:
-                    self._warn(watcher.problem)
-                    watcher = None
-                    with anyio.move_on_after(RETRY_SECONDS):
-                        await self._changed.wait()
-                else:
-                    await self._changed.wait()
-                    await anyio.sleep(SETTLE_SECONDS)
+                problem = await asyncio.to_thread(self._watch, watched, paths)
+                # Also for what changed before it was watched.
                 self._look_again()
+                if problem:
+                    self._warn(problem)
+                with anyio.move_on_after(RETRY_SECONDS if problem else None):
+                    await self._changed.wait()
+                await anyio.sleep(SETTLE_SECONDS)
         finally:
-            if watcher is not None:
-                watcher.stop()
+            watched.stop()
+
+    def _watch(self, watched: _Watched, paths: Iterable[str]) -> str:
+        """Watch what concerns the chats at ``paths``; return why that is impossible, or nothing."""
+        from jupyter_ai_personas.context.watching import remote_file_system
+
+        if kind := remote_file_system(self._local.root):
+            return f"others may change files on {kind} unseen"
+        folders = {folder for path in paths for folder in self._local.watched(path)}
+        return watched.be(sorted(folders))
 
     def _teller(self, loop: asyncio.AbstractEventLoop) -> Callable[[set[str]], None]:
         def tell(paths: set[str]) -> None:
-            if any(".jupyter" in Path(path).parts for path in paths):
+            # None: what watched has failed.
+            if not paths or any(".jupyter" in Path(path).parts for path in paths):
                 try:
                     loop.call_soon_threadsafe(self.chats_changed)
                 except RuntimeError:  # the loop is closed: the server has stopped
                     return
 
         return tell
-
-    def _folders(self, paths: Iterable[str]) -> list[Path]:
-        found = {folder for path in paths for folder in self._local.watched(path)}
-        return sorted(found)
 
     def _look_again(self) -> None:
         for session in list(self._sessions()):

@@ -1,4 +1,4 @@
-"""What one turn writes: the events of its host become messages of the chat."""
+"""Writes the output of one turn: events of its host become messages of the chat."""
 
 from __future__ import annotations
 

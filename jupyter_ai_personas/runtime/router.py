@@ -247,7 +247,7 @@ class Router:
         return await self.ask(order)
 
     def _mistyped(self, message: Message) -> str:
-        """Return what to tell a person who mentions a persona by a name that is not quite right."""
+        """Return a hint for a message that nearly mentions a persona."""
         personas, people = self._services.personas, self._people()
         broken = {entry.name: entry.name for entry in personas.broken}
         unusable = find_mentions(message.body, NameIndex(broken))

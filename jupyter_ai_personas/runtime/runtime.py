@@ -27,6 +27,7 @@ from jupyter_ai_personas.personas import (
     LocalPersonas,
     Persona,
     PersonaRegistry,
+    Personas,
 )
 from jupyter_ai_personas.routing import Chain
 from jupyter_ai_personas.runtime.approvals import Approvals
@@ -62,7 +63,7 @@ __all__ = ["Answer", "Runtime"]
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a persona answered in a chat of its own: the final state, and what models have used."""
+    """The answer of a persona in a one-shot chat; ``usage`` is what models have used."""
 
     text: str
     state: str
@@ -326,7 +327,7 @@ class Runtime:
     ) -> list[str]:
         """Stop the turns of a chat, or of one persona in it; return the personas' ids.
 
-        ``by`` and ``name`` are the username and display name of who wants it.
+        ``by`` and ``name`` are the username and display name of the requesting person.
 
         Raises:
             ChatNotOpenError: no chat is open at ``path``.
@@ -410,11 +411,13 @@ class Runtime:
         *,
         sender: User,
         chat: MemoryChat | None = None,
+        path: str | None = None,
     ) -> Answer:
         """Let a persona answer one message in a chat of its own that leaves nothing.
 
         It alone answers: personas that it mentions are not addressed. The answer grows in
-        ``chat``, if one is given. Cancelling this ends the turn.
+        ``chat``, if one is given. With a ``path``, the personas of files that serve a chat there
+        can be asked as well. Cancelling this ends the turn.
 
         Raises:
             UnknownPersonaError: there is no such persona.
@@ -422,13 +425,13 @@ class Runtime:
         assert self._group is not None, "the runtime is not running"
         await self.loaded.wait()
         chat = chat or MemoryChat("")
-        personas = await self.personas_at(chat.path)
+        personas: Personas = self.personas if path is None else await self.personas_at(path)
         persona = personas.find(persona_name)
         chat.users[sender.username] = sender
         message = Message(id=str(uuid4()), sender=sender.username, body=body, time=time.time())
         ledger = MemoryLedger()
         await ledger.open()
-        # Without commands: nobody can type one there, and no note offers any.
+        # Without commands: a one-shot chat has no input, and no note offers any.
         services = replace(
             self._services,
             personas=personas,

@@ -94,7 +94,7 @@ class Scheduler:
         self._writer.move_to(self._chat.current)
 
     def notify(self, body: str, *, reply_to: str) -> tuple[str, dict[str, Any]]:
-        """Post a line of the system, which addresses nobody; return its id and metadata."""
+        """Post a notice without mentions; return its id and metadata."""
         metadata = {"reply_to": reply_to, "notice": True}
         return self._writer.post(SYSTEM_ID, body, metadata), metadata
 

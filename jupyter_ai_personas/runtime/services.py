@@ -1,4 +1,4 @@
-"""What the parts of a runtime share: stores, hosts, models, bounds; and the choice of a model."""
+"""Shared collaborators of a runtime: stores, hosts, models, limits; the choice of a model."""
 
 from __future__ import annotations
 
@@ -129,7 +129,7 @@ class LoopClock:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Services:
-    """What the parts of a runtime share.
+    """The shared collaborators of a runtime.
 
     ``packages`` are the personas of packages; ``personas`` those of one chat, of files as well;
     ``local`` reads files.

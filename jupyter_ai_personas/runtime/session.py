@@ -122,12 +122,13 @@ class Session:
     @property
     def is_idle(self) -> bool:
         """Whether no turn runs or waits, and all events have been handled."""
+        return not self.turns and self.has_handled_all
+
+    @property
+    def has_handled_all(self) -> bool:
+        """Whether all events have been handled; turns may run."""
         mailbox = self._receive.statistics()
-        return (
-            not self.turns
-            and mailbox.current_buffer_used == 0
-            and mailbox.tasks_waiting_receive > 0
-        )
+        return mailbox.current_buffer_used == 0 and mailbox.tasks_waiting_receive > 0
 
     # -- life -------------------------------------------------------------------------------
 
@@ -159,7 +160,7 @@ class Session:
         try:
             await step
         except Exception:
-            # What a crash left must not keep people from what they do now.
+            # Faults in recovery must not block new messages.
             self._services.log.exception("Chat %s could not be recovered whole", self.chat.path)
 
     def _observe(self, event: ChatEvent) -> None:
@@ -171,7 +172,7 @@ class Session:
 
     def look_again(self) -> None:
         """Read the files of local personas that have changed, after the events before this."""
-        if self.ready.is_set() and not self.closed.is_set() and not self._will_look:
+        if not self.closed.is_set() and not self._will_look:
             self._will_look = True
             self._send.send_nowait(_FilesChanged())
 
@@ -179,6 +180,9 @@ class Session:
         try:
             if await self.personas.look() and self.ready.is_set():
                 self._register()
+                names = [one.name for one in self.personas.values() if one.file]
+                shown = ", ".join(names) or "none"
+                self._services.log.info("Local personas of chat %s: %s", self.chat.path, shown)
         except Exception:
             # The personas that are known stay.
             self._services.log.exception(
@@ -235,7 +239,7 @@ class Session:
     async def stop(self, persona_id: str | None, *, by: str | None, name: str = "") -> list[str]:
         """Stop all turns, or those of one persona; return the ids of their personas.
 
-        ``by`` and ``name`` are the username and display name of who wants it.
+        ``by`` and ``name`` are the username and display name of the requesting person.
         """
         turns = [t for t in self.turns.values() if persona_id in (None, t.persona.id)]
         await self._scheduler.stop(turns, by=by, name=name)

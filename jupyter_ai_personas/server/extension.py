@@ -21,6 +21,7 @@ from jupyter_ai_personas.commands import ChatCommands
 from jupyter_ai_personas.context import IndexSettings, WorkspaceIndex
 from jupyter_ai_personas.errors import ConfigurationError
 from jupyter_ai_personas.personas import Persona, PersonaRegistry
+from jupyter_ai_personas.personas.local import emoji_image
 from jupyter_ai_personas.providers import ModelRegistry, ProviderSettings
 from jupyter_ai_personas.redaction import RedactingFilter, redact
 from jupyter_ai_personas.runtime import Ledger, Runtime, RuntimeSettings
@@ -263,6 +264,8 @@ class AiExtension(Configured, ExtensionApp):
 
     def avatar_url(self, persona: Persona) -> str | None:
         """Return the URL of a persona's avatar, with the server's base URL."""
+        if persona.emoji:
+            return emoji_image(persona.emoji)
         if persona.avatar is None:
             link = persona.avatar_link
             if link is None or not link.startswith("/"):

@@ -117,6 +117,13 @@ class ToolRegistry:
         )
         return found.reading() if persona.reads_only else found
 
+    def withheld(self, persona: HasTools, chat_path: str) -> Sequence[str]:
+        """Return what a persona of a file names and does not have, since it may only read."""
+        if not persona.reads_only:
+            return ()
+        servers = [name for name in self.wanted(persona) if name.startswith("mcp:")]
+        return [*(tool.name for tool in self.grant(persona, chat_path).withheld), *servers]
+
     @property
     def persona_names(self) -> Collection[str]:
         """The names of personas whose tools the operator chose."""

@@ -7,7 +7,7 @@ from uuid import uuid4
 
 import pytest
 import pytest_asyncio
-from support.installed import installed
+from support.published import installed
 from support.server import DEFAULT_EXTENSIONS, JupyterServer
 from support.yclient import ChatClient
 

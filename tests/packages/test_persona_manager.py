@@ -6,12 +6,11 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from uuid import uuid4
 
 import pytest
-from support.installed import installed
+from support.published import installed
 from support.server import DEFAULT_EXTENSIONS, JupyterServer
 from support.yclient import ChatClient
 
@@ -23,7 +22,7 @@ MANAGER = "jupyter-ai-persona-manager==0.3.0"
 
 
 @pytest.fixture(scope="module")
-def packages(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return installed(tmp_path_factory.mktemp("manager"), MANAGER, ACP_CLIENT)
 
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import AsyncIterator, Callable, Sequence
+import shutil
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
+from xml.etree import ElementTree
 
 import anyio
 import pytest
@@ -17,7 +20,9 @@ from langchain_core.tools import StructuredTool
 
 from jupyter_ai_personas import BasePersona, PersonaDefaults
 from jupyter_ai_personas.chat import Message
-from jupyter_ai_personas.runtime import Ledger, Runtime, RuntimeSettings, Session
+from jupyter_ai_personas.context import watching
+from jupyter_ai_personas.personas.local import emoji_image
+from jupyter_ai_personas.runtime import Ledger, Runtime, RuntimeSettings, Session, local_files
 from jupyter_ai_personas.testing import (
     FakeChat,
     FakeEntryPoint,
@@ -175,7 +180,9 @@ async def test_of_two_files_with_one_name_the_first_serves(tmp_path: Path) -> No
         assert "`.jupyter/personas/a.md` has the name `RESEARCHER` already" in listed
 
 
-@pytest.mark.parametrize("name", ["Echo", "eCHO", "ECHO\u200b", "Personas"])
+@pytest.mark.parametrize(
+    "name", ["Echo", "eCHO", "ECHO\u200b", "Personas", "Ｅcho", "𝐄cho", "Еcho", "Εсһο"]
+)
 async def test_the_name_of_a_package_s_persona_cannot_be_taken(tmp_path: Path, name: str) -> None:
     write(tmp_path, "other", name=f'"{name}"', body="You are evil.")
     async with room(tmp_path) as here:
@@ -257,6 +264,15 @@ async def test_what_is_wrong_with_a_file_is_told(tmp_path: Path, content: bytes,
     [problem] = await problems(root)
     assert problem.startswith(".jupyter/personas/bad.md, ")
     assert told in problem
+
+
+async def test_of_very_many_files_the_first_are_read(tmp_path: Path) -> None:
+    for number in range(60):
+        write(tmp_path, f"p{number:02}")
+    async with room(tmp_path) as here:
+        assert len(here.offered) == 50
+        told = await here.one("@p50 hi")
+        assert "`.jupyter/personas/p50.md` cannot be used: it is not read" in told.body
 
 
 async def test_links_that_lead_out_of_the_root_are_not_followed(tmp_path: Path) -> None:
@@ -364,8 +380,49 @@ async def test_a_new_file_is_offered_without_a_message(tmp_path: Path) -> None:
         await here.chat.until(lambda: here.offered == ["Researcher"])
         here.write("writer", "")
         await here.chat.until(lambda: here.offered == ["Researcher", "Writer"])
-        (tmp_path / "a/.jupyter/personas/researcher.md").unlink()
+        shutil.rmtree(tmp_path / "a/.jupyter")
         await here.chat.until(lambda: here.offered == ["Writer"])
+        here.write("editor", "a")
+        await here.chat.until(lambda: here.offered == ["Editor", "Writer"])
+        here.write("reader", "a")
+        await here.chat.until(lambda: here.offered == ["Editor", "Reader", "Writer"])
+
+
+def _is_remote(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watching, "remote_file_system", lambda root: "nfs4")
+
+
+def _has_no_watches(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*folders: Path, **options: Any) -> Iterator[Any]:
+        raise OSError("OS file watch limit reached.")
+
+    monkeypatch.setattr(watching, "watch", refuse)
+
+
+def _runs_out_of_watches(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail_later(*folders: Path, **options: Any) -> Iterator[Any]:
+        yield set()
+        raise OSError("OS file watch limit reached.")
+
+    monkeypatch.setattr(watching, "watch", fail_later)
+
+
+@pytest.mark.parametrize("cause", [_is_remote, _has_no_watches, _runs_out_of_watches])
+async def test_where_nothing_tells_of_changes_files_are_read_now_and_then(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    cause: Callable[[pytest.MonkeyPatch], None],
+) -> None:
+    cause(monkeypatch)
+    monkeypatch.setattr(local_files, "RETRY_SECONDS", 0.05)
+    async with room(tmp_path) as here:
+        here.write("researcher")
+        await here.chat.until(lambda: here.offered == ["Researcher"])
+        here.write("writer")
+        await here.chat.until(lambda: here.offered == ["Researcher", "Writer"])
+    warnings = [r.getMessage() for r in caplog.records if "cannot be watched" in r.getMessage()]
+    assert len(warnings) == 1
 
 
 async def test_a_turn_that_runs_ends_with_the_definition_it_began_with(tmp_path: Path) -> None:
@@ -399,6 +456,47 @@ async def test_a_persona_whose_file_is_deleted_ends_its_turn(tmp_path: Path) -> 
         [reply] = await here.chat.replied(first)
         assert reply.state == "stopped"
         gate.set()
+
+
+async def test_stop_finds_a_persona_whose_file_is_gone(tmp_path: Path) -> None:
+    file = write(tmp_path, "researcher")
+    gate = anyio.Event()
+    async with room(tmp_path, model_replies=[["a", gate, "b"]]) as here:
+        first = here.chat.say("@Researcher 1")
+        await here.chat.until(lambda: [r for r in here.chat.replies(first) if r.body])
+        file.unlink()
+        assert (await here.one("/stop @researcher")).body == "Stopped your turns: Researcher."
+        [reply] = await here.chat.replied(first)
+        assert reply.state == "stopped"
+        assert "There is no persona `researcher`" in (await here.one("/stop @researcher")).body
+        gate.set()
+
+
+@pytest.mark.parametrize("avatar", ["🔬", "👩🏽‍🔬", "🏴󠁧󠁢󠁳󠁣󠁴󠁿", "☕️"])
+async def test_an_emoji_is_an_avatar(tmp_path: Path, avatar: str) -> None:
+    write(tmp_path, "researcher", avatar=avatar)
+    async with room(tmp_path) as here:
+        assert here.session.personas.find("Researcher").emoji == avatar
+    image = unquote(emoji_image(avatar).partition(",")[2])
+    assert ElementTree.fromstring(image)[0].text == avatar
+
+
+@pytest.mark.parametrize("avatar", ["R", "<b>", "owl", "🔬" * 20, "🔬x"])
+async def test_other_text_is_no_avatar(tmp_path: Path, avatar: str) -> None:
+    write(tmp_path, "researcher", avatar=f'"{avatar}"')
+    assert "must be an emoji or an image" in (await problems(tmp_path))[0]
+
+
+async def test_an_avatar_that_was_missing_may_come_later(tmp_path: Path) -> None:
+    file = write(tmp_path, "researcher", avatar="owl.svg")
+    async with room(tmp_path) as here:
+        assert "the avatar `owl.svg` does not exist" in (await here.one("/personas")).body
+        file.with_name("owl.svg").write_text("<svg/>")
+        assert (await here.one("@Researcher hi")).state == "done"
+        persona = here.session.personas.find("Researcher")
+        assert persona.avatar == file.with_name("owl.svg").resolve()
+        assert here.runtime.local is not None
+        assert here.runtime.local.find(persona.id) == persona
 
 
 async def test_refresh_tells_what_has_changed(tmp_path: Path) -> None:
@@ -527,6 +625,9 @@ async def test_a_file_s_tools_are_those_that_the_operator_lets_it_have(
         assert sorted(here.model.tools[0]) == given
         listed = (await here.one("/tools @Researcher")).body
         assert ("`wipe`" in listed) == ("kit__wipe" in given)
+        withheld = mode == "text"
+        assert ("`kit.wipe`" in listed) == withheld
+        assert ("local_personas = 'tools'" in listed) == withheld
 
 
 async def test_a_model_cannot_call_a_tool_that_the_file_may_not_have(tmp_path: Path) -> None:

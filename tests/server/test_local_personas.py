@@ -122,11 +122,13 @@ async def test_a_chat_that_is_moved_and_a_server_that_is_killed(tmp_path: Path) 
         )
         for folder in ("a", "b"):
             (server.root_dir / folder).mkdir(parents=True)
-            write(server, folder, f"Of-{folder}", f"You are of {folder}.")
+            write(server, folder, f"Of-{folder}", f"You are of {folder}.", "avatar: 🔬")
         async with server:
             server.create_chat("a/notes.chat")
             async with ChatClient(server, "a/notes.chat", "Ada") as ada:
                 await ada.wait_for(lambda me: offered(me) == ["Of-a"])
+                shown = ada.users()[f"{LOCAL}a/Of-a"]["avatar_url"]
+                assert shown.startswith("data:image/svg+xml,")
                 status = await server.request(
                     "PATCH", f"/api/contents/{quote('a/notes.chat')}", json={"path": "b/notes.chat"}
                 )

@@ -5,6 +5,20 @@ the workspace runs: a file chooses a name, a prompt, a model and tools.
 """
 
 from jupyter_ai_personas.personas.local.chat_personas import ChatPersonas, Personas
-from jupyter_ai_personas.personas.local.files import SOURCE, LocalPersonas, LocalProblem
+from jupyter_ai_personas.personas.local.emoji import emoji_image
+from jupyter_ai_personas.personas.local.files import (
+    LOCAL_PREFIX,
+    SOURCE,
+    LocalPersonas,
+    LocalProblem,
+)
 
-__all__ = ["SOURCE", "ChatPersonas", "LocalPersonas", "LocalProblem", "Personas"]
+__all__ = [
+    "LOCAL_PREFIX",
+    "SOURCE",
+    "ChatPersonas",
+    "LocalPersonas",
+    "LocalProblem",
+    "Personas",
+    "emoji_image",
+]

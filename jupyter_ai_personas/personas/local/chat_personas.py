@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import operator
+import unicodedata
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Protocol
 
@@ -68,6 +70,7 @@ class ChatPersonas(Mapping[str, Persona]):
         self._packages = packages
         self._local = local
         self._path = path
+        self._last: Sequence[LocalFile] = ()
         self._files: dict[str, Persona] = {}
         self._names: NameIndex | None = None
         self._reading: asyncio.Future[list[LocalFile]] | None = None
@@ -121,14 +124,17 @@ class ChatPersonas(Mapping[str, Persona]):
         await asyncio.wait([self._reading], timeout=LOOK_SECONDS)
         if not self._reading.done():
             return False
-        files, self._reading = self._reading.result(), None
-        return self._take(files)
+        reading, self._reading = self._reading, None
+        return self._take(reading.result())
 
     def look_now(self) -> bool:
         """Do what :meth:`look` does, in this thread, however long it takes."""
         return self._local is not None and self._take(self._local.serving(self._path()))
 
     def _take(self, files: Sequence[LocalFile]) -> bool:
+        if self._names is not None and _are_same(files, self._last):
+            return False
+        self._last = files
         found, self.problems = _combine(self._packages, files)
         is_other = found != self._files or self._names is None
         if is_other:
@@ -172,7 +178,7 @@ def _combine(
     for file in files:
         persona, faults = file.persona, file.faults
         if persona is not None:
-            id_ = taken.id_of(persona.mention_name)
+            id_ = taken.id_of(persona.mention_name) or taken.id_of(_seen_as(persona.mention_name))
             here = NameIndex({one.id: one.mention_name for one in found.values()})
             other = here.id_of(persona.mention_name)
             if id_ is not None:
@@ -193,6 +199,22 @@ def _combine(
             kept = persona.id if persona is not None else None
             problems.append(LocalProblem(file.path, name, faults, kept))
     return found, problems
+
+
+# Letters of other scripts that people take for Latin ones.
+_LATIN = str.maketrans(
+    "АВЕКМНОРСТУХІЈЅаеорсухіјѕһԁԛԝΑΒΕΖΗΙΚΜΝΟΡΤΥΧαορν",
+    "ABEKMHOPCTYXIJSaeopcyxijshdqwABEZHIKMNOPTYXaopv",
+)
+
+
+def _seen_as(name: str) -> str:
+    """Return what a name looks like in Latin letters."""
+    return unicodedata.normalize("NFKC", name).translate(_LATIN)
+
+
+def _are_same(files: Sequence[LocalFile], others: Sequence[LocalFile]) -> bool:
+    return len(files) == len(others) and all(map(operator.is_, files, others))
 
 
 def _place(path: str) -> str:

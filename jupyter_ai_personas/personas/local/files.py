@@ -14,6 +14,7 @@ from pathlib import Path, PurePosixPath
 from jupyter_ai_personas.chat.messages import PERSONA_PREFIX
 from jupyter_ai_personas.context.privacy import confined, holds_private_key
 from jupyter_ai_personas.personas.local.definition import Definition, Fault, parse
+from jupyter_ai_personas.personas.local.emoji import is_emoji
 from jupyter_ai_personas.personas.local.persona import MarkdownPersona
 from jupyter_ai_personas.personas.registry import Persona
 from jupyter_ai_personas.routing import mention_name
@@ -80,8 +81,8 @@ class LocalProblem:
     def reason(self) -> str:
         """What is wrong, with the lines, as one paragraph."""
         text = "; ".join(map(str, self.faults))
-        kept = ". The version before is in use" if self.persona_id is not None else ""
-        return f"{text}{kept}."
+        text = text if text.endswith(("?", ".")) else f"{text}."
+        return f"{text} The version before is in use." if self.persona_id is not None else text
 
     def __str__(self) -> str:
         return f"{self.file}, {self.reason}"
@@ -104,7 +105,7 @@ class LocalPersonas:
     """
 
     def __init__(self, root: Path, *, reads_only: bool) -> None:
-        self._root = root
+        self.root = self._root = root
         self._reads_only = reads_only
         self._lock = threading.Lock()
         # By path, each as it was read last.
@@ -149,6 +150,9 @@ class LocalPersonas:
         if names and confined(self._root, here) is None:
             names = []  # a link leads out of the root, or the folder is secret-like
         files = [self._file(folder, f"{here}/{name}") for name in names[:MAX_FILES]]
+        if len(names) > MAX_FILES:
+            fault = Fault(0, f"it is not read: a folder may have {MAX_FILES} such files")
+            files.append(LocalFile(f"{here}/{names[MAX_FILES]}", folder, None, None, (fault,)))
         with self._lock:
             there = {file.path for file in files}
             for path, file in list(self._files.items()):
@@ -163,6 +167,10 @@ class LocalPersonas:
         earlier = known.persona if known is not None else None
         name, stamp = "", None
         try:
+            # What has not changed leads where it did. A fault may be mended elsewhere, as by an
+            # image that was missing.
+            if known is not None and not known.faults and known.stamp == _stamp(self._root / path):
+                return known
             real = confined(self._root, path)
             if real is None:
                 raise _UnreadableError(
@@ -170,8 +178,6 @@ class LocalPersonas:
                     "secrets; put the file itself here, under another name"
                 )
             stamp = _stamp(real)
-            if known is not None and known.stamp == stamp:
-                return known
             parsed = parse(_text(real))
             name = parsed.name
             if parsed.definition is None:
@@ -188,7 +194,8 @@ class LocalPersonas:
 
     def _persona(self, folder: str, path: str, real: Path, found: Definition) -> Persona:
         avatar = None
-        if found.avatar:
+        emoji = found.avatar if is_emoji(found.avatar) else ""
+        if found.avatar and not emoji:
             avatar, wrong = self._avatar(folder, path, found.avatar)
             if wrong:
                 raise _FaultError(Fault(found.lines["avatar"], wrong))
@@ -200,6 +207,7 @@ class LocalPersonas:
             system_prompt=found.system_prompt,
             model=found.model or None,
             avatar=avatar,
+            emoji=emoji,
             source=SOURCE,
             cls=MarkdownPersona,
             tools=found.tools,
@@ -215,7 +223,8 @@ class LocalPersonas:
             return None, "the avatar must be a file: a URL would tell its server who reads the chat"
         kind = mimetypes.guess_type(avatar)[0] or ""
         if not kind.startswith("image/"):
-            return None, f"the avatar `{avatar[:60]}` must be an image, such as `researcher.svg`"
+            text = "must be an emoji or an image, such as `researcher.svg`"
+            return None, f"the avatar `{avatar[:60]}` {text}"
         there = PurePosixPath(path).parent / avatar
         real = confined(self._root, there.as_posix())
         inside = Path(os.path.realpath(self._root / folder))
@@ -244,7 +253,7 @@ def _stamp(real: Path) -> object:
         raise _UnreadableError("it is no ordinary file")
     if found.st_size > MAX_BYTES:
         raise _UnreadableError(f"it is larger than {MAX_BYTES:,} bytes; shorten it")
-    return found.st_mtime_ns, found.st_ctime_ns, found.st_size, found.st_ino
+    return found.st_mtime_ns, found.st_ctime_ns, found.st_size, found.st_ino, found.st_dev
 
 
 def _text(real: Path) -> str:

@@ -41,7 +41,9 @@ class AvatarHandler(BaseHandler):
             raise HTTPError(404, "The persona's avatar cannot be read.") from None
         if len(image) > MAX_AVATAR:
             raise HTTPError(404, f"The persona's avatar is larger than {MAX_AVATAR:,} bytes.")
-        self.set_header("Cache-Control", "private, max-age=3600")
+        # The image of a file may change at any time, that of a package with a new server only.
+        seconds = 60 if persona is not None and persona.file else 3600
+        self.set_header("Cache-Control", f"private, max-age={seconds}")
         # An SVG may hold scripts; as an image it runs none, opened by itself it must not either.
         self.set_header("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'")
         self.set_header("X-Content-Type-Options", "nosniff")

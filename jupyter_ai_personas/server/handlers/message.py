@@ -50,7 +50,7 @@ class MessageHandler(BaseHandler):
         if len(message) > MAX_MESSAGE:
             raise HTTPError(413, f"The message is longer than {MAX_MESSAGE:,} characters.")
         runtime = await self.loaded()
-        persona = (await runtime.personas_at("")).find(name)
+        persona = runtime.personas.find(name)
         chat = None
         if LINES in self.request.headers.get("Accept", ""):
             chat = WatchedChat(self._send_piece)
