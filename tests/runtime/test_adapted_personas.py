@@ -260,7 +260,7 @@ async def test_attachments_that_may_be_read_are_given_and_no_others(tmp_path: Pa
         (tmp_path / name).write_text("a,b\n1,2\n")
 
     def act(me: Any, message: Message) -> None:
-        found = {id_: one.value for id_, one in me.chat.get_attachments().items()}
+        found = {id_: one["value"] for id_, one in me.chat.get_attachments().items()}
         assert all(isinstance(one, FileAttachment) for one in me.chat.get_attachments().values())
         paths = [me.resolve_attachment_to_path(id_) for id_ in (message.attachments or [])]
         text = me.process_attachments(message)
