@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import shutil
+import threading
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -21,7 +22,8 @@ from langchain_core.tools import StructuredTool
 from jupyter_ai_personas import BasePersona, PersonaDefaults
 from jupyter_ai_personas.chat import Message
 from jupyter_ai_personas.context import watching
-from jupyter_ai_personas.personas.local import emoji_image
+from jupyter_ai_personas.personas import ChatPersonas, LocalPersonas
+from jupyter_ai_personas.personas.local import chat_personas, emoji_image
 from jupyter_ai_personas.runtime import Ledger, Runtime, RuntimeSettings, Session, local_files
 from jupyter_ai_personas.testing import (
     FakeChat,
@@ -529,6 +531,31 @@ async def test_a_chat_that_is_moved_has_the_personas_of_its_new_folder(tmp_path:
         await here.chat.until(lambda: here.offered == ["Two"])
         assert await here.ask("@One hi") == []
         assert (await here.one("@Two hi")).state == "done"
+
+
+async def test_a_slow_disk_delays_nobody_for_long(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(chat_personas, "LOOK_SECONDS", 0.05)
+    gate, calls = threading.Event(), []
+
+    class Slow(LocalPersonas):
+        def serving(self, chat_path: str) -> list[Any]:
+            calls.append(chat_path)
+            gate.wait(WAIT)
+            return super().serving(chat_path)
+
+    async with room(tmp_path, mode="off") as here:
+        packages = here.runtime.personas
+    personas = ChatPersonas(packages, Slow(tmp_path, reads_only=True), lambda: "notes.chat")
+    write(tmp_path, "researcher")
+    assert not await personas.look()
+    assert not await personas.look()
+    assert (list(personas), calls) == (list(packages), ["notes.chat"])
+    gate.set()
+    while not await personas.look():
+        continue
+    assert [one.name for one in personas.values()] == ["Echo", "Researcher"]
 
 
 # -- models, hops, commands ------------------------------------------------------------------------
