@@ -33,7 +33,7 @@ PERSONAS_GROUP = "jupyter_ai.personas"
 MODEL_PROVIDERS_GROUP = "jupyter_ai.model_providers"
 TOOLSETS_GROUP = "jupyter_ai_personas.toolsets"
 
-Stage = Literal["import", "class", "duplicate", "instantiate"]
+Stage = Literal["import", "class", "duplicate", "instantiate", "requirements", "elsewhere"]
 Wanted = Literal["class", "callable"]
 
 
@@ -53,7 +53,8 @@ class Broken:
 
     ``stage`` says where it failed: at ``import``, because what it names is not the ``class`` that
     the group wants (or the callable), because its id is a ``duplicate``, or when it was first
-    ``instantiate``\\ d or called.
+    ``instantiate``\\ d or called. Its ``requirements`` may not be installed, as its package itself
+    says, or it may run ``elsewhere``: that is no fault.
     ``error`` is one line; ``fix`` is what to do about it.
     """
 
@@ -63,6 +64,11 @@ class Broken:
     stage: Stage
     error: str
     fix: str
+
+    @property
+    def is_fault(self) -> bool:
+        """Whether something must be mended."""
+        return self.stage not in ("requirements", "elsewhere")
 
     def __str__(self) -> str:
         return f"{self.name} ({self.value}, from {self.distribution}): {self.error}. {self.fix}"
@@ -86,6 +92,9 @@ def _load(
     except KeyboardInterrupt:
         raise
     except BaseException as error:
+        if any(cls.__name__ == "PersonaRequirementsUnmet" for cls in type(error).__mro__):
+            text = " ".join(str(error).split()).rstrip(".")
+            return broken("requirements", text, "Without that, this one is not offered")
         # An import runs foreign code, which may well raise SystemExit.
         fix = f"Fix {where}"
         return broken("import", *why_not_imported(error, entry_point.value, distribution, fix))

@@ -488,7 +488,7 @@ class ApprovalDecidedError(ApprovalError):
     """Somebody has decided it, or its time is over."""
 
     def __init__(self) -> None:
-        super().__init__("This was decided already, or nobody waits for it any more.")
+        super().__init__("This approval is decided or closed already.")
 
 
 class MayNotDecideError(ApprovalError):

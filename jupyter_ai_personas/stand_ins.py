@@ -25,9 +25,19 @@ __all__ = ["STAND_INS", "install", "is_stand_in"]
 _COMPAT = f"{__package__}.compat"
 _MAGICS = f"{_COMPAT}.magics"
 _PARTNERS = f"{_COMPAT}.partner_providers"
+_PERSONAS = f"{_COMPAT}.persona_manager"
 
 STAND_INS: dict[str, str] = {
     "jupyter_ai": _MAGICS,
+    "jupyter_ai.personas": _PERSONAS,
+    "jupyter_ai.personas.base_persona": f"{_PERSONAS}.base_persona",
+    "jupyter_ai.personas.persona_manager": f"{_PERSONAS}.persona_manager",
+    "jupyter_ai_persona_manager": _PERSONAS,
+    "jupyter_ai_persona_manager.auth_manager": f"{_PERSONAS}.auth_manager",
+    "jupyter_ai_persona_manager.awareness_models": f"{_PERSONAS}.awareness_models",
+    "jupyter_ai_persona_manager.base_persona": f"{_PERSONAS}.base_persona",
+    "jupyter_ai_persona_manager.mcp_server_models": f"{_PERSONAS}.mcp_server_models",
+    "jupyter_ai_persona_manager.persona_manager": f"{_PERSONAS}.persona_manager",
     "jupyter_ai_magics": _MAGICS,
     "jupyter_ai_magics.base_provider": _MAGICS,
     "jupyter_ai_magics.embedding_providers": _MAGICS,

@@ -408,6 +408,47 @@ def test_doctor_shows_toolsets_and_how_to_mend_one(run: Run, tmp_path: Path) -> 
     assert any("there is none of that name" in text and "`chart`" in text for text in broken)
 
 
+def test_doctor_tells_of_another_runtime_and_who_brought_it(run: Run, tmp_path: Path) -> None:
+    packages = tmp_path / "packages"
+    source = """
+        from jupyter_ai import BaseProvider
+        from langchain_core.language_models import FakeListLLM
+
+        class Company(BaseProvider, FakeListLLM):
+            id = "company"
+            name = "Company"
+            models = ["one"]
+
+            def __init__(self, **kwargs):
+                super().__init__(**{"responses": ["hi"], **kwargs})
+    """
+    make_plugin(
+        packages,
+        "acme_company",
+        {"__init__.py": textwrap.dedent(source)},
+        {
+            "jupyter_ai.model_providers": {"company": "acme_company:Company"},
+            "jupyter_ai.chat_handlers": {"login": "acme_company.login:Login"},
+        },
+        requires=["jupyter_ai", "langchain-core"],
+    )
+    make_plugin(packages, "jupyter_ai_persona_manager", {}, {}, version="0.3.0")
+    enabled = {"jupyter_ai_persona_manager": True}
+    result = run("doctor", "--json", pythonpath=packages)
+    assert not any("runs on this server too" in one["text"] for one in findings(result, "note"))
+    config = {"ServerApp": {"jpserver_extensions": enabled}}
+    result = run("doctor", "--json", pythonpath=packages, config=config)
+    notes = {finding["text"]: finding["fix"] for finding in findings(result, "note")}
+    (told,) = [text for text in notes if "runs on this server too" in text]
+    assert told.startswith("jupyter_ai_persona_manager 0.3.0 ")
+    assert "(acme_company requires it)" in told
+    assert "pip uninstall jupyter-ai-persona-manager" in notes[told]
+    assert "`pip install --no-deps …`" in notes[told]
+    unused = "login (from acme_company, in group `jupyter_ai.chat_handlers`) has no use here"
+    assert notes[unused] == "Write a persona, or a toolset for its model, instead"
+    assert "company is ready (magics only)" in {f["text"] for f in findings(result, "ok")}
+
+
 # -- doctor: personas of files -------------------------------------------------------------------
 
 

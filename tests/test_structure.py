@@ -42,10 +42,11 @@ BELOW["personas"] = BELOW["tools"] | {"tools"}
 BELOW["compat"] = BELOW["personas"] | {"personas"}
 BELOW["runtime"] = BELOW["personas"] | {"personas", "hosts"}
 BELOW["commands"] = BELOW["runtime"] | {"runtime"}
-BELOW["magics"] = BELOW["server"] = BELOW["commands"] | {"commands", "version"}
+BELOW["magics"] = BELOW["commands"] | {"commands", "version"}
+BELOW["server"] = BELOW["magics"] | {"stand_ins"}
 # The doctor reads the extension's configuration.
-BELOW["cli"] = BELOW["server"] | {"server", "stand_ins"}
-BELOW["testing"] = BELOW["server"] | {"magics", "cli", "stand_ins"}
+BELOW["cli"] = BELOW["server"] | {"server"}
+BELOW["testing"] = BELOW["server"] | {"magics", "cli"}
 
 FOREIGN = {
     # library → where it may be imported
@@ -57,7 +58,7 @@ FOREIGN = {
     "jupyter_server_ydoc": {"server"},
     "IPython": {"magics"},
     "pycrdt": {"chat"},
-    "jupyterlab_chat": {"chat"},
+    "jupyterlab_chat": {"chat", "personas/adapted/models.py", "compat"},
     "jupyter_ydoc": {"chat"},
     "markdown_it": {"routing", "context", "server"},
     "regex": {"routing"},

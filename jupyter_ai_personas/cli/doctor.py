@@ -38,6 +38,14 @@ _WITH_CHATS = f"`pip install '{_OWN}[lab]'`"
 _PERSONAS_OFF = "Personas stay off until this is corrected; then run this again"
 _SIGNS = {"ok": "  ok  ", "note": "  --  ", "broken": "  !!  "}
 
+UNUSED_GROUPS = {
+    "jupyter_ai.embeddings_model_providers": "Search works without embeddings",
+    "jupyter_ai.chat_handlers": "Write a persona, or a toolset for its model, instead",
+    "jupyter_ai.default_tasks": "Write the task as a Markdown persona in `.jupyter/personas/`",
+    "jupyter_ai.model_engine_classes": "Write a model provider instead",
+}
+"""Entry-point groups of Jupyter AI 2 that nothing here reads → what to use."""
+
 State = Literal["ok", "note", "broken"]
 
 
@@ -101,6 +109,8 @@ def _examine(root: Path | None) -> Iterator[Finding]:
     try:
         extension = read_extension(keeper)
         yield from _extensions(extension)
+        yield from _other_runtimes(extension)
+        yield from _unused_plugins()
         yield from _logged("Configuration", keeper, at_least="broken")
         for remark in extension.remarks:
             yield Finding("Configuration", "broken", remark, "Correct or remove it")
@@ -176,15 +186,51 @@ def _extensions(extension: AiExtension) -> Iterator[Finding]:
         yield Finding(section, "broken", text, "Remove `c.YDocExtension.disable_rtc`")
 
 
+def _other_runtimes(extension: AiExtension) -> Iterator[Finding]:
+    from jupyter_ai_personas.server.other_runtimes import find_other_runtime
+
+    server: Any = extension.serverapp
+    other = find_other_runtime(server.jpserver_extensions)
+    if other is None:
+        return
+    what = " and ".join(other.distributions or other.extensions)
+    brought = f" ({', '.join(other.brought_by)} requires it)" if other.brought_by else ""
+    text = (
+        f"{what} runs on this server too{brought}. It answers what is sent to its own personas; "
+        "personas here leave that alone, and `c.AiExtension.default_persona` does not answer"
+    )
+    names = " ".join(name.replace("_", "-") for name in other.extensions)
+    fix = f"To use personas here only, run `pip uninstall {names}`"
+    if other.brought_by:
+        fix += ". The packages that require it run without: `pip install --no-deps …`"
+    yield Finding("Server extensions", "note", text, fix)
+
+
+def _unused_plugins() -> Iterator[Finding]:
+    """Yield a note for each package with plug-ins of Jupyter AI that have no use here."""
+    for group, advice in UNUSED_GROUPS.items():
+        names: dict[str, list[str]] = {}
+        for point in importlib_metadata.entry_points(group=group):
+            source = point.dist.name if point.dist is not None else "an unknown package"
+            names.setdefault(source, []).append(point.name)
+        for source, some in sorted(names.items()):
+            text = f"{', '.join(sorted(some))} (from {source}, in group `{group}`) has no use here"
+            yield Finding("Plug-ins", "note", text, advice)
+
+
 # -- plug-ins ------------------------------------------------------------------------------------
 
 
 def _broken(section: str, entry: Broken) -> Finding:
+    if entry.stage == "requirements":  # in the package's own words
+        return Finding(section, "note", f"{entry.name} (from {entry.distribution}): {entry.error}")
     text = f"{entry.name} ({entry.value}, from {entry.distribution}): {entry.error}"
-    return Finding(section, "broken", text, entry.fix)
+    return Finding(section, "broken" if entry.is_fault else "note", text, entry.fix)
 
 
 def _personas(runtime: Runtime) -> Iterator[Finding]:
+    from jupyter_ai_personas.personas.adapted.missing import missing_uses
+
     section = "Personas"
     for persona in runtime.personas.values():
         about = f"{persona.name} (@{persona.mention_name}, from {persona.source})"
@@ -192,6 +238,12 @@ def _personas(runtime: Runtime) -> Iterator[Finding]:
             yield _broken(section, failure)
             continue
         model, problem = runtime.model_of(persona)
+        if persona.is_adapted:
+            yield Finding(section, "ok", f"{about} is written for Jupyter AI, and runs adapted")
+            for use in missing_uses(persona.cls):
+                fix = f"Without it, {persona.name} may fail in an answer; ask its authors"
+                yield Finding(section, "note", f"{persona.name} uses {use}", fix)
+            continue
         if model is not None:
             problem = _why_not(runtime.models, runtime.models.resolve(model, chat=True))
         if problem:

@@ -33,14 +33,13 @@ from jupyter_ai_personas.runtime import (
 )
 from jupyter_ai_personas.runtime.local_files import describe
 from jupyter_ai_personas.runtime.router import RETRIABLE
-from jupyter_ai_personas.runtime.services import choose_model
 
 __all__ = ["ChatCommands"]
 
 Handler = Callable[[CommandContext, Message, str], Awaitable[str]]
 
 SOURCE = "jupyter_ai_personas"
-"""The package that these commands come from, as people are told."""
+"""The source of these commands in `/help`."""
 
 MODELS_SHOWN = 6
 """How many models of a provider ``/models`` names."""
@@ -183,7 +182,7 @@ class ChatCommands(Commands):
                 beside=await gathering.beside(path, message.sender) if uses else (),
                 uses_beside=uses,
                 attached_chars=gathering.limits.total_chars,
-                searched_chars=persona.cls.searched_chars,
+                searched_chars=0 if persona.is_adapted else persona.cls.searched_chars,
             )
         )
 
@@ -197,13 +196,15 @@ async def _personas(context: CommandContext, message: Message, rest: str) -> str
     for persona in context.personas.values():
         model, problem = context.model_of(persona)
         about = inert(persona.description) or "no description"
-        with_ = code(model) if model else f"no model: {in_words(problem)}"
+        none = f"no model: {in_words(problem)}" if problem else "a model of its own"
+        with_ = code(model) if model else none
         whose = f", from {code(persona.file)}" if persona.file else ""
         lines.append(
             f"- **{inert(persona.name)}** (`@{persona.mention_name}`): {about} ({with_}{whose})"
         )
     for entry in context.personas.broken:
-        lines.append(f"- {inert(entry.name)} cannot be used: see `jupyter ai-personas doctor`")
+        if entry.is_fault:
+            lines.append(f"- {inert(entry.name)} cannot be used: see `jupyter ai-personas doctor`")
     lines += [f"- {describe(problem)}" for problem in context.personas.problems]
     return "\n".join(lines) or "No personas are installed."
 
@@ -249,8 +250,10 @@ async def _model(context: CommandContext, message: Message, rest: str) -> str:
     persona = context.personas.find(words[0])
     if len(words) == 1:
         model, problem = context.model_of(persona)
+        if not model and not problem:
+            return f"{inert(persona.name)} uses a model of its own."
         return f"{inert(persona.name)} uses {code(model)}." if model else in_words(problem)
-    await choose_model(context.models, context.chat, persona, words[1])
+    await context.choose_model(persona, words[1])
     model, _ = context.model_of(persona)
     return f"{inert(persona.name)} uses {code(model or words[1])} in this chat from now on."
 

@@ -16,12 +16,13 @@ from typing import Any
 from jupyter_ai_personas.chat.messages import PERSONA_PREFIX, User
 from jupyter_ai_personas.discovery import PERSONAS_GROUP, Broken, Found, Stage, discover
 from jupyter_ai_personas.errors import UnknownPersonaError
+from jupyter_ai_personas.personas.adapted import is_adapted, is_of_jupyter_ai
 from jupyter_ai_personas.personas.base import (
     BasePersona,
     PersonaContext,
     PersonaDefaults,
-    make_persona,
 )
+from jupyter_ai_personas.personas.making import make_persona
 from jupyter_ai_personas.routing import NameIndex, mention_name
 from jupyter_ai_personas.text import well_formed
 
@@ -61,6 +62,11 @@ class Persona:
     """The file that defines it, relative to the server's root; empty for one of a package."""
     reads_only: bool = False
     """Whether it has only tools that read, and no MCP servers, whatever it names."""
+    is_adapted: bool = False
+    """Whether its class is one of Jupyter AI 3: it has models of its own, and one turn at a time in
+    each chat."""
+    avatar_link: str | None = None
+    """The URL of its image, if its package names one and no file."""
 
     @property
     def class_path(self) -> str:
@@ -91,7 +97,7 @@ def _defaults_of(cls: type[BasePersona]) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class _Facts:
-    """What a class says of itself, read once: reading may run the author's code."""
+    """The declarations of a class, read once: reading may run the author's code."""
 
     defaults: PersonaDefaults
     allows_concurrency: bool
@@ -115,8 +121,11 @@ def _facts_of(cls: type[BasePersona]) -> _Facts | str:
             model=getattr(theirs, "model", None) or getattr(theirs, "model_uid", None),
             tools=getattr(theirs, "tools", None) or (),
         )
-        commands = {str(k).casefold(): str(v) for k, v in dict(cls.commands).items()}
-        facts = _Facts(defaults, bool(cls.allows_concurrency), commands)
+        if is_adapted(cls):
+            facts = _Facts(defaults, True, {})
+        else:
+            commands = {str(k).casefold(): str(v) for k, v in dict(cls.commands).items()}
+            facts = _Facts(defaults, bool(cls.allows_concurrency), commands)
         if problem := _wrong_with_method(cls):
             return problem
     except KeyboardInterrupt:
@@ -125,7 +134,7 @@ def _facts_of(cls: type[BasePersona]) -> _Facts | str:
         return f"reading its attributes raised {type(error).__name__}: {error}"
     if persona_id(cls) != well_formed(persona_id(cls)):
         return "the name of its class or package is not valid Unicode"
-    for command in commands:
+    for command in facts.commands:
         if not re.fullmatch(r"/\w[\w-]*", command):
             return f"its command `{command}` is not a slash and a word"
     return _wrong_with(defaults) or facts
@@ -146,7 +155,7 @@ def _wrong_with_method(cls: type[BasePersona]) -> str | None:
         return None  # a decorator says what it is, which may be what it wraps
     if isinstance(method, FunctionType) and _yields(method):
         return (
-            "its `process_message` contains `yield`, and nobody sees what it yields; move that to "
+            "its `process_message` contains `yield`, whose values are not shown; move that to "
             "a method of its own, and pass what it returns to `await self.stream_message(...)`"
         )
     # Of an object that is not finished: one of the class would have `self` as an argument.
@@ -160,7 +169,7 @@ def _wrong_with_method(cls: type[BasePersona]) -> str | None:
 
 
 def _check(obj: Any) -> str | None:
-    if not issubclass(obj, BasePersona):
+    if not issubclass(obj, BasePersona) and not is_adapted(obj):
         return f"`{obj.__qualname__}` does not inherit `jupyter_ai_personas.BasePersona`"
     return None
 
@@ -219,6 +228,13 @@ def _avatar(cls: type, avatar_path: Any) -> tuple[Path | None, str | None]:
     return file, None
 
 
+def _link(avatar_path: Any) -> str | None:
+    """Return an avatar that is a URL: an absolute one, or a path of the server's."""
+    text = str(avatar_path or "")
+    is_link = re.match(r"https?://|data:image/|/(?:api|static|files|extensions)/", text)
+    return text if is_link and not Path(text).is_file() else None
+
+
 def _broken(entry: Found, stage: Stage, problem: str, fix: str) -> Broken:
     return Broken(entry.name, entry.distribution, entry.value, stage, problem, fix)
 
@@ -226,9 +242,19 @@ def _broken(entry: Found, stage: Stage, problem: str, fix: str) -> Broken:
 class PersonaRegistry(Mapping[str, Persona]):
     """The personas of this environment by id. :meth:`load` blocks; the rest only reads."""
 
-    def __init__(self, *, log: logging.Logger, entry_points: Iterable[Any] | None = None) -> None:
-        """``entry_points`` stand in for the installed ones (tests)."""
+    def __init__(
+        self,
+        *,
+        log: logging.Logger,
+        entry_points: Iterable[Any] | None = None,
+        left_to: str = "",
+    ) -> None:
+        """``entry_points`` stand in for the installed ones (tests).
+
+        ``left_to`` is the server extension that runs the personas of Jupyter AI, if one does.
+        """
         self._log = log
+        self._left_to = left_to
         self._entry_points = entry_points
         self._lock = threading.Lock()
         self._loaded = False
@@ -245,7 +271,8 @@ class PersonaRegistry(Mapping[str, Persona]):
             for entry in found:
                 self._add(entry, broken)
             for problem in broken:
-                self._log.warning("Persona %s", problem)
+                level = logging.WARNING if problem.is_fault else logging.INFO
+                self._log.log(level, "Persona %s", problem)
             self._broken = broken
             self.names = NameIndex({p.id: p.mention_name for p in self._personas.values()})
             self._loaded = True
@@ -253,6 +280,11 @@ class PersonaRegistry(Mapping[str, Persona]):
     def _add(self, entry: Found, broken: list[Broken]) -> None:
         cls = entry.obj
         id_ = persona_id(cls)
+        if self._left_to and is_of_jupyter_ai(cls):
+            problem = f"it is left to {self._left_to}, which runs on this server"
+            fix = f"To run it here, run `jupyter server extension disable {self._left_to}`"
+            broken.append(_broken(entry, "elsewhere", problem, fix))
+            return
         facts = _facts_of(cls)
         if isinstance(facts, str):
             fix = f"Fix, upgrade or uninstall `{entry.distribution}`"
@@ -265,7 +297,8 @@ class PersonaRegistry(Mapping[str, Persona]):
             broken.append(_broken(entry, "duplicate", problem, fix))
             return
         defaults = facts.defaults
-        avatar, wrong = _avatar(cls, defaults.avatar_path)
+        link = _link(defaults.avatar_path)
+        avatar, wrong = _avatar(cls, None if link else defaults.avatar_path)
         if wrong:
             self._log.warning("Persona %s (from %s): %s", defaults.name, entry.distribution, wrong)
         name = self._free_name(defaults.name.strip(), entry.distribution)
@@ -282,6 +315,8 @@ class PersonaRegistry(Mapping[str, Persona]):
             allows_concurrency=facts.allows_concurrency,
             commands=facts.commands,
             tools=tuple(defaults.tools),
+            is_adapted=is_adapted(cls),
+            avatar_link=link,
         )
         self._log.info("Registered persona `%s`.", name)
 

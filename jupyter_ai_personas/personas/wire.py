@@ -1,4 +1,4 @@
-"""What crosses the wall between the server and the code of a persona, as plain data.
+"""Plain data that crosses the wall between the server and the code of a persona.
 
 A :class:`TurnSpec`, answers and cancellations go down; events come up. Every type here is a frozen
 dataclass of plain values: it can be pickled and sent to another process or machine.
@@ -24,6 +24,7 @@ __all__ = [
     "HostEvent",
     "MessageSent",
     "ReplyClosed",
+    "ReplyDescribed",
     "ReplyOpened",
     "ReplyRewritten",
     "RequestWithdrawn",
@@ -170,6 +171,15 @@ class ReplyRewritten:
 
 
 @dataclass(frozen=True, slots=True)
+class ReplyDescribed:
+    """Metadata of a reply beside the runtime's own, as JSON by key; it may precede any text."""
+
+    turn_id: str
+    reply_id: str
+    metadata: Mapping[str, JSON]
+
+
+@dataclass(frozen=True, slots=True)
 class ReplyClosed:
     """A reply has all its text."""
 
@@ -179,7 +189,7 @@ class ReplyClosed:
 
 @dataclass(frozen=True, slots=True)
 class StatusChanged:
-    """What the persona does at present; ``None``: the usual text."""
+    """The persona's present activity; ``None``: the usual text."""
 
     turn_id: str
     text: str | None
@@ -245,6 +255,7 @@ HostEvent: TypeAlias = (
     | ReplyOpened
     | TextDelta
     | ReplyRewritten
+    | ReplyDescribed
     | ReplyClosed
     | StatusChanged
     | UsageReported

@@ -102,7 +102,7 @@ class ModelCache:
         ``tools`` are what the model may call: see :func:`~.calling.stream_model`.
 
         The operator's fallbacks are tried in order when a model fails before its first chunk with
-        anything in it; ``ModelChunk.model`` tells who answers. Raises the first model's
+        anything in it; ``ModelChunk.model`` names the model that answers. Raises the first model's
         :class:`ModelError` when all fail, and at once when it is unknown or not allowed. Where
         ``auto`` picked a provider that turns out not to work, the next pick answers, and a note
         says so.

@@ -22,7 +22,7 @@ _OWN_DISTRIBUTION = "jupyter_ai_personas"
 
 @dataclass(frozen=True, slots=True)
 class Description:
-    """What a provider class says of itself, read once: its code is not run again for it."""
+    """The declarations of a provider class, read once, since reading may run its code."""
 
     provider: type
     name: str

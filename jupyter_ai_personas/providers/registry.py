@@ -57,7 +57,7 @@ _WORKSPACE = "workspace"
 
 @dataclass(frozen=True, slots=True)
 class ProviderInfo:
-    """What doctor, REST and ``/models`` show of a provider.
+    """The description of a provider for doctor, REST and ``/models``.
 
     ``models`` is ``("*",)`` where it names none. ``available`` means that nothing known hinders
     its use; otherwise ``problem`` is one line that says what does. ``source`` is the distribution
@@ -366,7 +366,7 @@ class ModelRegistry:
             raise ModelNotAllowedError(str(reference))
 
     def default(self, *, chat: bool = True) -> tuple[ModelReference, str]:
-        """Return the model to use when nobody chose one, and why it is that one, in a few words.
+        """Return the automatic default model, and a short reason for the choice.
 
         With ``default_model = "auto"``: the operator's endpoints in their order, then
         :data:`AUTO_ORDER`, then other packages' providers by id; the first that is allowed, lists
@@ -467,7 +467,7 @@ class ModelRegistry:
         )
 
     def list_models(self, provider_id: str, *, timeout: float = 10) -> list[str]:
-        """Return the models of a provider; an endpoint is asked for its list. Blocking.
+        """Return the models of a provider; requests the list of an endpoint. Blocking.
 
         Raises :class:`UnknownProviderError`, :class:`ModelNotAllowedError`, and for endpoints
         :class:`RefusedCredentialsError` and :class:`ModelFailedError`.

@@ -31,6 +31,7 @@ from jupyter_ai_personas.personas.wire import (
 from jupyter_ai_personas.runtime.board import ApprovalBoard
 from jupyter_ai_personas.runtime.calls import ToolCalls
 from jupyter_ai_personas.runtime.chat_handle import ChatHandle
+from jupyter_ai_personas.runtime.chat_requests import ChatRequests
 from jupyter_ai_personas.runtime.outcome import Outcome
 from jupyter_ai_personas.runtime.requests import RequestContext, TurnRequests
 from jupyter_ai_personas.runtime.services import Services
@@ -100,7 +101,7 @@ class Execution:
                     await self._work(turn, model, problem, group, waiting)
         if turn.wants_restart:
             self.cancel(turn)
-            # What was done for the message as it was answers nothing any more.
+            # Earlier steps answered the message before its edit.
             self._board.close_turn(turn.id, "The message was edited.")
             self._services.ledger.clear_steps(turn.id)
         elif turn.outcome is None:
@@ -194,7 +195,8 @@ class Execution:
             person=turn.person,
             earlier=earlier_attachments(shown),
         )
-        handlers = {**calls.handlers, **self._services.request_handlers}
+        about_chat = ChatRequests(self._services, chat).handlers
+        handlers = {**calls.handlers, **about_chat, **self._services.request_handlers}
         return TurnRequests(handlers, context, answer, group, log=self._services.log)
 
     def _spec(

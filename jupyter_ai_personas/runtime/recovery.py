@@ -110,7 +110,7 @@ class Recovery:
         copies = {path for path in paths if await asyncio.to_thread(is_copy, path)}
         records = [record for record in records if record.path not in copies]
         messages = [record for record in records if record.persona_id == NO_PERSONA]
-        # What was typed since the chat was opened is in the mailbox, and is handled from there.
+        # Messages since the chat was opened are in the mailbox, and are handled from there.
         unseen = [
             record
             for record in messages
@@ -169,7 +169,7 @@ class Recovery:
                 self._chat.current.apply([Restore(record.message)])
         is_command = record.persona_id == SYSTEM_ID and record.state != "finished"
         if request is None or request.deleted or is_command:
-            # A command that was cut off is not run later, when nobody expects it.
+            # Do not run an interrupted command later: it would come unexpected.
             self._ledger.forget(record.turn_id)
         elif record.state == "finished":
             self._put_back(record, record.replies)
@@ -287,7 +287,7 @@ class Recovery:
             if decision is None:
                 self._services.approvals.close(approval.id, reason)
                 decision = Decision("denied", reason=reason, at=time.time())
-                # What was shown before the crash stays.
+                # A decision shown before the crash stays.
                 there = self._chat.current.get(approval.id)
                 if there is not None and "decision" in there.metadata:
                     continue
@@ -342,7 +342,7 @@ class Recovery:
         message = self._chat.current.get(record.message_id)
         if message is None or message.deleted or not message.by_person:
             return
-        # A command is not run later, when nobody expects it.
+        # Do not run a command later: it would come unexpected.
         if self._router.is_command(message):
             return
         recorded = True

@@ -111,6 +111,8 @@ class Router:
         command = self._commands.find(message)
         if command is not None:
             return await self._obey(message, command)
+        if self._is_for_another_runtime(message):
+            return False
         addressed = self.addressed(message, by_default=False)
         mistyped = "" if addressed or not may_mention(message.body) else self._mistyped(message)
         faulty = self._files.about(message, self._services.personas, addressed, self._people)
@@ -178,6 +180,7 @@ class Router:
             undo=partial(services.changes.undo, self._chat.id),
             history_of=self._history_of,
             model_of=lambda persona: services.model_in(chat, persona),
+            choose_model=lambda persona, wanted: services.choose_model(chat, persona, wanted),
             stop=lambda turns, by: self._scheduler.stop(turns, by=by),
             retry=self._retry,
             approvals=services.approvals.open(chat_id=self._chat.id),
@@ -244,7 +247,7 @@ class Router:
         return await self.ask(order)
 
     def _mistyped(self, message: Message) -> str:
-        """Return what to tell a person who mentions a persona by a name that is not quite right."""
+        """Return a hint for a message that nearly mentions a persona."""
         personas, people = self._services.personas, self._people()
         broken = {entry.name: entry.name for entry in personas.broken}
         unusable = find_mentions(message.body, NameIndex(broken))
@@ -284,6 +287,9 @@ class Router:
         asked = self._commands.asked(message, self._services.personas)
         if asked is not None:
             return [asked]
+        if self._is_for_another_runtime(message):
+            return []
+        by_default = by_default and not self._services.other_runtime()
         default = self._services.default_persona if by_default else None
         people = self._chat.current.people() | {message.sender} if default is not None else set()
         return address(
@@ -292,6 +298,13 @@ class Router:
             self._services.personas.names,
             default=default if len(people) == 1 else None,
         )
+
+    def _is_for_another_runtime(self, message: Message) -> bool:
+        """Return whether the other runtime on this server answers ``message``, if there is one."""
+        to = message.to_persona
+        if to is None or to in self._services.personas:
+            return False
+        return self._services.other_runtime()
 
     def settle_stray(self, message_id: str) -> None:
         """Mark a reply that says it is streaming although no turn writes it.

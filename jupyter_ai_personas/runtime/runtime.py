@@ -41,6 +41,7 @@ from jupyter_ai_personas.runtime.host_pool import HostPool, MakeHost
 from jupyter_ai_personas.runtime.ledger import MemoryLedger, TurnLedger
 from jupyter_ai_personas.runtime.local_files import LocalWatch
 from jupyter_ai_personas.runtime.quarantine import Quarantine
+from jupyter_ai_personas.runtime.reports import Reports
 from jupyter_ai_personas.runtime.requests import RequestHandler
 from jupyter_ai_personas.runtime.scheduler import Scheduler
 from jupyter_ai_personas.runtime.services import (
@@ -48,7 +49,6 @@ from jupyter_ai_personas.runtime.services import (
     Metrics,
     NoMetrics,
     Services,
-    choose_model,
 )
 from jupyter_ai_personas.runtime.session import Session
 from jupyter_ai_personas.runtime.settings import RuntimeSettings
@@ -63,7 +63,7 @@ __all__ = ["Answer", "Runtime"]
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a persona answered in a chat of its own: the final state, and what models have used."""
+    """The answer of a persona in a one-shot chat; ``usage`` is what models have used."""
 
     text: str
     state: str
@@ -100,6 +100,7 @@ class Runtime:
         changes: ChangeBook | None = None,
         load_delay: float = 0.0,
         avatar_url: Callable[[Persona], str | None] = lambda persona: None,
+        other_runtime: Callable[[], bool] = lambda: False,
     ) -> None:
         self.settings = settings
         self.personas = personas
@@ -173,10 +174,12 @@ class Runtime:
             },
             approvals=self.approvals,
             announced={},
+            reports=Reports(),
             asks_people=True,
             approval_url=approval_url,
             command_names=self._commands.names,
             avatar_url=avatar_url,
+            other_runtime=other_runtime,
             log=log,
         )
         self._load_delay = load_delay
@@ -324,7 +327,7 @@ class Runtime:
     ) -> list[str]:
         """Stop the turns of a chat, or of one persona in it; return the personas' ids.
 
-        ``by`` and ``name`` are the username and display name of who wants it.
+        ``by`` and ``name`` are the username and display name of the requesting person.
 
         Raises:
             ChatNotOpenError: no chat is open at ``path``.
@@ -352,7 +355,7 @@ class Runtime:
         """
         personas = await self.personas_at(path)
         persona, chat = personas.find(persona_id), self._open_chat_at(path)
-        await choose_model(self.models, chat, persona, wanted)
+        await self._services.choose_model(chat, persona, wanted)
         return self._services.model_in(chat, persona)
 
     def vote(self, path: str, message_id: str, vote: Vote, *, by: str) -> Feedback:
@@ -428,7 +431,7 @@ class Runtime:
         message = Message(id=str(uuid4()), sender=sender.username, body=body, time=time.time())
         ledger = MemoryLedger()
         await ledger.open()
-        # Without commands: nobody can type one there, and no note offers any.
+        # Without commands: a one-shot chat has no input, and no note offers any.
         services = replace(
             self._services,
             personas=personas,

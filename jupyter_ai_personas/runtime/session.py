@@ -160,7 +160,7 @@ class Session:
         try:
             await step
         except Exception:
-            # What a crash left must not keep people from what they do now.
+            # Faults in recovery must not block new messages.
             self._services.log.exception("Chat %s could not be recovered whole", self.chat.path)
 
     def _observe(self, event: ChatEvent) -> None:
@@ -239,7 +239,7 @@ class Session:
     async def stop(self, persona_id: str | None, *, by: str | None, name: str = "") -> list[str]:
         """Stop all turns, or those of one persona; return the ids of their personas.
 
-        ``by`` and ``name`` are the username and display name of who wants it.
+        ``by`` and ``name`` are the username and display name of the requesting person.
         """
         turns = [t for t in self.turns.values() if persona_id in (None, t.persona.id)]
         await self._scheduler.stop(turns, by=by, name=name)

@@ -1,4 +1,4 @@
-"""What an operator may set about turns; times in seconds."""
+"""Operators' settings for turns; times in seconds."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ class RuntimeSettings:
     history_chars: int = setting(
         200_000,
         Whole(200_000),
-        "How many characters of the chat a persona can be shown, whatever its author asks for.",
+        "Maximum number of characters of the chat that a persona can read.",
     )
     context_chars: int = setting(
         80_000,
@@ -119,7 +119,7 @@ class RuntimeSettings:
     actor_idle: float = setting(
         300.0,
         Seconds(300),
-        "Seconds after which a persona that nobody addresses leaves a chat's memory.",
+        "Seconds after which an unused persona leaves a chat's memory.",
     )
     block_warning: float = setting(
         2.0,

@@ -32,8 +32,10 @@ from jupyter_ai_personas.server.events import ReportingMetrics
 from jupyter_ai_personas.server.exit_guard import guard_exit
 from jupyter_ai_personas.server.handlers import HANDLERS
 from jupyter_ai_personas.server.kernels import tell_kernels
+from jupyter_ai_personas.server.late_extensions import add_late_extensions
 from jupyter_ai_personas.server.metrics import PrometheusMetrics
 from jupyter_ai_personas.server.off import OffNotices, off_text
+from jupyter_ai_personas.server.other_runtimes import PERSONA_MANAGER, serves_chats
 from jupyter_ai_personas.server.settings import ServerSettings
 from jupyter_ai_personas.server.tools import BuiltinTools
 from jupyter_ai_personas.server.unmatched import unmatched_names
@@ -81,6 +83,12 @@ class AiExtension(Configured, ExtensionApp):
     def _link_jupyter_server_extension(self, serverapp: ServerApp) -> None:
         super()._link_jupyter_server_extension(serverapp)
         self._is_linked_whole = True
+        add_late_extensions(serverapp)
+
+    @property
+    def _persona_manager(self) -> str:
+        """The server extension of Jupyter AI that runs personas, if it is enabled, else nothing."""
+        return PERSONA_MANAGER if self._server.jpserver_extensions.get(PERSONA_MANAGER) else ""
 
     def why_off(self) -> list[str]:
         """Return why personas must not start: the parts of the configuration that do not apply."""
@@ -224,7 +232,7 @@ class AiExtension(Configured, ExtensionApp):
             )
         self.runtime = Runtime(
             turns,
-            personas=PersonaRegistry(log=self.log),
+            personas=PersonaRegistry(log=self.log, left_to=self._persona_manager),
             models=ModelRegistry(
                 self.provider_settings(),
                 log=self.log,
@@ -244,6 +252,7 @@ class AiExtension(Configured, ExtensionApp):
             avatar_url=self.avatar_url,
             approval_url=self.approval_url,
             workspace=workspace,
+            other_runtime=lambda: serves_chats(web or {}),
         )
         self._metrics.publish(self.runtime)
         self.settings["jupyter_ai_personas_runtime"] = self.runtime
@@ -258,7 +267,9 @@ class AiExtension(Configured, ExtensionApp):
         if persona.emoji:
             return emoji_image(persona.emoji)
         if persona.avatar is None:
-            return None
+            link = persona.avatar_link
+            is_path = link is not None and link.startswith("/")
+            return str(url_path_join(self._server.base_url, link)) if is_path else link
         return str(
             url_path_join(self._server.base_url, "api/ai/avatars", quote(persona.id, safe=":"))
         )

@@ -169,7 +169,7 @@ async def converse(
     ids = [persona_id(cls) for cls in personas]
     settings = replace(
         settings or RuntimeSettings(),
-        # Each persona gets the fake model, whatever model it names.
+        # Each persona gets the fake model instead of the model that it names.
         models=dict.fromkeys(ids, f"{model.id}:{model.model_id}"),
         persona_config=dict.fromkeys(ids, config or {}),
     )

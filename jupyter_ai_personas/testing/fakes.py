@@ -25,7 +25,7 @@ __all__ = ["FakeChat", "FakeEntryPoint", "make_runtime"]
 
 T = TypeVar("T")
 
-WAIT = 60.0
+WAIT = 30.0
 """Seconds after which a wait fails and shows the chat."""
 
 
@@ -99,7 +99,7 @@ class FakeChat(MemoryChat):
         self._notify()
 
     def person(self, name: str) -> str:
-        """Return the username of the person called ``name``, who joins if need be."""
+        """Return the username of the person called ``name``, who joins if necessary."""
         username = name.lower().replace(" ", "-")
         self.users.setdefault(username, User(username, name, name))
         return username

@@ -49,7 +49,7 @@ def replay() -> Any:
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
     """Run an asynchronous test that asks for a fixture of this plug-in; leave all others alone."""
     test = pyfuncitem.obj
-    # What runs such tests already, as pytest-asyncio does, has put a plain function here.
+    # A plug-in that runs such tests, such as pytest-asyncio, has put a plain function here.
     if not iscoroutinefunction(test) or _FIXTURES.isdisjoint(pyfuncitem.fixturenames):
         return None
     import asyncio

@@ -118,7 +118,7 @@ async def test_a_process_that_never_closes_it_still_writes_and_ends(tmp_path: Pa
     path = tmp_path / "ledger.sqlite"
     async with server("neglect", path) as process:
         assert await read_words(process) == [["durable", "True"]]
-        with anyio.fail_after(60):
+        with anyio.fail_after(30):
             assert await process.wait() == 0
     async with opened(path) as ledger:
         assert [row.final_state for row in await ledger.open_turns("chat")] == ["done"]

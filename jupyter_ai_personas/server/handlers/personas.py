@@ -65,14 +65,15 @@ class PersonasHandler(BaseHandler):
 
 
 def _broken(entry: Broken) -> dict[str, Any]:
-    return _unusable(entry.name, entry.distribution, f"{entry.error}. {entry.fix}.")
+    status = "broken" if entry.is_fault else "unavailable"
+    return _unusable(entry.name, entry.distribution, f"{entry.error}. {entry.fix}.", status)
 
 
 def _faulty(problem: LocalProblem) -> dict[str, Any]:
     return _unusable(problem.name or problem.stem, SOURCE, str(problem))
 
 
-def _unusable(name: str, source: str, problem: str) -> dict[str, Any]:
+def _unusable(name: str, source: str, problem: str, status: str = "broken") -> dict[str, Any]:
     return {
         "id": None,
         "name": name,
@@ -82,6 +83,6 @@ def _unusable(name: str, source: str, problem: str) -> dict[str, Any]:
         "model": None,
         "tools": [],
         "source": source,
-        "status": "broken",
+        "status": status,
         "problem": for_people(problem),
     }
