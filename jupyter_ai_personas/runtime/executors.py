@@ -73,6 +73,9 @@ class Toolbox(Protocol):
     def withheld(self, persona: Persona, chat_path: str) -> Sequence[str]:
         """Return what a persona of a file names and does not have, since it may only read."""
 
+    def unknown(self, persona: Persona, chat_path: str) -> Sequence[str]:
+        """Return the names that a persona wants and no toolset or tool here has."""
+
     def permits(self, tool: str) -> bool:
         """Return whether the operator's ``allowed_tools`` and ``blocked_tools`` permit a tool."""
 
@@ -123,6 +126,10 @@ class NoToolbox:
     def withheld(self, persona: Persona, chat_path: str) -> Sequence[str]:
         """See :meth:`Toolbox.withheld`."""
         return ()
+
+    def unknown(self, persona: Persona, chat_path: str) -> Sequence[str]:
+        """See :meth:`Toolbox.unknown`."""
+        return persona.tools
 
     def permits(self, tool: str) -> bool:
         """See :meth:`Toolbox.permits`."""

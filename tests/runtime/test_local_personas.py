@@ -657,6 +657,13 @@ async def test_a_file_s_tools_are_those_that_the_operator_lets_it_have(
         assert ("local_personas = 'tools'" in listed) == withheld
 
 
+async def test_names_that_no_tool_has_are_told(tmp_path: Path) -> None:
+    write(tmp_path, "researcher", tools="[kit, kitt, kit.looks]")
+    async with room(tmp_path, tools=toolbox()) as here:
+        listed = (await here.one("/tools @Researcher")).body
+        assert "It also names `kitt`, `kit.looks`, which no toolset or tool here is" in listed
+
+
 async def test_a_model_cannot_call_a_tool_that_the_file_may_not_have(tmp_path: Path) -> None:
     write(tmp_path, "researcher", tools="[kit]")
     replies = [tool_calls(("kit__wipe", {})), "I could not."]
