@@ -474,11 +474,14 @@ def test_doctor_looks_at_the_personas_of_files_in_all_folders(run: Run, tmp_path
     write_local(tmp_path, "a/b", "Critic", "tols: [workspace]")
     write_local(tmp_path, "a", "Guide")
     write_local(tmp_path, ".hidden", "Unseen", "tols: 1")
+    write_local(tmp_path, "c", "Reader", "tools: [workspce, notebook.read, 'mcp:*']")
     config = {"AiExtension": {"default_model": "workspace:search"}}
     ran = run("doctor", "--json", "--root", str(tmp_path), config=config)
     assert local_findings(ran) == {
         "Researcher (@Researcher, from .jupyter/personas/researcher.md) "
         "uses workspace:search": "ok",
+        "Reader (@Reader, from c/.jupyter/personas/reader.md) names `workspce`, which no toolset "
+        "or tool here is called": "broken",
         "a/.jupyter/personas/guide.md, the name `Guide` is taken by a persona of "
         "`jupyter_ai_personas`; choose another.": "broken",
         "a/b/.jupyter/personas/critic.md, line 3: there is no key `tols`; did you mean `tools`?":

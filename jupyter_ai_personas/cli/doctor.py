@@ -282,9 +282,13 @@ def _local_personas(runtime: Runtime, root: Path | None) -> Iterator[Finding]:
             if persona.file and persona.file.startswith(f"{own}.jupyter/"):
                 about = f"{persona.name} (@{persona.mention_name}, from {persona.file})"
                 model, problem = runtime.model_of(persona)
+                unknown = ", ".join(f"`{n}`" for n in runtime.tools.unknown(persona, f"{folder}/_"))
                 if model is None:
                     fix = _in_a_terminal(problem, "c.AiExtension.models")
                     yield Finding(section, "broken", f"{about} has no model", fix)
+                elif unknown:
+                    text = f"{about} names {unknown}, which no toolset or tool here is called"
+                    yield Finding(section, "broken", text, "Correct `tools` in the file")
                 else:
                     yield Finding(section, "ok", f"{about} uses {model}")
         for one in here.problems:

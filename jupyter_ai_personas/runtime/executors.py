@@ -80,6 +80,9 @@ class Toolbox(Protocol):
     def connections(self, persona: Persona) -> Sequence[Mapping[str, Any]]:
         """Return how the MCP servers are reached that a persona may call without being asked."""
 
+    def unknown(self, persona: Persona, chat_path: str) -> Sequence[str]:
+        """Return the names that a persona wants and no toolset or tool here has."""
+
     def permits(self, tool: str) -> bool:
         """Return whether the operator's ``allowed_tools`` and ``blocked_tools`` permit a tool."""
 
@@ -151,6 +154,10 @@ class NoToolbox:
     def withheld(self, persona: Persona, chat_path: str) -> Sequence[str]:
         """See :meth:`Toolbox.withheld`."""
         return ()
+
+    def unknown(self, persona: Persona, chat_path: str) -> Sequence[str]:
+        """See :meth:`Toolbox.unknown`."""
+        return persona.tools
 
     def permits(self, tool: str) -> bool:
         """See :meth:`Toolbox.permits`."""

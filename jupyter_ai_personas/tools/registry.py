@@ -135,6 +135,12 @@ class ToolRegistry:
         servers = [name for name in self.wanted(persona) if name.startswith("mcp:")]
         return [*(tool.name for tool in self.grant(persona, chat_path).withheld), *servers]
 
+    def unknown(self, persona: HasTools, chat_path: str) -> Sequence[str]:
+        """Return the names that a persona wants and no toolset or tool here has."""
+        missing = self.grant(persona, chat_path).missing
+        mcp = self._mcp
+        return [n for n in missing if "*" not in n and (mcp is None or not mcp.may_have(n))]
+
     # -- prompts of MCP servers -------------------------------------------------------------
 
     def prompts(self, persona: HasTools, chat_path: str) -> list[Prompt]:
