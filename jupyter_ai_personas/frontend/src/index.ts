@@ -1,7 +1,12 @@
 /** Personas in JupyterLab's chat. */
 import type { JupyterFrontEndPlugin } from '@jupyterlab/application';
 
+import { approvalsPlugin } from './approvals';
 import { completionPlugin } from './completion';
+<<<<<<< HEAD
+=======
+import { linksPlugin } from './links';
+>>>>>>> cards
 import { livePlugin } from './live';
 import { footersPlugin } from './parts/footers';
 import { renderersPlugin } from './parts/renderers';
@@ -20,7 +25,13 @@ const plugins = [
   footersPlugin,
   renderersPlugin,
   repliesPlugin,
+<<<<<<< HEAD
   detailsPlugin
+=======
+  detailsPlugin,
+  linksPlugin,
+  approvalsPlugin
+>>>>>>> cards
 ] as JupyterFrontEndPlugin<unknown>[];
 
 export default plugins;
