@@ -3,10 +3,7 @@ import type { JupyterFrontEndPlugin } from '@jupyterlab/application';
 
 import { approvalsPlugin } from './approvals';
 import { completionPlugin } from './completion';
-<<<<<<< HEAD
-=======
 import { linksPlugin } from './links';
->>>>>>> cards
 import { livePlugin } from './live';
 import { footersPlugin } from './parts/footers';
 import { renderersPlugin } from './parts/renderers';
@@ -25,13 +22,9 @@ const plugins = [
   footersPlugin,
   renderersPlugin,
   repliesPlugin,
-<<<<<<< HEAD
-  detailsPlugin
-=======
   detailsPlugin,
   linksPlugin,
   approvalsPlugin
->>>>>>> cards
 ] as JupyterFrontEndPlugin<unknown>[];
 
 export default plugins;
