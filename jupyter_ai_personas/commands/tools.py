@@ -46,6 +46,9 @@ async def list_tools(context: CommandContext, message: Message, rest: str) -> st
     answer = [f"{inert(persona.name)} has no tools."]
     if lines:
         answer = [f"{inert(persona.name)} has:", "", *lines]
+    if unknown := tools.unknown(persona, context.chat.path):
+        names = ", ".join(map(code, unknown))
+        answer += ["", f"It also names {names}, which no toolset or tool here is called."]
     if withheld := tools.withheld(persona, context.chat.path):
         names = ", ".join(map(code, withheld))
         answer += [

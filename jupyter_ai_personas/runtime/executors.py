@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Iterable, Sequence
-from typing import Protocol
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any, Protocol
 
 from jupyter_ai_personas.personas import Persona
 from jupyter_ai_personas.tools import (
@@ -77,6 +77,12 @@ class Toolbox(Protocol):
     def withheld(self, persona: Persona, chat_path: str) -> Sequence[str]:
         """Return what a persona of a file names and does not have, since it may only read."""
 
+    def connections(self, persona: Persona) -> Sequence[Mapping[str, Any]]:
+        """Return how the MCP servers are reached that a persona may call without being asked."""
+
+    def unknown(self, persona: Persona, chat_path: str) -> Sequence[str]:
+        """Return the names that a persona wants and no toolset or tool here has."""
+
     def permits(self, tool: str) -> bool:
         """Return whether the operator's ``allowed_tools`` and ``blocked_tools`` permit a tool."""
 
@@ -129,6 +135,10 @@ class NoToolbox:
         """See :meth:`Toolbox.persona_names`."""
         return ()
 
+    def connections(self, persona: Persona) -> Sequence[Mapping[str, Any]]:
+        """See :meth:`Toolbox.connections`."""
+        return ()
+
     def missing(self, personas: Iterable[Persona]) -> Iterable[tuple[str, str]]:
         """See :meth:`Toolbox.missing`."""
         return ()
@@ -144,6 +154,10 @@ class NoToolbox:
     def withheld(self, persona: Persona, chat_path: str) -> Sequence[str]:
         """See :meth:`Toolbox.withheld`."""
         return ()
+
+    def unknown(self, persona: Persona, chat_path: str) -> Sequence[str]:
+        """See :meth:`Toolbox.unknown`."""
+        return persona.tools
 
     def permits(self, tool: str) -> bool:
         """See :meth:`Toolbox.permits`."""

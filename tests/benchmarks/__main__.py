@@ -15,6 +15,7 @@ from .plot import draw
 
 SUITES = [
     "streaming",
+    "browsers",
     "latency",
     "event_loop",
     "startup",

@@ -1,16 +1,30 @@
 /** Personas in JupyterLab's chat. */
 import type { JupyterFrontEndPlugin } from '@jupyterlab/application';
 
+import { approvalsPlugin } from './approvals';
 import { completionPlugin } from './completion';
+import { linksPlugin } from './links';
 import { livePlugin } from './live';
+import { footersPlugin } from './parts/footers';
+import { renderersPlugin } from './parts/renderers';
 import { personasPlugin } from './personas';
+import { repliesPlugin } from './replies';
+import { detailsPlugin } from './replies/details';
+import { stopPlugin } from './stop';
 
 export * from './tokens';
 
 const plugins = [
   livePlugin,
   personasPlugin,
-  completionPlugin
+  completionPlugin,
+  stopPlugin,
+  footersPlugin,
+  renderersPlugin,
+  repliesPlugin,
+  detailsPlugin,
+  linksPlugin,
+  approvalsPlugin
 ] as JupyterFrontEndPlugin<unknown>[];
 
 export default plugins;
