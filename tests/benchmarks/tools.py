@@ -177,7 +177,7 @@ async def _waiting(directory: Path, options: Options) -> tuple[Table, list[Goal]
     table = Table(
         "Turns that wait for approval",
         "Processor seconds a minute of a server at rest, and ms of somebody else's turn, with and "
-        f"without {WAITING} turns that wait.",
+        f"without {WAITING} turns that wait. Other programs disturb p10 least.",
     )
     seconds, turns = (1.0, 5) if options.quick else (20.0, 200)
 
@@ -188,26 +188,35 @@ async def _waiting(directory: Path, options: Options) -> tuple[Table, list[Goal]
             await caller.call("1-1", tool, {})
         me.send_message("done")
 
-    ledger = Ledger(directory / "waiting.sqlite", log=LOG)
-    box, names = Box("ask"), {"max_messages_per_minute": 100_000, "max_concurrent_turns": 4}
-    async with room(
-        persona("Bench", act), tools=box, ledger=ledger, make_host=ThreadHost, **names
-    ) as here:
-        found = {0: await _at_rest(here, seconds, turns)}
-        for number in range(WAITING):
-            here.say("@Bench wait", by=f"Person {number}")
-        await here.until(lambda: len(here.runtime.approvals.open()) == WAITING)
-        await here.until(lambda: sum(m.is_approval for m in here.messages) == WAITING)
-        found[WAITING] = await _at_rest(here, seconds, turns)
+    found = {}
+    for waiting in (0, WAITING):
+        # As many messages in both chats: what looks for a reply here looks through all of them.
+        async with room(
+            persona("Bench", act),
+            tools=Box("ask"),
+            ledger=Ledger(directory / f"{waiting}.sqlite", log=LOG),
+            make_host=ThreadHost,
+            max_messages_per_minute=100_000,
+            max_concurrent_turns=4,
+        ) as here:
+            for number in range(WAITING):
+                asked = here.say("@Bench wait" if waiting else "@Bench hi", by=f"Person {number}")
+                if not waiting:
+                    await here.reply(asked)
+            await here.until(lambda: len(here.runtime.approvals.open()) == waiting)  # noqa: B023
+            await here.until(lambda: sum(m.is_approval for m in here.messages) == waiting)  # noqa: B023
+            found[waiting] = await _at_rest(here, seconds, turns)
     for waiting, (cpu, took) in found.items():
-        table.rows.append({"waiting": waiting, "CPU s a minute": cpu, "a turn p50": median(took)})
+        fast, usual = quantile(took, 0.1), median(took)
+        row = {"CPU s a minute": cpu, "a turn p10": fast, "a turn p50": usual}
+        table.rows.append({"waiting": waiting, **row})
     (idle, alone), (busy, beside) = found[0], found[WAITING]
     return table, [
         Goal(f"CPU a minute of {WAITING} turns that wait", 0.05, busy - idle, "s"),
         Goal(
             f"somebody else's turn beside {WAITING} that wait, against alone",
             1.2,
-            median(beside) / median(alone),
+            quantile(beside, 0.1) / quantile(alone, 0.1),
             "times",
         ),
     ]
