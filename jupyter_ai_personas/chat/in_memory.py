@@ -13,6 +13,7 @@ from jupyter_ai_personas.chat.messages import (
     PERSONA_PREFIX,
     Attachment,
     Message,
+    OpenTurn,
     User,
     decode_message,
     encode_message,
@@ -44,6 +45,7 @@ class MemoryChat:
         self.path = path
         self.users: dict[str, User] = {}
         self.statuses: dict[str, str] = {}
+        self.turns: tuple[OpenTurn, ...] = ()
         self.transactions = 0
         self.shows_live = False
         """Whether replies are written as :class:`Append`; see :attr:`Chat.shows_live`."""
@@ -202,6 +204,10 @@ class MemoryChat:
             self.statuses.pop(user.username, None)
         else:
             self.statuses[user.username] = text
+
+    def set_turns(self, turns: Sequence[OpenTurn]) -> None:
+        """See :meth:`Chat.set_turns`."""
+        self.turns = tuple(turns)
 
     def setting(self, name: str) -> Any:
         """See :meth:`Chat.setting`."""

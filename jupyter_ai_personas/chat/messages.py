@@ -15,6 +15,7 @@ __all__ = [
     "SYSTEM_ID",
     "Attachment",
     "Message",
+    "OpenTurn",
     "ReplyState",
     "Selection",
     "User",
@@ -64,6 +65,20 @@ class User:
     def shown_name(self) -> str:
         """The name that people see."""
         return self.display_name or self.name or self.username
+
+
+@dataclass(frozen=True, slots=True)
+class OpenTurn:
+    """A turn that runs or waits, as the front end hears of it.
+
+    ``persona`` is the id of the persona that answers, ``message`` that of the message, and
+    ``person`` the username of who asked.
+    """
+
+    turn: str
+    persona: str
+    message: str
+    person: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from jupyter_ai_personas.chat.messages import (
     METADATA_KEY,
     PERSONA_PREFIX,
     Attachment,
+    OpenTurn,
     User,
     decode_attachment,
     decode_user,
@@ -16,7 +18,10 @@ from jupyter_ai_personas.chat.messages import (
 )
 from jupyter_ai_personas.chat.shared_types import plain
 
-__all__ = ["Participants"]
+__all__ = ["MAX_ANNOUNCED", "Participants"]
+
+MAX_ANNOUNCED = 50
+"""How many open turns, the oldest, a chat announces: each change sends all of them."""
 
 
 class Participants:
@@ -28,6 +33,7 @@ class Participants:
         self._clients_changed: Callable[[], None] = lambda: None
         self._newcomers: str | None = None
         self._status: dict[str, str] = {}
+        self._turns: tuple[OpenTurn, ...] = ()
 
     def user(self, username: str) -> User | None:
         """See :meth:`Chat.user`."""
@@ -146,6 +152,15 @@ class Participants:
             ),
             None if text is None else {"typingIndicator": text},
         )
+
+    def set_turns(self, turns: Sequence[OpenTurn]) -> None:
+        """See :meth:`Chat.set_turns`."""
+        announced = tuple(turns[:MAX_ANNOUNCED])
+        awareness = self._ychat.awareness
+        if awareness is not None and announced != self._turns:
+            self._turns = announced
+            state = {"turns": [asdict(turn) for turn in announced]}
+            awareness.set_local_state_field(METADATA_KEY, state)
 
     def watch_newcomers(self) -> None:
         """Announce the writing status again to each client that joins."""

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
-from jupyter_ai_personas.chat.messages import Attachment, Message, User
+from jupyter_ai_personas.chat.messages import Attachment, Message, OpenTurn, User
 
 __all__ = [
     "Append",
@@ -201,6 +201,9 @@ class Chat(Protocol):
 
     def set_status(self, user: User, text: str | None) -> None:
         """Show that ``user`` is writing, with ``text``; ``None`` clears it."""
+
+    def set_turns(self, turns: Sequence[OpenTurn]) -> None:
+        """Announce the turns that run or wait to the front end."""
 
     def setting(self, name: str) -> Any:
         """Return a setting of ours that the chat holds, or ``None``."""

@@ -195,7 +195,7 @@ class Execution:
             person=turn.person,
             earlier=earlier_attachments(shown),
         )
-        about_chat = ChatRequests(self._services, chat).handlers
+        about_chat = ChatRequests(self._services, chat, turn.persona).handlers
         handlers = {**calls.handlers, **about_chat, **self._services.request_handlers}
         return TurnRequests(handlers, context, answer, group, log=self._services.log)
 

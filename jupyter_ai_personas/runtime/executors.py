@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Iterable, Sequence
-from typing import Protocol
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any, Protocol
 
 from jupyter_ai_personas.personas import Persona
 from jupyter_ai_personas.tools import (
@@ -76,6 +76,9 @@ class Toolbox(Protocol):
     def unknown(self, persona: Persona, chat_path: str) -> Sequence[str]:
         """Return the names that a persona wants and no toolset or tool here has."""
 
+    def connections(self, persona: Persona) -> Sequence[Mapping[str, Any]]:
+        """Return how the MCP servers are reached that a persona may call without being asked."""
+
     def permits(self, tool: str) -> bool:
         """Return whether the operator's ``allowed_tools`` and ``blocked_tools`` permit a tool."""
 
@@ -109,6 +112,10 @@ class NoToolbox:
     @property
     def persona_names(self) -> Collection[str]:
         """See :meth:`Toolbox.persona_names`."""
+        return ()
+
+    def connections(self, persona: Persona) -> Sequence[Mapping[str, Any]]:
+        """See :meth:`Toolbox.connections`."""
         return ()
 
     def missing(self, personas: Iterable[Persona]) -> Iterable[tuple[str, str]]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Protocol
+from typing import Any, Protocol
 
+from jupyter_ai_personas.errors import ConfigurationError
 from jupyter_ai_personas.tools.descriptions import ToolBounds, ToolInfo, Toolset
 from jupyter_ai_personas.tools.executors import ToolExecutor
 from jupyter_ai_personas.tools.grants import Grant, grant, is_permitted, wanted_toolsets
@@ -163,6 +164,33 @@ class ToolRegistry:
         if self._mcp is not None and tool.startswith("mcp:"):
             return McpExecutor(self._mcp, tool)
         return (self._executors or {}).get(tool)
+
+    def connections(self, persona: HasTools) -> list[dict[str, Any]]:
+        """Return how the MCP servers are reached that a persona may call by itself.
+
+        Nobody is asked about such calls, so these are the operator's servers that it is given, and
+        of which everything is allowed.
+        """
+        found: list[dict[str, Any]] = []
+        servers = self._mcp.configured if self._mcp is not None and not persona.reads_only else {}
+        for name, settings in servers.items():
+            toolset = f"mcp:{name}"
+            if toolset in self.wanted(persona) and self._allows_all(toolset, persona):
+                try:
+                    found.append({"name": name, **settings.connection()})
+                except ConfigurationError:
+                    continue  # a variable is not set; the toolset says so
+        return found
+
+    def _allows_all(self, toolset: str, persona: HasTools) -> bool:
+        anything = ToolInfo(f"{toolset}.anything")
+        if self.policy(anything, persona) != "allow":
+            return False
+        given: list[tuple[str, Any]] = [(name, "deny") for name in self.settings.blocked_tools]
+        for key, value in self.settings.tool_policy.items():
+            # Those of other personas count too: a stricter one is not looked past.
+            given += value.items() if isinstance(value, Mapping) else [(key, value)]
+        return all(value == "allow" for key, value in given if key.startswith(f"{toolset}."))
 
     def policy(self, tool: ToolInfo, persona: HasTools | None = None) -> Policy:
         """Return what becomes of a call of ``tool``, by a persona or by any."""

@@ -26,21 +26,21 @@ class Donnees(BasePersona):
     defaults = PersonaDefaults(name="Données", description="Lit\\nles   tableaux.")
 
     async def process_message(self, message):
-        await self.send_message("Données: " + message.body)
+        self.send_message("Données: " + message.body)
 
 
 class Assistant(BasePersona):
     defaults = PersonaDefaults(name="数据助手", description="读取表格")
 
     async def process_message(self, message):
-        await self.send_message("数据助手: " + message.body)
+        self.send_message("数据助手: " + message.body)
 
 
 class Guru(BasePersona):
     defaults = PersonaDefaults(name="C++ Guru", description="Knows templates.")
 
     async def process_message(self, message):
-        await self.send_message("Guru: " + message.body)
+        self.send_message("Guru: " + message.body)
 
 
 class Script(BaseProvider, FakeListChatModel):

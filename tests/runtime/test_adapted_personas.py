@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -10,7 +11,7 @@ from typing import Any
 
 import pytest
 from jupyterlab_chat.models import FileAttachment, Message, MimeModel, NewMessage
-from support.room import room
+from support.room import LOG, room
 from support.stages import Stage
 
 from jupyter_ai_personas.chat import Attachment
@@ -27,6 +28,8 @@ from jupyter_ai_personas.compat.persona_manager import (
 )
 from jupyter_ai_personas.hosts import InlineHost, ThreadHost
 from jupyter_ai_personas.personas import persona_id
+from jupyter_ai_personas.tools import McpServers, PackageToolsets, ToolRegistry, ToolSettings
+from jupyter_ai_personas.tools.mcp_settings import McpServerSettings
 
 Act = Callable[[Any, Message], Any]
 
@@ -501,3 +504,52 @@ async def test_a_url_as_avatar_is_its_avatar() -> None:
         [persona] = here.runtime.personas.values()
         assert persona.avatar is None
         assert persona.avatar_link == "/api/ai/static/other.svg"
+
+
+async def test_it_is_given_the_mcp_servers_of_which_all_is_allowed() -> None:
+    servers = {
+        "weather": McpServerSettings(command="weather", args=("-v",), env={"KEY": "1"}),
+        "web": McpServerSettings(url="http://localhost:1/mcp", headers={"A": "b"}),
+        "half": McpServerSettings(command="half"),
+        "asked": McpServerSettings(command="asked"),
+        "others": McpServerSettings(command="others"),
+    }
+    settings = ToolSettings(
+        mcp_servers=servers,
+        persona_tools={"Other": ["mcp:weather", "mcp:web", "mcp:half", "mcp:asked"]},
+        tool_policy={
+            "mcp:weather.*": "allow",
+            "mcp:web.*": "allow",
+            "mcp:half.*": "allow",
+            "mcp:half.delete": "deny",
+            "mcp:others.*": "allow",
+        },
+    )
+
+    class Unstarted(ToolRegistry):
+        async def ready(self, persona: Any, chat_path: str) -> None:
+            """Start nothing: the servers do not exist."""
+
+    mcp = McpServers(servers, log=LOG)
+    tools = Unstarted(settings, PackageToolsets(log=LOG), mcp=mcp)
+
+    def act(me: Any, message: Message) -> None:
+        found = me.get_mcp_settings().mcp_servers
+        me.send_message(json.dumps([one.model_dump() for one in found]))
+
+    async with room(adapted(act), tools=tools) as here:
+        said = (await here.reply(here.say("@Other hi"))).body
+    assert json.loads(said) == [
+        {
+            "name": "weather",
+            "command": "weather",
+            "args": ["-v"],
+            "env": [{"name": "KEY", "value": "1"}],
+        },
+        {
+            "name": "web",
+            "url": "http://localhost:1/mcp",
+            "type": "http",
+            "headers": [{"name": "A", "value": "b"}],
+        },
+    ]

@@ -1,6 +1,7 @@
 /** Completes `/` commands, and the models of `/model @Name`. */
 import type { ChatCommand, IChatCommandProvider, IInputModel } from '@jupyter/chat';
 
+import type { IClientCommand } from '../tokens';
 import { begunCommand, begunModel } from './grammar';
 import { matching } from './matching';
 
@@ -14,10 +15,14 @@ export interface IOfferedModel {
   readonly provider: string;
 }
 
-/** What the server offers. */
+/** What can be completed: what the server offers, and what runs here. */
 export interface IOffers {
   commands(chatPath: string): Promise<readonly IOfferedCommand[]>;
   models(): Promise<readonly IOfferedModel[]>;
+  /** The commands that run in the browser. */
+  own(): readonly IClientCommand[];
+  /** Run one of these; `input` tells in which chat. */
+  run(command: IClientCommand, text: string, input: IInputModel): void;
 }
 
 const MAX_MODELS = 100;
@@ -32,7 +37,15 @@ export class CommandProvider implements IChatCommandProvider {
     return [...(await this.commands(input, before)), ...(await this.models(before))];
   }
 
-  onSubmit(): Promise<void> {
+  onSubmit(input: IInputModel): Promise<void> {
+    const [, name = '', text = ''] = /^\s*(\/\S+)(.*)$/su.exec(input.value) ?? [];
+    const command = this.offers.own().find(one => one.name === name);
+    if (command !== undefined) {
+      // The chat sends no empty message.
+      input.value = '';
+      input.clearAttachments?.();
+      this.offers.run(command, text.trim(), input);
+    }
     return Promise.resolve();
   }
 
@@ -41,7 +54,10 @@ export class CommandProvider implements IChatCommandProvider {
     if (typed === null) {
       return [];
     }
-    const all = await this.offers.commands(input.chatContext?.name ?? '');
+    const all: readonly IOfferedCommand[] = [
+      ...(await this.offers.commands(input.chatContext?.name ?? '')),
+      ...this.offers.own()
+    ];
     const found = matching(typed, all, one => [one.name]).filter(one =>
       one.name.toLowerCase().startsWith(typed.toLowerCase())
     );

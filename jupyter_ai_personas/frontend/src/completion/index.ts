@@ -5,6 +5,7 @@ import type { JupyterFrontEnd, JupyterFrontEndPlugin } from '@jupyterlab/applica
 import { Api } from '../api';
 import { Cached } from '../cached';
 import { eachChat } from '../chats';
+import { tellIfItFails } from '../parts/errors';
 import { IPersonas } from '../tokens';
 import { CommandProvider } from './commands';
 import { begunModel } from './grammar';
@@ -41,7 +42,14 @@ export const completionPlugin: JupyterFrontEndPlugin<void> = {
     registry.addProvider(
       new CommandProvider({
         commands: async path => (await commands.get(path)) ?? [],
-        models: async () => (await models.get('')) ?? []
+        models: async () => (await models.get('')) ?? [],
+        own: () => personas.commands.entries,
+        run: (command, text, input) => {
+          const chat = chats.find(panel => panel.model.input === input)?.model;
+          if (chat !== undefined) {
+            void tellIfItFails(Promise.resolve().then(() => command.run(text, chat)));
+          }
+        }
       })
     );
     void app.started.then(() => {
