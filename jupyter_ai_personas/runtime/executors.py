@@ -77,11 +77,11 @@ class Toolbox(Protocol):
     def withheld(self, persona: Persona, chat_path: str) -> Sequence[str]:
         """Return what a persona of a file names and does not have, since it may only read."""
 
-    def connections(self, persona: Persona) -> Sequence[Mapping[str, Any]]:
-        """Return how the MCP servers are reached that a persona may call without being asked."""
-
     def unknown(self, persona: Persona, chat_path: str) -> Sequence[str]:
         """Return the names that a persona wants and no toolset or tool here has."""
+
+    def connections(self, persona: Persona) -> Sequence[Mapping[str, Any]]:
+        """Return how the MCP servers are reached that a persona may call without being asked."""
 
     def permits(self, tool: str) -> bool:
         """Return whether the operator's ``allowed_tools`` and ``blocked_tools`` permit a tool."""
