@@ -95,7 +95,7 @@ class Scheduler:
         self._writer.move_to(self._chat.current)
 
     def notify(self, body: str, *, reply_to: str) -> tuple[str, dict[str, Any]]:
-        """Post a line of the system, which addresses nobody; return its id and metadata."""
+        """Post a notice without mentions; return its id and metadata."""
         metadata = {"reply_to": reply_to, "notice": True}
         return self._writer.post(SYSTEM_ID, body, metadata), metadata
 
@@ -198,7 +198,7 @@ class Scheduler:
 
     def _concurrency(self, persona: Persona) -> int:
         model, _ = self._services.model_in(self._chat.current, persona)
-        if not self._services.exclusive.allows_concurrency(persona, model):
+        if persona.is_adapted or not self._services.exclusive.allows_concurrency(persona, model):
             return 1
         return self._services.settings.max_concurrent_turns
 

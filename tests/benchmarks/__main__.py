@@ -22,6 +22,7 @@ SUITES = [
     "throughput",
     "long_chat",
     "micro",
+    "tuning",
     "search",
 ]
 

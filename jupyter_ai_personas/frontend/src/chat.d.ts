@@ -5,7 +5,7 @@
  * index has no release of them that matches.
  */
 declare module '@jupyter/chat' {
-  import type { IWidgetTracker } from '@jupyterlab/apputils';
+  import type { IThemeManager, IWidgetTracker } from '@jupyterlab/apputils';
   import type { LabIcon } from '@jupyterlab/ui-components';
   import type { Token } from '@lumino/coreutils';
   import type { ISignal } from '@lumino/signaling';
@@ -103,6 +103,7 @@ declare module '@jupyter/chat' {
     readonly ydoc: unknown;
     readonly awareness: {
       readonly clientID: number;
+      getLocalState(): Record<string, unknown> | null;
       getStates(): Map<number, Record<string, unknown>>;
       setLocalStateField(field: string, value: unknown): void;
       on(event: 'change', listener: () => void): void;
@@ -213,6 +214,16 @@ declare module '@jupyter/chat' {
   // -- components ------------------------------------------------------------------------------
 
   export const Avatar: React.FunctionComponent<{ user: IUser; small?: boolean }>;
+
+  /** The buttons below a block of code; older versions lack it. */
+  export const CodeToolbar:
+    | React.FunctionComponent<{ model: IChatModel; content: string }>
+    | undefined;
+
+  export const JlThemeProvider: React.FunctionComponent<{
+    themeManager: IThemeManager | null;
+    children: React.ReactNode;
+  }>;
 
   export const TooltippedIconButton: React.FunctionComponent<{
     onClick: (event: React.MouseEvent<HTMLElement>) => void;

@@ -2,6 +2,7 @@
 import type { JupyterFrontEndPlugin } from '@jupyterlab/application';
 
 import { completionPlugin } from './completion';
+import { livePlugin } from './live';
 import { footersPlugin } from './parts/footers';
 import { renderersPlugin } from './parts/renderers';
 import { personasPlugin } from './personas';
@@ -12,6 +13,7 @@ import { stopPlugin } from './stop';
 export * from './tokens';
 
 const plugins = [
+  livePlugin,
   personasPlugin,
   completionPlugin,
   stopPlugin,
