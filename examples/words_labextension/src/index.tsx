@@ -64,7 +64,8 @@ const plugin: JupyterFrontEndPlugin<void> = {
       run: (_text, chat) => {
         const words = chat.messages.reduce((sum, message) => sum + countWords(message.body), 0);
         const here = personas.of(chat.name).length;
-        Notification.info(`${words} words, ${here} personas, ${answered} replies since you came.`);
+        const found = `${words} words, ${here} personas, ${answered} replies since you came.`;
+        Notification.info(found, { autoClose: 10_000 });
       }
     });
   }
