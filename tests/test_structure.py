@@ -26,26 +26,31 @@ BELOW = {
     "slices": set(),
     "text": set(),
     "tokens": set(),
-    "discovery": {"errors"},
+    "stand_ins": set(),
+    "import_errors": {"stand_ins"},
+    "discovery": {"errors", "import_errors", "stand_ins"},
     "settings": {"errors", "redaction"},
-    "chat": {"errors", "text", "tokens"},
+    "chat": {"errors", "redaction", "text", "tokens"},
     "routing": {"errors"},
     "providers": {"errors", "redaction", "slices", "text", "tokens", "discovery", "settings"},
-    "hosts": {"errors", "redaction", "chat", "personas", "providers", "tools"},
+    "hosts": {"errors", "redaction", "stand_ins", "chat", "personas", "providers", "tools"},
 }
 BELOW["context"] = BELOW["providers"] | {"chat", "routing", "providers"}
 BELOW["tools"] = BELOW["context"] | {"context"}
 BELOW["personas"] = BELOW["tools"] | {"tools"}
+# What other packages import by Jupyter AI's names; nothing of ours imports it.
+BELOW["compat"] = BELOW["personas"] | {"personas"}
 BELOW["runtime"] = BELOW["personas"] | {"personas", "hosts"}
 BELOW["commands"] = BELOW["runtime"] | {"runtime"}
-BELOW["magics"] = BELOW["server"] = BELOW["commands"] | {"commands", "version"}
+BELOW["magics"] = BELOW["commands"] | {"commands", "version"}
+BELOW["server"] = BELOW["magics"] | {"stand_ins"}
 # The doctor reads the extension's configuration.
 BELOW["cli"] = BELOW["server"] | {"server"}
 BELOW["testing"] = BELOW["server"] | {"magics", "cli"}
 
 FOREIGN = {
     # library → where it may be imported
-    "langchain_core": {"providers", "chat/history.py", "tools", "testing", "magics"},
+    "langchain_core": {"providers", "compat", "chat/history.py", "tools", "testing", "magics"},
     "mcp": {"tools"},
     "tornado": {"server"},
     "jupyter_server": {"server", "cli"},
@@ -53,12 +58,13 @@ FOREIGN = {
     "jupyter_server_ydoc": {"server"},
     "IPython": {"magics"},
     "pycrdt": {"chat"},
-    "jupyterlab_chat": {"chat"},
+    "jupyterlab_chat": {"chat", "personas/adapted/models.py", "compat"},
     "jupyter_ydoc": {"chat"},
     "markdown_it": {"routing", "context", "server"},
     "regex": {"routing"},
     "pathspec": {"context"},
     "pytest": {"testing"},
+    "yaml": {"personas"},
     "rapidfuzz": {"context"},
     "tantivy": {"context"},
     "watchfiles": {"context"},

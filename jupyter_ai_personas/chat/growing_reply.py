@@ -23,11 +23,13 @@ class GrowingReply:
         "_metadata",
         "_parts",
         "_shown_state",
+        "beside",
         "chars",
         "id",
         "is_inserted",
         "is_live",
         "is_stale",
+        "is_untold",
         "is_waiting",
         "refusals",
         "sender",
@@ -57,6 +59,10 @@ class GrowingReply:
         self._shown_state: ReplyState = "streaming"
         self._metadata = dict(metadata)
         self._parts: list[str] = []
+        self.beside: dict[str, Any] = {}
+        """What its metadata has beside our part; ``None`` stands for no such key."""
+        self.is_untold = False
+        """Whether the chat lacks some of that."""
 
     @property
     def body(self) -> str:
@@ -81,10 +87,17 @@ class GrowingReply:
         self.chars += len(text)
         self.is_stale = True
 
+    def describe(self, beside: Mapping[str, Any]) -> None:
+        """Set metadata of the message beside our part."""
+        self.beside.update(beside)
+        self.is_stale = self.is_untold = True
+
     def clear(self) -> None:
         """Empty the body."""
         self._parts = []
         self.chars = 0
+        self.beside = dict.fromkeys(self.beside)
+        self.is_untold = bool(self.beside)
         self.is_stale = self.is_inserted
 
     def end(self, state: ReplyState, note: str, metadata: Mapping[str, Any]) -> None:
@@ -104,6 +117,8 @@ class GrowingReply:
         where somebody else changed it, the whole body is written.
         """
         self.is_stale = False
+        beside = self.beside if self.is_untold or not self.is_inserted else {}
+        self.is_untold = False
         changed, self._shown_state = self._shown_state != self.shown_state, self.shown_state
         metadata = self.metadata if changed or self.state != "streaming" else None
         body, written = self.body, self.written
@@ -111,14 +126,14 @@ class GrowingReply:
         live = live and self.state == "streaming"
         if not self.is_inserted:
             self.is_inserted, self.is_live = True, live
-            return [Insert(self.id, self.sender, body, self.metadata, live=live)]
+            return [Insert(self.id, self.sender, body, self.metadata, live=live, beside=beside)]
         if not live or shown is None or len(shown) != written or not body.startswith(shown):
             self.is_live = False
-            return [Update(self.id, body, metadata)]
+            return [Update(self.id, body, metadata, beside)]
         writes: list[Insert | Append | Update] = []
         if more := body[written:]:
             self.is_live = True
             writes.append(Append(self.id, more))
-        if metadata is not None:
-            writes.append(Update(self.id, metadata=metadata))
+        if metadata is not None or beside:
+            writes.append(Update(self.id, metadata=metadata, beside=beside))
         return writes

@@ -106,7 +106,7 @@ class Mirror:
 
     def index(self, id_: str) -> int | None:
         """Return the last position of ``id_``, or ``None``."""
-        # From the end: what is asked for is nearly always near it.
+        # From the end: lookups are nearly always near it.
         order = self.order
         for index in range(len(order) - 1, -1, -1):
             if order[index] == id_:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from jupyter_ai_personas.chat.messages import (
     METADATA_KEY,
     PERSONA_PREFIX,
     Attachment,
+    OpenTurn,
     User,
     decode_attachment,
     decode_user,
@@ -16,7 +18,10 @@ from jupyter_ai_personas.chat.messages import (
 )
 from jupyter_ai_personas.chat.shared_types import plain
 
-__all__ = ["Participants"]
+__all__ = ["MAX_ANNOUNCED", "Participants"]
+
+MAX_ANNOUNCED = 50
+"""How many open turns, the oldest, a chat announces: each change sends all of them."""
 
 
 class Participants:
@@ -28,6 +33,7 @@ class Participants:
         self._clients_changed: Callable[[], None] = lambda: None
         self._newcomers: str | None = None
         self._status: dict[str, str] = {}
+        self._turns: tuple[OpenTurn, ...] = ()
 
     def user(self, username: str) -> User | None:
         """See :meth:`Chat.user`."""
@@ -109,6 +115,20 @@ class Participants:
             settings[name] = value
         self._ychat.ymetadata[METADATA_KEY] = settings
 
+    def metadata(self) -> dict[str, Any]:
+        """See :meth:`Chat.metadata`."""
+        found = plain(self._ychat.ymetadata)
+        return {k: v for k, v in found.items() if k != METADATA_KEY}
+
+    def set_metadata(self, name: str, value: Any) -> None:
+        """See :meth:`Chat.set_metadata`."""
+        if name == METADATA_KEY:
+            raise ValueError(f"`{METADATA_KEY}` is written by `set_setting`.")
+        if value is None:
+            self._ychat.ymetadata.pop(name, None)
+        else:
+            self._ychat.ymetadata[name] = value
+
     def set_status(self, user: User, text: str | None) -> None:
         """See :meth:`Chat.set_status`."""
         if self._status.get(user.username) == text:
@@ -132,6 +152,15 @@ class Participants:
             ),
             None if text is None else {"typingIndicator": text},
         )
+
+    def set_turns(self, turns: Sequence[OpenTurn]) -> None:
+        """See :meth:`Chat.set_turns`."""
+        announced = tuple(turns[:MAX_ANNOUNCED])
+        awareness = self._ychat.awareness
+        if awareness is not None and announced != self._turns:
+            self._turns = announced
+            state = {"turns": [asdict(turn) for turn in announced]}
+            awareness.set_local_state_field(METADATA_KEY, state)
 
     def watch_newcomers(self) -> None:
         """Announce the writing status again to each client that joins."""

@@ -79,6 +79,15 @@ class ReplyWriter:
         reply.add(well_formed(text))
         if more:
             return
+        self._soon(reply)
+
+    def describe(self, reply: GrowingReply, beside: Mapping[str, Any]) -> None:
+        """Set metadata of a growing reply beside our part; written with the next flush."""
+        if reply.state == "streaming":
+            reply.describe(beside)
+            self._soon(reply)
+
+    def _soon(self, reply: GrowingReply) -> None:
         if not reply.is_inserted and not reply.refusals:
             self._write([reply], late=0.0)
         elif self._timer is None and reply.refusals < MAX_TRIES:
@@ -130,7 +139,7 @@ class ReplyWriter:
         return message_id
 
     def holds(self, message_id: str) -> bool:
-        """Return whether the chat holds the message, and nobody has deleted it."""
+        """Return whether the chat holds the message and it is not deleted."""
         message = self._chat.get(message_id)
         return message is not None and not message.deleted
 
@@ -210,6 +219,7 @@ class ReplyWriter:
     def _refused(self, reply: GrowingReply) -> None:
         reply.is_inserted = self._chat.get(reply.id) is not None
         reply.is_stale = True
+        reply.is_untold = bool(reply.beside)
         reply.refusals += 1
         if reply.refusals < MAX_TRIES:
             if self._timer is None:

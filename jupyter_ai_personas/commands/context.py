@@ -24,7 +24,7 @@ IMAGE_TOKENS = 1_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Given:
-    """What a persona would be given for the next message of a person.
+    """The context of a persona for the next message of a person.
 
     ``history`` are the messages so far, ``earlier`` their attachments. ``beside`` is the notebook
     beside the chat, for a message that speaks of one; ``uses_beside`` says whether it is used at

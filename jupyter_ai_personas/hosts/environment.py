@@ -1,4 +1,4 @@
-"""What turns find in the process that they run in: persona classes and models."""
+"""The resources of turns in their process: persona classes and models."""
 
 from __future__ import annotations
 

@@ -42,6 +42,7 @@ from jupyter_ai_personas.errors import (
     RequestRefusedError,
     TurnEndedError,
 )
+from jupyter_ai_personas.personas.growing import GrowingMessages
 from jupyter_ai_personas.personas.wire import (
     MAX_OPEN_REQUESTS,
     MAX_REQUEST,
@@ -68,7 +69,7 @@ from jupyter_ai_personas.tools.calling import Caller
 if TYPE_CHECKING:
     from jupyter_ai_personas.chat.history import BaseMessage
 
-__all__ = ["Turn", "chunk_text", "reply_id"]
+__all__ = ["SentId", "Turn", "chunk_text", "reply_id"]
 
 _MOST_TOKENS = 2**53
 """JavaScript counts no further."""
@@ -81,10 +82,21 @@ MAX_MESSAGES = 50
 
 
 class Attachments(list[Attachment]):
-    """What is attached to a message; code that awaits it gets the same list."""
+    """Attachments of a message; awaiting it returns the same list."""
 
     def __await__(self) -> Generator[Any, None, list[Attachment]]:
         """Return the list at once."""
+        return self
+        yield
+
+
+class SentId(str):
+    """The id of a message that was sent; code that awaits it gets the same id."""
+
+    __slots__ = ()
+
+    def __await__(self) -> Generator[Any, None, str]:
+        """Return the id at once."""
         return self
         yield
 
@@ -107,8 +119,9 @@ class Turn:
         self._requests: dict[int, Future[Any]] = {}
         self._attachments: Attachments | AttachmentError = Attachments()
         self._streams: list[Coroutine[Any, Any, str | None]] = []
+        self._growing: GrowingMessages | None = None
         self.caller: Caller | None = None
-        """What calls tools in this turn, once it is needed."""
+        """Calls tools in this turn; created on first use."""
 
     @property
     def id(self) -> str:
@@ -159,6 +172,18 @@ class Turn:
         for request_id in list(self._requests):
             self._settle(request_id, TurnEndedError())
 
+    @property
+    def growing(self) -> GrowingMessages:
+        """Messages of this turn that grow side by side."""
+        if self._growing is None:
+            self._growing = GrowingMessages(
+                self.id,
+                self._emit,
+                begin=self._begin_message,
+                count=lambda text: self._count(text, what="The body of a message"),
+            )
+        return self._growing
+
     # -- answering --------------------------------------------------------------------------
 
     def _count(self, text: Any, *, what: str) -> None:
@@ -177,7 +202,11 @@ class Turn:
         # Derived from the turn and the reply's number: after a crash the message is found again.
         return reply_id(self._spec.turn_id, self._messages)
 
-    def send(self, body: str) -> str:
+    def _begin_message(self) -> str:
+        self._count("", what="The body of a message")
+        return self._new_message()
+
+    def send(self, body: str) -> SentId:
         """Post a complete message and return its id; an empty one is not posted.
 
         Raises:
@@ -189,7 +218,7 @@ class Turn:
         message_id = self._new_message()
         if body:
             self._emit(MessageSent(self.id, message_id, well_formed(body)))
-        return message_id
+        return SentId(message_id)
 
     def stream(self, chunks: AsyncIterable[Any] | Iterable[Any]) -> Coroutine[Any, Any, str | None]:
         """Post a message that grows with each chunk; return its id, ``None`` if nothing came.
@@ -451,7 +480,7 @@ def reply_id(turn_id: str, number: int) -> str:
 
 
 def chunk_text(chunk: Any) -> str:
-    """Return the text of a chunk: a string, or anything with LangChain's ``content``.
+    """Return the text of a chunk: a string, LangChain's with ``content``, or LiteLLM's.
 
     Raises:
         TypeError: it is neither.
@@ -469,4 +498,8 @@ def chunk_text(chunk: Any) -> str:
             for part in content
             if isinstance(part, str) or (isinstance(part, Mapping) and part.get("type") == "text")
         )
+    if isinstance(choices := getattr(chunk, "choices", None), list):
+        # What LiteLLM streams; the last chunk has no text.
+        deltas = [getattr(choice, "delta", None) for choice in choices[:1]]
+        return "".join(str(getattr(delta, "content", None) or "") for delta in deltas)
     raise TypeError(f"A chunk must be a string or a model's chunk, not {type(chunk).__name__}")

@@ -31,6 +31,7 @@ from jupyter_ai_personas.personas.wire import (
 from jupyter_ai_personas.runtime.board import ApprovalBoard
 from jupyter_ai_personas.runtime.calls import ToolCalls
 from jupyter_ai_personas.runtime.chat_handle import ChatHandle
+from jupyter_ai_personas.runtime.chat_requests import ChatRequests
 from jupyter_ai_personas.runtime.outcome import Outcome
 from jupyter_ai_personas.runtime.requests import RequestContext, TurnRequests
 from jupyter_ai_personas.runtime.services import Services
@@ -42,11 +43,8 @@ from jupyter_ai_personas.tools import ToolInfo
 
 __all__ = ["Execution"]
 
-STARTED_SECONDS = 0.02
-"""How long a turn has run when the ledger is told that it does."""
-
 CHECKPOINT_SECONDS = 1.0
-"""How often the ledger is told what a growing reply has so far."""
+"""Interval at which growing replies are recorded."""
 
 
 class Execution:
@@ -103,7 +101,7 @@ class Execution:
                     await self._work(turn, model, problem, group, waiting)
         if turn.wants_restart:
             self.cancel(turn)
-            # What was done for the message as it was answers nothing any more.
+            # Earlier steps answered the message before its edit.
             self._board.close_turn(turn.id, "The message was edited.")
             self._services.ledger.clear_steps(turn.id)
         elif turn.outcome is None:
@@ -150,12 +148,9 @@ class Execution:
             calls.ended = True
 
     async def _watch(self, turn: ActiveTurn, waiting: Waiting) -> None:
-        """Tell people and the ledger how far the turn is."""
-        # After the start: the host's thread would wait for the interpreter meanwhile.
-        self._show(turn, THINKING)
-        # The same holds for the ledger's thread. A shorter turn is recorded as finished anyway.
-        await anyio.sleep(STARTED_SECONDS)
+        """Record and show that the turn runs; record its replies while they grow."""
         self._services.ledger.started(turn.id)
+        self._show(turn, THINKING)
         while True:
             await anyio.sleep(CHECKPOINT_SECONDS)
             await waiting.until_working()
@@ -200,7 +195,8 @@ class Execution:
             person=turn.person,
             earlier=earlier_attachments(shown),
         )
-        handlers = {**calls.handlers, **self._services.request_handlers}
+        about_chat = ChatRequests(self._services, chat, turn.persona).handlers
+        handlers = {**calls.handlers, **about_chat, **self._services.request_handlers}
         return TurnRequests(handlers, context, answer, group, log=self._services.log)
 
     def _spec(
@@ -228,6 +224,7 @@ class Execution:
             history_tokens=self._settings.history_tokens,
             model=model,
             model_problem=problem,
+            model_parameters=self._services.parameters_of(persona, model),
             system_prompt="\n\n".join(filter(None, [persona.system_prompt, instructions])),
             root_dir=self._settings.root_dir,
             base_url=self._settings.base_url,

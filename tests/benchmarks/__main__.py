@@ -23,6 +23,7 @@ SUITES = [
     "throughput",
     "long_chat",
     "micro",
+    "tuning",
     "search",
 ]
 

@@ -10,7 +10,6 @@ import contextlib
 import math
 import time
 from collections.abc import AsyncIterator, Callable, Collection
-from dataclasses import asdict, dataclass
 from types import TracebackType
 from typing import Any, Self, TypeVar
 from urllib.parse import quote
@@ -39,6 +38,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
 from .server import JupyterServer
+from .users import User
 
 T = TypeVar("T")
 
@@ -46,36 +46,6 @@ METADATA_KEY = "jupyter_ai_personas"
 """Where a reply says which message it answers."""
 WAIT = 180.0
 """Seconds a wait lasts unless a test says otherwise: only what never comes takes longer."""
-
-
-@dataclass(frozen=True)
-class User:
-    """Somebody as the front end describes them in awareness and in the document."""
-
-    username: str
-    name: str = ""
-    display_name: str = ""
-    initials: str = ""
-    color: str = "var(--jp-collaborator-color1)"
-    avatar_url: str | None = None
-
-    @classmethod
-    def called(cls, name: str) -> Self:
-        """Somebody with this name, whose username is the name in lower case."""
-        initials = "".join(word[0] for word in name.split()).upper()
-        return cls(name.lower().replace(" ", "-"), name, name, initials)
-
-    @property
-    def mention_name(self) -> str:
-        return (self.display_name or self.name or self.username).replace(" ", "-")
-
-    def identity(self) -> dict[str, Any]:
-        """What awareness says about this person."""
-        return asdict(self)
-
-    def entry(self) -> dict[str, Any]:
-        """What the front end writes into the document's ``users`` when this person sends."""
-        return {**asdict(self), "bot": False, "mention_name": self.mention_name}
 
 
 class RoomRefusedError(Exception):

@@ -85,6 +85,7 @@ declare module '@jupyter/chat' {
     readonly currentWordChanged: ISignal<IInputModel, string | null>;
     readonly attachments: IAttachment[];
     addAttachment?(attachment: IAttachment): void;
+    clearAttachments?(): void;
     replaceCurrentWord(word: string): void;
     addMention?(user: IUser): void;
     focus(): void;

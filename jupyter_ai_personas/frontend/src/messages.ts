@@ -54,7 +54,7 @@ export function isRunning(state: TurnState): boolean {
 
 /** Whether the server takes a turn that ended in this state once more. */
 export function mayRetry(state: TurnState): boolean {
-  return state === 'failed' || state === 'stopped' || state === 'interrupted';
+  return ['failed', 'stopped', 'interrupted', 'rejected'].includes(state);
 }
 
 /** Whether a user is a persona; bots of others are none. */

@@ -33,7 +33,7 @@ test('what waits for an approval is running, and only what did not succeed is re
       [false, true],
       [false, true],
       [false, true],
-      [false, false]
+      [false, true]
     ]
   );
 });
