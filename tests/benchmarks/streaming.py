@@ -222,7 +222,7 @@ async def _stream(side: Side, cell: Cell, name: str, *, idle: float) -> dict[str
         "last_char_first_client_s": min(growth.seen[-1][0] for growth in growths) - began,
         "largest_gap_s": max(_largest_gap(growth) for growth in growths),
         "status_p99_ms": 1000 * quantile(delays, 0.99),
-        "status_worst_ms": 1000 * max(delays),
+        "status_worst_ms": 1000 * max(delays, default=0.0),
         "status_idle_p99_ms": 1000 * quantile(idle_delays, 0.99),
     }
 
