@@ -10,6 +10,9 @@ STREAM = "jupyter-ai-personas::bench_stream::Stream"
 
 CHUNK_CHARS = 5
 
+LONG_CHARS = 50
+"""The characters of a long chunk."""
+
 # One person of a benchmark asks more often than a person can.
 HASTY = {"AiExtension.max_messages_per_minute": 1_000_000}
 
@@ -17,18 +20,21 @@ _CHUNKS = '''
 import asyncio, re, time
 
 def program(body):
-    found = re.search(r"(\\d+) (?:unheard )?chunks at (\\d+)", body)
-    return int(found[1]), int(found[2])
+    found = re.search(r"(\\d+) (?:unheard )?(long )?chunks at (\\d+)", body)
+    return int(found[1]), int(found[3]), 10 if found[2] else 1
 
-async def chunks(count, rate):
-    """``count`` chunks of 5 characters, ``rate`` a second; 0: without ever suspending."""
+async def chunks(count, rate, width=1):
+    """``count`` chunks of 5 characters, ``rate`` a second; 0: without ever suspending.
+
+    With ``width``, each is repeated so often.
+    """
     began = time.monotonic()
     for number in range(count):
         if rate:
             wait = began + number / rate - time.monotonic()
             if wait > 0:
                 await asyncio.sleep(wait)
-        yield f"{number:04d} "
+        yield f"{number:04d} " * width
 
 MARKDOWN = """
 ## The gardens
@@ -46,7 +52,7 @@ for flower, counts in visits.items():
 
 """
 
-async def markdown(count, rate):
+async def markdown(count, rate, width):
     """The same, of Markdown as models write it."""
     text = MARKDOWN * (count * 5 // len(MARKDOWN) + 1)
     async for chunk in chunks(count, rate):

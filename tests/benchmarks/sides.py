@@ -31,7 +31,8 @@ class OtherServer(JupyterServer):
 class Side:
     """``name`` is what tables call it; `ask` begins a stream of chunks in a client's chat.
 
-    ``unheard`` chunks are made in the same place, and thrown away. The clients of a ``live`` side
+    Chunks of the kind ``unheard`` are made in the same place, and thrown away; ``long`` ones have
+    ten times as many characters. The clients of a ``live`` side
     announce that they show live bodies.
     """
 
@@ -39,8 +40,8 @@ class Side:
     server: JupyterServer
     live: bool = False
 
-    async def ask(self, client: Watcher, count: int, rate: int, *, unheard: bool = False) -> None:
-        body = f"{count} {'unheard ' if unheard else ''}chunks at {rate} a second"
+    async def ask(self, client: Watcher, count: int, rate: int, *, kind: str = "") -> None:
+        body = f"{count} {kind} chunks at {rate} a second".replace("  ", " ")
         if self.name == "floor":
             answer = {"path": client.path, "body": body}
             status, _ = await self.server.post("/bench/run", json=answer)

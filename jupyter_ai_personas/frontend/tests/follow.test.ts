@@ -141,6 +141,13 @@ test('a reply is shown while it grows, and the chat shows it at the end', () => 
   });
 });
 
+test('a renderer for finished messages that was chosen at the end stays', () => {
+  const { chat } = stage();
+  const map = chat.insert('r', new Text('one'), 'streaming');
+  chat.change(map, { mime_model: 'theirs', ...state('done') });
+  assert.equal(chat.messages[0]?.content.mime_model, 'theirs');
+});
+
 test('a body that becomes a string, and a shared text again, is shown by the same', () => {
   const { chat, shown } = stage();
   const map = chat.insert('r', new Text('one'), 'streaming');

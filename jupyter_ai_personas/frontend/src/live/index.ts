@@ -1,10 +1,11 @@
 /** Replies that grow, shown live: only what is new is sent, and only the last block rendered. */
-import { IChatTracker, type IChatPanel } from '@jupyter/chat';
+import { IChatTracker } from '@jupyter/chat';
 import type { JupyterFrontEnd, JupyterFrontEndPlugin } from '@jupyterlab/application';
 import { IThemeManager } from '@jupyterlab/apputils';
 import { IRenderMimeRegistry, type IRenderMime } from '@jupyterlab/rendermime';
 import { Widget } from '@lumino/widgets';
 
+import { eachChat } from '../chats';
 import { follow, type IGrowing } from './follow';
 import { LiveText, detailsIn, keepOpen, type RenderBlock } from './text';
 import { Toolbars } from './toolbars';
@@ -108,8 +109,7 @@ export const livePlugin: JupyterFrontEndPlugin<void> = {
     });
     const render = blockRenderer(rendermime);
 
-    const onPanel = (_: unknown, panel: IChatPanel): void => {
-      const { model } = panel;
+    eachChat(chats, ({ model }) => {
       const begin = (): IGrowing => {
         const toolbars = new Toolbars(model, themes);
         const text = new LiveText(render, nodes => {
@@ -123,10 +123,6 @@ export const livePlugin: JupyterFrontEndPlugin<void> = {
         return shown;
       };
       model.disposed.connect(follow(model, begin));
-    };
-    chats.widgetAdded.connect(onPanel);
-    chats.forEach(panel => {
-      onPanel(chats, panel);
     });
   }
 };
