@@ -30,6 +30,28 @@ async def chunks(count, rate):
                 await asyncio.sleep(wait)
         yield f"{number:04d} "
 
+MARKDOWN = """
+## The gardens
+
+Lavender comes to **41.4** visits a day, if the fourth count is left out. It rained that morning, so
+that the bees stayed in their hives until noon; the other counts are of *dry* days only.
+
+- sunflowers are visited most before ten o'clock,
+- clover is visited all day.
+
+```python
+for flower, counts in visits.items():
+    print(f"{flower:10}{mean(counts):6.1f}")
+```
+
+"""
+
+async def markdown(count, rate):
+    """The same, of Markdown as models write it."""
+    text = MARKDOWN * (count * 5 // len(MARKDOWN) + 1)
+    async for chunk in chunks(count, rate):
+        yield text[5 * int(chunk):][:5]
+
 async def unheard(body):
     """The same, and nobody writes any of it."""
     async for _ in chunks(*program(body)):
@@ -39,7 +61,7 @@ async def unheard(body):
 _OURS = """
 import time
 from jupyter_ai_personas import BasePersona, PersonaDefaults
-from bench_stream.chunks import chunks, program, unheard
+from bench_stream.chunks import chunks, markdown, program, unheard
 
 class Stream(BasePersona):
     defaults = PersonaDefaults(name="Stream", description="Emits chunks.")
@@ -50,7 +72,8 @@ class Stream(BasePersona):
             pass
         if "unheard" in message.body:
             return await unheard(message.body)
-        await self.stream_message(chunks(*program(message.body)))
+        make = markdown if "Markdown" in message.body else chunks
+        await self.stream_message(make(*program(message.body)))
 """
 
 _PEERS = """

@@ -1,4 +1,4 @@
-"""One reply, written by three: the floor, this project, and the published alternative."""
+"""One reply: the floor, this project with strings and live text, the published alternative."""
 
 from __future__ import annotations
 
@@ -27,6 +27,10 @@ LEAST = 0.0005
 """Seconds, or milliseconds, that cannot be told from none."""
 STALL = 50.0
 """Milliseconds up to which a request is not held up, as the project allows ten streams at once."""
+LIVE_WIRE = {2000: 2.6, 20_000: 2.2}
+"""Bytes of sync messages for each byte of a live reply, by its chunks at 100 a second."""
+LIVE_CPU = 1.3
+"""How many times what the floor costs a live reply may cost, with five clients."""
 BETTER = 10.0
 """How many times better than the alternative the project promises to be."""
 
@@ -44,6 +48,10 @@ class Cell:
         return self.chunks * CHUNK_CHARS
 
 
+LONG = Cell(20_000, 100, 1)
+"""100 kB in 200 seconds: only of live text."""
+
+
 def cells(options: Options) -> list[tuple[Cell, int]]:
     """What is measured, each with how often; servers are new for each number of chunks.
 
@@ -57,7 +65,7 @@ def cells(options: Options) -> list[tuple[Cell, int]]:
         for chunks in (500, 2000, 5000)
         for rate in (100, 0)
         for clients in (1, 5)
-    ]
+    ] + [(LONG, 1)]
 
 
 async def run(options: Options) -> Result:
@@ -81,7 +89,7 @@ async def _run_cells(options: Options, todo: list[Cell], number: int) -> list[di
                 await side.server.start()
                 await _stream(side, Cell(1, 100, 1), "warm", idle=0.1)
             for cell in todo:
-                for side in sides:
+                for side in sides if cell != LONG else [each for each in sides if each.live]:
                     name, idle = f"{number}-{cell}", 1.0 if options.quick else IDLE
                     # Twice: answering the poller costs more than a reply, and not always the same.
                     found = await _stream(side, cell, f"{name}-polled", idle=idle)
@@ -106,7 +114,7 @@ async def _room(side: Side, cell: Cell, name: str) -> AsyncIterator[list[Watcher
     async with AsyncExitStack() as stack:
         watchers = [
             await stack.enter_async_context(
-                Watcher(side.server, f"{name}.chat", user=f"Person {n}")
+                Watcher(side.server, f"{name}.chat", user=f"Person {n}", live=side.live)
             )
             for n in range(cell.clients)
         ]
@@ -117,7 +125,7 @@ async def _room(side: Side, cell: Cell, name: str) -> AsyncIterator[list[Watcher
 async def _answer(side: Side, cell: Cell, watchers: list[Watcher]) -> None:
     await side.ask(watchers[0], cell.chunks, cell.rate)
     for watcher in watchers:
-        await watcher.wait_for(lambda me: _complete(me, cell), timeout=240)
+        await watcher.wait_for(lambda me: _complete(me, cell), timeout=480)
 
 
 async def _processor(server: JupyterServer, idle: float) -> Callable[[], float]:
@@ -160,6 +168,7 @@ async def _stream(side: Side, cell: Cell, name: str, *, idle: float) -> dict[str
             began = time.time()
             rows, size = store_size(server)
             wire = [watcher.bytes_received for watcher in watchers]
+            sync = [watcher.sync_bytes_received for watcher in watchers]
             await _answer(side, cell, watchers)
             ended = time.time()
             await drained(server)
@@ -168,11 +177,13 @@ async def _stream(side: Side, cell: Cell, name: str, *, idle: float) -> dict[str
             _check(growth, cell)
         more_rows, more = store_size(server)
         got = [w.bytes_received - before for w, before in zip(watchers, wire, strict=True)]
+        synced = [w.sync_bytes_received - before for w, before in zip(watchers, sync, strict=True)]
     # A second more: what a quick reply leaves behind, others notice as well.
     delays = poller.delays(began, ended + 1.0)
     idle_delays = poller.delays(resting, began)
     return {
         "wire_bytes_per_byte": mean(got) / cell.chars,
+        "sync_bytes_per_byte": mean(synced) / cell.chars,
         "store_bytes_per_byte": (more - size) / cell.chars,
         "store_rows": more_rows - rows,
         "first_char_s": max(growth.seen[0][0] for growth in growths) - began,
@@ -228,17 +239,23 @@ def summary(samples: list[dict[str, Any]]) -> Result:
         "during which nobody asks for the status. `cpu persona` is the same turn whose persona "
         "throws its chunks away, and `cpu writing` what remains of `cpu drained` without it: to "
         "wait 2,000 times for a hundredth of a second is no cheaper, whoever writes what comes of "
-        "it. A row `peer / ours` holds ratios.",
+        "it. `ours` writes strings, for clients of the stock front end; `live` are the same "
+        "replies for clients that show live text. A row `peer / ours` holds ratios.",
     )
     goals: list[Goal] = []
     for cell, group in groupby(sorted(samples, key=cell_of), key=cell_of):
         found = list(group)
         rows: dict[str, dict[str, float]] = {}
-        for side in ("floor", "ours", "peer"):
+        head = dict(zip(keys, cell, strict=True))
+        for side in ("floor", "ours", "live", "peer"):
             mine = [sample for sample in found if sample["side"] == side]
+            if not mine:
+                continue
             rows[side] = {key: median(sample[key] for sample in mine) for key in measures}
-            head = dict(zip(keys, cell, strict=True))
             table.rows.append({**head, "side": side, "runs": len(mine), **rows[side]})
+        goals += _live_goals(cell, rows)
+        if "peer" not in rows:
+            continue
         ratios = {
             # What costs too little to be told from nothing is no number to divide by.
             key: rows["peer"][key] / ours if (ours := rows["ours"][key]) > LEAST else None
@@ -249,6 +266,21 @@ def summary(samples: list[dict[str, Any]]) -> Result:
             ratios["status_worst_ms"] = None  # it stalls nobody either: nothing to be better than
         goals += _goals(cell, rows["ours"], ratios)
     return Result("streaming", [table], goals)
+
+
+def _live_goals(cell: tuple[int, ...], rows: dict[str, dict[str, float]]) -> list[Goal]:
+    chunks, rate, clients = cell
+    if not rate or "live" not in rows:
+        return []
+    where = f"{chunks:,} chunks at 100/s, {clients} client(s)"
+    live, goals = rows["live"], []
+    if chunks in LIVE_WIRE:
+        measured = live["sync_bytes_per_byte"]
+        goals.append(Goal(f"live text, wire, {where}", LIVE_WIRE[chunks], measured, "bytes a byte"))
+    if chunks == 2000 and clients == 5 and "floor" in rows:
+        times = live["cpu_drained_s"] / max(rows["floor"]["cpu_drained_s"], LEAST)
+        goals.append(Goal(f"live text, server CPU, {where}", LIVE_CPU, times, "times the floor"))
+    return goals
 
 
 def _goals(
