@@ -31,7 +31,10 @@ BELOW = {
     "chat": {"errors", "text", "tokens"},
     "routing": {"errors"},
     "providers": {"errors", "redaction", "slices", "text", "tokens", "discovery", "settings"},
-    "hosts": {"errors", "redaction", "chat", "personas", "providers", "tools"},
+    "hosts": {
+        *("errors", "redaction", "settings", "version"),
+        *("chat", "personas", "providers", "tools"),
+    },
 }
 BELOW["context"] = BELOW["providers"] | {"chat", "routing", "providers"}
 BELOW["tools"] = BELOW["context"] | {"context"}
@@ -51,6 +54,8 @@ FOREIGN = {
     "jupyter_server": {"server", "cli"},
     "jupyter_events": {"server"},
     "jupyter_server_ydoc": {"server"},
+    "distributed": {"hosts/dask.py"},
+    "dask": {"hosts/dask.py"},
     "IPython": {"magics"},
     "pycrdt": {"chat"},
     "jupyterlab_chat": {"chat"},
@@ -151,7 +156,16 @@ def loaded_after(code: str) -> set[str]:
     return {name.split(".")[0] for name in json.loads(done.stdout.splitlines()[-1])}
 
 
-HEAVY = {"tantivy", "langchain_core", "pycrdt", "tornado", "jupyter_server", "IPython", "pydantic"}
+HEAVY = {
+    "distributed",
+    "tantivy",
+    "langchain_core",
+    "pycrdt",
+    "tornado",
+    "jupyter_server",
+    "IPython",
+    "pydantic",
+}
 
 
 @pytest.mark.parametrize(

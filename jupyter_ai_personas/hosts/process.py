@@ -44,7 +44,7 @@ class ProcessConnection:
             # it. A session of its own: a persona's own processes end with it.
             self._process = subprocess.Popen(  # noqa: ASYNC220
                 [sys.executable, "-m", "jupyter_ai_personas.hosts.worker_process"],
-                stdin=theirs,
+                stdin=theirs.fileno(),
                 env=self._environment.public_variables(self._passed_on),
                 start_new_session=True,
             )
@@ -150,8 +150,13 @@ class ProcessEngine:
         self._tasks: list[asyncio.Task[None]] = []
 
     def host(self, name: str, environment: HostEnvironment) -> RemoteHost:
-        """Return a host for one persona."""
+        """See :meth:`Engine.host`."""
+        self.start()
         return RemoteHost(name, environment, self.workers)
+
+    def status(self) -> str:
+        """See :meth:`Engine.status`."""
+        return self.workers.status("worker processes", of=self._count)
 
     def start(self) -> None:
         """Begin to keep the processes; the second call does nothing."""
@@ -163,12 +168,12 @@ class ProcessEngine:
         return ProcessConnection(self._environment, self._passed_on)
 
     def preload(self, class_paths: Iterable[str]) -> None:
-        """Start, and import these classes before the first turn."""
+        """See :meth:`Engine.preload`."""
         self.start()
         self.workers.preload(class_paths)
 
     async def aclose(self) -> None:
-        """End all processes, within a bound."""
+        """See :meth:`Engine.aclose`."""
         for task in self._tasks:
             task.cancel()
         if self._tasks:

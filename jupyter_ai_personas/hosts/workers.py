@@ -267,6 +267,14 @@ class Workers:
         for worker in self.ready:
             worker.send(self._preload)
 
+    def status(self, what: str, *, of: int = 0) -> str:
+        """Return how many workers there are, and what is wrong, as a line for people."""
+        turns = sum(worker.turns for worker in self.ready)
+        wanted = f" of {of}" if of else ""
+        running = f"{turns} {'turn' if turns == 1 else 'turns'}"
+        text = f"{len(self.ready)}{wanted} {what} ready, which run {running}"
+        return f"{text}. {self.problem}" if self.problem else text
+
     def pick(self) -> Worker | None:
         """Return the worker with the fewest turns, ``None`` if there is none."""
         return min(self.ready, key=lambda worker: worker.turns, default=None)

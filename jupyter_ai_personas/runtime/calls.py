@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from functools import partial
 from typing import Any
@@ -22,6 +22,7 @@ from jupyter_ai_personas.errors import (
     ToolCallError,
     near_matches,
 )
+from jupyter_ai_personas.personas import Persona
 from jupyter_ai_personas.personas.wire import plain_json
 from jupyter_ai_personas.redaction import redact
 from jupyter_ai_personas.runtime.approval_text import MAX_SHOWN, describe_call
@@ -31,10 +32,10 @@ from jupyter_ai_personas.runtime.executors import CallContext, Preview
 from jupyter_ai_personas.runtime.ledger import TurnStep
 from jupyter_ai_personas.runtime.requests import RequestContext, RequestHandler
 from jupyter_ai_personas.runtime.services import CallReport, Services
-from jupyter_ai_personas.runtime.turn import ActiveTurn
+from jupyter_ai_personas.runtime.turn import ActiveTurn, is_resumable
 from jupyter_ai_personas.tools import ToolInfo
 
-__all__ = ["MAX_RESULT", "ToolCalls", "unfinished_calls"]
+__all__ = ["MAX_RESULT", "ToolCalls", "can_continue", "unfinished_calls"]
 
 MAX_RESULT = 1_000_000
 """Characters of JSON that the result of a call may have."""
@@ -388,6 +389,17 @@ def unfinished_calls(steps: Iterable[TurnStep]) -> list[str]:
         elif step.kind == "result":
             begun.pop(step.data["call"], None)
     return list(begun.values())
+
+
+def can_continue(persona: Persona, steps: Sequence[TurnStep] | None) -> bool:
+    """Return whether a turn can be continued from its steps without repeating an effect.
+
+    ``None``: they cannot be read. A turn without steps has had no effect that needs recording.
+    """
+    if steps is None or unfinished_calls(steps):
+        return False
+    whole = all(step.kind != "answer" or step.data.get("message") is not None for step in steps)
+    return not steps or (whole and is_resumable(persona))
 
 
 def _context(context: RequestContext, call: _Call) -> CallContext:

@@ -39,8 +39,9 @@ class CommandContext:
     """What a command may read and do.
 
     ``turns`` run or wait. ``usage`` is model → replies and tokens since the chat was opened.
-    ``blocked`` is the name of a persona → where it blocks its event loop. ``stop`` takes turns and
-    the username of who stops them. ``retry`` takes a request, its reply and a username, and returns
+    ``blocked`` is the name of a persona → where it blocks its event loop. ``workers`` are lines
+    about the processes that personas run in, if not in this one. ``stop`` takes turns and the
+    username of who stops them. ``retry`` takes a request, its reply and a username, and returns
     whether a turn runs. ``gathering`` collects what a model is given beside the chat.
     ``history_of`` returns what a persona is shown of the chat up to a message. ``tools`` are those
     of the server. ``approvals`` are those of this chat that are open; ``decide`` takes the id of
@@ -55,6 +56,7 @@ class CommandContext:
     turns: Sequence[ActiveTurn]
     usage: Mapping[str, tuple[int, int]]
     blocked: Mapping[str, str]
+    workers: Sequence[str]
     default_persona: str | None
     gathering: Gathering
     tools: Toolbox

@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from jupyter_ai_personas.hosts.places import EVERYBODY, THREADS, Places
 from jupyter_ai_personas.settings import (
     Flag,
     Names,
@@ -154,6 +155,25 @@ class RuntimeSettings:
         3600.0,
         Seconds(3600),
         "Seconds that people have to decide about a call of a tool; then it is denied.",
+    )
+    hosts: Mapping[str, str] = setting(
+        {EVERYBODY: THREADS},
+        Places(),
+        'Where personas run: `"threads"` of the server, `"processes"` beside it, or the workers of '
+        'a Dask cluster, `"dask://scheduler:8786"` or `"dask+tls://scheduler:8786"`. Or persona '
+        "name → one of these; `*` stands for all others.",
+        limit=True,
+    )
+    host_processes: int = setting(
+        0,
+        Whole(2),
+        'How many worker processes `hosts = "processes"` has. 0: one for each processor.',
+    )
+    host_variables: Collection[str] = setting(
+        [],
+        Names(["ACME_API_TOKEN"]),
+        "Environment variables that worker processes get although their names are those of "
+        "secrets. What model providers need reaches them anyway.",
     )
     root_dir: str | None = None
     """The server's root directory, if it is one."""
