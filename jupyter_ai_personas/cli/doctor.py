@@ -7,14 +7,15 @@ import json
 import platform
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from importlib.util import find_spec
 from itertools import groupby
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import importlib_metadata
 from packaging.requirements import Requirement
 
+from jupyter_ai_personas.cli.findings import Finding, State
+from jupyter_ai_personas.cli.hosts import places_of
 from jupyter_ai_personas.cli.installation import LogKeeper, load_runtime, read_extension
 from jupyter_ai_personas.discovery import Broken
 from jupyter_ai_personas.errors import ConfigurationError, PersonasError
@@ -34,18 +35,6 @@ _NO_CHATS = "no chats for personas to join"
 _WITH_CHATS = f"`pip install '{_OWN}[lab]'`"
 _PERSONAS_OFF = "Personas stay off until this is corrected; then run this again"
 _SIGNS = {"ok": "  ok  ", "note": "  --  ", "broken": "  !!  "}
-
-State = Literal["ok", "note", "broken"]
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """The result of one check; ``fix`` says how to fix a problem."""
-
-    section: str
-    state: State
-    text: str
-    fix: str = ""
 
 
 def doctor(*, as_json: bool) -> int:
@@ -111,6 +100,7 @@ def _examine() -> Iterator[Finding]:
         yield Finding("Configuration", "broken", name.text, fix)
     yield from _logged("Plug-ins", keeper, at_least="note")
     yield from _personas(runtime)
+    yield from places_of(runtime)
     yield from _providers(runtime.models)
     yield from _toolsets(runtime.tools)
     yield _default_model(runtime.models)
