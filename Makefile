@@ -19,7 +19,7 @@ AS_ROOT := $(if $(filter 0,$(shell id -u)),--allow-root)
 # Two processes, each with whole test files; more of them do not help on two processors.
 PYTEST := $(TEST)/bin/pytest -n 2 --dist loadfile
 
-.PHONY: help lab test test-slow test-oldest lint docs bench chaos clean
+.PHONY: help lab cluster test test-slow test-oldest lint docs bench chaos clean
 .DELETE_ON_ERROR:
 
 help:  ## list what can be made
@@ -28,6 +28,9 @@ help:  ## list what can be made
 lab: $(LAB)/ready .workspace  ## open JupyterLab on a copy of examples/workspace; ARGS="--no-browser"
 	cd .workspace && "$(CURDIR)/$(LAB)/bin/jupyter" lab $(AS_ROOT) \
 		--LabApp.default_url=/lab/tree/welcome.chat $(ARGS)
+
+cluster: $(LAB)/cluster  ## ask a persona on a Dask cluster of this machine; ARGS="--lab"
+	$(LAB)/bin/python examples/cluster/cluster.py $(ARGS)
 
 test: $(TEST)/ready $(TEST)/chromium  ## run every test but the slow ones; ARGS="-k name"
 	$(PYTEST) -m "not slow" $(ARGS)
@@ -73,6 +76,10 @@ $(LAB)/ready: $(REQUIREMENTS)
 	@# The question about news would lie over the button that sends.
 	$(LAB)/bin/jupyter labextension disable --level=sys_prefix \
 		@jupyterlab/apputils-extension:announcements
+	@touch $@
+
+$(LAB)/cluster: $(LAB)/ready
+	$(LAB)/bin/python -m pip install -e '.[lab,dask]'
 	@touch $@
 
 $(TEST)/ready: $(REQUIREMENTS)

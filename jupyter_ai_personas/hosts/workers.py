@@ -310,6 +310,7 @@ class Workers:
             if self._preload is not None:
                 worker.send(self._preload)
             self.ready.append(worker)
+            self._log.info("Worker %s is ready for personas.", worker.name)
             self.note("")
             await worker.serve()
         finally:
