@@ -19,7 +19,7 @@ AS_ROOT := $(if $(filter 0,$(shell id -u)),--allow-root)
 # Two processes, each with whole test files; more of them do not help on two processors.
 PYTEST := $(TEST)/bin/pytest -n 2 --dist loadfile
 
-.PHONY: help lab cluster test test-slow test-oldest lint docs bench chaos clean
+.PHONY: help lab cluster test test-slow test-oldest lint docs bench chaos chaos-hosts clean
 .DELETE_ON_ERROR:
 
 help:  ## list what can be made
@@ -60,8 +60,13 @@ bench: $(TEST)/bench  ## measure, side by side with the alternative; ARGS="--qui
 	cd tests && ../$(TEST)/bin/python -m benchmarks $(ARGS)
 
 chaos: ROUNDS ?= 30
-chaos: $(TEST)/ready  ## kill the server again and again while people chat; ROUNDS=30
+chaos: $(TEST)/ready  ## kill the server while people chat; ROUNDS=30 ARGS="--hosts dask"
 	cd tests && ../$(TEST)/bin/python -m chaos --rounds $(ROUNDS) $(ARGS)
+
+chaos-hosts: ROUNDS ?= 30
+chaos-hosts: $(TEST)/ready  ## kill workers, schedulers and the server while people chat
+	cd tests && ../$(TEST)/bin/python -m chaos --hosts processes --rounds $(ROUNDS) $(ARGS)
+	cd tests && ../$(TEST)/bin/python -m chaos --hosts dask --rounds $(ROUNDS) $(ARGS)
 
 clean:  ## remove the environments and whatever was built; .workspace/ stays
 	rm -rf $(LAB) $(TEST) $(OLDEST) docs/_build build dist

@@ -20,6 +20,7 @@ SUITES = [
     "startup",
     "idle",
     "throughput",
+    "hosts",
     "long_chat",
     "micro",
     "search",
