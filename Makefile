@@ -6,7 +6,10 @@
 LAB := .venv
 TEST := .venv-test
 OLDEST := .venv-oldest
-REQUIREMENTS := pyproject.toml examples/acme_personas/pyproject.toml $(wildcard jupyter-config/*/*)
+FRONTEND := jupyter_ai_personas/frontend
+LABEXTENSION := jupyter_ai_personas/labextension
+REQUIREMENTS := pyproject.toml examples/acme_personas/pyproject.toml $(wildcard jupyter-config/*/*) \
+	$(LABEXTENSION)/package.json
 
 # The first Python that is new enough; `make lab PYTHON=/path/to/python` takes another.
 PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
@@ -19,7 +22,7 @@ AS_ROOT := $(if $(filter 0,$(shell id -u)),--allow-root)
 # Two processes, each with whole test files; more of them do not help on two processors.
 PYTEST := $(TEST)/bin/pytest -n 2 --dist loadfile
 
-.PHONY: help lab cluster test test-slow test-oldest lint docs bench chaos chaos-hosts clean
+.PHONY: help lab cluster test test-slow test-oldest lint frontend docs bench chaos chaos-hosts clean
 .DELETE_ON_ERROR:
 
 help:  ## list what can be made
@@ -52,6 +55,15 @@ lint: $(TEST)/ready  ## check format, style and types
 	$(TEST)/bin/ruff check .
 	$(TEST)/bin/mypy
 
+frontend: $(FRONTEND)/node_modules/ready  ## check, test and bundle the front end; needs Node.js
+	cd $(FRONTEND) && npm run --silent lint && npm run --silent test && npm run --silent build
+	@# An installed package has a copy of the bundle.
+	@for there in $(wildcard $(LAB) $(TEST)); do \
+		there=$$there/share/jupyter/labextensions/jupyter-ai-personas; \
+		rm -rf $$there && mkdir -p $$there && \
+		cp -R $(LABEXTENSION)/. $(FRONTEND)/install.json $$there || exit 1; \
+	done
+
 docs: $(TEST)/ready  ## build the documentation; a warning is an error
 	$(TEST)/bin/sphinx-build -W --keep-going -E -b html docs docs/_build/html
 	@echo "Open docs/_build/html/index.html"
@@ -69,7 +81,7 @@ chaos-hosts: $(TEST)/ready  ## kill workers, schedulers and the server while peo
 	cd tests && ../$(TEST)/bin/python -m chaos --hosts dask --rounds $(ROUNDS) $(ARGS)
 
 clean:  ## remove the environments and whatever was built; .workspace/ stays
-	rm -rf $(LAB) $(TEST) $(OLDEST) docs/_build build dist
+	rm -rf $(LAB) $(TEST) $(OLDEST) docs/_build build dist $(FRONTEND)/lib $(FRONTEND)/node_modules
 
 # What people write in the chat changes its file: they work in a copy, which git ignores.
 .workspace:
@@ -101,6 +113,11 @@ $(OLDEST)/ready: $(REQUIREMENTS) tests/providers/oldest/requirements.txt
 	$(OLDEST)/bin/python -m pip install uv
 	$(OLDEST)/bin/uv pip install --python $(OLDEST)/bin/python --resolution lowest-direct \
 		-e '.[lab]' -r tests/providers/oldest/requirements.txt
+	@touch $@
+
+$(FRONTEND)/node_modules/ready: $(FRONTEND)/package.json $(FRONTEND)/package-lock.json
+	@command -v npm >/dev/null || { echo "On Debian and Ubuntu: apt-get install nodejs npm"; exit 1; }
+	cd $(FRONTEND) && npm ci
 	@touch $@
 
 # The browser tests take Debian's Chromium, or else Playwright's own.

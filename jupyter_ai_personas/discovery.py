@@ -8,12 +8,14 @@ Guide, read by ``importlib_metadata``.
 from __future__ import annotations
 
 import inspect
-import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import importlib_metadata
+
+from . import stand_ins
+from .import_errors import one_line, why_not_imported
 
 __all__ = [
     "MODEL_PROVIDERS_GROUP",
@@ -31,7 +33,7 @@ PERSONAS_GROUP = "jupyter_ai.personas"
 MODEL_PROVIDERS_GROUP = "jupyter_ai.model_providers"
 TOOLSETS_GROUP = "jupyter_ai_personas.toolsets"
 
-Stage = Literal["import", "class", "duplicate", "instantiate"]
+Stage = Literal["import", "class", "duplicate", "instantiate", "requirements", "elsewhere"]
 Wanted = Literal["class", "callable"]
 
 
@@ -51,7 +53,8 @@ class Broken:
 
     ``stage`` says where it failed: at ``import``, because what it names is not the ``class`` that
     the group wants (or the callable), because its id is a ``duplicate``, or when it was first
-    ``instantiate``\\ d or called.
+    ``instantiate``\\ d or called. Its ``requirements`` may not be installed, as its package itself
+    says, or it may run ``elsewhere``: that is no fault.
     ``error`` is one line; ``fix`` is what to do about it.
     """
 
@@ -62,33 +65,13 @@ class Broken:
     error: str
     fix: str
 
+    @property
+    def is_fault(self) -> bool:
+        """Whether something must be mended."""
+        return self.stage not in ("requirements", "elsewhere")
+
     def __str__(self) -> str:
         return f"{self.name} ({self.value}, from {self.distribution}): {self.error}. {self.fix}"
-
-
-def one_line(error: BaseException) -> str:
-    """Return class and text of an error on one line."""
-    text = " ".join(str(error).split())
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__
-
-
-def _why_not_loaded(
-    error: BaseException, entry_point: Any, distribution: str, fix: str
-) -> tuple[str, str]:
-    """Say what is wrong with what does not load, and what to do: ``fix`` the entry point, say."""
-    module, _, attribute = entry_point.value.partition("[")[0].strip().partition(":")
-    if isinstance(error, ModuleNotFoundError) and isinstance(missing := error.name, str):
-        # Its package is there, or else that would be what is missing.
-        if "." in missing and f"{module}.".startswith(f"{missing}."):
-            return f"`{distribution}` has no module `{missing}`", f"{fix}, or add that module"
-        install = f"Install the package that provides `{missing}`"
-        return one_line(error), f"{install}, or uninstall `{distribution}`"
-    # A module whose own code raised is not kept there; one that imports when it is asked for a
-    # name may raise for another.
-    is_missing = isinstance(error, AttributeError) and error.name in attribute.split(".")
-    if is_missing and module in sys.modules:
-        return f"the module `{module}` has no `{attribute}`", fix
-    return one_line(error), f"Fix, upgrade or uninstall `{distribution}`"
 
 
 def _load(
@@ -109,9 +92,12 @@ def _load(
     except KeyboardInterrupt:
         raise
     except BaseException as error:
+        if any(cls.__name__ == "PersonaRequirementsUnmet" for cls in type(error).__mro__):
+            text = " ".join(str(error).split()).rstrip(".")
+            return broken("requirements", text, "Without that, this one is not offered")
         # An import runs foreign code, which may well raise SystemExit.
         fix = f"Fix {where}"
-        return broken("import", *_why_not_loaded(error, entry_point, distribution, fix))
+        return broken("import", *why_not_imported(error, entry_point.value, distribution, fix))
     if not (inspect.isclass(obj) if wanted == "class" else callable(obj)):
         return broken("class", f"it names a `{type(obj).__name__}`, not a {wanted}", f"Fix {where}")
     try:
@@ -140,6 +126,7 @@ def discover(
     any kind while one is loaded or checked, ``SystemExit`` included, makes that one
     :class:`Broken`; only ``KeyboardInterrupt`` passes.
     """
+    stand_ins.install()
     if entry_points is None:
         entry_points = importlib_metadata.entry_points(group=group)
     found: list[Found] = []

@@ -31,6 +31,7 @@
     │   └── HostUnavailableError      there is no worker that could run the persona
     ├── ChatError
     │   ├── ChatNotOpenError          no open chat at that path
+    │   ├── RecordingError            a chat cannot be recorded or replayed
     │   ├── UnknownReplyError         the chat has no such reply
     │   ├── FeedbackError             a vote cannot be taken now
     │   └── AttachmentError           an attachment that cannot be read
@@ -79,6 +80,7 @@ __all__ = [
     "PersonaCodeError",
     "PersonasError",
     "RateLimitError",
+    "RecordingError",
     "RefusedCredentialsError",
     "ReplyTooLongError",
     "RequestRefusedError",
@@ -400,6 +402,10 @@ class ChatError(PersonasError):
     """Something about a chat."""
 
 
+class RecordingError(ChatError):
+    """A chat cannot be recorded, or a recording cannot be replayed."""
+
+
 class ChatNotOpenError(ChatError):
     """No open chat at that path."""
 
@@ -491,7 +497,7 @@ class ApprovalDecidedError(ApprovalError):
     """Somebody has decided it, or its time is over."""
 
     def __init__(self) -> None:
-        super().__init__("This was decided already, or nobody waits for it any more.")
+        super().__init__("This approval is decided or closed already.")
 
 
 class MayNotDecideError(ApprovalError):

@@ -150,7 +150,7 @@ def _without_shapes(text: str) -> str:
 def for_people(text: str, *secrets: str) -> str:
     """Return foreign text, well-formed, without secrets, paths, headers and tracebacks.
 
-    Also removes values of the environment that look like a token, whatever their names.
+    Also removes values of the environment that look like a token, under any name.
     """
     text = _TRACEBACK.sub("", redact(well_formed(text), *secrets))
     for value in os.environ.values():

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import importlib.util
 import os
 import signal
 import tempfile
@@ -41,7 +40,7 @@ os.environ.setdefault("PIP_DEFAULT_TIMEOUT", "60")
 
 def pytest_configure(config: pytest.Config) -> None:
     # The environment of the lowest versions tests the providers of Jupyter AI v2.
-    if importlib.util.find_spec("jupyter_ai_magics") is not None:
+    if foreign.is_installed("jupyter_ai_magics"):
         return
     if (folder := foreign.hide()) is not None:
         config.add_cleanup(lambda: foreign.show(folder))

@@ -406,3 +406,100 @@ def test_doctor_shows_toolsets_and_how_to_mend_one(run: Run, tmp_path: Path) -> 
         in broken["torn (acme:torn, from acme): calling it raised ValueError: no data"]
     )
     assert any("there is none of that name" in text and "`chart`" in text for text in broken)
+
+
+def test_doctor_tells_of_another_runtime_and_who_brought_it(run: Run, tmp_path: Path) -> None:
+    packages = tmp_path / "packages"
+    source = """
+        from jupyter_ai import BaseProvider
+        from langchain_core.language_models import FakeListLLM
+
+        class Company(BaseProvider, FakeListLLM):
+            id = "company"
+            name = "Company"
+            models = ["one"]
+
+            def __init__(self, **kwargs):
+                super().__init__(**{"responses": ["hi"], **kwargs})
+    """
+    make_plugin(
+        packages,
+        "acme_company",
+        {"__init__.py": textwrap.dedent(source)},
+        {
+            "jupyter_ai.model_providers": {"company": "acme_company:Company"},
+            "jupyter_ai.chat_handlers": {"login": "acme_company.login:Login"},
+        },
+        requires=["jupyter_ai", "langchain-core"],
+    )
+    make_plugin(packages, "jupyter_ai_persona_manager", {}, {}, version="0.3.0")
+    enabled = {"jupyter_ai_persona_manager": True}
+    result = run("doctor", "--json", pythonpath=packages)
+    assert not any("runs on this server too" in one["text"] for one in findings(result, "note"))
+    config = {"ServerApp": {"jpserver_extensions": enabled}}
+    result = run("doctor", "--json", pythonpath=packages, config=config)
+    notes = {finding["text"]: finding["fix"] for finding in findings(result, "note")}
+    (told,) = [text for text in notes if "runs on this server too" in text]
+    assert told.startswith("jupyter_ai_persona_manager 0.3.0 ")
+    assert "(acme_company requires it)" in told
+    assert "pip uninstall jupyter-ai-persona-manager" in notes[told]
+    assert "`pip install --no-deps …`" in notes[told]
+    unused = "login (from acme_company, in group `jupyter_ai.chat_handlers`) has no use here"
+    assert notes[unused] == "Write a persona, or a toolset for its model, instead"
+    assert "company is ready (magics only)" in {f["text"] for f in findings(result, "ok")}
+
+
+# -- doctor: personas of files -------------------------------------------------------------------
+
+
+def write_local(root: Path, folder: str, name: str, *lines: str) -> None:
+    place = root / folder / ".jupyter" / "personas"
+    place.mkdir(parents=True, exist_ok=True)
+    (place / f"{name.lower()}.md").write_text("\n".join(["---", f"name: {name}", *lines, "---"]))
+
+
+def local_findings(ran: Ran) -> dict[str, str]:
+    found = json.loads(ran.stdout)["findings"]
+    return {f["text"]: f["state"] for f in found if f["section"] == "Local personas"}
+
+
+def test_doctor_looks_at_the_personas_of_files_in_all_folders(run: Run, tmp_path: Path) -> None:
+    write_local(tmp_path, "", "Researcher")
+    write_local(tmp_path, "a/b", "Critic", "tols: [workspace]")
+    write_local(tmp_path, "a", "Guide")
+    write_local(tmp_path, ".hidden", "Unseen", "tols: 1")
+    config = {"AiExtension": {"default_model": "workspace:search"}}
+    ran = run("doctor", "--json", "--root", str(tmp_path), config=config)
+    assert local_findings(ran) == {
+        "Researcher (@Researcher, from .jupyter/personas/researcher.md) "
+        "uses workspace:search": "ok",
+        "a/.jupyter/personas/guide.md, the name `Guide` is taken by a persona of "
+        "`jupyter_ai_personas`; choose another.": "broken",
+        "a/b/.jupyter/personas/critic.md, line 3: there is no key `tols`; did you mean `tools`?":
+            "broken",
+    }  # fmt: skip
+    assert ran.returncode == 1
+
+
+def test_doctor_says_when_files_define_no_personas(run: Run, tmp_path: Path) -> None:
+    write_local(tmp_path, "", "Critic", "tols: [workspace]")
+    config = {"AiExtension": {"local_personas": "off"}}
+    found = local_findings(run("doctor", "--json", "--root", str(tmp_path), config=config))
+    assert list(found.values()) == ["note"]
+    found = local_findings(run("doctor", "--json", "--root", str(tmp_path / "none")))
+    assert list(found.values()) == ["broken"]
+
+
+def test_list_has_the_personas_of_files_in_the_root(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_local(tmp_path, "", "Researcher")
+    write_local(tmp_path, "", "Critic", "tols: 1")
+    write_local(tmp_path, "below", "Other")
+    monkeypatch.chdir(tmp_path)
+    found = json.loads(run("list", "--json").stdout)
+    assert {p["name"]: p["source"] for p in found["personas"]}["Researcher"] == "local"
+    assert "Other" not in [p["name"] for p in found["personas"]]
+    [critic] = [one for one in found["broken"] if one["name"] == "Critic"]
+    assert critic["error"].startswith("line 3: there is no key `tols`")
+    assert "Broken: Critic." in run("list").stdout

@@ -14,7 +14,8 @@ import pytest_asyncio
 from support.browser import ChatPage
 from support.plugin import make_plugin
 from support.server import CHAT_EXTENSIONS, JupyterServer, ServerError
-from support.yclient import ChatClient, RoomRefusedError, User
+from support.users import User
+from support.yclient import ChatClient, RoomRefusedError
 
 pytestmark = pytest.mark.server
 

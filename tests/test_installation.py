@@ -3,75 +3,21 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 import zipfile
-from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
-from support.server import JupyterServer
+from support.installed import Environment, InstalledServer, build_wheel
 from support.yclient import ChatClient
 
 from jupyter_ai_personas.context.answers.product_help import PAGES
 
 pytestmark = pytest.mark.slow
 
-REPOSITORY = Path(__file__).parents[1]
-
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("wheel")
-    command = ["wheel", "--quiet", "--no-deps", "--wheel-dir", str(folder), str(REPOSITORY)]
-    subprocess.run([sys.executable, "-m", "pip", *command], check=True)
-    (file,) = folder.glob("*.whl")
-    return file
-
-
-class Environment:
-    """A virtual environment with a configuration and data of its own."""
-
-    def __init__(self, folder: Path) -> None:
-        self.bin = folder / "venv" / "bin"
-        self._folder = folder
-        subprocess.run([sys.executable, "-m", "venv", str(folder / "venv")], check=True)
-
-    def variables(self) -> Mapping[str, str]:
-        kept = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-        return kept | {
-            "PATH": f"{self.bin}{os.pathsep}{os.environ['PATH']}",
-            "JUPYTER_CONFIG_DIR": str(self._folder / "config"),
-            "JUPYTER_DATA_DIR": str(self._folder / "data"),
-        }
-
-    def run(self, program: str, *arguments: str, code: int = 0) -> str:
-        """Run a program of the environment and return what it prints."""
-        done = subprocess.run(
-            [self.bin / program, *arguments],
-            env=self.variables(),
-            cwd=self._folder,
-            text=True,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-        )
-        assert done.returncode == code, done.stdout
-        return done.stdout
-
-    def install(self, requirement: str) -> None:
-        self.run("python", "-m", "pip", "install", "--quiet", requirement)
-
-
-class Server(JupyterServer):
-    """A server of another environment than the tests' own."""
-
-    def __init__(self, folder: Path, environment: Environment) -> None:
-        super().__init__(folder, env={"PYTHONPATH": None})
-        self._python = environment.bin / "python"
-
-    def _command(self) -> list[str]:
-        return [str(self._python), *super()._command()[1:]]
+    return build_wheel(tmp_path_factory.mktemp("wheel"))
 
 
 def test_the_package_contains_what_it_needs_and_no_more(wheel: Path) -> None:
@@ -105,7 +51,7 @@ async def test_pip_install_is_all_that_it_takes(tmp_path: Path, wheel: Path) -> 
         "jupyter", "ai-personas", "doctor"
     )
 
-    async with Server(tmp_path / "plain", environment) as server:
+    async with InstalledServer(tmp_path / "plain", environment) as server:
         status, listed = await server.get("/api/ai/personas")
         assert (status, [row["name"] for row in listed["personas"]]) == (200, ["Guide"])
         status, answer = await server.post("/api/ai/message/Guide", json={"message": "Hello"})
@@ -118,7 +64,7 @@ async def test_pip_install_is_all_that_it_takes(tmp_path: Path, wheel: Path) -> 
         assert f"{name} enabled" in listed
     assert "All is well." in environment.run("jupyter", "ai-personas", "doctor")
     async with (
-        Server(tmp_path / "lab", environment) as server,
+        InstalledServer(tmp_path / "lab", environment) as server,
         ChatClient(server, "first.chat", "Ada") as ada,
     ):
         reply = await ada.wait_for_reply(ada.post("@Guide hello"), "Guide")

@@ -1,4 +1,4 @@
-"""What others changed in a chat document: brings the mirror up to date and returns the events."""
+"""Applies others' changes of a chat document to the mirror and returns the events."""
 
 from __future__ import annotations
 

@@ -55,8 +55,11 @@ __all__ = ["DocumentChat"]
 class DocumentChat(Participants):
     """The protocol :class:`~jupyter_ai_personas.chat.protocol.Chat` over a ``YChat``."""
 
-    def __init__(self, ychat: Any, *, log: logging.Logger) -> None:
-        super().__init__(ychat)
+    def __init__(
+        self, ychat: Any, *, log: logging.Logger, connections: Callable[[], int] = lambda: 0
+    ) -> None:
+        """``connections`` returns how many clients are connected; see :attr:`shows_live`."""
+        super().__init__(ychat, connections)
         self._doc = ychat.ydoc
         self._mirror = Mirror(ychat.ymessages)
         self._log = log
@@ -145,8 +148,8 @@ class DocumentChat(Participants):
         for id_ in splice.removed:
             raw = self._mirror.raw_messages.pop(id_, None)
             if raw is not None and self._library_stamps:
-                # `YChat._set_timestamp` pops whatever is at a message's former position, and may
-                # fail to insert it. Nobody can write inside an observer: restore it afterwards.
+                # `YChat._set_timestamp` pops the message at a former position, and may
+                # fail to insert it. Writes inside an observer fail: restore it afterwards.
                 self._schedule(self._restore_removed, id_, raw)
             else:
                 events += forget(self._mirror, id_)
@@ -265,7 +268,7 @@ class DocumentChat(Participants):
             # This is the server's time. Otherwise the library would stamp the message, which would
             # move it and convert all messages.
             "raw_time": False,
-            "metadata": {METADATA_KEY: dict(write.metadata)},
+            "metadata": {**write.beside, METADATA_KEY: dict(write.metadata)},
         }
         if write.mentions:
             raw["mentions"] = list(write.mentions)
@@ -282,12 +285,15 @@ class DocumentChat(Participants):
             if isinstance(body, Text):
                 body += write.text
             else:
-                map_["body"] = changed.body
+                map_["body"] = Text(changed.body)
         else:
-            if write.body is not None:
-                map_["body"] = write.body
-            if write.metadata is not None:
-                map_["metadata"] = {**metadata_of(map_), METADATA_KEY: dict(write.metadata)}
+            is_final = changed.state not in GROWING_STATES
+            if write.body is not None or (is_final and isinstance(map_.get("body"), Text)):
+                map_["body"] = changed.body
+            if write.metadata is not None or write.beside:
+                ours = {} if write.metadata is None else {METADATA_KEY: dict(write.metadata)}
+                metadata = {**metadata_of(map_), **write.beside, **ours}
+                map_["metadata"] = {k: v for k, v in metadata.items() if v is not None}
         self._mirror.wrote(changed, map_)
         return True
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from jupyter_ai_personas.chat.markdown import closing_fence
 from jupyter_ai_personas.chat.messages import ReplyState
-from jupyter_ai_personas.chat.protocol import Insert, Update
+from jupyter_ai_personas.chat.protocol import Append, Insert, Update
 
 __all__ = ["GrowingReply"]
 
@@ -23,14 +23,18 @@ class GrowingReply:
         "_metadata",
         "_parts",
         "_shown_state",
+        "beside",
         "chars",
         "id",
         "is_inserted",
+        "is_live",
         "is_stale",
+        "is_untold",
         "is_waiting",
         "refusals",
         "sender",
         "state",
+        "written",
     )
 
     def __init__(
@@ -42,8 +46,12 @@ class GrowingReply:
         self.chars = 0
         self.is_inserted = is_inserted
         """Whether the chat holds the message."""
+        self.is_live = False
+        """Whether the body was written last as a live one."""
         self.is_stale = False
         """Whether the chat lacks something of it."""
+        self.written = 0
+        """How many characters of the body were written."""
         self.refusals = 0
         """How often in a row the chat refused to be written."""
         self.is_waiting = False
@@ -51,6 +59,10 @@ class GrowingReply:
         self._shown_state: ReplyState = "streaming"
         self._metadata = dict(metadata)
         self._parts: list[str] = []
+        self.beside: dict[str, Any] = {}
+        """What its metadata has beside our part; ``None`` stands for no such key."""
+        self.is_untold = False
+        """Whether the chat lacks some of that."""
 
     @property
     def body(self) -> str:
@@ -75,10 +87,17 @@ class GrowingReply:
         self.chars += len(text)
         self.is_stale = True
 
+    def describe(self, beside: Mapping[str, Any]) -> None:
+        """Set metadata of the message beside our part."""
+        self.beside.update(beside)
+        self.is_stale = self.is_untold = True
+
     def clear(self) -> None:
         """Empty the body."""
         self._parts = []
         self.chars = 0
+        self.beside = dict.fromkeys(self.beside)
+        self.is_untold = bool(self.beside)
         self.is_stale = self.is_inserted
 
     def end(self, state: ReplyState, note: str, metadata: Mapping[str, Any]) -> None:
@@ -91,12 +110,30 @@ class GrowingReply:
         self._metadata.update(metadata)
         self.is_stale = True
 
-    def write(self) -> Insert | Update:
-        """Return the write that brings the chat up to date, and count it as made."""
+    def write(self, *, live: bool, shown: str | None) -> list[Insert | Append | Update]:
+        """Return the writes that bring the chat up to date, and count them as made.
+
+        ``live``: every client shows a live body. ``shown`` is the body that the chat holds now:
+        where somebody else changed it, the whole body is written.
+        """
         self.is_stale = False
+        beside = self.beside if self.is_untold or not self.is_inserted else {}
+        self.is_untold = False
         changed, self._shown_state = self._shown_state != self.shown_state, self.shown_state
-        if self.is_inserted:
-            tell = changed or self.state != "streaming"
-            return Update(self.id, self.body, self.metadata if tell else None)
-        self.is_inserted = True
-        return Insert(self.id, self.sender, self.body, self.metadata)
+        metadata = self.metadata if changed or self.state != "streaming" else None
+        body, written = self.body, self.written
+        self.written = len(body)
+        live = live and self.state == "streaming"
+        if not self.is_inserted:
+            self.is_inserted, self.is_live = True, live
+            return [Insert(self.id, self.sender, body, self.metadata, live=live, beside=beside)]
+        if not live or shown is None or len(shown) != written or not body.startswith(shown):
+            self.is_live = False
+            return [Update(self.id, body, metadata, beside)]
+        writes: list[Insert | Append | Update] = []
+        if more := body[written:]:
+            self.is_live = True
+            writes.append(Append(self.id, more))
+        if metadata is not None or beside:
+            writes.append(Update(self.id, metadata=metadata, beside=beside))
+        return writes

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import TYPE_CHECKING
 
 from jupyter_ai_personas.chat.markdown import without_calls
-from jupyter_ai_personas.chat.messages import GROWING_STATES, SYSTEM_ID, Message
+from jupyter_ai_personas.chat.messages import GROWING_STATES, SYSTEM_ID, Attachment, Message
 from jupyter_ai_personas.tokens import PER_MESSAGE, approximate_tokens
 
 if TYPE_CHECKING:
@@ -16,7 +16,14 @@ if TYPE_CHECKING:
 
     from jupyter_ai_personas.chat.protocol import Chat
 
-__all__ = ["MOST_MESSAGES", "HistoryEntry", "newest", "read_history", "to_langchain"]
+__all__ = [
+    "MOST_MESSAGES",
+    "HistoryEntry",
+    "earlier_attachments",
+    "newest",
+    "read_history",
+    "to_langchain",
+]
 
 MOST_MESSAGES = 200
 """How many messages a persona may ask for, unless the operator shows more by default."""
@@ -35,6 +42,7 @@ class HistoryEntry:
     """One message as plain data: by whom (``own``: by the persona that reads it), and what.
 
     ``unfinished``: it is a reply that still grows; ``body`` is what there is of it.
+    ``attachments`` are those of a person's message.
     """
 
     speaker: str
@@ -42,6 +50,7 @@ class HistoryEntry:
     body: str
     id: str = ""
     unfinished: bool = False
+    attachments: tuple[Attachment, ...] = ()
 
 
 def read_history(
@@ -61,7 +70,7 @@ def read_history(
     it comes after ``until`` in the chat: a person may ask twice in a row.
     """
     speaker = cache(lambda sender: _speaker(chat, sender))
-    entries = [_entry(until, reader, speaker)]
+    entries = [_entry(chat, until, reader, speaker)]
     remaining = max_chars - len(until.body)
     for message in reversed(_in_order(chat, until, max_messages)):
         if not _is_shown(message, is_command):
@@ -69,7 +78,7 @@ def read_history(
         remaining -= len(message.body)
         if remaining < 0 or len(entries) >= max_messages:
             break
-        entries.append(_entry(message, reader, speaker))
+        entries.append(_entry(chat, message, reader, speaker))
     return tuple(reversed(entries))
 
 
@@ -100,11 +109,14 @@ def _speaker(chat: Chat, sender: str) -> str:
     return user.shown_name if user is not None else sender
 
 
-def _entry(message: Message, reader: str, speaker: Callable[[str], str]) -> HistoryEntry:
+def _entry(
+    chat: Chat, message: Message, reader: str, speaker: Callable[[str], str]
+) -> HistoryEntry:
     own = message.sender == reader
     unfinished = message.state in GROWING_STATES
     body = without_calls(message.body) if message.by_persona else message.body
-    return HistoryEntry(speaker(message.sender), own, body, message.id, unfinished)
+    attachments = () if message.by_persona else tuple(chat.attachments(message.attachments))
+    return HistoryEntry(speaker(message.sender), own, body, message.id, unfinished, attachments)
 
 
 def newest(
@@ -120,6 +132,26 @@ def newest(
         if room < 0 or count >= max_messages:
             return history[-count:]
     return history
+
+
+def earlier_attachments(history: Sequence[HistoryEntry]) -> tuple[Attachment, ...]:
+    """Return the attachments of all but the last message, the newest first.
+
+    Of equal ones, and of those that the last message has as well, there is one.
+    """
+    if not history:
+        return ()
+    seen = {_part_of_file(attachment) for attachment in history[-1].attachments}
+    found: dict[str, Attachment] = {}
+    for entry in reversed(history[:-1]):
+        for attachment in entry.attachments:
+            if (part := _part_of_file(attachment)) not in seen:
+                found.setdefault(part, attachment)
+    return tuple(found.values())
+
+
+def _part_of_file(attachment: Attachment) -> str:
+    return repr(replace(attachment, id="", mimetype=None))
 
 
 def to_langchain(history: Sequence[HistoryEntry], *, system_prompt: str = "") -> list[BaseMessage]:

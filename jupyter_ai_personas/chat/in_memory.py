@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 from uuid import uuid4
 
 from jupyter_ai_personas.chat.messages import (
+    METADATA_KEY,
     PERSONA_PREFIX,
     Attachment,
     Message,
+    OpenTurn,
     User,
     decode_message,
     encode_message,
@@ -24,6 +26,7 @@ from jupyter_ai_personas.chat.protocol import (
     MessageEdited,
     MessagePosted,
     Restore,
+    Update,
     Write,
 )
 
@@ -42,10 +45,15 @@ class MemoryChat:
         self.path = path
         self.users: dict[str, User] = {}
         self.statuses: dict[str, str] = {}
+        self.turns: tuple[OpenTurn, ...] = ()
         self.transactions = 0
+        self.shows_live = False
+        """Whether replies are written as :class:`Append`; see :attr:`Chat.shows_live`."""
         self._messages: dict[str, Message] = {}
         self._attachments: dict[str, Attachment] = {}
         self._settings: dict[str, Any] = {}
+        self._metadata: dict[str, Any] = {}
+        self._beside: dict[str, dict[str, Any]] = {}
         self._listener: Listener | None = None
 
     # -- what people do ---------------------------------------------------------------------
@@ -115,7 +123,12 @@ class MemoryChat:
     def raw(self, message_id: str) -> dict[str, Any] | None:
         """See :meth:`Chat.raw`."""
         message = self._messages.get(message_id)
-        return None if message is None else encode_message(message)
+        if message is None:
+            return None
+        raw = encode_message(message)
+        if beside := self._beside.get(message_id):
+            raw["metadata"] = {**beside, **raw.get("metadata", {})}
+        return raw
 
     def before(self, message_id: str | None, limit: int) -> list[Message]:
         """See :meth:`Chat.before`."""
@@ -134,6 +147,9 @@ class MemoryChat:
         self.transactions += 1
         gone = []
         for write in writes:
+            if isinstance(write, Insert | Update) and write.beside:
+                beside = {**self._beside.get(write.id, {}), **write.beside}
+                self._beside[write.id] = {k: v for k, v in beside.items() if v is not None}
             if isinstance(write, Insert):
                 self._messages[write.id] = Message(
                     id=write.id,
@@ -167,6 +183,9 @@ class MemoryChat:
                 self.users[username] = replace(user, offered=False)
         self.users.update({user.username: user for user in users})
 
+    def watch_clients(self, listener: Callable[[], None]) -> None:
+        """See :meth:`Chat.watch_clients`; nobody joins a chat in memory."""
+
     def people(self) -> set[str]:
         """See :meth:`Chat.people`."""
         return {
@@ -186,6 +205,10 @@ class MemoryChat:
         else:
             self.statuses[user.username] = text
 
+    def set_turns(self, turns: Sequence[OpenTurn]) -> None:
+        """See :meth:`Chat.set_turns`."""
+        self.turns = tuple(turns)
+
     def setting(self, name: str) -> Any:
         """See :meth:`Chat.setting`."""
         return self._settings.get(name)
@@ -196,3 +219,16 @@ class MemoryChat:
             self._settings.pop(name, None)
         else:
             self._settings[name] = value
+
+    def metadata(self) -> dict[str, Any]:
+        """See :meth:`Chat.metadata`."""
+        return dict(self._metadata)
+
+    def set_metadata(self, name: str, value: Any) -> None:
+        """See :meth:`Chat.set_metadata`."""
+        if name == METADATA_KEY:
+            raise ValueError(f"`{METADATA_KEY}` is written by `set_setting`.")
+        if value is None:
+            self._metadata.pop(name, None)
+        else:
+            self._metadata[name] = value

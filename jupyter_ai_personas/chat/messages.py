@@ -1,4 +1,4 @@
-"""Frozen values of a chat, decoded from whatever clients wrote into it."""
+"""Frozen values of a chat, decoded from untrusted content."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ __all__ = [
     "SYSTEM_ID",
     "Attachment",
     "Message",
+    "OpenTurn",
     "ReplyState",
     "Selection",
     "User",
@@ -25,13 +26,16 @@ __all__ = [
 ]
 
 PERSONA_PREFIX = "jupyter-ai-personas::"
-"""What every persona's id begins with; the front end hides users marked as bots."""
+"""Prefix of every persona's id; the front end hides users marked as bots."""
 
 SYSTEM_ID = "jupyter-ai-personas::system"
 """The sender of command answers and notices; not a persona."""
 
 METADATA_KEY = "jupyter_ai_personas"
 """The key of our part in a message's metadata and in the chat's."""
+
+_TO_PERSONA = "to_persona"
+"""The key of Jupyter AI 3 in a message's metadata."""
 
 RECENT = 256
 """How many messages from the end are held decoded, and searched for unfinished replies.
@@ -64,8 +68,22 @@ class User:
 
 
 @dataclass(frozen=True, slots=True)
+class OpenTurn:
+    """A turn that runs or waits, as the front end hears of it.
+
+    ``persona`` is the id of the persona that answers, ``message`` that of the message, and
+    ``person`` the username of who asked.
+    """
+
+    turn: str
+    persona: str
+    message: str
+    person: str
+
+
+@dataclass(frozen=True, slots=True)
 class Selection:
-    """What a person selected: (line, column) from 0, and what stood there at that time."""
+    """A person's selection: (line, column) from 0, and the text there at that time."""
 
     start: tuple[int, int]
     end: tuple[int, int]
@@ -80,7 +98,7 @@ class Selection:
 
 @dataclass(frozen=True, slots=True)
 class Attachment:
-    """What a person attached: a path relative to the server's root, and its kind.
+    """An attachment: a path relative to the server's root, and its kind.
 
     ``cells`` are ids of cells of a notebook; without any, all of it is meant. ``selection`` is
     a part of a file; ``cell_selections`` are parts of cells, by the cell's id.
@@ -116,6 +134,7 @@ class Message:
     ``time`` is in seconds since the epoch, by any clock; it never identifies a message.
     ``attachments`` are ids within the chat. ``metadata`` is our part of the message's metadata
     (:data:`METADATA_KEY`): ``reply_to``, ``turn`` and ``state`` on a reply, else empty.
+    ``to_persona`` is the id of the persona that the client of another runtime sends it to.
     """
 
     id: str
@@ -127,6 +146,7 @@ class Message:
     deleted: bool = False
     edited: bool = False
     metadata: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    to_persona: str | None = None
 
     @property
     def by_persona(self) -> bool:
@@ -196,7 +216,8 @@ def decode_message(raw: Any) -> Message | None:
     if isinstance(time, bool) or not isinstance(time, int | float) or not abs(time) < 1e300:
         time = 0.0
     metadata = raw.get("metadata")
-    ours = metadata.get(METADATA_KEY) if isinstance(metadata, Mapping) else None
+    metadata = metadata if isinstance(metadata, Mapping) else {}
+    ours, to_persona = metadata.get(METADATA_KEY), metadata.get(_TO_PERSONA)
     return Message(
         id=id_,
         sender=sender,
@@ -207,6 +228,7 @@ def decode_message(raw: Any) -> Message | None:
         deleted=raw.get("deleted") is True,
         edited=raw.get("edited") is True,
         metadata=dict(ours) if isinstance(ours, Mapping) else {},
+        to_persona=to_persona if isinstance(to_persona, str) and to_persona else None,
     )
 
 
@@ -225,6 +247,8 @@ def encode_message(message: Message) -> dict[str, Any]:
         raw["attachments"] = list(message.attachments)
     if message.metadata:
         raw["metadata"] = {METADATA_KEY: dict(message.metadata)}
+    if message.to_persona:
+        raw.setdefault("metadata", {})[_TO_PERSONA] = message.to_persona
     return raw
 
 

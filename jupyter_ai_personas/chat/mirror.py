@@ -106,7 +106,7 @@ class Mirror:
 
     def index(self, id_: str) -> int | None:
         """Return the last position of ``id_``, or ``None``."""
-        # From the end: what is asked for is nearly always near it.
+        # From the end: lookups are nearly always near it.
         order = self.order
         for index in range(len(order) - 1, -1, -1):
             if order[index] == id_:
@@ -171,7 +171,8 @@ class Mirror:
         """Write ``fields`` into the message at ``index``, except for its time; return its map."""
         map_ = self.map_at(index)
         for key in fields.keys() - {"time", "raw_time"}:
-            if plain(map_.get(key)) != fields[key]:
+            value = map_.get(key)
+            if isinstance(value, Text) or plain(value) != fields[key]:
                 map_[key] = fields[key]
         return map_
 

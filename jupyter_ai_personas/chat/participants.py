@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from jupyter_ai_personas.chat.messages import (
     METADATA_KEY,
     PERSONA_PREFIX,
     Attachment,
+    OpenTurn,
     User,
     decode_attachment,
     decode_user,
@@ -16,16 +18,22 @@ from jupyter_ai_personas.chat.messages import (
 )
 from jupyter_ai_personas.chat.shared_types import plain
 
-__all__ = ["Participants"]
+__all__ = ["MAX_ANNOUNCED", "Participants"]
+
+MAX_ANNOUNCED = 50
+"""How many open turns, the oldest, a chat announces: each change sends all of them."""
 
 
 class Participants:
     """The part of :class:`~jupyter_ai_personas.chat.protocol.Chat` that concerns no messages."""
 
-    def __init__(self, ychat: Any) -> None:
+    def __init__(self, ychat: Any, connections: Callable[[], int]) -> None:
         self._ychat = ychat
+        self._connections = connections
+        self._clients_changed: Callable[[], None] = lambda: None
         self._newcomers: str | None = None
         self._status: dict[str, str] = {}
+        self._turns: tuple[OpenTurn, ...] = ()
 
     def user(self, username: str) -> User | None:
         """See :meth:`Chat.user`."""
@@ -45,6 +53,24 @@ class Participants:
             if isinstance(username, str):
                 names.add(username)
         return {name for name in names if not name.startswith(PERSONA_PREFIX)}
+
+    @property
+    def shows_live(self) -> bool:
+        """See :attr:`Chat.shows_live`: every client announces it in its awareness state.
+
+        A connection without a state counts as a client that does not. Without any client nobody
+        needs strings.
+        """
+        awareness = self._ychat.awareness
+        if awareness is None:
+            return False
+        ours = awareness.client_id
+        states = [state for id_, state in list(awareness.states.items()) if id_ != ours]
+        return self._connections() <= len(states) and all(map(_announces_live, states))
+
+    def watch_clients(self, listener: Callable[[], None]) -> None:
+        """See :meth:`Chat.watch_clients`."""
+        self._clients_changed = listener
 
     def attachments(self, ids: Iterable[str]) -> list[Attachment]:
         """See :meth:`Chat.attachments`."""
@@ -89,6 +115,20 @@ class Participants:
             settings[name] = value
         self._ychat.ymetadata[METADATA_KEY] = settings
 
+    def metadata(self) -> dict[str, Any]:
+        """See :meth:`Chat.metadata`."""
+        found = plain(self._ychat.ymetadata)
+        return {k: v for k, v in found.items() if k != METADATA_KEY}
+
+    def set_metadata(self, name: str, value: Any) -> None:
+        """See :meth:`Chat.set_metadata`."""
+        if name == METADATA_KEY:
+            raise ValueError(f"`{METADATA_KEY}` is written by `set_setting`.")
+        if value is None:
+            self._ychat.ymetadata.pop(name, None)
+        else:
+            self._ychat.ymetadata[name] = value
+
     def set_status(self, user: User, text: str | None) -> None:
         """See :meth:`Chat.set_status`."""
         if self._status.get(user.username) == text:
@@ -113,6 +153,15 @@ class Participants:
             None if text is None else {"typingIndicator": text},
         )
 
+    def set_turns(self, turns: Sequence[OpenTurn]) -> None:
+        """See :meth:`Chat.set_turns`."""
+        announced = tuple(turns[:MAX_ANNOUNCED])
+        awareness = self._ychat.awareness
+        if awareness is not None and announced != self._turns:
+            self._turns = announced
+            state = {"turns": [asdict(turn) for turn in announced]}
+            awareness.set_local_state_field(METADATA_KEY, state)
+
     def watch_newcomers(self) -> None:
         """Announce the writing status again to each client that joins."""
         if self._ychat.awareness is not None:
@@ -131,3 +180,10 @@ class Participants:
             # comes every fifteen seconds.
             awareness = self._ychat.awareness
             awareness.set_local_state(awareness.get_local_state())
+        if topic == "change" and origin != "local":
+            self._clients_changed()
+
+
+def _announces_live(state: Any) -> bool:
+    ours = state.get(METADATA_KEY) if isinstance(state, Mapping) else None
+    return isinstance(ours, Mapping) and ours.get("live") == 1

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
-from jupyter_ai_personas.chat.messages import Attachment, Message, User
+from jupyter_ai_personas.chat.messages import Attachment, Message, OpenTurn, User
 
 __all__ = [
     "Append",
@@ -59,6 +59,8 @@ Listener = Callable[[ChatEvent], None]
 class Insert:
     """Add a message at the end of the chat. ``metadata`` is our part (see :class:`Message`).
 
+    ``beside`` is what the message's metadata has beside our part, by key.
+
     The body of a ``live`` message is a shared text: an :class:`Append` then sends only what it
     adds. The stock front end shows such a body only after an :class:`Update` of it, which makes
     it a plain string.
@@ -70,13 +72,15 @@ class Insert:
     metadata: Mapping[str, Any] = field(default_factory=dict)
     mentions: tuple[str, ...] = ()
     live: bool = False
+    beside: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Append:
     """Add ``text`` to the end of the body of a message that exists.
 
-    Writes ``text`` alone if the body is live (see :class:`Insert`), else the whole body.
+    Writes ``text`` alone if the body is live (see :class:`Insert`). A plain body is written whole
+    and becomes live.
     """
 
     id: str
@@ -91,12 +95,15 @@ class Append:
 class Update:
     """Replace the body, our metadata, or both, of a message that exists.
 
-    The new body is a plain string, also if the old one was live.
+    The new body is a plain string, also if the old one was live. Without a new body, a live one
+    stays live unless the state becomes final. Metadata ``beside`` our part is set by key, and
+    removed by ``None``; other keys stay.
     """
 
     id: str
     body: str | None = None
     metadata: Mapping[str, Any] | None = None
+    beside: Mapping[str, Any] = field(default_factory=dict)
 
     def applied_to(self, message: Message) -> Message:
         """Return ``message`` after this write."""
@@ -176,6 +183,16 @@ class Chat(Protocol):
         longer offered for mentioning.
         """
 
+    @property
+    def shows_live(self) -> bool:
+        """Whether every client shows a live body while it grows (see :class:`Insert`)."""
+
+    def watch_clients(self, listener: Callable[[], None]) -> None:
+        """Call ``listener``, which must not block, when :attr:`shows_live` may have changed.
+
+        A later call replaces the listener.
+        """
+
     def people(self) -> set[str]:
         """Return the usernames of the persons who are present or have written."""
 
@@ -185,8 +202,17 @@ class Chat(Protocol):
     def set_status(self, user: User, text: str | None) -> None:
         """Show that ``user`` is writing, with ``text``; ``None`` clears it."""
 
+    def set_turns(self, turns: Sequence[OpenTurn]) -> None:
+        """Announce the turns that run or wait to the front end."""
+
     def setting(self, name: str) -> Any:
         """Return a setting of ours that the chat holds, or ``None``."""
 
     def set_setting(self, name: str, value: Any) -> None:
         """Store a setting of ours (JSON) in the chat; ``None`` removes it."""
+
+    def metadata(self) -> dict[str, Any]:
+        """Return the metadata of the chat but for our part, as plain JSON by key."""
+
+    def set_metadata(self, name: str, value: Any) -> None:
+        """Store ``value`` (JSON) in the chat's metadata, not in our part; ``None`` removes it."""

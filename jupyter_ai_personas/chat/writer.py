@@ -44,6 +44,7 @@ class ReplyWriter:
         self._growing: dict[str, GrowingReply] = {}
         self._timer: TimerHandle | None = None
         self._due = 0.0
+        chat.watch_clients(self._on_clients)
 
     # -- one reply --------------------------------------------------------------------------
 
@@ -78,6 +79,15 @@ class ReplyWriter:
         reply.add(well_formed(text))
         if more:
             return
+        self._soon(reply)
+
+    def describe(self, reply: GrowingReply, beside: Mapping[str, Any]) -> None:
+        """Set metadata of a growing reply beside our part; written with the next flush."""
+        if reply.state == "streaming":
+            reply.describe(beside)
+            self._soon(reply)
+
+    def _soon(self, reply: GrowingReply) -> None:
         if not reply.is_inserted and not reply.refusals:
             self._write([reply], late=0.0)
         elif self._timer is None and reply.refusals < MAX_TRIES:
@@ -129,7 +139,7 @@ class ReplyWriter:
         return message_id
 
     def holds(self, message_id: str) -> bool:
-        """Return whether the chat holds the message, and nobody has deleted it."""
+        """Return whether the chat holds the message and it is not deleted."""
         message = self._chat.get(message_id)
         return message is not None and not message.deleted
 
@@ -141,6 +151,7 @@ class ReplyWriter:
     def move_to(self, chat: Chat) -> None:
         """Write to ``chat`` from now on, the same chat opened anew, and first what it lacks."""
         self._chat = chat
+        chat.watch_clients(self._on_clients)
         for reply in self._growing.values():
             reply.is_inserted = chat.get(reply.id) is not None
             reply.is_stale = reply.is_stale or reply.chars > 0
@@ -171,11 +182,23 @@ class ReplyWriter:
         self._disarm()
         self._write([reply for reply in self._growing.values() if reply.is_stale], late=late)
 
+    def _on_clients(self) -> None:
+        """Write live bodies as strings at once if a client came that does not show them."""
+        if any(reply.is_live for reply in self._growing.values()) and not self._chat.shows_live:
+            for reply in self._growing.values():
+                reply.is_stale = reply.is_stale or reply.is_live
+            self._disarm()
+            self._arm(0.0)
+
     def _write(self, replies: list[GrowingReply], *, late: float) -> None:
-        gone = self._flush([reply.write() for reply in replies], late=late) if replies else []
+        live = bool(replies) and self._chat.shows_live
+        writes: list[Write] = []
+        for reply in replies:
+            there = self._chat.get(reply.id) if live and reply.is_inserted else None
+            writes += reply.write(live=live, shown=None if there is None else there.body)
+        gone = self._flush(writes, late=late) if writes else []
         if self._timer is None:
-            chars = sum(reply.chars for reply in self._growing.values())
-            self._due = self._pacer.scheduler.time() + self._pacer.pause(chars)
+            self._due = self._pacer.scheduler.time() + self._pacer.pause(self._chars)
         for reply in replies:
             if gone is None:
                 self._refused(reply)
@@ -186,9 +209,17 @@ class ReplyWriter:
             elif reply.id in gone:
                 self._on_gone(reply)
 
+    @property
+    def _chars(self) -> int:
+        """The size of what grows, by which pauses are chosen; of a live body only what is new."""
+        eager = self._pacer.policy.eager_chars
+        replies = self._growing.values()
+        return sum(min(reply.chars, eager) if reply.is_live else reply.chars for reply in replies)
+
     def _refused(self, reply: GrowingReply) -> None:
         reply.is_inserted = self._chat.get(reply.id) is not None
         reply.is_stale = True
+        reply.is_untold = bool(reply.beside)
         reply.refusals += 1
         if reply.refusals < MAX_TRIES:
             if self._timer is None:

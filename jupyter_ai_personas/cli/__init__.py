@@ -18,19 +18,44 @@ __all__ = ["main"]
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return the exit code; ``arguments`` default to ``sys.argv``."""
     options = _parser().parse_args(arguments)
+    try:
+        return _run(options)
+    except KeyboardInterrupt:
+        return 130
+
+
+def _run(options: argparse.Namespace) -> int:
+    if options.command == "ask":
+        from jupyter_ai_personas.cli.ask import ask
+
+        return ask(options.text, as_json=options.json, user=options.user)
     if options.command == "doctor":
         from jupyter_ai_personas.cli.doctor import doctor
 
-        return doctor(as_json=options.json)
+        return doctor(as_json=options.json, root=options.root)
     from jupyter_ai_personas.errors import PersonasError
 
     try:
+        if options.command == "record":
+            from jupyter_ai_personas.cli.record import record_chat
+
+            return record_chat(options.chat, options.output)
         if options.command == "search":
             from jupyter_ai_personas.cli.search import search
 
             return search(
                 options.query, root=options.root, limit=options.limit, as_json=options.json
             )
+        if options.command == "chat":
+            from jupyter_ai_personas.cli.chat import chat
+
+            return chat(
+                persona=options.persona, model=options.model, users=options.users, file=options.file
+            )
+        if options.command == "new":
+            from jupyter_ai_personas.cli.scaffold import new
+
+            return new(options.kind, options.name, options.folder, dry_run=options.dry_run)
         from jupyter_ai_personas.cli.listing import list_models, list_personas
 
         show = list_personas if options.command == "list" else list_models
@@ -56,22 +81,89 @@ def _parser() -> argparse.ArgumentParser:
     ):
         command = commands.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.")
         command.add_argument("--json", action="store_true", help="print JSON, for scripts")
-        if name == "search":
-            command.add_argument("query", metavar="QUERY", help="a question, words or a name")
+        if name in ("doctor", "search"):
             command.add_argument(
                 "--root",
                 type=Path,
-                default=Path(),
+                default=None if name == "doctor" else Path(),
                 metavar="DIR",
                 help="the folder that the server serves; this one if none is given",
             )
+        if name == "search":
+            command.add_argument("query", metavar="QUERY", help="a question, words or a name")
             command.add_argument(
                 "--limit", type=_limit, default=10, metavar="N", help="how many passages; 10"
             )
+    _add_ask(commands)
+    _add_chat(commands)
+    _add_new(commands)
+    _add_record(commands)
     return parser
+
+
+def _add_ask(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    text = "ask a persona one question and print its answer"
+    command = commands.add_parser(
+        "ask",
+        help=text,
+        description=f"{text[0].upper()}{text[1:]}. The exit code is 0 if it answered, 1 if it did "
+        "not, 2 if this was used wrongly.",
+    )
+    command.add_argument(
+        "text", metavar="TEXT", help="such as `@Guide what is here?`; `-` reads standard input"
+    )
+    command.add_argument("--json", action="store_true", help="print JSON, for scripts")
+    command.add_argument("--as", dest="user", metavar="NAME", help="who asks; you by default")
+
+
+def _add_chat(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    text = "chat with personas in the terminal"
+    command = commands.add_parser("chat", help=text, description=f"{text[0].upper()}{text[1:]}.")
+    command.add_argument(
+        "--persona", metavar="NAME", help="who answers a message that mentions nobody"
+    )
+    command.add_argument("--model", metavar="REF", help="the model in this chat: `provider:model`")
+    command.add_argument(
+        "--as",
+        dest="users",
+        metavar="NAME",
+        action="append",
+        default=[],
+        help="who you are; several times for several people, who speak by `Name: …`",
+    )
+    command.add_argument(
+        "--file", type=Path, metavar="CHAT", help="a `.chat` file to go on with, or to begin"
+    )
+
+
+def _add_new(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    text = "write a package, or a Markdown persona, that works as it is"
+    command = commands.add_parser("new", help=text, description=f"{text[0].upper()}{text[1:]}.")
+    command.add_argument("kind", choices=("persona", "provider", "toolset", "markdown"))
+    command.add_argument("name", metavar="NAME", help="such as `my-reviewer`")
+    command.add_argument(
+        "folder",
+        metavar="DIR",
+        nargs="?",
+        type=Path,
+        default=Path(),
+        help="where to put it; this folder if none is given",
+    )
+    command.add_argument("--dry-run", action="store_true", help="print the files, write none")
 
 
 def _limit(text: str) -> int:
     if not text.isdecimal() or not 1 <= int(text) <= 50:
         raise argparse.ArgumentTypeError(f"`{text}` is no number from 1 to 50")
     return int(text)
+
+
+def _add_record(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    text = "a recording of what personas answered in a chat, for a test that replays it"
+    command = commands.add_parser("record", help=text, description=f"Write {text}.")
+    command.add_argument("chat", metavar="CHAT", type=Path, help="a `.chat` file")
+    command.add_argument(
+        "--output",
+        metavar="FILE",
+        help="the file to write, or `-` to print it; `CHAT.recording.json` beside the chat",
+    )

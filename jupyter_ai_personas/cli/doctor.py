@@ -7,8 +7,10 @@ import json
 import platform
 import sys
 from collections.abc import Iterator, Sequence
+from functools import partial
 from importlib.util import find_spec
 from itertools import groupby
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import importlib_metadata
@@ -19,6 +21,7 @@ from jupyter_ai_personas.cli.hosts import places_of
 from jupyter_ai_personas.cli.installation import LogKeeper, load_runtime, read_extension
 from jupyter_ai_personas.discovery import Broken
 from jupyter_ai_personas.errors import ConfigurationError, PersonasError
+from jupyter_ai_personas.personas import ChatPersonas, LocalPersonas
 from jupyter_ai_personas.redaction import redact
 
 if TYPE_CHECKING:
@@ -36,12 +39,23 @@ _WITH_CHATS = f"`pip install '{_OWN}[lab]'`"
 _PERSONAS_OFF = "Personas stay off until this is corrected; then run this again"
 _SIGNS = {"ok": "  ok  ", "note": "  --  ", "broken": "  !!  "}
 
+UNUSED_GROUPS = {
+    "jupyter_ai.embeddings_model_providers": "Search works without embeddings",
+    "jupyter_ai.chat_handlers": "Write a persona, or a toolset for its model, instead",
+    "jupyter_ai.default_tasks": "Write the task as a Markdown persona in `.jupyter/personas/`",
+    "jupyter_ai.model_engine_classes": "Write a model provider instead",
+}
+"""Entry-point groups of Jupyter AI 2 that nothing here reads → what to use."""
 
-def doctor(*, as_json: bool) -> int:
-    """Print the results; return 1 if there is a problem, else 0."""
+
+def doctor(*, as_json: bool, root: Path | None = None) -> int:
+    """Print the results; return 1 if there is a problem, else 0.
+
+    ``root`` is the folder that the server serves, the configured one if it is not given.
+    """
     findings = [
         dataclasses.replace(one, text=redact(one.text), fix=redact(one.fix))
-        for one in _all_findings()
+        for one in _all_findings(root)
     ]
     broken = [finding for finding in findings if finding.state == "broken"]
     if as_json:
@@ -67,16 +81,16 @@ def _summary(findings: Sequence[Finding]) -> str:
     return "All is well."
 
 
-def _all_findings() -> Iterator[Finding]:
+def _all_findings(root: Path | None) -> Iterator[Finding]:
     """Yield the results of all checks, and an unexpected error as the last."""
     try:
-        yield from _examine()
+        yield from _examine(root)
     except Exception as error:
         text = " ".join(f"{type(error).__name__}: {error}".split())
         yield Finding("Doctor", "broken", f"This could not be finished: {text}", "Report this")
 
 
-def _examine() -> Iterator[Finding]:
+def _examine(root: Path | None) -> Iterator[Finding]:
     from jupyter_ai_personas.server.unmatched import unmatched_names
 
     yield from _environment()
@@ -84,6 +98,8 @@ def _examine() -> Iterator[Finding]:
     try:
         extension = read_extension(keeper)
         yield from _extensions(extension)
+        yield from _other_runtimes(extension)
+        yield from _unused_plugins()
         yield from _logged("Configuration", keeper, at_least="broken")
         for remark in extension.remarks:
             yield Finding("Configuration", "broken", remark, "Correct or remove it")
@@ -100,6 +116,7 @@ def _examine() -> Iterator[Finding]:
         yield Finding("Configuration", "broken", name.text, fix)
     yield from _logged("Plug-ins", keeper, at_least="note")
     yield from _personas(runtime)
+    yield from _local_personas(runtime, root)
     yield from places_of(runtime)
     yield from _providers(runtime.models)
     yield from _toolsets(runtime.tools)
@@ -159,15 +176,51 @@ def _extensions(extension: AiExtension) -> Iterator[Finding]:
         yield Finding(section, "broken", text, "Remove `c.YDocExtension.disable_rtc`")
 
 
+def _other_runtimes(extension: AiExtension) -> Iterator[Finding]:
+    from jupyter_ai_personas.server.other_runtimes import find_other_runtime
+
+    server: Any = extension.serverapp
+    other = find_other_runtime(server.jpserver_extensions)
+    if other is None:
+        return
+    what = " and ".join(other.distributions or other.extensions)
+    brought = f" ({', '.join(other.brought_by)} requires it)" if other.brought_by else ""
+    text = (
+        f"{what} runs on this server too{brought}. It answers what is sent to its own personas; "
+        "personas here leave that alone, and `c.AiExtension.default_persona` does not answer"
+    )
+    names = " ".join(name.replace("_", "-") for name in other.extensions)
+    fix = f"To use personas here only, run `pip uninstall {names}`"
+    if other.brought_by:
+        fix += ". The packages that require it run without: `pip install --no-deps …`"
+    yield Finding("Server extensions", "note", text, fix)
+
+
+def _unused_plugins() -> Iterator[Finding]:
+    """Yield a note for each package with plug-ins of Jupyter AI that have no use here."""
+    for group, advice in UNUSED_GROUPS.items():
+        names: dict[str, list[str]] = {}
+        for point in importlib_metadata.entry_points(group=group):
+            source = point.dist.name if point.dist is not None else "an unknown package"
+            names.setdefault(source, []).append(point.name)
+        for source, some in sorted(names.items()):
+            text = f"{', '.join(sorted(some))} (from {source}, in group `{group}`) has no use here"
+            yield Finding("Plug-ins", "note", text, advice)
+
+
 # -- plug-ins ------------------------------------------------------------------------------------
 
 
 def _broken(section: str, entry: Broken) -> Finding:
+    if entry.stage == "requirements":  # in the package's own words
+        return Finding(section, "note", f"{entry.name} (from {entry.distribution}): {entry.error}")
     text = f"{entry.name} ({entry.value}, from {entry.distribution}): {entry.error}"
-    return Finding(section, "broken", text, entry.fix)
+    return Finding(section, "broken" if entry.is_fault else "note", text, entry.fix)
 
 
 def _personas(runtime: Runtime) -> Iterator[Finding]:
+    from jupyter_ai_personas.personas.adapted.missing import missing_uses
+
     section = "Personas"
     for persona in runtime.personas.values():
         about = f"{persona.name} (@{persona.mention_name}, from {persona.source})"
@@ -175,6 +228,12 @@ def _personas(runtime: Runtime) -> Iterator[Finding]:
             yield _broken(section, failure)
             continue
         model, problem = runtime.model_of(persona)
+        if persona.is_adapted:
+            yield Finding(section, "ok", f"{about} is written for Jupyter AI, and runs adapted")
+            for use in missing_uses(persona.cls):
+                fix = f"Without it, {persona.name} may fail in an answer; ask its authors"
+                yield Finding(section, "note", f"{persona.name} uses {use}", fix)
+            continue
         if model is not None:
             problem = _why_not(runtime.models, runtime.models.resolve(model, chat=True))
         if problem:
@@ -184,6 +243,38 @@ def _personas(runtime: Runtime) -> Iterator[Finding]:
             yield Finding(section, "ok", f"{about} uses {model}")
     for entry in runtime.personas.broken:
         yield _broken(section, entry)
+
+
+def _local_personas(runtime: Runtime, root: Path | None) -> Iterator[Finding]:
+    section = "Local personas"
+    settings = runtime.settings
+    if settings.local_personas == "off":
+        yield Finding(section, "note", "c.AiExtension.local_personas is off: no file is read")
+        return
+    where = root if root is not None else settings.root_dir
+    if where is None:
+        yield Finding(section, "note", "the server keeps no files on a disk: there can be none")
+        return
+    if not Path(where).is_dir():
+        yield Finding(section, "broken", f"there is no folder {where}", "Give one with `--root`")
+        return
+    local = LocalPersonas(Path(where), reads_only=settings.local_personas != "tools")
+    for folder in local.folders():
+        here = ChatPersonas(runtime.personas, local, partial(str, f"{folder}/_"))
+        here.look_now()
+        own = f"{folder}/".lstrip("/")
+        for persona in here.values():
+            if persona.file and persona.file.startswith(f"{own}.jupyter/"):
+                about = f"{persona.name} (@{persona.mention_name}, from {persona.file})"
+                model, problem = runtime.model_of(persona)
+                if model is None:
+                    fix = _in_a_terminal(problem, "c.AiExtension.models")
+                    yield Finding(section, "broken", f"{about} has no model", fix)
+                else:
+                    yield Finding(section, "ok", f"{about} uses {model}")
+        for one in here.problems:
+            if one.file.startswith(f"{own}.jupyter/"):
+                yield Finding(section, "broken", str(one), "Correct the file; no restart is needed")
 
 
 def _providers(models: ModelRegistry) -> Iterator[Finding]:

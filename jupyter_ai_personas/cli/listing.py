@@ -9,6 +9,8 @@ from typing import Any
 
 from jupyter_ai_personas.cli.installation import LogKeeper, load_runtime, read_extension
 from jupyter_ai_personas.errors import ModelError
+from jupyter_ai_personas.personas import ChatPersonas
+from jupyter_ai_personas.personas.local import SOURCE
 
 __all__ = ["list_models", "list_personas"]
 
@@ -23,7 +25,9 @@ def list_personas(*, as_json: bool) -> int:
     """
     runtime = load_runtime(read_extension(LogKeeper()))
     rows: list[dict[str, Any]] = []
-    for persona in runtime.personas.values():
+    here = ChatPersonas(runtime.personas, runtime.local, str)
+    here.look_now()
+    for persona in here.values():
         model, problem = runtime.model_of(persona)
         rows.append(
             {
@@ -36,7 +40,18 @@ def list_personas(*, as_json: bool) -> int:
                 "source": persona.source,
             }
         )
-    broken = [dataclasses.asdict(entry) for entry in runtime.personas.broken]
+    broken = [dataclasses.asdict(entry) for entry in here.broken]
+    broken += [
+        {
+            "name": one.name or one.stem,
+            "distribution": SOURCE,
+            "value": one.file,
+            "stage": "file",
+            "error": one.reason,
+            "fix": "Correct the file",
+        }
+        for one in here.problems
+    ]
     if as_json:
         _print_json({"personas": rows, "broken": broken})
         return 0

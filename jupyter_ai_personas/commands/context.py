@@ -24,11 +24,12 @@ IMAGE_TOKENS = 1_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Given:
-    """What a persona would be given for the next message of a person.
+    """The context of a persona for the next message of a person.
 
-    ``history`` are the messages so far. ``beside`` is the notebook beside the chat, for a message
-    that speaks of one; ``uses_beside`` says whether it is used at all. ``attached_chars`` bounds
-    what is given of attachments, and ``searched_chars`` what a search of the workspace finds.
+    ``history`` are the messages so far, ``earlier`` their attachments. ``beside`` is the notebook
+    beside the chat, for a message that speaks of one; ``uses_beside`` says whether it is used at
+    all. ``attached_chars`` bounds what is given of attachments, and ``searched_chars`` what a
+    search of the workspace finds.
     """
 
     persona: str
@@ -37,6 +38,7 @@ class Given:
     system_prompt: str
     instructions: str
     history: Sequence[HistoryEntry]
+    earlier: Sequence[Rendered]
     beside: Sequence[Rendered]
     uses_beside: bool
     attached_chars: int
@@ -61,6 +63,7 @@ def describe_context(given: Given) -> str:
         "| --- | ---: |",
         *(f"| {name} | {approximate_tokens(text):,} |" for name, text in rows),
         f"| **Together, with every message** | {together:,} |",
+        *(f"| {part.title} | {_tokens(part):,} |" for part in given.earlier),
         *_beside_rows(given),
         f"| What you attach to it | up to {given.attached_chars // BYTES_PER_TOKEN:,} |",
         *_searched_rows(given),
@@ -69,7 +72,8 @@ def describe_context(given: Given) -> str:
         "reads it for the persona.",
         "",
     ]
-    details = [*rows, *((part.title, part.text) for part in given.beside if not part.problem)]
+    parts = [*given.earlier, *given.beside]
+    details = [*rows, *((part.title, part.text) for part in parts if not part.problem)]
     for name, text in details:
         if text:
             lines += _details(name, text)
@@ -94,9 +98,13 @@ def _beside_rows(given: Given) -> list[str]:
         if part.problem:
             rows.append(f"| {part.title}, {when} | {_in_a_row(part.problem)} |")
         else:
-            tokens = approximate_tokens(part.text) + IMAGE_TOKENS * len(part.images)
-            rows.append(f"| {part.title}, which is open beside the chat, {when} | {tokens:,} |")
+            tokens = f"{_tokens(part):,}"
+            rows.append(f"| {part.title}, which is open beside the chat, {when} | {tokens} |")
     return rows
+
+
+def _tokens(part: Rendered) -> int:
+    return approximate_tokens(part.text) + IMAGE_TOKENS * len(part.images)
 
 
 def _vendor(model: str | None) -> str:

@@ -11,14 +11,17 @@ from typing import Literal
 import anyio.to_thread
 
 from jupyter_ai_personas.chat import Message
+from jupyter_ai_personas.chat.history import earlier_attachments
 from jupyter_ai_personas.chat.markdown import code, inert
 from jupyter_ai_personas.commands.context import Given, describe_context
 from jupyter_ai_personas.commands.export import export_chat
+from jupyter_ai_personas.commands.refresh import refresh
 from jupyter_ai_personas.commands.tools import list_tools
 from jupyter_ai_personas.errors import ModelError, PersonasError
 from jupyter_ai_personas.hosts import in_words
-from jupyter_ai_personas.personas import PersonaRegistry
+from jupyter_ai_personas.personas import Personas
 from jupyter_ai_personas.redaction import for_people
+from jupyter_ai_personas.routing import NameIndex
 from jupyter_ai_personas.runtime import (
     ActiveTurn,
     Approval,
@@ -28,15 +31,15 @@ from jupyter_ai_personas.runtime import (
     Commands,
     Decision,
 )
+from jupyter_ai_personas.runtime.local_files import describe
 from jupyter_ai_personas.runtime.router import RETRIABLE
-from jupyter_ai_personas.runtime.services import choose_model
 
 __all__ = ["ChatCommands"]
 
 Handler = Callable[[CommandContext, Message, str], Awaitable[str]]
 
 SOURCE = "jupyter_ai_personas"
-"""The package that these commands come from, as people are told."""
+"""The source of these commands in `/help`."""
 
 MODELS_SHOWN = 6
 """How many models of a provider ``/models`` names."""
@@ -88,6 +91,10 @@ class ChatCommands(Commands):
                 "which tools there are, and what is asked about first; `/tools @Name` a persona's",
                 list_tools,
             ),
+            "/refresh": (
+                "reads the files of local personas again, and says what has changed",
+                refresh,
+            ),
             "/export": (
                 "`/export [markdown|notebook] [path]` writes this chat into a file",
                 _export,
@@ -95,7 +102,7 @@ class ChatCommands(Commands):
         }
         self.names = frozenset(self._handlers)
 
-    def listed(self, personas: PersonaRegistry) -> list[CommandInfo]:
+    def listed(self, personas: Personas) -> list[CommandInfo]:
         """Return the commands that can be typed, those of ``personas`` last."""
         ours = [CommandInfo(name, text, SOURCE) for name, (text, _) in self._handlers.items()]
         theirs: dict[str, CommandInfo] = {}
@@ -122,7 +129,7 @@ class ChatCommands(Commands):
         """Return whether the command in ``message`` is obeyed however many there were."""
         return message.body.split(None, 1)[0].casefold() in ("/stop", "/deny")
 
-    def asked(self, message: Message, personas: PersonaRegistry) -> str | None:
+    def asked(self, message: Message, personas: Personas) -> str | None:
         """Return the id of the persona whose own command ``message`` begins with, or ``None``."""
         word = message.body.split(None, 1)[:1]
         if not word or not word[0].startswith("/"):
@@ -160,6 +167,7 @@ class ChatCommands(Commands):
         assert persona is not None
         model, problem = context.model_of(persona)
         gathering, path = context.gathering, context.chat.path
+        history = context.history_of(persona, message)
         uses = gathering.uses_beside
         return describe_context(
             Given(
@@ -169,11 +177,12 @@ class ChatCommands(Commands):
                 system_prompt=persona.system_prompt,
                 instructions=await gathering.instructions(path),
                 # Without the command itself.
-                history=context.history_of(persona, message)[:-1],
+                history=history[:-1],
+                earlier=await gathering.attached_earlier(earlier_attachments(history)),
                 beside=await gathering.beside(path, message.sender) if uses else (),
                 uses_beside=uses,
                 attached_chars=gathering.limits.total_chars,
-                searched_chars=persona.cls.searched_chars,
+                searched_chars=0 if persona.is_adapted else persona.cls.searched_chars,
             )
         )
 
@@ -187,10 +196,16 @@ async def _personas(context: CommandContext, message: Message, rest: str) -> str
     for persona in context.personas.values():
         model, problem = context.model_of(persona)
         about = inert(persona.description) or "no description"
-        with_ = code(model) if model else f"no model: {in_words(problem)}"
-        lines.append(f"- **{inert(persona.name)}** (`@{persona.mention_name}`): {about} ({with_})")
+        none = f"no model: {in_words(problem)}" if problem else "a model of its own"
+        with_ = code(model) if model else none
+        whose = f", from {code(persona.file)}" if persona.file else ""
+        lines.append(
+            f"- **{inert(persona.name)}** (`@{persona.mention_name}`): {about} ({with_}{whose})"
+        )
     for entry in context.personas.broken:
-        lines.append(f"- {inert(entry.name)} cannot be used: see `jupyter ai-personas doctor`")
+        if entry.is_fault:
+            lines.append(f"- {inert(entry.name)} cannot be used: see `jupyter ai-personas doctor`")
+    lines += [f"- {describe(problem)}" for problem in context.personas.problems]
     return "\n".join(lines) or "No personas are installed."
 
 
@@ -235,8 +250,10 @@ async def _model(context: CommandContext, message: Message, rest: str) -> str:
     persona = context.personas.find(words[0])
     if len(words) == 1:
         model, problem = context.model_of(persona)
+        if not model and not problem:
+            return f"{inert(persona.name)} uses a model of its own."
         return f"{inert(persona.name)} uses {code(model)}." if model else in_words(problem)
-    await choose_model(context.models, context.chat, persona, words[1])
+    await context.choose_model(persona, words[1])
     model, _ = context.model_of(persona)
     return f"{inert(persona.name)} uses {code(model or words[1])} in this chat from now on."
 
@@ -248,9 +265,13 @@ async def _stop(context: CommandContext, message: Message, rest: str) -> str:
         what, whose = "Nothing of yours", "your"
         turns = [turn for turn in turns if turn.person == message.sender]
         if rest:
-            persona = context.personas.find(rest)
-            what = f"Nothing of yours with {inert(persona.name)}"
-            turns = [turn for turn in turns if turn.persona.id == persona.id]
+            # The file of a persona may be gone while it answers.
+            answering = NameIndex({turn.persona.id: turn.persona.mention_name for turn in turns})
+            id_ = answering.id_of(rest)
+            if id_ is None:
+                persona = context.personas.find(rest)
+                what, id_ = f"Nothing of yours with {inert(persona.name)}", persona.id
+            turns = [turn for turn in turns if turn.persona.id == id_]
     if not turns:
         others = " `/stop all` ends everybody's." if context.turns else ""
         return f"{what} is running.{others}"

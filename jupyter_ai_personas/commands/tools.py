@@ -37,9 +37,17 @@ async def list_tools(context: CommandContext, message: Message, rest: str) -> st
     for name, group in by_toolset.items():
         policies = ((tool, tools.policy(tool, persona)) for tool in group)
         lines.append(f"- **{inert(name)}**: {_listed(policies)}")
-    if not lines:
-        return f"{inert(persona.name)} has no tools of the server's."
-    return "\n".join([f"{inert(persona.name)} has:", "", *lines])
+    answer = [f"{inert(persona.name)} has no tools of the server's."]
+    if lines:
+        answer = [f"{inert(persona.name)} has:", "", *lines]
+    if withheld := tools.withheld(persona, context.chat.path):
+        names = ", ".join(map(code, withheld))
+        answer += [
+            "",
+            f"Its file names {names} as well. Files may only have tools that read, unless the "
+            "operator sets `c.AiExtension.local_personas = 'tools'`.",
+        ]
+    return "\n".join(answer)
 
 
 async def _allowed_here(context: CommandContext) -> str:

@@ -1,4 +1,4 @@
-"""What personas know of the workspace: the search index, and which files stay private."""
+"""Context from the workspace: the search index, attachments, and rules for private files."""
 
 from jupyter_ai_personas.context.index import MAX_HITS, Hit, WorkspaceIndex
 from jupyter_ai_personas.context.place import IndexStatus

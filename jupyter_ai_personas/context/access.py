@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 
 class WorkspaceAccess(Protocol):
-    """The workspace, for anybody who asks on behalf of a model or of people in a chat."""
+    """Protocols for access to the workspace on behalf of a model or of people in a chat."""
 
     async def read(self, path: str, use: Callable[[Content], T]) -> T:
         """Read ``path`` and return the result of ``use``, which runs in a thread.

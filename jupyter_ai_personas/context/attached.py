@@ -37,7 +37,7 @@ PRIVATE_KEY = "it contains a private key, and such files are never given to a mo
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """What was read at a path: one of ``notebook``, ``text``, ``file`` and ``names``.
+    """The content read at a path: one of ``notebook``, ``text``, ``file`` and ``names``.
 
     ``file`` is open for reading, and seekable; ``size`` is in bytes, where it is known. ``names``
     are those of what is in a folder. ``live`` says whether it comes from the shared document,

@@ -192,7 +192,7 @@ class Builder:
         try:
             text = read_text(self._place.root / path)
             return list(cut(path, text)) if text else []
-        except Exception:  # whatever a file contains, the others must be found
+        except Exception:  # a faulty file must not hide the others
             return []
 
     def _status(self) -> IndexStatus:
@@ -208,7 +208,7 @@ class Builder:
 
 
 class _Suspect:
-    """Which file is being read, kept on the disk: if the process ends meanwhile, it may be why."""
+    """Records on disk which file is being read, in case reading it ends the process."""
 
     def __init__(self, file: Path) -> None:
         self._path, self._crashes = "", 0

@@ -17,7 +17,7 @@ _SUFFIXES = """
 .sh .sql .swift .ts .tsx .v .vb .vue .zig
 """
 CODE_SUFFIXES = frozenset(_SUFFIXES.split())
-"""Suffixes of languages whose definitions are told by the look of a line."""
+"""Suffixes of languages whose definitions are recognised by the form of a line."""
 
 _MODIFIERS = (
     "abstract|async|data|declare|default|export|extern|final|inline|internal|open|override|private"
@@ -66,7 +66,7 @@ def _definitions(body: list[ast.stmt], above: str) -> Iterator[Heading]:
 
 
 def source(text: str) -> Iterator[Passage]:
-    """Yield passages that begin at lines which look like definitions, in whatever language."""
+    """Yield passages that begin at lines which look like definitions, in any language."""
     found: list[Heading] = []
     for number, line in enumerate(text.split("\n"), 1):
         if len(line) <= MAX_LINE and (match := _DEFINITION.match(line)):

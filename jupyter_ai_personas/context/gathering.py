@@ -22,6 +22,15 @@ __all__ = ["Gathering"]
 MAX_ATTACHMENTS = 20
 """Maximum attachments read for one message."""
 
+MAX_EARLIER = 8
+"""Maximum attachments of earlier messages given again; the newest are kept."""
+
+MIN_CHARS = 400
+"""With less room for each, attachments of earlier messages are left out."""
+
+EARLIER_SHARE = 2
+"""Attachments of earlier messages get at most this part (1/n) of the room for a message."""
+
 
 class Gathering:
     """Collects the context of messages beside the chat.
@@ -60,12 +69,42 @@ class Gathering:
         chat_path: str,
         person: str,
         chars: int | None = None,
+        earlier: Sequence[Attachment] = (),
     ) -> list[Rendered]:
-        """Return what goes with a message of ``person``, a username; see :meth:`attached`."""
+        """Return what goes with a message of ``person``, a username; see :meth:`attached`.
+
+        ``earlier`` are attachments of earlier messages, the newest first. They get what the others
+        leave of the room, at most half of it.
+        """
         parts = await self.attached(attachments, chars=chars)
         if self.uses_beside and not any(a.path.endswith(".ipynb") for a in attachments):
             parts += await self.notebook(body, chat_path=chat_path, person=person, chars=chars)
+        if earlier:
+            used = sum(len(part.text) for part in parts)
+            parts += await self.attached_earlier(earlier, chars=chars, used=used)
         return bounded_images(parts, self.limits)
+
+    async def attached_earlier(
+        self, attachments: Sequence[Attachment], *, chars: int | None = None, used: int = 0
+    ) -> list[Rendered]:
+        """Return attachments of earlier messages, the newest first, as they are now.
+
+        ``used`` characters of the room for a message are taken by what is its own. An attachment
+        that cannot be read any more is a line for the model: people were told at its time.
+        """
+        read = attachments[:MAX_EARLIER]
+        room = self._room(chars)
+        left = min(room - used, room // EARLIER_SHARE)
+        if not read or left // len(read) < MIN_CHARS:
+            return []
+        limits = self.limits.within(left // len(read))
+        parts = []
+        for attachment in read:
+            part = await self._attachment(attachment, limits)
+            title = f"{part.title}, attached to an earlier message"
+            text = f"Attached to an earlier message: {part.shown}"
+            parts.append(Rendered(title, text, part.images))
+        return parts
 
     async def attached(
         self, attachments: Sequence[Attachment], *, chars: int | None = None
@@ -85,8 +124,11 @@ class Gathering:
         return parts
 
     def _within(self, chars: int | None, shares: int) -> ContextLimits:
+        return self.limits.within(self._room(chars) // shares)
+
+    def _room(self, chars: int | None) -> int:
         total = self.limits.total_chars
-        return self.limits.within(min(total, chars if chars is not None else total) // shares)
+        return total if chars is None else min(total, chars)
 
     async def _attachment(self, attachment: Attachment, limits: ContextLimits) -> Rendered:
         render = partial(render_attachment, attachment=attachment, limits=limits)

@@ -89,7 +89,7 @@ class LocalWorkspace:
 
 
 async def in_thread(function: Callable[..., T], *args: Any) -> T:
-    """Run what only reads in a thread; who is cancelled does not wait for its end."""
+    """Run a read-only function in a thread; a cancelled caller does not wait for its end."""
     return await anyio.to_thread.run_sync(partial(function, *args), abandon_on_cancel=True)
 
 

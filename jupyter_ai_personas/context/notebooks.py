@@ -16,7 +16,7 @@ __all__ = ["cells_of", "has_error", "language_of_notebook", "outputs_of", "rende
 
 
 def cells_of(notebook: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """Return the cells of a notebook in the form of nbformat 4, whatever its version; total."""
+    """Return the cells of a notebook of any version in the form of nbformat 4; total."""
     major = notebook.get("nbformat")
     if "worksheets" in notebook or (isinstance(major, int) and major < 4):
         # Imported here: few notebooks are that old.
@@ -26,7 +26,7 @@ def cells_of(notebook: Mapping[str, Any]) -> list[Mapping[str, Any]]:
         read: Any = nbformat.from_dict
         try:
             notebook = convert(read(dict(notebook)), 4)
-        except Exception:  # the converter raises whatever a malformed notebook makes it raise
+        except Exception:  # the converter raises anything for a malformed notebook
             return []
     cells = notebook.get("cells")
     return [cell for cell in cells if isinstance(cell, Mapping)] if isinstance(cells, list) else []

@@ -18,7 +18,7 @@ _PIECE = 2**20
 def parse_notebook(text: str) -> dict[str, Any]:
     """Return the notebook in ``text``, as ``json.loads`` does.
 
-    The interpreter is held for no longer than it takes to parse one cell.
+    Parsing holds the interpreter for one cell at a time.
 
     Raises:
         ValueError: it is no JSON object; nested far too deep counts as well.

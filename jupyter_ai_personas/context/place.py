@@ -58,7 +58,7 @@ class IndexPlace:
         self.damaged = self.folder / "damaged"
         """Readers make this file when they cannot read the index; the builder then starts anew."""
         self.reading = self.folder / "reading"
-        """Which file is read just now, and how often reading it ended the process."""
+        """The file being read, and how often reading it ended the process."""
         self._status = self.folder / "status.json"
 
     def make(self) -> None:

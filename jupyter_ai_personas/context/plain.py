@@ -1,4 +1,4 @@
-"""What was read of the workspace, as plain data for the code of a persona."""
+"""Content of the workspace as plain data for the code of a persona."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which files never leave the disk for a model, an index or a quotation.
+"""Recognises secret-like files: no model, index or quotation gets their content.
 
 Paths here are relative to the server's root, with ``/`` between their parts. Everything that reads
 files for people or models asks :func:`is_secret` and opens what :func:`confined` returns.
@@ -54,7 +54,7 @@ def is_secret(path: str | PurePosixPath) -> bool:
 
 
 def holds_private_key(text: str) -> bool:
-    """Return whether a text contains a private key, whatever its file is called."""
+    """Return whether a text contains a private key, regardless of the file's name."""
     return _PRIVATE_KEY.search(text) is not None
 
 

@@ -32,7 +32,7 @@ class IndexReader:
         status = self._place.read_status()
         if not status.files and status.state == "ready":
             return []
-        # What is there before the first commit, or while an index is removed, is not damaged.
+        # Before the first commit, and while an index is removed, it is not damaged.
         if not status.files or self._place.damaged.exists():
             self.close()
             raise NoIndexError("the first files are being indexed")

@@ -102,7 +102,7 @@ def message_content(
 def problems_line(parts: Sequence[Rendered], *, takes_images: bool) -> str:
     """Return Markdown that tells people what the model was not given, or an empty string."""
     lines = [f"{part.title} was not read: {part.problem}" for part in parts if part.problem]
-    # Those in outputs of a notebook go with its text: only the model is told.
+    # Images in outputs of a notebook go with its text, for the model only.
     images = [] if takes_images else [part for part in parts if part.is_image]
     lines += [
         f"{part.title} is not shown to the model, which is not known to take images."

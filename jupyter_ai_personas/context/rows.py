@@ -1,4 +1,4 @@
-"""What SQLite keeps of an index: the files with their states, and the passages that are shown.
+"""The SQLite part of an index: the files with their states, and the text of passages.
 
 tantivy could keep the passages as well. It maps its files into memory, so that the texts of a large
 workspace would count as the process's.
@@ -32,7 +32,7 @@ _GAP = 1_000_000
 
 
 class Rows:
-    """The database; `sqlite3.Error` is raised for whatever is wrong with it."""
+    """The database; raises `sqlite3.Error` for any fault."""
 
     def __init__(self, file: Path, *, reading: bool) -> None:
         mode = "ro" if reading else "rwc"

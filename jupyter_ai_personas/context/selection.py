@@ -1,4 +1,4 @@
-"""Which files below the root are indexed: walked, or told for one path.
+"""Selects the files below the root to index, by a walk or for one path.
 
 Left out are links, hidden and secret-like names, environments of Python, and what ``.gitignore``
 and ``.ignore`` files or the operator's patterns say. All patterns are in the syntax of
@@ -32,7 +32,7 @@ _Rules = tuple[tuple[str, GitIgnoreSpec], ...]
 
 @dataclass(frozen=True, slots=True)
 class FileState:
-    """What tells whether a file has changed."""
+    """The data that show whether a file has changed."""
 
     mtime_ns: int
     size: int

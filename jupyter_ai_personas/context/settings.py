@@ -1,4 +1,4 @@
-"""What the operator decides about the index."""
+"""Operators' settings for the index."""
 
 from __future__ import annotations
 

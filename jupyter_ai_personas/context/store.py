@@ -92,7 +92,7 @@ def damages() -> Iterator[None]:
     except (ValueError, OSError, sqlite3.Error) as error:
         raise DamagedError(str(error)) from error
     except BaseException as error:
-        # What tantivy does not expect of a file is a panic, which is no `Exception`.
+        # tantivy panics on unexpected content; a panic is not an `Exception`.
         if type(error).__name__ == "PanicException":
             raise DamagedError(str(error)) from None
         raise
@@ -139,11 +139,11 @@ class IndexWriter:
             self._writer = index.writer(_HEAP, 1)
             self._rows = Rows(folder / _ROWS, reading=False)
             self.files = self._rows.states()
-            """What the index holds, once `commit` returns."""
+            """The state of each indexed file; `commit` makes them visible."""
             self.committed = len(self.files)
-            """How many files readers see."""
+            """Number of files visible to readers."""
             self.is_changed = False
-            """Whether something waits for `commit`."""
+            """Whether there are changes to commit."""
             self._waiting = 0  # passages that wait for it
             if bool(self.files) != bool(index.searcher().num_docs):
                 self._start_anew()
@@ -200,7 +200,7 @@ def remove_index(folder: Path) -> None:
     """Remove an index, as far as it can be removed."""
     shutil.rmtree(folder / _PASSAGES, ignore_errors=True)
     rows = (f"{_ROWS}{suffix}" for suffix in ("", "-journal", "-shm", "-wal"))
-    # Last what says that it is damaged: until then, nobody reads it.
+    # Last, the mark of damage: it keeps readers away until then.
     for name in (*rows, "status.json", "damaged"):
         with contextlib.suppress(OSError):
             (folder / name).unlink()

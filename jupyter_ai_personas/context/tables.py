@@ -18,7 +18,7 @@ from jupyter_ai_personas.redaction import for_people
 __all__ = ["render_csv", "render_parquet"]
 
 _SAMPLED = 1000
-"""How many rows the types of columns are told from."""
+"""Number of rows that determine the types of columns."""
 
 _COLUMNS = 200
 """How many columns are listed."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import queue
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from watchfiles import watch
@@ -41,11 +41,16 @@ def remote_file_system(folder: Path, mounts: Path = Path("/proc/self/mounts")) -
 class Watcher:
     """Watches folders, without what is below them, in a thread until `stop`.
 
-    Returns once it watches, or once ``problem`` says why it cannot.
+    Returns once it watches, or once ``problem`` says why it cannot. ``on_change`` is called in
+    that thread with the paths that changed, which :meth:`take` returns otherwise, and with none
+    when there is a problem.
     """
 
-    def __init__(self, folders: Sequence[Path]) -> None:
+    def __init__(
+        self, folders: Sequence[Path], *, on_change: Callable[[set[str]], None] | None = None
+    ) -> None:
         self.folders = list(folders)
+        self._on_change = on_change
         self.problem = ""
         self._changes: queue.SimpleQueue[set[str]] = queue.SimpleQueue()
         self._stopped = threading.Event()
@@ -83,7 +88,9 @@ class Watcher:
             ):
                 self._ready.set()  # by the first time-out, all folders are watched
                 if changes:
-                    self._changes.put({path for _, path in changes})
+                    (self._on_change or self._changes.put)({path for _, path in changes})
         except Exception as error:  # too few watches, a folder that has just gone, and others
             self.problem = str(error) or type(error).__name__
+            if self._on_change is not None:
+                self._on_change(set())
         self._ready.set()

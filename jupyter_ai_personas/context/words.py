@@ -49,7 +49,7 @@ def _is_between(before: str, here: str, after: str) -> bool:
 def with_parts(text: str) -> str:
     """Return ``text`` with the parts of its mixed-case identifiers added at its end.
 
-    The index splits at whatever is neither letter nor digit, so ``read_csv`` needs nothing.
+    The index splits at all characters except letters and digits, so ``read_csv`` needs nothing.
     """
     found = dict.fromkeys(_ASCII_WORD.findall(text))
     mixed = (word for word in found if not word.islower() and _HUMP.search(word))

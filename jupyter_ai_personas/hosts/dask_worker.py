@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from jupyter_ai_personas.hosts.frames import Report, hello, pack, unpack_commands
+from jupyter_ai_personas.hosts.frames import Report, hello, pack_reports, unpack_commands
 from jupyter_ai_personas.hosts.worker import Worker
 
 __all__ = ["BEAT_SECONDS", "Runner"]
@@ -72,7 +72,7 @@ class Runner:
         self._any.clear()
         reports, self._waiting = self._waiting, []
         self._taken.set()
-        return pack(reports)
+        return pack_reports(reports)
 
     async def _watch_lease(self) -> None:
         loop = asyncio.get_running_loop()

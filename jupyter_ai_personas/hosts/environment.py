@@ -1,7 +1,8 @@
-"""What turns find in the process that they run in: persona classes and models."""
+"""The resources of turns in their process: persona classes and models."""
 
 from __future__ import annotations
 
+import asyncio
 import importlib
 import logging
 import threading
@@ -11,6 +12,7 @@ from dataclasses import replace
 from operator import attrgetter
 from typing import TYPE_CHECKING
 
+from jupyter_ai_personas import stand_ins
 from jupyter_ai_personas.errors import HostUnavailableError, ModelError
 from jupyter_ai_personas.hosts.protocol import HostConfig
 from jupyter_ai_personas.personas import Persona, TurnSpec
@@ -57,6 +59,7 @@ class HostEnvironment:
             if persona.class_path == path:
                 return persona.cls
         module, _, name = path.partition(":")
+        stand_ins.install()
         try:
             found: type = attrgetter(name)(importlib.import_module(module))
         except (AttributeError, ModuleNotFoundError) as error:
@@ -85,9 +88,20 @@ class HostEnvironment:
 
         with self._lock:
             if self._models is None:
-                self._models = ModelRegistry(self.config.providers, log=self.log)
-                self._models.load()
+                models = ModelRegistry(self.config.providers, log=self.log)
+                models.load()
+                self._models = models
+                # Credentials may have come meanwhile.
+                models.use(self.config.providers)
             return self._models
+
+    async def until_loaded(self) -> None:
+        """Wait until the models are imported, which is done here if nobody else does it.
+
+        The event loop does not wait for imports: they would look like a persona that blocks it.
+        """
+        if self.config.models and self._models is None:
+            await asyncio.to_thread(self.preload)
 
     def preload(self) -> None:
         """Import the model providers and toolsets. Blocking: call it in a worker thread."""

@@ -48,6 +48,7 @@ __all__ = [
     "check_hello",
     "hello",
     "pack",
+    "pack_reports",
     "unpack_commands",
     "unpack_reports",
 ]
@@ -261,6 +262,25 @@ def pack(items: list[Command] | list[Report]) -> bytes:
     return pickle.dumps(items, protocol=5)
 
 
+class _Plain(pickle.Pickler):
+    """Writes what a persona said as plain values: it may have said a string of another class."""
+
+    def reducer_override(self, obj: Any) -> Any:
+        if isinstance(obj, type) or type(obj) in _CLASSES:
+            return NotImplemented
+        for plain in _VALUES:
+            if isinstance(obj, plain):
+                return plain, (plain(obj),)
+        return (dict, (dict(obj),)) if isinstance(obj, Mapping) else (str, (type(obj).__name__,))
+
+
+def pack_reports(reports: list[Report]) -> bytes:
+    """Return reports as bytes that :func:`unpack_reports` reads."""
+    file = io.BytesIO()
+    _Plain(file, protocol=5).dump(reports)
+    return file.getvalue()
+
+
 class _Reports(pickle.Unpickler):
     """Makes only objects of our own: what comes up is written by others' code."""
 
@@ -271,7 +291,8 @@ class _Reports(pickle.Unpickler):
         return found
 
 
-_ALLOWED = {(cls.__module__, cls.__qualname__): cls for cls in _CLASSES}
+_VALUES: tuple[Any, ...] = (str, int, float, list, tuple)
+_ALLOWED = {(cls.__module__, cls.__qualname__): cls for cls in (*_CLASSES, *_VALUES, dict)}
 
 
 def unpack_reports(frame: bytes) -> list[Report]:

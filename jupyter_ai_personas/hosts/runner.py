@@ -13,7 +13,8 @@ from jupyter_ai_personas.errors import PersonaCodeError
 from jupyter_ai_personas.hosts.environment import HostEnvironment
 from jupyter_ai_personas.hosts.failures import describe_failure, log_text, traceback_of
 from jupyter_ai_personas.personas import BasePersona, PersonaContext, Turn
-from jupyter_ai_personas.personas.base import current_turn, make_persona
+from jupyter_ai_personas.personas.base import current_turn
+from jupyter_ai_personas.personas.making import make_persona
 from jupyter_ai_personas.personas.wire import (
     HostEvent,
     TurnAnswer,
@@ -175,6 +176,7 @@ class TurnRunner:
 
     async def _make(self, spec: TurnSpec) -> BasePersona:
         if self._models is None:
+            await self._environment.until_loaded()
             self._models = self._environment.new_models()
         cls = self._environment.persona_class(spec.persona_class)
         context = PersonaContext(
@@ -185,6 +187,8 @@ class TurnRunner:
             config=dict(spec.config),
             chat_path=lambda: turn.chat_path if (turn := current_turn.get()) else spec.chat_path,
             packages=self._environment.packages,
+            chat_id=spec.chat_id,
+            base_url=spec.base_url,
             workspace_dir=Path(spec.root_dir) if spec.root_dir is not None else None,
         )
         persona = make_persona(cls, context)

@@ -40,13 +40,6 @@ __all__ = ["ThreadHost"]
 INTERRUPT_SECONDS = 0.2
 """How long an abandoned thread may take to end, before its code is interrupted."""
 
-HANDOVER_SECONDS = 0.00005
-"""How long the event loop yields the interpreter to a thread that got its first turn.
-
-Otherwise the thread waits until the loop is idle, or for the switch interval. A thread with other
-turns runs already; yielding to it again would only slow the loop down.
-"""
-
 
 class HostAbandoned(BaseException):
     """Raised in an abandoned thread, so that it stops using the processor."""
@@ -185,9 +178,6 @@ class ThreadHost:
         """See :meth:`Host.start`."""
         self._running.add(spec.turn_id)
         self._to_host(self._start, spec)
-        if len(self._running) == 1:
-            # During this sleep the thread gets the interpreter and starts.
-            time.sleep(HANDOVER_SECONDS)
 
     def _start(self, spec: TurnSpec) -> None:
         # A turn cancelled before its start, as while the host was blocked, never starts.

@@ -13,7 +13,7 @@ import socket
 import sys
 from contextlib import suppress
 
-from jupyter_ai_personas.hosts.frames import Report, hello, pack, unpack_commands
+from jupyter_ai_personas.hosts.frames import Report, hello, pack_reports, unpack_commands
 from jupyter_ai_personas.hosts.framing import read_frames, write_frame
 from jupyter_ai_personas.hosts.worker import Worker
 
@@ -41,7 +41,7 @@ async def _serve(connection: socket.socket) -> None:
     reader, writer = await asyncio.open_connection(sock=connection)
 
     def send(report: Report) -> None:
-        write_frame(writer, pack([report]))
+        write_frame(writer, pack_reports([report]))
 
     async def room() -> None:
         with suppress(ConnectionError):  # the server is gone, and so is this process soon

@@ -33,7 +33,7 @@ class Personas:
         self._registry: PersonaRegistry | None = None
 
     async def ask(self, name: str, message: str, *, emit: Emit[Part]) -> None:
-        """Emit a note about who answers where, then the reply; ``name`` may begin with ``@``.
+        """Emit a note of persona and server, then the reply; ``name`` may begin with ``@``.
 
         Raises :class:`UnknownPersonaError` and :class:`TurnError`.
         """

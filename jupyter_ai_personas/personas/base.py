@@ -30,7 +30,7 @@ from jupyter_ai_personas.errors import (
     PersonaCodeError,
     RequestRefusedError,
 )
-from jupyter_ai_personas.personas.turn import Turn
+from jupyter_ai_personas.personas.turn import SentId, Turn
 from jupyter_ai_personas.routing import mention_name
 from jupyter_ai_personas.tokens import BYTES_PER_TOKEN
 from jupyter_ai_personas.tools.calling import Caller
@@ -43,12 +43,12 @@ if TYPE_CHECKING:
     from jupyter_ai_personas.chat.history import BaseMessage
     from jupyter_ai_personas.providers import ModelCache, ModelChunk
 
-__all__ = ["BasePersona", "PersonaContext", "PersonaDefaults", "current_turn", "make_persona"]
+__all__ = ["BasePersona", "PersonaContext", "PersonaDefaults", "current_turn"]
 
 current_turn: ContextVar[Turn | None] = ContextVar("current_turn", default=None)
 
 _READS = "read the chat with `self.history()`, and write with `self.send_message(...)`"
-# What personas of Jupyter AI use and is not here, with what does the same.
+# Names of Jupyter AI that are missing here, with their replacements.
 _ELSEWHERE = {
     "ychat": _READS,
     "chat": _READS,
@@ -64,7 +64,7 @@ _ELSEWHERE = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PersonaDefaults:
-    """What a persona is unless the operator says otherwise.
+    """Defaults of a persona, which the operator may override.
 
     ``name`` is what people mention (spaces become hyphens); ``description`` is one line for
     ``/personas``; ``avatar_path`` is an image file inside the persona's package, relative to the
@@ -82,11 +82,11 @@ class PersonaDefaults:
 
 @dataclass(frozen=True, slots=True)
 class PersonaContext:
-    """What a persona object is made with: one object for each chat that it speaks in.
+    """Constructor arguments of a persona object; there is one object for each chat.
 
     ``name`` is what it is called here, where another persona may have its own name already.
     ``models`` are the models of the event loop that the persona runs on, ``packages`` the toolsets
-    of the process.
+    of the process. ``chat_id`` and ``base_url`` are those of :class:`TurnSpec`.
     """
 
     id: str
@@ -97,6 +97,8 @@ class PersonaContext:
     workspace_dir: Path | None = None
     name: str = ""
     packages: PackageToolsets | None = None
+    chat_id: str = ""
+    base_url: str = ""
 
 
 class BasePersona:
@@ -130,7 +132,7 @@ class BasePersona:
 
     @property
     def name(self) -> str:
-        """What the persona is called here."""
+        """The persona's name on this server."""
         return self._context.name or str(self.defaults.name)
 
     @property
@@ -155,7 +157,8 @@ class BasePersona:
         Raises:
             ModelError: there is none, or it cannot be built; the message says why.
         """
-        return self._models.get(self.turn.model)
+        turn = self.turn
+        return self._models.get(turn.model, turn.spec.model_parameters)
 
     @property
     def _models(self) -> ModelCache:
@@ -172,7 +175,7 @@ class BasePersona:
             if name in _ELSEWHERE and not hasattr(type(self), name):
                 text = f"`{type(self).__name__}` has no attribute `{name}`: {_ELSEWHERE[name]}"
                 raise AttributeError(text, name=name, obj=self)
-            # What a property raises comes here as well: it runs again, to raise it as it was.
+            # Errors of properties arrive here too; run the property again to raise the original.
             return super().__getattribute__(name)
 
     # -- what subclasses override -----------------------------------------------------------
@@ -201,8 +204,8 @@ class BasePersona:
 
     # -- what they use ----------------------------------------------------------------------
 
-    def send_message(self, body: str) -> str:
-        """Post a complete message; see :meth:`Turn.send`."""
+    def send_message(self, body: str) -> SentId:
+        """Post a complete message; see :meth:`Turn.send`. Its id may be awaited."""
         return self.turn.send(body)
 
     def stream_message(
@@ -227,8 +230,9 @@ class BasePersona:
     async def prompt(self) -> list[BaseMessage]:
         """Return :meth:`history` with what goes with the message to answer.
 
-        These are its attachments and, if it speaks of one, the notebook beside the chat: as text
-        and, if the model takes them, images, before the message itself.
+        These are its attachments, those of earlier messages in the history, and, if it speaks of
+        one, the notebook beside the chat: as text and, if the model takes them, images, before the
+        message itself.
         """
         return (await self._prompt())[0]
 
@@ -241,13 +245,13 @@ class BasePersona:
         workspace = self.turn.workspace
         if not messages or not (workspace.has_context or found):
             return messages, ""
-        takes_images, tokens = await self._capabilities()
+        takes_images, tokens, keeps_history = await self._capabilities()
         parts: list[Rendered] = []
         if workspace.has_context:
             # Half of what the model reads is for the chat, its instructions and the answer.
             chars = None if tokens is None else tokens * BYTES_PER_TOKEN // 2
             try:
-                parts = await workspace.context(max_chars=chars)
+                parts = await workspace.context(max_chars=chars, earlier=not keeps_history)
             except RequestRefusedError as error:
                 parts = [Rendered("What goes with the message", problem=str(error))]
         if not (parts := [*parts, *found]):
@@ -257,16 +261,20 @@ class BasePersona:
         messages[-1] = messages[-1].model_copy(update={"content": content})
         return messages, problems_line(parts, takes_images=takes_images)
 
-    async def _capabilities(self) -> tuple[bool, int | None]:
-        """Return whether the model takes images, and how many tokens it reads, if that is known."""
+    async def _capabilities(self) -> tuple[bool, int | None, bool]:
+        """Return what is known of the model.
+
+        Whether it takes images, how many tokens it reads, and whether it keeps the history itself.
+        """
         from jupyter_ai_personas.providers.capabilities import max_input_tokens, takes_images
 
         try:
             # Building imports the vendor's package: seconds that other turns must not wait.
             model = await anyio.to_thread.run_sync(lambda: self.model)
         except ModelError:
-            return False, None  # whoever asks the model is told why
-        return takes_images(model), max_input_tokens(model)
+            return False, None, False  # asking the model raises the reason
+        keeps_history = bool(getattr(model, "manages_history", False))
+        return takes_images(model), max_input_tokens(model), keeps_history
 
     def attachments(self) -> list[Attachment]:
         """Return what is attached to the message; see :meth:`Turn.attachments`."""
@@ -319,13 +327,15 @@ class BasePersona:
 
         async def noted() -> AsyncGenerator[ModelChunk, None]:
             model = ""
-            stream = self._models.stream(turn.model, messages, tools=tools)
+            stream = self._models.stream(
+                turn.model, messages, parameters=turn.spec.model_parameters, tools=tools
+            )
             async with aclosing(stream) as chunks:
                 async for chunk in chunks:
                     if chunk.answer is not None:
                         answered.message = chunk.answer
                     # Not every vendor tells the usage, and a reply may be stopped before it comes:
-                    # who answers is known from the first chunk on.
+                    # the first chunk names the model that answers.
                     if chunk.usage or chunk.model != model:
                         model = chunk.model
                         turn.record_usage({"model": model, **(chunk.usage or {})})
@@ -380,16 +390,3 @@ async def _after(text: str, pieces: AsyncGenerator[str, None]) -> AsyncGenerator
         async for piece in pieces:
             # One of another type replaces those before it.
             yield piece if type(piece) is str else type(piece)(text + piece)
-
-
-def make_persona(cls: type, context: PersonaContext) -> BasePersona:
-    """Make an object of a persona's class, which may raise anything.
-
-    Raises:
-        PersonaCodeError: its ``__init__`` does not call that of :class:`BasePersona`.
-    """
-    persona: BasePersona = cls(context)
-    if not hasattr(persona, "_turns"):
-        advice = "call `super().__init__(context)` in its `__init__(self, context)`"
-        raise PersonaCodeError(cls.__name__, advice)
-    return persona

@@ -16,16 +16,17 @@ from typing import Any
 from jupyter_ai_personas.chat.messages import PERSONA_PREFIX, User
 from jupyter_ai_personas.discovery import PERSONAS_GROUP, Broken, Found, Stage, discover
 from jupyter_ai_personas.errors import UnknownPersonaError
+from jupyter_ai_personas.personas.adapted import is_adapted, is_of_jupyter_ai
 from jupyter_ai_personas.personas.base import (
     BasePersona,
     PersonaContext,
     PersonaDefaults,
-    make_persona,
 )
+from jupyter_ai_personas.personas.making import make_persona
 from jupyter_ai_personas.routing import NameIndex, mention_name
 from jupyter_ai_personas.text import well_formed
 
-__all__ = ["Persona", "PersonaRegistry", "persona_id"]
+__all__ = ["Persona", "PersonaRegistry", "persona_id", "wrong_with_name"]
 
 MAX_NAME = 64
 _DIRECTIONS = frozenset("\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
@@ -52,6 +53,20 @@ class Persona:
     allows_concurrency: bool = True
     commands: Mapping[str, str] = field(default_factory=dict, hash=False)
     tools: tuple[str, ...] = ()
+    model_parameters: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    max_hops: int | None = None
+    """How often it may pass a message on, if that is less than the operator allows."""
+    emoji: str = ""
+    """Its avatar, if that is no file."""
+    file: str = ""
+    """The file that defines it, relative to the server's root; empty for one of a package."""
+    reads_only: bool = False
+    """Whether it has only tools that read, and no MCP servers, whatever it names."""
+    is_adapted: bool = False
+    """Whether its class is one of Jupyter AI 3: it has models of its own, and one turn at a time in
+    each chat."""
+    avatar_link: str | None = None
+    """The URL of its image, if its package names one and no file."""
 
     @property
     def class_path(self) -> str:
@@ -82,7 +97,7 @@ def _defaults_of(cls: type[BasePersona]) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class _Facts:
-    """What a class says of itself, read once: reading may run the author's code."""
+    """The declarations of a class, read once: reading may run the author's code."""
 
     defaults: PersonaDefaults
     allows_concurrency: bool
@@ -106,8 +121,11 @@ def _facts_of(cls: type[BasePersona]) -> _Facts | str:
             model=getattr(theirs, "model", None) or getattr(theirs, "model_uid", None),
             tools=getattr(theirs, "tools", None) or (),
         )
-        commands = {str(k).casefold(): str(v) for k, v in dict(cls.commands).items()}
-        facts = _Facts(defaults, bool(cls.allows_concurrency), commands)
+        if is_adapted(cls):
+            facts = _Facts(defaults, True, {})
+        else:
+            commands = {str(k).casefold(): str(v) for k, v in dict(cls.commands).items()}
+            facts = _Facts(defaults, bool(cls.allows_concurrency), commands)
         if problem := _wrong_with_method(cls):
             return problem
     except KeyboardInterrupt:
@@ -116,7 +134,7 @@ def _facts_of(cls: type[BasePersona]) -> _Facts | str:
         return f"reading its attributes raised {type(error).__name__}: {error}"
     if persona_id(cls) != well_formed(persona_id(cls)):
         return "the name of its class or package is not valid Unicode"
-    for command in commands:
+    for command in facts.commands:
         if not re.fullmatch(r"/\w[\w-]*", command):
             return f"its command `{command}` is not a slash and a word"
     return _wrong_with(defaults) or facts
@@ -137,7 +155,7 @@ def _wrong_with_method(cls: type[BasePersona]) -> str | None:
         return None  # a decorator says what it is, which may be what it wraps
     if isinstance(method, FunctionType) and _yields(method):
         return (
-            "its `process_message` contains `yield`, and nobody sees what it yields; move that to "
+            "its `process_message` contains `yield`, whose values are not shown; move that to "
             "a method of its own, and pass what it returns to `await self.stream_message(...)`"
         )
     # Of an object that is not finished: one of the class would have `self` as an argument.
@@ -151,27 +169,36 @@ def _wrong_with_method(cls: type[BasePersona]) -> str | None:
 
 
 def _check(obj: Any) -> str | None:
-    if not issubclass(obj, BasePersona):
+    if not issubclass(obj, BasePersona) and not is_adapted(obj):
         return f"`{obj.__qualname__}` does not inherit `jupyter_ai_personas.BasePersona`"
     return None
 
 
-def _wrong_with(defaults: PersonaDefaults) -> str | None:
-    name = defaults.name
+def wrong_with_name(name: object, where: str = "") -> str | None:
+    """Return why a persona cannot have that name; ``where`` says where it is given."""
     if not isinstance(name, str) or not name.strip():
-        return "the name in its `defaults` is empty"
-    # A document that is given half of a surrogate pair takes the whole server with it.
-    texts = (name, defaults.description, defaults.system_prompt, defaults.model)
-    if any(isinstance(text, str) and text != well_formed(text) for text in texts):
-        return "a text in its `defaults` is not valid Unicode"
+        return f"the name{where} is empty"
+    if name != well_formed(name):
+        return f"the name{where} is not valid Unicode"
     # Control and direction characters make one name look like another. Joiners stay: emoji and
     # several scripts need them.
     unseen = any(unicodedata.category(c) == "Cc" or c in _DIRECTIONS for c in name)
     if len(name) > MAX_NAME or unseen or any(c in name for c in "@`<>[]()\\"):
         return (
-            f"the name in its `defaults` is longer than {MAX_NAME}, or has one of @`<>[]()\\ or a "
+            f"the name{where} is longer than {MAX_NAME}, or has one of @`<>[]()\\ or a "
             "character that cannot be seen"
         )
+    return None
+
+
+def _wrong_with(defaults: PersonaDefaults) -> str | None:
+    name = defaults.name
+    # A document that is given half of a surrogate pair takes the whole server with it.
+    texts = (name, defaults.description, defaults.system_prompt, defaults.model)
+    if any(isinstance(text, str) and text != well_formed(text) for text in texts):
+        return "a text in its `defaults` is not valid Unicode"
+    if problem := wrong_with_name(name, " in its `defaults`"):
+        return problem
     for key in ("description", "system_prompt"):
         if not isinstance(getattr(defaults, key), str):
             return f"the {key} in its `defaults` is no string"
@@ -201,6 +228,13 @@ def _avatar(cls: type, avatar_path: Any) -> tuple[Path | None, str | None]:
     return file, None
 
 
+def _link(avatar_path: Any) -> str | None:
+    """Return an avatar that is a URL: an absolute one, or a path of the server's."""
+    text = str(avatar_path or "")
+    is_link = re.match(r"https?://|data:image/|/(?:api|static|files|extensions)/", text)
+    return text if is_link and not Path(text).is_file() else None
+
+
 def _broken(entry: Found, stage: Stage, problem: str, fix: str) -> Broken:
     return Broken(entry.name, entry.distribution, entry.value, stage, problem, fix)
 
@@ -208,9 +242,19 @@ def _broken(entry: Found, stage: Stage, problem: str, fix: str) -> Broken:
 class PersonaRegistry(Mapping[str, Persona]):
     """The personas of this environment by id. :meth:`load` blocks; the rest only reads."""
 
-    def __init__(self, *, log: logging.Logger, entry_points: Iterable[Any] | None = None) -> None:
-        """``entry_points`` stand in for the installed ones (tests)."""
+    def __init__(
+        self,
+        *,
+        log: logging.Logger,
+        entry_points: Iterable[Any] | None = None,
+        left_to: str = "",
+    ) -> None:
+        """``entry_points`` stand in for the installed ones (tests).
+
+        ``left_to`` is the server extension that runs the personas of Jupyter AI, if one does.
+        """
         self._log = log
+        self._left_to = left_to
         self._entry_points = entry_points
         self._lock = threading.Lock()
         self._loaded = False
@@ -227,7 +271,8 @@ class PersonaRegistry(Mapping[str, Persona]):
             for entry in found:
                 self._add(entry, broken)
             for problem in broken:
-                self._log.warning("Persona %s", problem)
+                level = logging.WARNING if problem.is_fault else logging.INFO
+                self._log.log(level, "Persona %s", problem)
             self._broken = broken
             self.names = NameIndex({p.id: p.mention_name for p in self._personas.values()})
             self._loaded = True
@@ -235,6 +280,11 @@ class PersonaRegistry(Mapping[str, Persona]):
     def _add(self, entry: Found, broken: list[Broken]) -> None:
         cls = entry.obj
         id_ = persona_id(cls)
+        if self._left_to and is_of_jupyter_ai(cls):
+            problem = f"it is left to {self._left_to}, which runs on this server"
+            fix = f"To run it here, run `jupyter server extension disable {self._left_to}`"
+            broken.append(_broken(entry, "elsewhere", problem, fix))
+            return
         facts = _facts_of(cls)
         if isinstance(facts, str):
             fix = f"Fix, upgrade or uninstall `{entry.distribution}`"
@@ -247,7 +297,8 @@ class PersonaRegistry(Mapping[str, Persona]):
             broken.append(_broken(entry, "duplicate", problem, fix))
             return
         defaults = facts.defaults
-        avatar, wrong = _avatar(cls, defaults.avatar_path)
+        link = _link(defaults.avatar_path)
+        avatar, wrong = _avatar(cls, None if link else defaults.avatar_path)
         if wrong:
             self._log.warning("Persona %s (from %s): %s", defaults.name, entry.distribution, wrong)
         name = self._free_name(defaults.name.strip(), entry.distribution)
@@ -264,6 +315,8 @@ class PersonaRegistry(Mapping[str, Persona]):
             allows_concurrency=facts.allows_concurrency,
             commands=facts.commands,
             tools=tuple(defaults.tools),
+            is_adapted=is_adapted(cls),
+            avatar_link=link,
         )
         self._log.info("Registered persona `%s`.", name)
 
@@ -303,6 +356,11 @@ class PersonaRegistry(Mapping[str, Persona]):
     def broken(self) -> list[Broken]:
         """The entry points that cannot be used."""
         return list(self._broken)
+
+    @property
+    def problems(self) -> tuple[()]:
+        """None: these are of packages, not of files."""
+        return ()
 
     def find(self, name: str) -> Persona:
         """Return the persona of that name, mention name or id.

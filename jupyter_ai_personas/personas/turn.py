@@ -17,6 +17,7 @@ from collections.abc import (
     Generator,
     Iterable,
     Mapping,
+    Sequence,
 )
 from concurrent.futures import Future
 from itertools import count
@@ -25,7 +26,12 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 
-from jupyter_ai_personas.chat.history import newest, to_langchain
+from jupyter_ai_personas.chat.history import (
+    HistoryEntry,
+    earlier_attachments,
+    newest,
+    to_langchain,
+)
 from jupyter_ai_personas.chat.messages import Attachment, Message
 from jupyter_ai_personas.context.links import lab_url
 from jupyter_ai_personas.errors import (
@@ -36,6 +42,7 @@ from jupyter_ai_personas.errors import (
     RequestRefusedError,
     TurnEndedError,
 )
+from jupyter_ai_personas.personas.growing import GrowingMessages
 from jupyter_ai_personas.personas.wire import (
     MAX_OPEN_REQUESTS,
     MAX_REQUEST,
@@ -62,7 +69,7 @@ from jupyter_ai_personas.tools.calling import Caller
 if TYPE_CHECKING:
     from jupyter_ai_personas.chat.history import BaseMessage
 
-__all__ = ["Turn", "chunk_text", "reply_id"]
+__all__ = ["SentId", "Turn", "chunk_text", "reply_id"]
 
 _MOST_TOKENS = 2**53
 """JavaScript counts no further."""
@@ -75,10 +82,21 @@ MAX_MESSAGES = 50
 
 
 class Attachments(list[Attachment]):
-    """What is attached to a message; code that awaits it gets the same list."""
+    """Attachments of a message; awaiting it returns the same list."""
 
     def __await__(self) -> Generator[Any, None, list[Attachment]]:
         """Return the list at once."""
+        return self
+        yield
+
+
+class SentId(str):
+    """The id of a message that was sent; code that awaits it gets the same id."""
+
+    __slots__ = ()
+
+    def __await__(self) -> Generator[Any, None, str]:
+        """Return the id at once."""
         return self
         yield
 
@@ -101,8 +119,9 @@ class Turn:
         self._requests: dict[int, Future[Any]] = {}
         self._attachments: Attachments | AttachmentError = Attachments()
         self._streams: list[Coroutine[Any, Any, str | None]] = []
+        self._growing: GrowingMessages | None = None
         self.caller: Caller | None = None
-        """What calls tools in this turn, once it is needed."""
+        """Calls tools in this turn; created on first use."""
 
     @property
     def id(self) -> str:
@@ -153,6 +172,18 @@ class Turn:
         for request_id in list(self._requests):
             self._settle(request_id, TurnEndedError())
 
+    @property
+    def growing(self) -> GrowingMessages:
+        """Messages of this turn that grow side by side."""
+        if self._growing is None:
+            self._growing = GrowingMessages(
+                self.id,
+                self._emit,
+                begin=self._begin_message,
+                count=lambda text: self._count(text, what="The body of a message"),
+            )
+        return self._growing
+
     # -- answering --------------------------------------------------------------------------
 
     def _count(self, text: Any, *, what: str) -> None:
@@ -171,7 +202,11 @@ class Turn:
         # Derived from the turn and the reply's number: after a crash the message is found again.
         return reply_id(self._spec.turn_id, self._messages)
 
-    def send(self, body: str) -> str:
+    def _begin_message(self) -> str:
+        self._count("", what="The body of a message")
+        return self._new_message()
+
+    def send(self, body: str) -> SentId:
         """Post a complete message and return its id; an empty one is not posted.
 
         Raises:
@@ -183,7 +218,7 @@ class Turn:
         message_id = self._new_message()
         if body:
             self._emit(MessageSent(self.id, message_id, well_formed(body)))
-        return message_id
+        return SentId(message_id)
 
     def stream(self, chunks: AsyncIterable[Any] | Iterable[Any]) -> Coroutine[Any, Any, str | None]:
         """Post a message that grows with each chunk; return its id, ``None`` if nothing came.
@@ -359,13 +394,18 @@ class Turn:
         the message to answer is whole. The operator's bounds are the defaults; there are never
         more than 200 messages, or as many as the operator shows.
         """
+        entries = self._entries(max_messages, max_tokens)
+        return to_langchain(entries, system_prompt=self._spec.system_prompt)
+
+    def _entries(
+        self, max_messages: int | None = None, max_tokens: int | None = None
+    ) -> Sequence[HistoryEntry]:
         spec = self._spec
-        entries = newest(
+        return newest(
             spec.history,
             max_messages=spec.history_messages if max_messages is None else max_messages,
             max_tokens=spec.history_tokens if max_tokens is None else max_tokens,
         )
-        return to_langchain(entries, system_prompt=spec.system_prompt)
 
     async def load_attachments(self) -> None:
         """Ask the server what is attached to the message, for :meth:`attachments`.
@@ -397,7 +437,10 @@ class Turn:
         """The notebooks and files of the server, and what goes with the message."""
         message = self._spec.message
         return TurnWorkspace(
-            self.request, body=message.body, has_attachments=bool(message.attachments)
+            self.request,
+            body=message.body,
+            has_attachments=bool(message.attachments),
+            has_earlier=bool(earlier_attachments(self._entries())),
         )
 
     def link(self, path: str, *, line: int | None = None, cell: str | None = None) -> str:
@@ -437,7 +480,7 @@ def reply_id(turn_id: str, number: int) -> str:
 
 
 def chunk_text(chunk: Any) -> str:
-    """Return the text of a chunk: a string, or anything with LangChain's ``content``.
+    """Return the text of a chunk: a string, LangChain's with ``content``, or LiteLLM's.
 
     Raises:
         TypeError: it is neither.
@@ -455,4 +498,8 @@ def chunk_text(chunk: Any) -> str:
             for part in content
             if isinstance(part, str) or (isinstance(part, Mapping) and part.get("type") == "text")
         )
+    if isinstance(choices := getattr(chunk, "choices", None), list):
+        # What LiteLLM streams; the last chunk has no text.
+        deltas = [getattr(choice, "delta", None) for choice in choices[:1]]
+        return "".join(str(getattr(delta, "content", None) or "") for delta in deltas)
     raise TypeError(f"A chunk must be a string or a model's chunk, not {type(chunk).__name__}")

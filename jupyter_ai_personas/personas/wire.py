@@ -1,4 +1,4 @@
-"""What crosses the wall between the server and the code of a persona, as plain data.
+"""Plain data that crosses the wall between the server and the code of a persona.
 
 A :class:`TurnSpec`, answers and cancellations go down; events come up. Every type here is a frozen
 dataclass of plain values: it can be pickled and sent to another process or machine.
@@ -24,6 +24,7 @@ __all__ = [
     "HostEvent",
     "MessageSent",
     "ReplyClosed",
+    "ReplyDescribed",
     "ReplyOpened",
     "ReplyRewritten",
     "RequestWithdrawn",
@@ -58,7 +59,8 @@ class TurnSpec:
     """All that a host needs to run a turn.
 
     ``persona_class`` is ``module:Class``. ``speaker`` is the display name of who asked.
-    ``model`` is a reference ``provider_id:model_id``, or ``None`` and ``model_problem`` says why.
+    ``model`` is a reference ``provider_id:model_id``, or ``None`` and ``model_problem`` says why;
+    it is built with ``model_parameters``.
     ``root_dir`` is the server's root directory, if it has one in the file system; ``base_url`` is
     the path of its URL, which begins and ends with a slash, empty where there is no server.
     Of ``history``, a persona sees the newest ``history_messages`` of at most ``history_tokens``
@@ -79,6 +81,7 @@ class TurnSpec:
     history_tokens: int = 16_000
     model: str | None = None
     model_problem: str = ""
+    model_parameters: Mapping[str, Any] = field(default_factory=dict)
     system_prompt: str = ""
     root_dir: str | None = None
     base_url: str = ""
@@ -168,6 +171,15 @@ class ReplyRewritten:
 
 
 @dataclass(frozen=True, slots=True)
+class ReplyDescribed:
+    """Metadata of a reply beside the runtime's own, as JSON by key; it may precede any text."""
+
+    turn_id: str
+    reply_id: str
+    metadata: Mapping[str, JSON]
+
+
+@dataclass(frozen=True, slots=True)
 class ReplyClosed:
     """A reply has all its text."""
 
@@ -177,7 +189,7 @@ class ReplyClosed:
 
 @dataclass(frozen=True, slots=True)
 class StatusChanged:
-    """What the persona does at present; ``None``: the usual text."""
+    """The persona's present activity; ``None``: the usual text."""
 
     turn_id: str
     text: str | None
@@ -249,6 +261,7 @@ HostEvent: TypeAlias = (
     | ReplyOpened
     | TextDelta
     | ReplyRewritten
+    | ReplyDescribed
     | ReplyClosed
     | StatusChanged
     | UsageReported

@@ -17,7 +17,7 @@ class TurnWorkspace:
 
     Everything is read as it is open in JupyterLab, if it is open, and below the server's root only.
     All methods raise :class:`RequestRefusedError`, whose message says why and what to do, and
-    :class:`TurnEndedError`. ``has_context`` tells whether :meth:`context` may have anything.
+    :class:`TurnEndedError`.
     """
 
     def __init__(
@@ -26,9 +26,16 @@ class TurnWorkspace:
         *,
         body: str,
         has_attachments: bool,
+        has_earlier: bool = False,
     ) -> None:
         self._request = request
-        self.has_context = has_attachments or means_notebook(body)
+        self._has_earlier = has_earlier
+        self._has_own = has_attachments or means_notebook(body)
+
+    @property
+    def has_context(self) -> bool:
+        """Whether :meth:`context` may have anything."""
+        return self._has_own or self._has_earlier
 
     async def read(self, path: str) -> dict[str, Any]:
         """Return the file or folder at ``path``, relative to the server's root, as plain data.
@@ -51,13 +58,18 @@ class TurnWorkspace:
         found = await self._request("workspace.beside", {})
         return Beside(**{**found, "candidates": tuple(found["candidates"])})
 
-    async def context(self, *, max_chars: int | None = None) -> list[Rendered]:
+    async def context(
+        self, *, max_chars: int | None = None, earlier: bool = True
+    ) -> list[Rendered]:
         """Return what goes with the message, ready for a prompt: see :meth:`BasePersona.prompt`.
 
-        These are its attachments and, if it speaks of one, the notebook beside the chat; at most
-        ``max_chars`` characters, or as many as the operator allows.
+        These are its attachments, those of ``earlier`` messages in the history, and, if it speaks
+        of one, the notebook beside the chat; at most ``max_chars`` characters, or as many as the
+        operator allows.
         """
-        if not self.has_context:
+        earlier = earlier and self._has_earlier
+        if not (self._has_own or earlier):
             return []
-        found = await self._request("context.message", {"chars": max_chars})
+        arguments = {"chars": max_chars, "earlier": earlier}
+        found = await self._request("context.message", arguments)
         return [Rendered.from_json(part) for part in found]

@@ -26,10 +26,11 @@ from langchain_core.prompts import (
     MessagesPlaceholder,
     PromptTemplate,
 )
-from pydantic import BaseModel, ConfigDict
+from pydantic import ConfigDict
 
 from .auth import AuthStrategy
 from .fields import Field
+from .overrides import PlainOverrides
 
 __all__ = ["BaseProvider"]
 
@@ -51,10 +52,10 @@ _CHAT_SYSTEM_PROMPT = (
 )
 
 
-class BaseProvider(BaseModel):
+class BaseProvider(PlainOverrides):
     """Describes a model provider by class attributes, and one of its models by an instance.
 
-    Constructed with ``model_id`` and whatever the LangChain class takes; ``model_id`` is passed
+    Constructed with ``model_id`` and the arguments of the LangChain class; ``model_id`` is passed
     on to that class under ``model_id_key``. Raises ``TypeError`` without a ``model_id``, and what
     the LangChain class raises (``pydantic.ValidationError`` mostly).
     """
@@ -63,13 +64,13 @@ class BaseProvider(BaseModel):
     model_config = ConfigDict(protected_namespaces=())
 
     id: ClassVar[str]
-    """What a model reference names before the colon."""
+    """The part of a model reference before the colon."""
     if TYPE_CHECKING:
         # LangChain declares `name` for instances; type checkers refuse a class variable over it.
         name: str | None
     else:
         name: ClassVar[str]
-    """What people see."""
+    """The displayed name."""
     models: ClassVar[list[str]]
     """Ids of the models; ``["*"]`` when a registry provider lists none."""
     help: ClassVar[str | None] = None
@@ -77,11 +78,11 @@ class BaseProvider(BaseModel):
     model_id_key: ClassVar[str | None] = None
     """Keyword by which the LangChain class takes the model id; ``None`` means ``model_id``."""
     model_id_label: ClassVar[str | None] = None
-    """What a model id is called by the provider; ``None`` means "Model ID"."""
+    """The provider's term for a model id; ``None`` means "Model ID"."""
     pypi_package_deps: ClassVar[list[str]] = []
     """Names on PyPI of the packages that the provider needs."""
     auth_strategy: ClassVar[AuthStrategy] = None
-    """Which credentials it needs; ``None`` when it needs none."""
+    """The credentials it needs; ``None`` for none."""
     registry: ClassVar[bool] = False
     """Whether any model id is accepted, listed in ``models`` or not."""
     fields: ClassVar[list[Field]] = []
@@ -98,7 +99,7 @@ class BaseProvider(BaseModel):
     """The web application's settings, read-only, shared by all; ``None`` outside a server."""
 
     model_id: str
-    """Which of the provider's models this is."""
+    """The id of this model."""
     prompt_templates: dict[str, PromptTemplate]
     """One template with the variable ``prompt`` for each output format."""
 

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from functools import partial
 from importlib import import_module
+from types import MappingProxyType
 from typing import Any
 
 import anyio
@@ -20,6 +21,7 @@ from ..errors import ConfigurationError, ModelFailedError, PersonasError
 from ..redaction import for_people
 from .disguised import unmask_errors
 from .environment import environment_problem, mentioned
+from .lacking import lacking
 from .references import ModelReference
 from .vendor import VendorProvider, concrete_class
 
@@ -37,11 +39,13 @@ def build_model(
     reference: ModelReference,
     arguments: Mapping[str, Any],
     *,
+    optional: Mapping[str, Any] = MappingProxyType({}),
     redact: Callable[[str], str],
 ) -> Any:
     """Instantiate ``provider`` for ``reference``.
 
-    Raises :class:`ConfigurationError` when ``arguments`` name another model,
+    ``optional`` arguments are left out if the class does not take them. Raises
+    :class:`ConfigurationError` when ``arguments`` name another model,
     :class:`MissingPackageError`, and :class:`ModelFailedError` for anything that the class raises.
     """
     another = _MODEL_KEYS.union({provider.model_id_key or "model_id"}).intersection(arguments)
@@ -57,18 +61,35 @@ def build_model(
             arguments = {key: value for key, value in arguments.items() if key != "n"}
         provider = concrete_class(provider)
         own = _own_client(provider, arguments)
-        model = provider(model_id=reference.model_id, **{**arguments, **own})
+        model = _instantiate(provider, reference.model_id, {**arguments, **own}, optional)
         _replace_shared_client(model)
         unmask_errors(_clients(model))
     except PersonasError:
         raise
     except Exception as error:
-        reason = environment_problem(provider, error)
+        reason = environment_problem(provider, error) or lacking(provider, error)
         if reason is None:
             reason = " ".join(for_people(redact(_first_line(error))).split())[:_MOST_REASON]
             reason += mentioned(reason, provider)
         raise ModelFailedError(str(reference), f"it cannot be set up: {reason}") from None
     return model
+
+
+def _instantiate(
+    provider: Any, model_id: str, arguments: Mapping[str, Any], optional: Mapping[str, Any]
+) -> Any:
+    optional = {key: value for key, value in optional.items() if key not in arguments}
+    if optional:
+        try:
+            model = provider(model_id=model_id, **{**optional, **arguments})
+        except Exception as error:
+            if not any(keyword in str(error) for keyword in optional):
+                raise
+        else:
+            # LangChain's OpenAI classes send what they do not know to the server.
+            if optional.keys().isdisjoint(getattr(model, "model_kwargs", None) or {}):
+                return model
+    return provider(model_id=model_id, **arguments)
 
 
 def _first_line(error: Exception) -> str:

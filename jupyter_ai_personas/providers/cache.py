@@ -102,8 +102,10 @@ class ModelCache:
         ``tools`` are what the model may call: see :func:`~.calling.stream_model`.
 
         The operator's fallbacks are tried in order when a model fails before its first chunk with
-        anything in it; ``ModelChunk.model`` tells who answers. Raises the first model's
-        :class:`ModelError` when all fail, and at once when it is unknown or not allowed.
+        anything in it; ``ModelChunk.model`` names the model that answers. Raises the first model's
+        :class:`ModelError` when all fail, and at once when it is unknown or not allowed. Where
+        ``auto`` picked a provider that turns out not to work, the next pick answers, and a note
+        says so.
         """
         if isinstance(reference, str):
             reference = self.registry.resolve(reference)
@@ -115,6 +117,8 @@ class ModelCache:
                 chunks = self._stream_one(candidate, messages, parameters, tools)
                 async with aclosing(chunks):
                     async for chunk in chunks:
+                        if not begun:
+                            self.registry.answered(chunk.model)
                         begun = True
                         yield chunk
                 return
@@ -122,6 +126,12 @@ class ModelCache:
                 if begun:
                     raise
                 first_error = first_error or error
+                if place == len(candidates):
+                    other = self.registry.instead_of(reference, first_error)
+                    if other is not None:
+                        yield ModelChunk(note=f"{first_error} `{other}` answers.", model=str(other))
+                        candidates.append(other)
+                        reference, first_error = other, None
                 if place < len(candidates):
                     self.registry.log.warning("Trying `%s` now. %s", candidates[place], error)
             parameters = None  # They are the first model's.

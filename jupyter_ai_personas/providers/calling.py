@@ -34,7 +34,7 @@ _ALONE = "The model refused the conversation so far: this answers the last messa
 
 @dataclass(slots=True)
 class Learned:
-    """What earlier calls revealed about a model.
+    """Facts about a model that earlier calls revealed.
 
     ``max_tokens`` is the most that it could read, where it refused more; ``thinks_first`` says that
     its answers begin with reasoning that no tag opens; ``no_tools`` that it takes no tools, and

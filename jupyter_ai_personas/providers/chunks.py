@@ -201,7 +201,7 @@ class ChunkReader:
             self.finish_reason = str(cut)
 
     def _count(self, usage: Mapping[str, Any]) -> None:
-        # Input is read once: who tells of it again tells the whole usage so far, not more of it.
+        # Input is read once: a repeated count is the whole usage so far, not more.
         is_total = bool(usage.get("input_tokens") and self._usage["input_tokens"])
         for key in _USAGE_KEYS:
             count = usage.get(key) or 0

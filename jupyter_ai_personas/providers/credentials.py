@@ -106,6 +106,19 @@ class Credentials:
             if (value := self.get(variable)) and (named or os.environ.get(variable) != value)
         }
 
+    def optional_keywords(self, strategy: Any) -> dict[str, str]:
+        """Return the secret that :meth:`keywords` leaves to the class, by the keyword it may take.
+
+        Jupyter AI v2 passed the one secret of ``EnvAuthStrategy`` in its chat, and left it to the
+        environment in notebooks: a class may rely on either.
+        """
+        if getattr(strategy, "type", None) != "env":
+            return {}
+        variable = str(strategy.name)
+        value = self.get(variable)
+        keyword = keyword_of(strategy, variable)
+        return {keyword: value} if value and keyword not in self.keywords(strategy) else {}
+
     def redact(self, text: str) -> str:
         """Return ``text`` without any secret that this server has, or that looks like one."""
         return redact(text, *self._secrets)

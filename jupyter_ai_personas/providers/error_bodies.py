@@ -69,7 +69,7 @@ def bodies_of(error: Exception) -> Iterator[Any]:
 def reason_in(body: Any, *, depth: int = 0) -> str:
     """Return the sentence in an error body, empty if there is none.
 
-    A web page is told by its title, and by :func:`is_web_page`.
+    :func:`is_web_page` recognises a web page.
     """
     if depth > _DEEPEST:
         return ""

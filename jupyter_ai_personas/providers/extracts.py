@@ -1,4 +1,4 @@
-"""What was found for a question, sent along with it: the answer where no model writes one."""
+"""Search results sent along with a question: the answer if no model writes one."""
 
 from __future__ import annotations
 

@@ -138,7 +138,7 @@ def _is_api_key_exc(provider: Any, error: Exception) -> bool:
 
 
 def _unknown_model(reference: ModelReference, provider: Any, told: str) -> ModelError:
-    # It may well be listed, by an operator who was mistaken: no use in proposing it again.
+    # The operator may have listed it by mistake: do not suggest it again.
     listed = getattr(provider, "models", ())
     known = [model_id for model_id in listed if model_id != reference.model_id]
     if "pull" in told:
@@ -187,7 +187,7 @@ def _reason(error: Exception, status: int | None, provider: Any, told: str) -> s
 def _is_unreadable(error: Exception, provider: Any) -> bool:
     """Return whether the answer was not what the vendor's package expects.
 
-    That tells so by whatever it stumbles over; a provider of somebody else may fail by itself.
+    It may fail in any way; a foreign provider may also fail for its own reasons.
     """
     if _is_named(error, *_UNREADABLE):
         return True

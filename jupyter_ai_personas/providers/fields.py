@@ -1,9 +1,14 @@
-"""Inputs besides the model id that a provider's constructor takes, as Jupyter AI v2 names them."""
+"""Inputs besides the model id that a provider's constructor takes, as Jupyter AI v2 names them.
+
+As there, further keywords are ignored: providers write ``required=`` and ``default=``.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Literal
+
+from pydantic.dataclasses import dataclass
 
 __all__ = ["Field", "IntegerField", "MultilineTextField", "TextField"]
 

@@ -1,4 +1,4 @@
-"""Which providers and models may be used: lists of names, in which ``*`` stands for anything."""
+"""Limits which providers and models may be used: lists of names with ``*`` as wildcard."""
 
 from __future__ import annotations
 

@@ -12,7 +12,6 @@ from langchain_core.language_models import BaseLanguageModel
 from ..discovery import MODEL_PROVIDERS_GROUP, Broken, Found, discover
 from .auth import variables_of
 from .endpoints import endpoint_class
-from .legacy import legacy_import_name
 from .settings import Endpoint
 from .vendor import VendorProvider, is_chat_class
 
@@ -23,7 +22,7 @@ _OWN_DISTRIBUTION = "jupyter_ai_personas"
 
 @dataclass(frozen=True, slots=True)
 class Description:
-    """What a provider class says of itself, read once: its code is not run again for it."""
+    """The declarations of a provider class, read once, since reading may run its code."""
 
     provider: type
     name: str
@@ -69,10 +68,16 @@ def _allows_concurrency(provider: Any) -> bool:
 
 def discover_providers() -> tuple[list[Found], list[Broken]]:
     """Load the entry points of the group, our own first. Blocking: imports foreign packages."""
-    with legacy_import_name():
-        found, broken = discover(MODEL_PROVIDERS_GROUP, check=what_is_wrong)
-    # A package that takes the id of a built-in must not change what that id means.
-    found.sort(key=lambda one: one.distribution != _OWN_DISTRIBUTION)
+    found, broken = discover(MODEL_PROVIDERS_GROUP, check=what_is_wrong)
+    # A package that takes the id of a built-in must not change what that id means. Of two classes
+    # of one package with one id, as Jupyter AI v2 allowed, the chat model is more useful.
+    found.sort(
+        key=lambda one: (
+            one.distribution != _OWN_DISTRIBUTION,
+            one.distribution,
+            not is_chat_class(one.obj),
+        )
+    )
     return found, broken
 
 

@@ -1,4 +1,4 @@
-"""What is common to all providers of ``langchain-openai``: OpenAI, Azure, and endpoints."""
+"""The common part of the providers of ``langchain-openai``: OpenAI, Azure, and endpoints."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class OpenAIProtocolProvider(VendorProvider):
     langchain_class = "langchain_openai:ChatOpenAI"
 
     def __init__(self, **kwargs: Any) -> None:
-        # LangChain asks for the usage only where nobody passed an HTTP client, and an older one's
+        # LangChain requests the usage only if no HTTP client was passed, and an older one's
         # class for Azure cannot.
         if "stream_usage" in type(self).model_fields:
             kwargs.setdefault("stream_usage", True)

@@ -46,7 +46,7 @@ def secrets_in(parameters: Mapping[str, Any]) -> Iterator[str]:
         yield from passwords_in(value)
         if names_a_secret(path):
             yield value
-            # What follows the scheme of an `Authorization` header is a secret by itself.
+            # The value after the scheme of an `Authorization` header is a secret too.
             yield from value.split()[1:]
 
 

@@ -22,13 +22,13 @@ def content_text(content: str | list[Any]) -> str:
 class ModelChunk:
     """A piece of an answer.
 
-    ``text`` belongs into the reply; ``reasoning`` is what the model thought before, which a reply
-    may show. ``usage`` comes once, at the end, with the keys ``input_tokens``, ``output_tokens``
-    and ``total_tokens``, where the vendor tells. ``model`` is the reference of who answers.
-    ``image`` is a picture as a ``data:`` URL, for who can show one; ``text`` names it then.
-    ``note`` is a sentence for the person that is no part of the answer. ``anew`` says that all
-    ``text`` so far was reasoning: it is taken back, and comes again as ``reasoning``. ``answer`` is
-    the whole answer as a LangChain message, at the end of one that calls tools.
+    ``text`` is part of the reply; ``reasoning`` is the model's thinking, which a reply may show.
+    ``usage`` comes once, at the end, if the vendor reports it; its keys are ``input_tokens``,
+    ``output_tokens`` and ``total_tokens``. ``model`` is the reference of the answering model.
+    ``image`` is a picture as a ``data:`` URL; ``text`` then names it. ``note`` is a sentence for
+    the person, outside the answer. ``anew`` means that all ``text`` so far was reasoning: it is
+    withdrawn and repeated as ``reasoning``. ``answer`` is the whole answer as a LangChain message,
+    at the end of an answer that calls tools.
     """
 
     text: str = ""

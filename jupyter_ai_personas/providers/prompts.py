@@ -48,7 +48,7 @@ def acceptable(messages: Sequence[BaseMessage]) -> list[BaseMessage]:
     if first is not None:
         others = others[first:]
     elif others or system:
-        # Nobody asks anything: what there is is the question.
+        # Without a question, the content is the question.
         source = others or system
         system = system if others else []
         text = _SEPARATOR.join(content_text(message.content) for message in source)

@@ -18,7 +18,7 @@ from .failures import gave_nothing
 
 __all__ = ["raw_chunks"]
 
-_AHEAD = 64  # chunks that a blocking model may be ahead of who reads
+_AHEAD = 64  # chunks that a blocking model may be ahead of its reader
 
 
 def raw_chunks(
@@ -91,7 +91,7 @@ async def _iterate_in_thread(iterate: Callable[[], Iterator[Any]]) -> AsyncGener
     stopped = threading.Event()
 
     def put(is_chunk: bool, value: Any) -> None:
-        with suppress(RuntimeError):  # The loop is closed: nobody waits any more.
+        with suppress(RuntimeError):  # The loop is closed: there is no reader.
             loop.call_soon_threadsafe(items.put_nowait, (is_chunk, value))
 
     def work() -> None:

@@ -18,6 +18,7 @@ from ..errors import (
     ConfigurationError,
     MissingCredentialsError,
     MissingPackageError,
+    ModelError,
     ModelFailedError,
     ModelNotAllowedError,
     NoModelError,
@@ -32,6 +33,7 @@ from .packages import missing_packages
 from .parameters import copied, illegal_secret, key_of_another_model, secrets_in, stripped
 from .references import ModelReference, find_reference
 from .settings import ProviderSettings
+from .trials import Trials
 
 if TYPE_CHECKING:
     from .loading import Description
@@ -55,7 +57,7 @@ _WORKSPACE = "workspace"
 
 @dataclass(frozen=True, slots=True)
 class ProviderInfo:
-    """What doctor, REST and ``/models`` show of a provider.
+    """The description of a provider for doctor, REST and ``/models``.
 
     ``models`` is ``("*",)`` where it names none. ``available`` means that nothing known hinders
     its use; otherwise ``problem`` is one line that says what does. ``source`` is the distribution
@@ -99,6 +101,7 @@ class ModelRegistry:
         self._broken: list[Broken] = []
         self._problems: list[str] = []
         self._server_settings = server_settings
+        self._trials = Trials()
 
     @property
     def providers(self) -> Mapping[str, type]:
@@ -135,7 +138,50 @@ class ModelRegistry:
             for one_broken in broken:
                 self.log.warning("Cannot use the model provider %s", one_broken)
             self._broken = broken
+            self._try_default()
             self._loaded = True
+
+    def _try_default(self) -> None:
+        """Build the model that ``auto`` picks until one can be, if it is another package's."""
+        tried: set[ModelReference] = set()
+        while (reference := self._picked()) is not None and reference not in tried:
+            tried.add(reference)
+            try:
+                self.build(reference)
+            except ModelError as error:
+                self.instead_of(reference, error)
+
+    def _picked(self) -> ModelReference | None:
+        """Return the automatic default if it is a model of another package, else ``None``."""
+        if self.settings.default_model != "auto":
+            return None
+        try:
+            reference, _ = self.default()
+        except NoModelError:
+            return None
+        is_known = reference.provider_id in (*self._endpoints, *AUTO_ORDER, _WORKSPACE)
+        return None if is_known else reference
+
+    def answered(self, reference: str) -> None:
+        """Note that a model has begun to answer: from now on, an error of its provider stands."""
+        self._trials.succeeded(reference.partition(":")[0])
+
+    def instead_of(self, reference: ModelReference, error: ModelError) -> ModelReference | None:
+        """Return what to ask instead of a model that failed, ``None`` if its error stands.
+
+        A provider of another package that ``auto`` picks is not picked again after it failed,
+        unless it has answered before.
+        """
+        provider_id = reference.provider_id
+        if reference != self._picked() and not self._trials.problem(provider_id):
+            return None
+        if not self._trials.failed(provider_id, str(error)):
+            return None
+        self.log.warning("`auto` does not pick `%s` any more. %s", provider_id, error)
+        try:
+            return self.default()[0]
+        except NoModelError:
+            return None
 
     def read_secrets(self) -> None:
         """Read the secrets file, if there is one; :meth:`load` does, unless it was done before."""
@@ -179,11 +225,13 @@ class ModelRegistry:
                     Broken(found.name, found.distribution, found.value, "duplicate", error, fix)
                 )
                 return
+            is_own = self._sources.get(taken) == found.distribution
             self.log.warning(
-                "The model provider `%s` of %s is named `%s` here: another package has that id.",
+                "The model provider `%s` of %s is named `%s` here: another %s has that id.",
                 taken,
                 found.distribution,
                 provider_id,
+                "of its classes" if is_own else "package",
             )
         self._sources[provider_id] = found.distribution
         self._register(provider_id, found.obj)
@@ -233,6 +281,8 @@ class ModelRegistry:
             problem = f"set {' and '.join(map(without_secret, variables))}"
         elif illegal := self._illegal(provider_id):
             problem = f"{illegal} {ILLEGAL}: enter it again"
+        else:
+            problem = self._trials.problem(provider_id)
         return ProviderInfo(
             id=provider_id,
             name=provider.name,
@@ -325,18 +375,19 @@ class ModelRegistry:
             raise ModelNotAllowedError(str(reference))
 
     def default(self, *, chat: bool = True) -> tuple[ModelReference, str]:
-        """Return the model to use when nobody chose one, and why it is that one, in a few words.
+        """Return the automatic default model, and a short reason for the choice.
 
         With ``default_model = "auto"``: the operator's endpoints in their order, then
         :data:`AUTO_ORDER`, then other packages' providers by id; the first that is allowed, lists
-        a model, and whose package and credentials are present. Else the workspace provider. Raises
+        a model, and whose package and credentials are present; not another package's that failed
+        before it ever answered (:meth:`instead_of`). Else the workspace provider. Raises
         :class:`NoModelError` when that is not allowed, and what :meth:`resolve` raises.
         """
         if self.settings.default_model != "auto":
             return self.resolve(self.settings.default_model, chat=chat), "set by the operator"
         known = (*self.settings.endpoints, *AUTO_ORDER)
         for provider_id in (*known, *sorted(self._providers.keys() - {*known, _WORKSPACE})):
-            why = self._why_auto(provider_id)
+            why = None if self._trials.problem(provider_id) else self._why_auto(provider_id)
             model_id = next(iter(self._auto_models(provider_id)), None) if why else None
             if why and model_id:
                 return ModelReference(provider_id, model_id), f"automatically: {why}"
@@ -416,10 +467,16 @@ class ModelRegistry:
             **copied(self._parameters(reference.provider_id, reference.model_id)),
             **copied(chosen),
         }
-        return build_model(provider.provider, reference, arguments, redact=self.credentials.redact)
+        return build_model(
+            provider.provider,
+            reference,
+            arguments,
+            optional=self.credentials.optional_keywords(provider.strategy),
+            redact=self.credentials.redact,
+        )
 
     def list_models(self, provider_id: str, *, timeout: float = 10) -> list[str]:
-        """Return the models of a provider; an endpoint is asked for its list. Blocking.
+        """Return the models of a provider; requests the list of an endpoint. Blocking.
 
         Raises :class:`UnknownProviderError`, :class:`ModelNotAllowedError`, and for endpoints
         :class:`RefusedCredentialsError` and :class:`ModelFailedError`.

@@ -50,7 +50,7 @@ def read_secrets_file(path: Path) -> dict[str, str]:
 
 def _bindings(text: str) -> Iterator[tuple[int, Binding]]:
     for binding in parse_stream(io.StringIO(text, newline="")):
-        # What was read for a binding begins with the blank lines before it.
+        # The text of a binding begins with the blank lines before it.
         written = binding.original.string
         blank = written[: len(written) - len(written.lstrip())]
         yield binding.original.line + len(_LINE_END.findall(blank)), binding

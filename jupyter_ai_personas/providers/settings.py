@@ -130,7 +130,6 @@ class ProviderSettings:
         None,
         File("~/secrets.env"),
         "A file of `NAME=value` lines with credentials, which only the server's user may read.",
-        in_notebooks=False,
     )
     credentials: Mapping[str, str] = setting(
         {},

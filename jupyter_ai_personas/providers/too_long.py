@@ -19,7 +19,7 @@ _CODE = re.compile(
 _ALWAYS = re.compile(
     # The model's context is spoken of when it is too small only.
     r"(context|sequence)[\s_-]?(length|window|size|limit)|\bmodel length\b"
-    # A text that is too long, by whatever measure.
+    # A text that is too long, in any unit.
     r"|\b(prompt|input|inputs|conversation|messages?|text|sequence)\b[^.]{0,80}?"
     r"\b(too (long|large|many|big)|longer than|greater than|cannot exceed)\b"
     r"|\b(prompt|input|inputs|conversation|messages?|text|sequence)\b[^.]{0,80}?exceed"

@@ -49,7 +49,7 @@ def concrete_class(provider: type) -> type:
     """Return the class to instantiate: ``provider``, joined with its vendor's class if need be.
 
     Blocking: imports the vendor's package. Raises :class:`MissingPackageError` when that fails
-    for want of a package, and whatever else the import raises.
+    if a package is missing, and any other error of the import.
     """
     if not issubclass(provider, VendorProvider):
         return provider

@@ -1,4 +1,4 @@
-"""Which personas a message addresses, and how far personas may address each other."""
+"""Decides which personas a message addresses, and how far they may address each other."""
 
 from __future__ import annotations
 

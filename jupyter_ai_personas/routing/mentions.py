@@ -27,7 +27,7 @@ MAX_SCANNED = 100_000
 
 _SIGN = re.compile(f"[{SIGNS}]")
 
-# What can hold a sign: a URL, the destination of a link, or the text.
+# Text that can hold a sign: a URL, the destination of a link, or the text.
 # Parentheses belong to a URL in pairs. In scripts without spaces, full-width punctuation ends it.
 _TOKEN = re.compile(
     r"(?:\b[a-z][a-z0-9+.-]{1,30}://|\bwww\.|\bmailto:)"
@@ -37,7 +37,7 @@ _TOKEN = re.compile(
     re.IGNORECASE,
 )
 
-# What an e-mail address or a path can have before the sign, beside letters and digits.
+# Characters before the sign in an e-mail address or path, beside letters and digits.
 _JOINERS = frozenset("+-%&=#_/.")
 
 

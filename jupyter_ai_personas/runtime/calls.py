@@ -66,6 +66,7 @@ class ToolCalls:
         self._granted: dict[str, ToolInfo] = {}
         self._waiting = waiting
         self._steps: list[TurnStep] | None = None
+        self._has_gap = False
         self._loading = asyncio.Lock()
         self._calls: dict[str, _Call] = {}
         self.ended = False
@@ -340,14 +341,18 @@ class ToolCalls:
         return self._steps
 
     async def _record(self, step: TurnStep) -> bool:
+        # Nothing is recorded after a gap, so that a turn never resumes from steps with one.
+        if self._has_gap:
+            return False
         steps = await self._recorded()
         ledger = self._services.ledger
-        if not await ledger.add_step(self._turn.id, step):
+        # The file may fail at this very step.
+        if not (await ledger.add_step(self._turn.id, step) and ledger.may_begin):
+            self._has_gap = True
             return False
         self._turn.has_steps = True
         steps.append(step)
-        # The file may have failed at this very step.
-        return ledger.may_begin
+        return True
 
     def _report(self, call: _Call) -> None:
         self._services.metrics.called(

@@ -1,4 +1,4 @@
-"""What the commands of a chat must offer to the runtime, and what they are given by it."""
+"""Protocols between the runtime and the commands of a chat."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from jupyter_ai_personas.chat import Chat, Message
 from jupyter_ai_personas.chat.history import HistoryEntry
 from jupyter_ai_personas.context.gathering import Gathering
-from jupyter_ai_personas.personas import Persona, PersonaRegistry
+from jupyter_ai_personas.personas import Persona, Personas
 from jupyter_ai_personas.runtime.approvals import Approval, Decision
 from jupyter_ai_personas.runtime.executors import Toolbox, Undone
 from jupyter_ai_personas.runtime.turn import ActiveTurn
@@ -36,13 +36,15 @@ class CommandInfo:
 
 @dataclass(frozen=True, slots=True)
 class CommandContext:
-    """What a command may read and do.
+    """The operations available to a command.
 
     ``turns`` run or wait. ``usage`` is model → replies and tokens since the chat was opened.
+    ``refresh`` reads the files of local
+    personas and returns each with what has changed since, ``None`` if there can be none.
     ``blocked`` is the name of a persona → where it blocks its event loop. ``workers`` are lines
-    about the processes that personas run in, if not in this one. ``stop`` takes turns and the
-    username of who stops them. ``retry`` takes a request, its reply and a username, and returns
-    whether a turn runs. ``gathering`` collects what a model is given beside the chat.
+    about the processes that personas run in, if not in this one. ``stop`` takes turns and a
+    username. ``retry`` takes a request, its reply and a username, and returns whether a turn
+    runs. ``gathering`` collects the context of a model beside the chat.
     ``history_of`` returns what a persona is shown of the chat up to a message. ``tools`` are those
     of the server. ``approvals`` are those of this chat that are open; ``decide`` takes the id of
     one and a decision that was typed. ``allowed`` returns persona id and tool of what needs no
@@ -51,7 +53,8 @@ class CommandContext:
     """
 
     chat: Chat
-    personas: PersonaRegistry
+    personas: Personas
+    refresh: Callable[[], Awaitable[list[tuple[str, str]] | None]]
     models: ModelRegistry
     turns: Sequence[ActiveTurn]
     usage: Mapping[str, tuple[int, int]]
@@ -63,6 +66,7 @@ class CommandContext:
     undo: Callable[[str | None], Awaitable[Undone | None]]
     history_of: Callable[[Persona, Message], tuple[HistoryEntry, ...]]
     model_of: Callable[[Persona], tuple[str | None, str]]
+    choose_model: Callable[[Persona, str | None], Awaitable[None]]
     stop: Callable[[Sequence[ActiveTurn], str], Awaitable[None]]
     retry: Callable[[Message, Message, str], Awaitable[bool]]
     approvals: Sequence[Approval]
@@ -80,7 +84,7 @@ class Commands:
 
     names: frozenset[str] = frozenset()
 
-    def listed(self, personas: PersonaRegistry) -> list[CommandInfo]:
+    def listed(self, personas: Personas) -> list[CommandInfo]:
         """Return the commands that can be typed, those of ``personas`` last."""
         return []
 
@@ -92,6 +96,6 @@ class Commands:
         """Return whether the command in ``message`` is obeyed however many there were."""
         return False
 
-    def asked(self, message: Message, personas: PersonaRegistry) -> str | None:
+    def asked(self, message: Message, personas: Personas) -> str | None:
         """Return the id of the persona whose own command ``message`` begins with, or ``None``."""
         return None

@@ -1,7 +1,7 @@
 """A save that a crash cut off: the file is empty or half written, and a copy lies beside it.
 
 Jupyter's file managers empty a file before they write it, having copied it to ``.~<name>``
-(``jupyter_server.services.contents.fileio.atomic_writing``), and nobody looks at that copy again.
+(``jupyter_server.services.contents.fileio.atomic_writing``), and nothing reads that copy again.
 A server that is killed in between leaves a chat that opens empty, and deletes in every tab that
 stayed open what was there.
 """
@@ -21,7 +21,7 @@ def undo_cut_off_save(file: Path) -> ChatFile | None:
     """Give ``file`` what its copy holds and return that, if a save was cut off.
 
     ``None`` with nothing changed: it was not, or the copy is no better. The time of the last
-    change stays as it was, so that who has opened the file does not take this for a change. The
+    change stays, so that readers of the file do not see this as a change. The
     copy stays until the next save: it tells when the chat was saved before, see :func:`made_at`.
 
     Raises:

@@ -7,7 +7,13 @@ from collections.abc import Callable, Sequence
 import anyio
 from anyio.abc import TaskGroup
 
-from jupyter_ai_personas.chat.history import MOST_MESSAGES, read_history
+from jupyter_ai_personas.chat.history import (
+    MOST_MESSAGES,
+    HistoryEntry,
+    earlier_attachments,
+    newest,
+    read_history,
+)
 from jupyter_ai_personas.errors import HostLostError, HostUnavailableError, TurnTimeoutError
 from jupyter_ai_personas.personas import TurnSpec
 from jupyter_ai_personas.personas.wire import (
@@ -25,6 +31,7 @@ from jupyter_ai_personas.personas.wire import (
 from jupyter_ai_personas.runtime.board import ApprovalBoard
 from jupyter_ai_personas.runtime.calls import ToolCalls, can_continue, unfinished_calls
 from jupyter_ai_personas.runtime.chat_handle import ChatHandle
+from jupyter_ai_personas.runtime.chat_requests import ChatRequests
 from jupyter_ai_personas.runtime.outcome import Outcome
 from jupyter_ai_personas.runtime.requests import RequestContext, TurnRequests
 from jupyter_ai_personas.runtime.services import Services
@@ -42,14 +49,11 @@ from jupyter_ai_personas.tools import ToolInfo
 
 __all__ = ["Execution"]
 
-STARTED_SECONDS = 0.02
-"""How long a turn has run when the ledger is told that it does."""
-
 MAX_LOSSES = 3
 """How many workers a turn may lose and go on elsewhere."""
 
 CHECKPOINT_SECONDS = 1.0
-"""How often the ledger is told what a growing reply has so far."""
+"""Interval at which growing replies are recorded."""
 
 
 class Execution:
@@ -106,7 +110,7 @@ class Execution:
                     await self._work(turn, model, problem, group, waiting)
         if turn.wants_restart:
             self.cancel(turn)
-            # What was done for the message as it was answers nothing any more.
+            # Earlier steps answered the message before its edit.
             self._board.close_turn(turn.id, "The message was edited.")
             self._services.ledger.clear_steps(turn.id)
         elif turn.outcome is None and turn.lost:
@@ -149,15 +153,16 @@ class Execution:
             self._show(turn, THINKING)
         calls = ToolCalls(self._services, turn, self._board, waiting=waiting)
         try:
-            requests = self._requests(turn, group, calls)
             path = self._chat.current.path
             instructions = await self._services.gathering.instructions(path)
             await self._services.tools.ready(turn.persona, path)
             tools = self._services.tools.granted(turn.persona, path)
             calls.grant(tools)
+            history = self._history(turn)
+            requests = self._requests(turn, history, group, calls)
             await self._services.hosts.start(
                 turn.persona,
-                self._spec(turn, model, problem, instructions, tools),
+                self._spec(turn, history, model, problem, instructions, tools),
                 lambda event: self._on_event(turn, requests, event),
             )
         except HostUnavailableError as error:
@@ -172,24 +177,42 @@ class Execution:
             calls.ended = True
 
     async def _watch(self, turn: ActiveTurn, waiting: Waiting) -> None:
-        """Tell people and the ledger how far the turn is."""
-        # After the start: the host's thread would wait for the interpreter meanwhile.
-        self._show(turn, THINKING)
-        # The same holds for the ledger's thread. A shorter turn is recorded as finished anyway.
-        await anyio.sleep(STARTED_SECONDS)
+        """Record and show that the turn runs; record its replies while they grow."""
         self._services.ledger.started(turn.id)
+        self._show(turn, THINKING)
         while True:
             await anyio.sleep(CHECKPOINT_SECONDS)
             await waiting.until_working()
             if (replies := turn.replies.checkpoint()) is not None:
                 self._services.ledger.checkpoint(turn.id, replies)
 
-    def _requests(self, turn: ActiveTurn, group: TaskGroup, calls: ToolCalls) -> TurnRequests:
+    def _history(self, turn: ActiveTurn) -> tuple[HistoryEntry, ...]:
+        return read_history(
+            self._chat.current,
+            reader=turn.persona.id,
+            until=turn.message,
+            max_messages=max(MOST_MESSAGES, self._settings.history_messages),
+            max_chars=self._settings.history_chars,
+            is_command=self._services.command_names,
+        )
+
+    def _requests(
+        self,
+        turn: ActiveTurn,
+        history: Sequence[HistoryEntry],
+        group: TaskGroup,
+        calls: ToolCalls,
+    ) -> TurnRequests:
         chat, host_id = self._chat.current, turn.host_id
 
         def answer(answer: TurnAnswer) -> None:
             self._services.hosts.answer(turn.persona, host_id, answer)
 
+        shown = newest(
+            history,
+            max_messages=self._settings.history_messages,
+            max_tokens=self._settings.history_tokens,
+        )
         context = RequestContext(
             turn_id=turn.id,
             persona_id=turn.persona.id,
@@ -199,13 +222,16 @@ class Execution:
             message=turn.message,
             attachments=tuple(chat.attachments(turn.message.attachments)),
             person=turn.person,
+            earlier=earlier_attachments(shown),
         )
-        handlers = {**calls.handlers, **self._services.request_handlers}
+        about_chat = ChatRequests(self._services, chat, turn.persona).handlers
+        handlers = {**calls.handlers, **about_chat, **self._services.request_handlers}
         return TurnRequests(handlers, context, answer, group, log=self._services.log)
 
     def _spec(
         self,
         turn: ActiveTurn,
+        history: tuple[HistoryEntry, ...],
         model: str | None,
         problem: str,
         instructions: str,
@@ -222,18 +248,12 @@ class Execution:
             chat_path=chat.path,
             message=message,
             speaker=sender.shown_name if sender is not None else message.sender,
-            history=read_history(
-                chat,
-                reader=persona.id,
-                until=message,
-                max_messages=max(MOST_MESSAGES, self._settings.history_messages),
-                max_chars=self._settings.history_chars,
-                is_command=self._services.command_names,
-            ),
+            history=history,
             history_messages=self._settings.history_messages,
             history_tokens=self._settings.history_tokens,
             model=model,
             model_problem=problem,
+            model_parameters=self._services.parameters_of(persona, model),
             system_prompt="\n\n".join(filter(None, [persona.system_prompt, instructions])),
             root_dir=self._settings.root_dir,
             base_url=self._settings.base_url,

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Iterable, Sequence
-from typing import Protocol
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any, Protocol
 
 from jupyter_ai_personas.personas import Persona
 from jupyter_ai_personas.tools import (
@@ -70,6 +70,12 @@ class Toolbox(Protocol):
     def granted(self, persona: Persona, chat_path: str) -> Sequence[ToolInfo]:
         """Return the tools that a persona has in a chat, but for those of its own class."""
 
+    def withheld(self, persona: Persona, chat_path: str) -> Sequence[str]:
+        """Return what a persona of a file names and does not have, since it may only read."""
+
+    def connections(self, persona: Persona) -> Sequence[Mapping[str, Any]]:
+        """Return how the MCP servers are reached that a persona may call without being asked."""
+
     def permits(self, tool: str) -> bool:
         """Return whether the operator's ``allowed_tools`` and ``blocked_tools`` permit a tool."""
 
@@ -105,6 +111,10 @@ class NoToolbox:
         """See :meth:`Toolbox.persona_names`."""
         return ()
 
+    def connections(self, persona: Persona) -> Sequence[Mapping[str, Any]]:
+        """See :meth:`Toolbox.connections`."""
+        return ()
+
     def missing(self, personas: Iterable[Persona]) -> Iterable[tuple[str, str]]:
         """See :meth:`Toolbox.missing`."""
         return ()
@@ -115,6 +125,10 @@ class NoToolbox:
 
     def granted(self, persona: Persona, chat_path: str) -> Sequence[ToolInfo]:
         """See :meth:`Toolbox.granted`."""
+        return ()
+
+    def withheld(self, persona: Persona, chat_path: str) -> Sequence[str]:
+        """See :meth:`Toolbox.withheld`."""
         return ()
 
     def permits(self, tool: str) -> bool:

@@ -30,7 +30,7 @@ class FloodGate:
     def check(self, sender: str) -> Literal["pass", "tell", "hold"]:
         """Say whether a message may pass, or is held back, and whether to tell its sender.
 
-        A sender is told once, until a message passes again.
+        A sender gets one notice until a message passes again.
         """
         now = self._clock()
         if len(self._passed) >= self._forget_at:
@@ -48,7 +48,7 @@ class FloodGate:
         return "tell"
 
     def _forget(self, before: float) -> None:
-        """Let go of who has sent nothing since."""
+        """Forget senders without recent messages."""
         self._passed = {
             sender: times for sender, times in self._passed.items() if times and times[-1] > before
         }

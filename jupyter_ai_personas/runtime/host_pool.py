@@ -94,7 +94,7 @@ class HostPool:
         return entry is not None and entry.opened.is_set()
 
     def cancel(self, persona: Persona, turn_id: str) -> None:
-        """End a turn: from now on its sink hears nothing; the host is told."""
+        """Cancel a turn in its host; its sink gets no further events."""
         entry = self._entries.get(persona.id)
         if entry is not None and entry.sinks.pop(turn_id, None) is not None:
             del entry.began[turn_id]

@@ -6,16 +6,20 @@ import asyncio
 import logging
 from collections.abc import Callable, Iterable, Mapping
 
-from jupyter_ai_personas.errors import UnknownPersonaError
 from jupyter_ai_personas.hosts import Host, HostEnvironment
 from jupyter_ai_personas.hosts.engines import Engine, make_engine
 from jupyter_ai_personas.hosts.places import EVERYBODY
 from jupyter_ai_personas.personas import Persona, PersonaRegistry
+from jupyter_ai_personas.routing import mention_name
 from jupyter_ai_personas.runtime.settings import RuntimeSettings
 
 __all__ = ["MakeHost", "Placement"]
 
 MakeHost = Callable[[str, HostEnvironment], Host]
+
+
+def _folded(name: str) -> str:
+    return mention_name(name).casefold()
 
 
 class Placement:
@@ -43,13 +47,8 @@ class Placement:
     def place_of(self, persona: Persona) -> str:
         """Return where a persona runs."""
         for name, place in self._settings.hosts.items():
-            if name == EVERYBODY:
-                continue
-            try:
-                if self._personas.find(name).id == persona.id:
-                    return place
-            except UnknownPersonaError:  # told at the start, as of each setting
-                continue
+            if name == persona.id or _folded(name) == _folded(persona.name):
+                return place
         return self._settings.hosts[EVERYBODY]
 
     def host(self, persona: Persona) -> Host:

@@ -11,8 +11,10 @@ import asyncio
 import time
 from collections.abc import Callable, Container, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
+from typing import cast
 from uuid import uuid4
 
 from jupyter_ai_personas.chat import (
@@ -34,7 +36,7 @@ from jupyter_ai_personas.runtime.board import ApprovalBoard
 from jupyter_ai_personas.runtime.calls import can_continue, unfinished_calls
 from jupyter_ai_personas.runtime.chat_handle import ChatHandle
 from jupyter_ai_personas.runtime.cut_off_saves import made_at
-from jupyter_ai_personas.runtime.ledger import ReplySnapshot, TurnRecord, TurnStep
+from jupyter_ai_personas.runtime.ledger import FinalState, ReplySnapshot, TurnRecord, TurnStep
 from jupyter_ai_personas.runtime.router import Router
 from jupyter_ai_personas.runtime.scheduler import Scheduler
 from jupyter_ai_personas.runtime.services import Services
@@ -108,7 +110,7 @@ class Recovery:
         copies = {path for path in paths if await asyncio.to_thread(is_copy, path)}
         records = [record for record in records if record.path not in copies]
         messages = [record for record in records if record.persona_id == NO_PERSONA]
-        # What was typed since the chat was opened is in the mailbox, and is handled from there.
+        # Messages since the chat was opened are in the mailbox, and are handled from there.
         unseen = [
             record
             for record in messages
@@ -158,6 +160,7 @@ class Recovery:
 
     async def _recover_turn(self, record: TurnRecord, *, is_deleted: bool) -> None:
         """``is_deleted``: a person deleted the message, which the document has lost."""
+        record = self._as_written(record)
         request = self._chat.current.get(record.message_id)
         if request is None and not is_deleted:
             request = decode_message(record.message)
@@ -166,7 +169,7 @@ class Recovery:
                 self._chat.current.apply([Restore(record.message)])
         is_command = record.persona_id == SYSTEM_ID and record.state != "finished"
         if request is None or request.deleted or is_command:
-            # A command that was cut off is not run later, when nobody expects it.
+            # Do not run an interrupted command later: it would come unexpected.
             self._ledger.forget(record.turn_id)
         elif record.state == "finished":
             self._put_back(record, record.replies)
@@ -174,6 +177,24 @@ class Recovery:
             await self._finish(record)
         else:
             await self._go_on(record, request)
+
+    def _as_written(self, record: TurnRecord) -> TurnRecord:
+        """Return the record of a turn that ended unrecorded, but in the document, as finished."""
+        last = record.replies[-1] if record.replies else None
+        id_ = last.message_id if last is not None else reply_id(record.turn_id, 1)
+        there = self._chat.current.get(id_)
+        if (
+            record.state == "finished"
+            or (last is not None and last.state in FINAL_STATES)
+            or there is None
+            or there.state not in FINAL_STATES
+            or there.metadata.get("turn") != record.turn_id
+        ):
+            return record
+        state = cast(FinalState, there.state)
+        replies = (*record.replies[:-1], ReplySnapshot(id_, there.body, state, there.metadata))
+        self._ledger.finish(record.turn_id, state, replies)
+        return replace(record, state="finished", final_state=state, replies=replies)
 
     async def _finish(self, record: TurnRecord) -> None:
         self._note_end(record, record.replies, passed_on=False)
@@ -261,7 +282,7 @@ class Recovery:
             if decision is None:
                 self._services.approvals.close(approval.id, reason)
                 decision = Decision("denied", reason=reason, at=time.time())
-                # What was shown before the crash stays.
+                # A decision shown before the crash stays.
                 there = self._chat.current.get(approval.id)
                 if there is not None and "decision" in there.metadata:
                     continue
@@ -316,7 +337,7 @@ class Recovery:
         message = self._chat.current.get(record.message_id)
         if message is None or message.deleted or not message.by_person:
             return
-        # A command is not run later, when nobody expects it.
+        # Do not run a command later: it would come unexpected.
         if self._router.is_command(message):
             return
         recorded = True

@@ -1,4 +1,4 @@
-"""What one turn writes: the events of its host become messages of the chat."""
+"""Writes the output of one turn: events of its host become messages of the chat."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from jupyter_ai_personas.personas.wire import (
     HostEvent,
     MessageSent,
     ReplyClosed,
+    ReplyDescribed,
     ReplyOpened,
     ReplyRewritten,
     TextDelta,
@@ -77,6 +78,8 @@ class Replies:
             case ReplyRewritten(_, reply_id, text):
                 self._writer.restart(self._get(reply_id))
                 self._writer.append(self._get(reply_id), text)
+            case ReplyDescribed(_, reply_id, metadata):
+                self._writer.describe(self._get(reply_id), metadata)
             case ReplyClosed(_, reply_id):
                 self._writer.finish(
                     self._get(reply_id), "done", note=self._links(), **self._extra()

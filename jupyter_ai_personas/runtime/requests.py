@@ -32,9 +32,10 @@ __all__ = ["RequestContext", "RequestHandler", "TurnRequests"]
 
 @dataclass(frozen=True, slots=True)
 class RequestContext:
-    """Who asks: the turn, its persona, the chat, and the message that the turn answers.
+    """The origin of a request: turn, persona, chat, and the message that the turn answers.
 
-    ``person`` is the username of who started the chain of turns, whose rights count.
+    ``person`` is the username of who started the chain of turns, whose rights count. ``earlier``
+    are the attachments of the messages before it that the persona is shown, the newest first.
     """
 
     turn_id: str
@@ -45,6 +46,7 @@ class RequestContext:
     message: Message
     attachments: tuple[Attachment, ...]
     person: str
+    earlier: tuple[Attachment, ...] = ()
 
 
 RequestHandler = Callable[[RequestContext, Mapping[str, Any]], Awaitable[Any]]

@@ -21,7 +21,7 @@ from jupyter_ai_personas.chat.history import HistoryEntry, newest, read_history
 from jupyter_ai_personas.chat.markdown import code
 from jupyter_ai_personas.chat.messages import GROWING_STATES
 from jupyter_ai_personas.errors import TurnStateError
-from jupyter_ai_personas.personas import Persona
+from jupyter_ai_personas.personas import ChatPersonas, Persona
 from jupyter_ai_personas.routing import (
     Chain,
     NameIndex,
@@ -35,6 +35,7 @@ from jupyter_ai_personas.runtime.chat_handle import ChatHandle
 from jupyter_ai_personas.runtime.commands import Command, CommandContext, Commands
 from jupyter_ai_personas.runtime.flood import FloodGate
 from jupyter_ai_personas.runtime.ledger import ReplySnapshot
+from jupyter_ai_personas.runtime.local_files import FileNotices
 from jupyter_ai_personas.runtime.scheduler import Scheduler
 from jupyter_ai_personas.runtime.services import Services
 from jupyter_ai_personas.runtime.turn import ActiveTurn, ReplyFinished, TurnOrder
@@ -60,8 +61,10 @@ class Router:
         scheduler: Scheduler,
         unsaved: Unsaved,
         commands: Commands,
+        personas: ChatPersonas,
     ) -> None:
         self._services = services
+        self._chat_personas = personas
         self._chat = chat
         self._scheduler = scheduler
         self._unsaved = unsaved
@@ -70,6 +73,7 @@ class Router:
         # The id of a person's message → the turns that it has caused.
         self._turns_of_root: dict[str, int] = {}
         self._warned: dict[str, None] = {}
+        self._files = FileNotices()
 
     async def handle(self, event: ChatEvent) -> bool:
         """Do what an event calls for; return whether the ledger has its message as it is."""
@@ -107,8 +111,15 @@ class Router:
         command = self._commands.find(message)
         if command is not None:
             return await self._obey(message, command)
+        if self._is_for_another_runtime(message):
+            return False
         addressed = self.addressed(message, by_default=False)
         mistyped = "" if addressed or not may_mention(message.body) else self._mistyped(message)
+        faulty = self._files.about(message, self._services.personas, addressed, self._people)
+        if addressed and faulty:
+            self._scheduler.notify(faulty, reply_to=message.id)
+        elif faulty:
+            mistyped = "\n\n".join(filter(None, [mistyped, faulty]))
         # The default persona does not answer in place of one whose name was mistyped.
         addressed = addressed or ([] if mistyped else self.addressed(message))
         if mistyped:
@@ -158,6 +169,7 @@ class Router:
         return CommandContext(
             chat=chat,
             personas=services.personas,
+            refresh=self._refresh,
             models=services.models,
             turns=tuple(self._scheduler.turns.values()),
             usage=self._scheduler.usage,
@@ -169,6 +181,7 @@ class Router:
             undo=partial(services.changes.undo, self._chat.id),
             history_of=self._history_of,
             model_of=lambda persona: services.model_in(chat, persona),
+            choose_model=lambda persona, wanted: services.choose_model(chat, persona, wanted),
             stop=lambda turns, by: self._scheduler.stop(turns, by=by),
             retry=self._retry,
             approvals=services.approvals.open(chat_id=self._chat.id),
@@ -176,6 +189,10 @@ class Router:
             allowed=partial(services.ledger.allowed, self._chat.id),
             disallow=partial(services.ledger.disallow, self._chat.id),
         )
+
+    async def _refresh(self) -> list[tuple[str, str]] | None:
+        # The files were read before the command was handled.
+        return self._chat_personas.changes() if self._chat_personas.has_files else None
 
     def reply_of(self, turn_id: str) -> Message | None:
         """Return the latest reply of a turn, of those at the end of the chat."""
@@ -231,10 +248,8 @@ class Router:
         return await self.ask(order)
 
     def _mistyped(self, message: Message) -> str:
-        """Return what to tell a person who mentions a persona by a name that is not quite right."""
-        chat, personas = self._chat.current, self._services.personas
-        users = [chat.user(username) for username in chat.people()]
-        people = [user.mention_name or mention_name(user.shown_name) for user in users if user]
+        """Return a hint for a message that nearly mentions a persona."""
+        personas, people = self._services.personas, self._people()
         broken = {entry.name: entry.name for entry in personas.broken}
         unusable = find_mentions(message.body, NameIndex(broken))
         lines = [
@@ -250,6 +265,11 @@ class Router:
             else:
                 lines.append(f"To ask {code(typed)}, write {meant} as a word of its own.")
         return "\n\n".join(lines)
+
+    def _people(self) -> list[str]:
+        """Return what the people in the chat are mentioned by."""
+        users = map(self._chat.current.user, self._chat.current.people())
+        return [user.mention_name or mention_name(user.shown_name) for user in users if user]
 
     def _is_flooding(self, message: Message, addressed: list[str]) -> bool:
         verdict = self._flood.check(message.sender)
@@ -268,6 +288,9 @@ class Router:
         asked = self._commands.asked(message, self._services.personas)
         if asked is not None:
             return [asked]
+        if self._is_for_another_runtime(message):
+            return []
+        by_default = by_default and not self._services.other_runtime()
         default = self._services.default_persona if by_default else None
         people = self._chat.current.people() | {message.sender} if default is not None else set()
         return address(
@@ -276,6 +299,13 @@ class Router:
             self._services.personas.names,
             default=default if len(people) == 1 else None,
         )
+
+    def _is_for_another_runtime(self, message: Message) -> bool:
+        """Return whether the other runtime on this server answers ``message``, if there is one."""
+        to = message.to_persona
+        if to is None or to in self._services.personas:
+            return False
+        return self._services.other_runtime()
 
     def settle_stray(self, message_id: str) -> None:
         """Mark a reply that says it is streaming although no turn writes it.
@@ -356,7 +386,7 @@ class Router:
 
         ``again``: a crash may have come in between; people are not told of a bound again.
         """
-        root, limits = event.chain.root, self._services.limits
+        root, limits = event.chain.root, self._services.limits(event.persona_id)
         for message_id, body in event.written if event.state == "done" else ():
             allowed, further, cut = event.chain.next(
                 event.persona_id,

@@ -6,7 +6,8 @@ import logging
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import anyio
@@ -21,7 +22,13 @@ from jupyter_ai_personas.context.gathering import Gathering
 from jupyter_ai_personas.context.local import LocalWorkspace
 from jupyter_ai_personas.errors import ChatNotOpenError, TurnStateError, UnknownTurnError
 from jupyter_ai_personas.hosts import HostConfig, HostEnvironment
-from jupyter_ai_personas.personas import Persona, PersonaRegistry
+from jupyter_ai_personas.personas import (
+    ChatPersonas,
+    LocalPersonas,
+    Persona,
+    PersonaRegistry,
+    Personas,
+)
 from jupyter_ai_personas.routing import Chain
 from jupyter_ai_personas.runtime.approvals import Approvals
 from jupyter_ai_personas.runtime.attachments import attachments_handler
@@ -32,8 +39,10 @@ from jupyter_ai_personas.runtime.executors import ChangeBook, NoChanges, NoToolb
 from jupyter_ai_personas.runtime.feedback import Feedback, Vote, cast_vote
 from jupyter_ai_personas.runtime.host_pool import HostPool
 from jupyter_ai_personas.runtime.ledger import MemoryLedger, TurnLedger
+from jupyter_ai_personas.runtime.local_files import LocalWatch
 from jupyter_ai_personas.runtime.placement import MakeHost, Placement
 from jupyter_ai_personas.runtime.quarantine import Quarantine
+from jupyter_ai_personas.runtime.reports import Reports
 from jupyter_ai_personas.runtime.requests import RequestHandler
 from jupyter_ai_personas.runtime.scheduler import Scheduler
 from jupyter_ai_personas.runtime.services import (
@@ -41,7 +50,6 @@ from jupyter_ai_personas.runtime.services import (
     Metrics,
     NoMetrics,
     Services,
-    choose_model,
 )
 from jupyter_ai_personas.runtime.session import Session
 from jupyter_ai_personas.runtime.settings import RuntimeSettings
@@ -56,10 +64,16 @@ __all__ = ["Answer", "Runtime"]
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a persona answered in a chat of its own."""
+    """The answer of a persona in a one-shot chat; ``usage`` is what models have used."""
 
     text: str
-    failed: bool
+    state: str
+    usage: Mapping[str, Any]
+
+    @property
+    def failed(self) -> bool:
+        """Whether the persona did not answer."""
+        return self.state not in ("done", "stopped")
 
 
 class Runtime:
@@ -87,6 +101,7 @@ class Runtime:
         changes: ChangeBook | None = None,
         load_delay: float = 0.0,
         avatar_url: Callable[[Persona], str | None] = lambda persona: None,
+        other_runtime: Callable[[], bool] = lambda: False,
     ) -> None:
         self.settings = settings
         self.personas = personas
@@ -129,9 +144,20 @@ class Runtime:
             beside=settings.notebook_beside_chat,
             log=log,
         )
+        local = None
+        if settings.local_personas != "off" and settings.root_dir is not None:
+            reads_only = settings.local_personas != "tools"
+            local = LocalPersonas(Path(settings.root_dir), reads_only=reads_only)
+        self.local: LocalPersonas | None = local
+        """Reads the personas of files, if they may define any."""
+        self._watch = None
+        if local is not None:
+            self._watch = LocalWatch(local, lambda: self.sessions, log=log)
         self._services = Services(
             settings=settings,
+            packages=personas,
             personas=personas,
+            local=local,
             models=models,
             ledger=ledger,
             hosts=self.hosts,
@@ -151,10 +177,12 @@ class Runtime:
             },
             approvals=self.approvals,
             announced={},
+            reports=Reports(),
             asks_people=True,
             approval_url=approval_url,
             command_names=self._commands.names,
             avatar_url=avatar_url,
+            other_runtime=other_runtime,
             log=log,
         )
         self._load_delay = load_delay
@@ -196,12 +224,22 @@ class Runtime:
                 await group.start(self.hosts.run)
                 async with anyio.create_task_group() as self._group:
                     self._group.start_soon(self._load)
+                    if self._watch is not None:
+                        self._group.start_soon(self._watch_files, self._watch)
                     task_status.started()
                     await anyio.sleep_forever()
         finally:
             with anyio.CancelScope(shield=True):
                 await self.tools.aclose()
                 await self.ledger.aclose()
+
+    async def _watch_files(self, watch: LocalWatch) -> None:
+        await self.wanted.wait()
+        try:
+            await watch.run()
+        except Exception:
+            # Each message has the files looked at, too.
+            self.log.exception("The files of local personas are not watched any more")
 
     def interrupt(self) -> None:
         """End all turns at once, before :meth:`run` is cancelled: nothing is awaited."""
@@ -245,7 +283,22 @@ class Runtime:
         )
         self.sessions.add(session)
         self._group.start_soon(self._serve, session)
+        self.chats_changed()
         return session
+
+    def chats_changed(self) -> None:
+        """Note that a chat was opened, closed or moved: other files may define personas for it."""
+        if self._watch is not None:
+            self._watch.chats_changed()
+
+    async def personas_at(self, path: str) -> ChatPersonas:
+        """Return the personas that serve the chat at ``path``, those of files among them.
+
+        The path is relative to the server's root; an empty one stands for a chat in the root.
+        """
+        found = ChatPersonas(self.personas, self.local, lambda: path)
+        await found.look()
+        return found
 
     async def _serve(self, session: Session) -> None:
         try:
@@ -254,17 +307,31 @@ class Runtime:
             self.log.exception("Personas have left chat %s", session.chat.path)
         finally:
             self.sessions.discard(session)
+            self.chats_changed()
 
     def close_chat(self, session: Session) -> None:
         """Stop serving a chat. Turns that run go on, and the ledger keeps what they write."""
         session.detach()
+
+    async def persona_id_at(self, path: str, name: str) -> str:
+        """Return the id of a persona that serves the chat at ``path``, or has a turn in it.
+
+        Raises:
+            UnknownPersonaError: there is none of that name or id.
+        """
+        sessions = [s for s in self.sessions if s.chat.path.strip("/") == path.strip("/")]
+        for session in sessions:
+            # The file of a persona may be gone while it answers.
+            if any(turn.persona.id == name for turn in session.turns.values()):
+                return name
+        return (await self.personas_at(path)).find(name).id
 
     async def cancel(
         self, path: str, persona_id: str | None, *, by: str | None, name: str = ""
     ) -> list[str]:
         """Stop the turns of a chat, or of one persona in it; return the personas' ids.
 
-        ``by`` and ``name`` are the username and display name of who wants it.
+        ``by`` and ``name`` are the username and display name of the requesting person.
 
         Raises:
             ChatNotOpenError: no chat is open at ``path``.
@@ -290,8 +357,9 @@ class Runtime:
             ChatNotOpenError: no chat is open at ``path``.
             ModelError: there is no such model, or it cannot be used.
         """
-        persona, chat = self.personas.find(persona_id), self._open_chat_at(path)
-        await choose_model(self.models, chat, persona, wanted)
+        personas = await self.personas_at(path)
+        persona, chat = personas.find(persona_id), self._open_chat_at(path)
+        await self._services.choose_model(chat, persona, wanted)
         return self._services.model_in(chat, persona)
 
     def vote(self, path: str, message_id: str, vote: Vote, *, by: str) -> Feedback:
@@ -347,26 +415,30 @@ class Runtime:
         *,
         sender: User,
         chat: MemoryChat | None = None,
+        path: str | None = None,
     ) -> Answer:
         """Let a persona answer one message in a chat of its own that leaves nothing.
 
         It alone answers: personas that it mentions are not addressed. The answer grows in
-        ``chat``, if one is given. Cancelling this ends the turn.
+        ``chat``, if one is given. With a ``path``, the personas of files that serve a chat there
+        can be asked as well. Cancelling this ends the turn.
 
         Raises:
             UnknownPersonaError: there is no such persona.
         """
         assert self._group is not None, "the runtime is not running"
         await self.loaded.wait()
-        persona = self.personas.find(persona_name)
         chat = chat or MemoryChat("")
+        personas: Personas = self.personas if path is None else await self.personas_at(path)
+        persona = personas.find(persona_name)
         chat.users[sender.username] = sender
         message = Message(id=str(uuid4()), sender=sender.username, body=body, time=time.time())
         ledger = MemoryLedger()
         await ledger.open()
-        # Without commands: nobody can type one there, and no note offers any.
+        # Without commands: a one-shot chat has no input, and no note offers any.
         services = replace(
             self._services,
+            personas=personas,
             ledger=ledger,
             approvals=Approvals(ledger),
             asks_people=False,
@@ -384,5 +456,5 @@ class Runtime:
             scheduler.close()
             await ledger.aclose()
         replies = [reply.body for reply in chat.messages if reply.reply_to == message.id]
-        failed = turn.outcome is None or turn.outcome.state not in ("done", "stopped")
-        return Answer("\n\n".join(replies), failed)
+        state = turn.outcome.state if turn.outcome is not None else "interrupted"
+        return Answer("\n\n".join(replies), state, dict(turn.replies.usage))

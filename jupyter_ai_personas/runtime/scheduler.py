@@ -12,7 +12,7 @@ import anyio
 from anyio import TASK_STATUS_IGNORED
 from anyio.abc import TaskGroup, TaskStatus
 
-from jupyter_ai_personas.chat import SYSTEM_ID, GrowingReply, ReplyWriter
+from jupyter_ai_personas.chat import SYSTEM_ID, GrowingReply, OpenTurn, ReplyWriter
 from jupyter_ai_personas.chat.markdown import inert
 from jupyter_ai_personas.errors import HostLostError
 from jupyter_ai_personas.personas import Persona
@@ -88,13 +88,14 @@ class Scheduler:
     def document_opened(self) -> None:
         """Show the status of turns in the document that was opened anew."""
         self._status.publish_all()
+        self._announce()
 
     def document_recovered(self) -> None:
         """Write the replies that grow to the document that was opened anew."""
         self._writer.move_to(self._chat.current)
 
     def notify(self, body: str, *, reply_to: str) -> tuple[str, dict[str, Any]]:
-        """Post a line of the system, which addresses nobody; return its id and metadata."""
+        """Post a notice without mentions; return its id and metadata."""
         metadata = {"reply_to": reply_to, "notice": True}
         return self._writer.post(SYSTEM_ID, body, metadata), metadata
 
@@ -115,7 +116,17 @@ class Scheduler:
             turn.has_steps = order.resume
             self.turns[turn.id] = turn
             self._enqueue(turn)
+        self._announce()
         return accepted
+
+    def _announce(self) -> None:
+        """Tell the front end which turns run or wait."""
+        self._chat.current.set_turns(
+            [
+                OpenTurn(turn.id, turn.persona.id, turn.message.id, turn.person)
+                for turn in self.turns.values()
+            ]
+        )
 
     def _turn(self, order: TurnOrder, persona: Persona) -> ActiveTurn:
         message, turn_id = order.message, order.turn_id or str(uuid4())
@@ -187,7 +198,7 @@ class Scheduler:
 
     def _concurrency(self, persona: Persona) -> int:
         model, _ = self._services.model_in(self._chat.current, persona)
-        if not self._services.exclusive.allows_concurrency(persona, model):
+        if persona.is_adapted or not self._services.exclusive.allows_concurrency(persona, model):
             return 1
         return self._services.settings.max_concurrent_turns
 
@@ -206,7 +217,8 @@ class Scheduler:
         assert turn.outcome is not None
         self._status.clear(turn.persona, turn.id)
         self._board.close_turn(turn.id, f"The turn has ended: {turn.outcome.state}.")
-        self.turns.pop(turn.id, None)
+        if self.turns.pop(turn.id, None) is not None:
+            self._announce()
         self._count(turn)
         self._services.ledger.finish(turn.id, turn.outcome.state, turn.replies.so_far())
         self._on_end(turn)

@@ -1,4 +1,4 @@
-"""What the parts of a runtime share: stores, hosts, models, bounds; and the choice of a model."""
+"""Shared collaborators of a runtime: stores, hosts, models, limits; the choice of a model."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import anyio.to_thread
 from jupyter_ai_personas.chat import Chat, Pacer
 from jupyter_ai_personas.context.gathering import Gathering
 from jupyter_ai_personas.errors import ModelError, UnknownPersonaError
-from jupyter_ai_personas.personas import Persona, PersonaRegistry
+from jupyter_ai_personas.personas import LocalPersonas, Persona, PersonaRegistry, Personas
 from jupyter_ai_personas.routing import Limits, mention_name
 from jupyter_ai_personas.runtime.approvals import Approval, Approvals, Decision
 from jupyter_ai_personas.runtime.exclusive import ExclusiveSlots
@@ -22,6 +22,7 @@ from jupyter_ai_personas.runtime.feedback import VoteReport
 from jupyter_ai_personas.runtime.host_pool import HostPool
 from jupyter_ai_personas.runtime.ledger import FinalState, TurnLedger
 from jupyter_ai_personas.runtime.quarantine import Quarantine
+from jupyter_ai_personas.runtime.reports import Reports
 from jupyter_ai_personas.runtime.requests import RequestHandler
 from jupyter_ai_personas.runtime.settings import RuntimeSettings
 from jupyter_ai_personas.tools import ToolInfo
@@ -36,7 +37,6 @@ __all__ = [
     "NoMetrics",
     "Services",
     "TurnReport",
-    "choose_model",
 ]
 
 MODELS_SETTING = "models"
@@ -129,16 +129,22 @@ class LoopClock:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Services:
-    """What the parts of a runtime share.
+    """The shared collaborators of a runtime.
 
+    ``packages`` are the personas of packages; ``personas`` those of one chat, of files as well;
+    ``local`` reads files.
     ``gathering`` collects what a model is given beside the chat. ``command_names`` are the commands
     that people can type. ``avatar_url`` returns the URL of a persona's image, ``approval_url`` that
     of the page on which people decide. ``announced`` are the tools of personas' own classes, by
-    persona id. ``asks_people``: there is a chat in which people can be asked.
+    persona id, ``reports`` what personas tell of themselves. ``asks_people``: there is a chat in
+    which people can be asked. ``other_runtime`` returns whether another runtime of personas serves
+    the same chats.
     """
 
     settings: RuntimeSettings
-    personas: PersonaRegistry
+    packages: PersonaRegistry
+    personas: Personas
+    local: LocalPersonas | None
     models: ModelRegistry
     ledger: TurnLedger
     hosts: HostPool
@@ -152,16 +158,21 @@ class Services:
     changes: ChangeBook
     approvals: Approvals
     announced: dict[str, tuple[ToolInfo, ...]]
+    reports: Reports
     asks_people: bool
     approval_url: Callable[[str], str | None]
     command_names: frozenset[str]
     avatar_url: Callable[[Persona], str | None]
+    other_runtime: Callable[[], bool]
     log: logging.Logger
 
-    @property
-    def limits(self) -> Limits:
-        """The bounds of chains of personas."""
-        return Limits(self.settings.max_hops, self.settings.max_turns_per_message)
+    def limits(self, speaker: str | None = None) -> Limits:
+        """Return the bounds of chains of personas, where ``speaker`` is the id of the last one."""
+        persona = self.personas.get(speaker) if speaker is not None else None
+        hops = self.settings.max_hops
+        if persona is not None and persona.max_hops is not None:
+            hops = min(hops, persona.max_hops)
+        return Limits(hops, self.settings.max_turns_per_message)
 
     @property
     def can_retry(self) -> bool:
@@ -172,14 +183,39 @@ class Services:
         """Return the reference of a persona's model in a chat, or ``None`` and why not."""
         chosen = chat.setting(MODELS_SETTING)
         chosen = chosen.get(persona.id) if isinstance(chosen, dict) else None
-        return self.model_of(persona, chosen if isinstance(chosen, str) else None)
+        chosen = chosen if isinstance(chosen, str) else None
+        if persona.is_adapted:
+            return chosen or self.reports.model(chat.id, persona.id).current, ""
+        return self.model_of(persona, chosen)
+
+    async def choose_model(self, chat: Chat, persona: Persona, wanted: str | None) -> None:
+        """Choose the model of a persona in a chat; ``None`` takes the choice back.
+
+        Raises:
+            ModelError: there is no such model, or it cannot be used; names near matches.
+        """
+        reference = wanted
+        if wanted is not None and persona.is_adapted:
+            reference = self.reports.resolve(chat.id, persona.id, wanted)
+        elif wanted is not None:
+            found = self.models.resolve(wanted, chat=True)
+            await anyio.to_thread.run_sync(self.models.check, found)
+            reference = str(found)
+        chosen = chat.setting(MODELS_SETTING)
+        chosen = dict(chosen) if isinstance(chosen, dict) else {}
+        chosen.pop(persona.id, None)
+        if reference is not None:
+            chosen[persona.id] = reference
+        chat.set_setting(MODELS_SETTING, chosen or None)
 
     def model_of(self, persona: Persona, chosen: str | None = None) -> tuple[str | None, str]:
         """Return the reference of a persona's model, or ``None`` and what is wrong.
 
         In this order: what the chat chose, what the operator set, what the persona says, the
-        default.
+        default. One of Jupyter AI has models of its own: ``None``, and nothing is wrong.
         """
+        if persona.is_adapted:
+            return chosen or self._of(persona, self.settings.models), ""
         wanted = chosen or self._of(persona, self.settings.models) or persona.model
         try:
             if wanted is None:
@@ -188,8 +224,20 @@ class Services:
         except ModelError as error:
             return None, str(error)
 
+    def parameters_of(self, persona: Persona, model: str | None) -> Mapping[str, Any]:
+        """Return what the persona sets of ``model``, unless it names another one."""
+        if not persona.model_parameters or persona.model is None:
+            return persona.model_parameters
+        try:
+            own = str(self.models.resolve(persona.model, chat=True))
+        except ModelError:
+            return {}
+        return persona.model_parameters if own == model else {}
+
     def config_of(self, persona: Persona) -> Mapping[str, Any]:
-        """Return what the operator configured for a persona."""
+        """Return what the operator configured for a persona of a package."""
+        if persona.file:
+            return {}
         found = self._of(persona, self.settings.persona_config)
         return found if isinstance(found, Mapping) else {}
 
@@ -212,24 +260,3 @@ class Services:
             return self.personas.find(name).id
         except UnknownPersonaError:
             return None
-
-
-async def choose_model(
-    models: ModelRegistry, chat: Chat, persona: Persona, wanted: str | None
-) -> None:
-    """Choose the model of a persona in a chat; ``None`` takes the choice back.
-
-    Raises:
-        ModelError: there is no such model, or it cannot be used; names near matches.
-    """
-    reference = None
-    if wanted is not None:
-        found = models.resolve(wanted, chat=True)
-        await anyio.to_thread.run_sync(models.check, found)
-        reference = str(found)
-    chosen = chat.setting(MODELS_SETTING)
-    chosen = dict(chosen) if isinstance(chosen, dict) else {}
-    chosen.pop(persona.id, None)
-    if reference is not None:
-        chosen[persona.id] = reference
-    chat.set_setting(MODELS_SETTING, chosen or None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Awaitable, Callable, Collection, Container, Iterator, Mapping, Set
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import anyio
 
@@ -15,10 +15,13 @@ from jupyter_ai_personas.chat import (
     Chat,
     ChatEvent,
     Message,
+    MessageEdited,
+    MessagePosted,
     Restore,
     User,
 )
 from jupyter_ai_personas.errors import TurnStateError
+from jupyter_ai_personas.personas import ChatPersonas
 from jupyter_ai_personas.runtime.board import ApprovalBoard
 from jupyter_ai_personas.runtime.chat_handle import ChatHandle
 from jupyter_ai_personas.runtime.commands import Commands
@@ -39,6 +42,11 @@ SYSTEM_USER = User(
 @dataclass(frozen=True, slots=True)
 class _Reopened:
     chat: Chat
+
+
+@dataclass(frozen=True, slots=True)
+class _FilesChanged:
+    pass
 
 
 class Session:
@@ -64,15 +72,21 @@ class Session:
         """Set when the mailbox is read."""
         self.closed = anyio.Event()
         """Set when the session has ended."""
-        self._services = services
         self._loading = loading
         self._handle = ChatHandle(chat, services.settings.root_dir)
+        self.personas = ChatPersonas(
+            services.packages, services.local, lambda: self._handle.current.path
+        )
+        """The personas of this chat."""
+        self._services = services = replace(services, personas=self.personas)
         self._unsaved = Unsaved(self._handle, services.ledger)
         self._board = ApprovalBoard(services, self._handle)
         self._scheduler = Scheduler(
             services, self._handle, board=self._board, on_end=self._turn_ended
         )
-        self._router = Router(services, self._handle, self._scheduler, self._unsaved, commands)
+        self._router = Router(
+            services, self._handle, self._scheduler, self._unsaved, commands, self.personas
+        )
         self._recovery = Recovery(
             services,
             self._handle,
@@ -88,8 +102,9 @@ class Session:
         self._held: Set[str] = frozenset()
         self._scope = anyio.CancelScope()
         self._send, self._receive = anyio.create_memory_object_stream[
-            ChatEvent | ReplyFinished | _Reopened
+            ChatEvent | ReplyFinished | _Reopened | _FilesChanged
         ](math.inf)
+        self._will_look = False
         # A chat gets its id when it is first asked for, and an observer must not write.
         assert chat.id
         chat.subscribe(self._observe)
@@ -107,12 +122,13 @@ class Session:
     @property
     def is_idle(self) -> bool:
         """Whether no turn runs or waits, and all events have been handled."""
+        return not self.turns and self.has_handled_all
+
+    @property
+    def has_handled_all(self) -> bool:
+        """Whether all events have been handled; turns may run."""
         mailbox = self._receive.statistics()
-        return (
-            not self.turns
-            and mailbox.current_buffer_used == 0
-            and mailbox.tasks_waiting_receive > 0
-        )
+        return mailbox.current_buffer_used == 0 and mailbox.tasks_waiting_receive > 0
 
     # -- life -------------------------------------------------------------------------------
 
@@ -125,6 +141,8 @@ class Session:
                     await group.start(self._scheduler.run)
                     await self._recovered(self._recovery.adopt())
                     await personas_loaded.wait()
+                    await self._look()
+                    self.personas.changes()  # people are told of later ones
                     self._register()
                     await all_loaded.wait()
                     await self._recovered(self._recovery.recover())
@@ -142,7 +160,7 @@ class Session:
         try:
             await step
         except Exception:
-            # What a crash left must not keep people from what they do now.
+            # Faults in recovery must not block new messages.
             self._services.log.exception("Chat %s could not be recovered whole", self.chat.path)
 
     def _observe(self, event: ChatEvent) -> None:
@@ -152,8 +170,37 @@ class Session:
         self._send.send_nowait(event)
         self._unsaved.note(event)
 
-    async def _handle_event(self, event: ChatEvent | ReplyFinished | _Reopened) -> None:
+    def look_again(self) -> None:
+        """Read the files of local personas that have changed, after the events before this."""
+        if not self.closed.is_set() and not self._will_look:
+            self._will_look = True
+            self._send.send_nowait(_FilesChanged())
+
+    async def _look(self) -> None:
         try:
+            if await self.personas.look() and self.ready.is_set():
+                self._register()
+                names = [one.name for one in self.personas.values() if one.file]
+                shown = ", ".join(names) or "none"
+                self._services.log.info("Local personas of chat %s: %s", self.chat.path, shown)
+        except Exception:
+            # The personas that are known stay.
+            self._services.log.exception(
+                "The personas of chat %s could not be read", self.chat.path
+            )
+
+    async def _handle_event(
+        self, event: ChatEvent | ReplyFinished | _Reopened | _FilesChanged
+    ) -> None:
+        if isinstance(event, _FilesChanged):
+            self._will_look = False
+        if isinstance(event, _FilesChanged | _Reopened) or (
+            isinstance(event, MessagePosted | MessageEdited) and event.message.by_person
+        ):
+            await self._look()
+        try:
+            if isinstance(event, _FilesChanged):
+                return
             if isinstance(event, _Reopened):
                 await self._reopened(event.chat)
             elif isinstance(event, ReplyFinished):
@@ -165,7 +212,7 @@ class Session:
         except Exception:
             # An event that cannot be handled must not end the chat.
             self._services.log.exception("An event of chat %s could not be handled", self.chat.path)
-            if not isinstance(event, ReplyFinished | _Reopened):
+            if not isinstance(event, ReplyFinished | _Reopened | _FilesChanged):
                 self._unsaved.seen(event.message.id)
 
     def _turn_ended(self, turn: ActiveTurn) -> None:
@@ -192,7 +239,7 @@ class Session:
     async def stop(self, persona_id: str | None, *, by: str | None, name: str = "") -> list[str]:
         """Stop all turns, or those of one persona; return the ids of their personas.
 
-        ``by`` and ``name`` are the username and display name of who wants it.
+        ``by`` and ``name`` are the username and display name of the requesting person.
         """
         turns = [t for t in self.turns.values() if persona_id in (None, t.persona.id)]
         await self._scheduler.stop(turns, by=by, name=name)

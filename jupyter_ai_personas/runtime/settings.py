@@ -1,4 +1,4 @@
-"""What an operator may set about turns; times in seconds."""
+"""Operators' settings for turns; times in seconds."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from jupyter_ai_personas.hosts.places import EVERYBODY, THREADS, Places
 from jupyter_ai_personas.settings import (
     Flag,
     Names,
+    OneOf,
     Parameters,
     Seconds,
     Table,
@@ -82,7 +83,7 @@ class RuntimeSettings:
     history_chars: int = setting(
         200_000,
         Whole(200_000),
-        "How many characters of the chat a persona can be shown, whatever its author asks for.",
+        "Maximum number of characters of the chat that a persona can read.",
     )
     context_chars: int = setting(
         80_000,
@@ -119,7 +120,7 @@ class RuntimeSettings:
     actor_idle: float = setting(
         300.0,
         Seconds(300),
-        "Seconds after which a persona that nobody addresses leaves a chat's memory.",
+        "Seconds after which an unused persona leaves a chat's memory.",
     )
     block_warning: float = setting(
         2.0,
@@ -155,6 +156,14 @@ class RuntimeSettings:
         3600.0,
         Seconds(3600),
         "Seconds that people have to decide about a call of a tool; then it is denied.",
+    )
+    local_personas: str = setting(
+        "text",
+        OneOf(("off", "text", "tools")),
+        "Whether Markdown files in `.jupyter/personas` define personas for the chats of their "
+        "folder: `off`; `text` with tools that only read; `tools` with all tools and MCP servers "
+        "that they name. Whoever can write such a file can speak through it.",
+        limit=True,
     )
     hosts: Mapping[str, str] = setting(
         {EVERYBODY: THREADS},

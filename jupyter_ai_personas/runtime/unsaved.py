@@ -1,4 +1,4 @@
-"""What the chat's file lacks: messages that changed since a save, and ends of turns.
+"""Tracks data missing in the chat's file: messages changed since a save, ends of turns.
 
 A crash loses what was not saved, in every open tab as well: the stale file wins over the server's
 update store. So each message that a person posts, edits or deletes is in the ledger until a save

@@ -57,7 +57,7 @@ def overloaded(name: str) -> str:
 
 
 def queue_full(persona: Persona, most: int) -> str:
-    """Return what a person is told of whom ``most`` messages wait for a persona."""
+    """Return the notice for a person with ``most`` messages waiting for a persona."""
     messages = "a message" if most == 0 else f"{most + 1} messages"
     return (
         f"`{persona.name}` has {messages} of yours to answer already. Send this again when "
@@ -66,7 +66,7 @@ def queue_full(persona: Persona, most: int) -> str:
 
 
 def flooding(most: int) -> str:
-    """Return what a person is told whose messages pass the flood limit."""
+    """Return the notice for a person whose messages exceed the flood limit."""
     return (
         f"More than {most} messages to personas in a minute: this one and those that follow at "
         "once are not answered. Send them again a little later."

@@ -26,6 +26,7 @@ def workspace_handlers(gathering: Gathering) -> dict[str, RequestHandler]:
             chat_path=context.chat_path,
             person=context.person,
             chars=chars if isinstance(chars, int) else None,
+            earlier=context.earlier if arguments.get("earlier") else (),
         )
         return [part.as_json() for part in parts]
 

@@ -17,6 +17,7 @@ from jupyter_ai_personas.chat.file_format import ChatFile, add_missing, parse_ch
 from jupyter_ai_personas.chat.markdown import code
 from jupyter_ai_personas.runtime import Runtime, Session
 from jupyter_ai_personas.runtime.cut_off_saves import undo_cut_off_save
+from jupyter_ai_personas.server.live import connections_to
 
 if TYPE_CHECKING:
     from jupyter_ai_personas.chat.document import DocumentChat
@@ -95,6 +96,7 @@ class ChatObserver:
             await approvals.chat_deleted(path)
         elif data.get("action") == "rename":
             approvals.chat_moved(str(data.get("source_path") or ""), path)
+            self._runtime.chats_changed()
 
     async def _compare_with_save(self, path: str, session: Session) -> None:
         """Determine which unsaved messages the file contains now.
@@ -125,7 +127,8 @@ class ChatObserver:
         from jupyter_ai_personas.chat.document import DocumentChat
 
         self._undo_cut_off_save(document)
-        chat = DocumentChat(document, log=self._log)
+        connections = partial(connections_to, self._settings, document)
+        chat = DocumentChat(document, log=self._log, connections=connections)
         # Keep a reference, so that its identity is not reused.
         session = self._runtime.open_chat(chat)
         self._open[id(document)] = document, session

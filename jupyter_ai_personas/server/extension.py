@@ -8,6 +8,7 @@ import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import anyio
 from jupyter_core.paths import jupyter_data_dir
@@ -21,6 +22,7 @@ from jupyter_ai_personas.context import IndexSettings, WorkspaceIndex
 from jupyter_ai_personas.errors import ConfigurationError
 from jupyter_ai_personas.hosts.places import missing_extras
 from jupyter_ai_personas.personas import Persona, PersonaRegistry
+from jupyter_ai_personas.personas.local import emoji_image
 from jupyter_ai_personas.providers import ModelRegistry, ProviderSettings
 from jupyter_ai_personas.redaction import RedactingFilter, redact
 from jupyter_ai_personas.runtime import Ledger, Runtime, RuntimeSettings
@@ -31,8 +33,10 @@ from jupyter_ai_personas.server.events import ReportingMetrics
 from jupyter_ai_personas.server.exit_guard import guard_exit
 from jupyter_ai_personas.server.handlers import HANDLERS
 from jupyter_ai_personas.server.kernels import tell_kernels
+from jupyter_ai_personas.server.late_extensions import add_late_extensions
 from jupyter_ai_personas.server.metrics import PrometheusMetrics
 from jupyter_ai_personas.server.off import OffNotices, off_text
+from jupyter_ai_personas.server.other_runtimes import PERSONA_MANAGER, serves_chats
 from jupyter_ai_personas.server.settings import ServerSettings
 from jupyter_ai_personas.server.tools import BuiltinTools
 from jupyter_ai_personas.server.unmatched import unmatched_names
@@ -80,6 +84,12 @@ class AiExtension(Configured, ExtensionApp):
     def _link_jupyter_server_extension(self, serverapp: ServerApp) -> None:
         super()._link_jupyter_server_extension(serverapp)
         self._is_linked_whole = True
+        add_late_extensions(serverapp)
+
+    @property
+    def _persona_manager(self) -> str:
+        """The server extension of Jupyter AI that runs personas, if it is enabled, else nothing."""
+        return PERSONA_MANAGER if self._server.jpserver_extensions.get(PERSONA_MANAGER) else ""
 
     def why_off(self) -> list[str]:
         """Return why personas must not start: the parts of the configuration that do not apply."""
@@ -224,7 +234,7 @@ class AiExtension(Configured, ExtensionApp):
             )
         self.runtime = Runtime(
             turns,
-            personas=PersonaRegistry(log=self.log),
+            personas=PersonaRegistry(log=self.log, left_to=self._persona_manager),
             models=ModelRegistry(
                 self.provider_settings(),
                 log=self.log,
@@ -244,6 +254,7 @@ class AiExtension(Configured, ExtensionApp):
             avatar_url=self.avatar_url,
             approval_url=self.approval_url,
             workspace=workspace,
+            other_runtime=lambda: serves_chats(web or {}),
         )
         self._metrics.publish(self.runtime)
         self.settings["jupyter_ai_personas_runtime"] = self.runtime
@@ -255,9 +266,16 @@ class AiExtension(Configured, ExtensionApp):
 
     def avatar_url(self, persona: Persona) -> str | None:
         """Return the URL of a persona's avatar, with the server's base URL."""
+        if persona.emoji:
+            return emoji_image(persona.emoji)
         if persona.avatar is None:
-            return None
-        return str(url_path_join(self._server.base_url, "api/ai/avatars", persona.id))
+            link = persona.avatar_link
+            if link is None or not link.startswith("/"):
+                return link
+            return str(url_path_join(self._server.base_url, link))
+        return str(
+            url_path_join(self._server.base_url, "api/ai/avatars", quote(persona.id, safe=":"))
+        )
 
     def approval_url(self, approval_id: str) -> str:
         """Return the address of the page on which people decide, with the server's base URL."""

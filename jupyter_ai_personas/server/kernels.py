@@ -1,7 +1,7 @@
 """Passes settings to kernels, which inherit the server's environment.
 
 The operator's choices of models hold in the magics too. Parameters stay in the server, since they
-may hold secrets.
+may hold secrets; of the secrets file only the path is told.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+from pathlib import Path
 from typing import Any
 
 from jupyter_ai_personas.providers.settings import OPERATOR_VARIABLE, Endpoint, ProviderSettings
@@ -29,6 +30,8 @@ def tell_kernels(settings: ProviderSettings | None, *, problem: str = "") -> Non
     os.environ[OPERATOR_VARIABLE] = json.dumps(told, default=_plain)
 
 
-def _plain(endpoint: Endpoint) -> dict[str, Any]:
+def _plain(value: Endpoint | Path) -> dict[str, Any] | str:
+    if isinstance(value, Path):
+        return str(value.expanduser().absolute())  # a kernel works in another folder
     secret = {name for name, one in settings_of(Endpoint).items() if one.secret}
-    return {k: v for k, v in dataclasses.asdict(endpoint).items() if k not in secret}
+    return {k: v for k, v in dataclasses.asdict(value).items() if k not in secret}

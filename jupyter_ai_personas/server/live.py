@@ -13,7 +13,7 @@ import anyio.lowlevel
 from jupyter_ai_personas.context.beside import Beside, notebook_beside
 from jupyter_ai_personas.server.cursors import cell_of_cursor, cursor_of
 
-__all__ = ["LiveDocuments", "cell_as_json", "read_notebook"]
+__all__ = ["LiveDocuments", "cell_as_json", "connections_to", "read_notebook"]
 
 EVERYWHERE = "JupyterLab:globalAwareness"
 """The shared document in which each JupyterLab announces its open documents."""
@@ -52,7 +52,7 @@ class LiveDocuments:
         With the cell that our front end announces, else that of their cursor.
         """
         chat = await self.document(chat_path, "chat", "text")
-        rooms = getattr(getattr(self._extension, "ywebsocket_server", None), "rooms", {})
+        rooms = _rooms(self._settings)
         found = notebook_beside(
             person, here=_states(chat), everywhere=_states(rooms.get(EVERYWHERE))
         )
@@ -83,6 +83,16 @@ class LiveDocuments:
             # The library's: the file is there still.
             self._log.exception("The open document %s could not be reached", path)
             return None
+
+
+def connections_to(settings: Mapping[str, Any], document: Any) -> int:
+    """Return how many clients are connected to the room of a document; 0 if there is no room."""
+    return len(getattr(_rooms(settings).get(document.room_id), "clients", ()))
+
+
+def _rooms(settings: Mapping[str, Any]) -> Mapping[str, Any]:
+    server = getattr(settings.get("jupyter_server_ydoc"), "ywebsocket_server", None)
+    return getattr(server, "rooms", {})
 
 
 def _states(shared: Any) -> list[Any]:

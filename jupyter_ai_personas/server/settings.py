@@ -1,4 +1,4 @@
-"""What an operator may set about the server's part alone."""
+"""Operators' settings for the server's part."""
 
 from __future__ import annotations
 

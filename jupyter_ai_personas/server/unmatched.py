@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from jupyter_ai_personas.errors import UnknownPersonaError
+from jupyter_ai_personas.personas.local import LOCAL_PREFIX
 from jupyter_ai_personas.providers.unmatched import Unmatched, unmatched_models, unresolved
 from jupyter_ai_personas.runtime import Runtime
 
@@ -22,6 +23,8 @@ def unmatched_names(runtime: Runtime) -> Iterator[Unmatched]:
         ("hosts", [name for name in settings.hosts if name != "*"]),
     ):
         for persona in names:
+            if persona.startswith(LOCAL_PREFIX):
+                continue  # files come and go
             try:
                 runtime.personas.find(persona)
             except UnknownPersonaError as error:

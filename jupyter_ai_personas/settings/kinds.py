@@ -26,6 +26,7 @@ __all__ = [
     "Flag",
     "Kind",
     "Names",
+    "OneOf",
     "Parameters",
     "Seconds",
     "Table",
@@ -113,6 +114,29 @@ class Text:
     def parse(self, text: str) -> Any:
         """See :meth:`Kind.parse`."""
         return None if self.optional and text == "None" else text
+
+
+@dataclass(frozen=True, slots=True)
+class OneOf:
+    """One of a few words."""
+
+    words: Sequence[str]
+
+    @property
+    def example(self) -> str:
+        """See :attr:`Kind.example`."""
+        return self.words[-1]
+
+    def read(self, value: Any, at: str) -> str:
+        """See :meth:`Kind.read`."""
+        if not isinstance(value, str) or value.strip().casefold() not in self.words:
+            wanted = f"one of {', '.join(f'`{word}`' for word in self.words)}"
+            raise wrong(at, wanted, self.example, value, show=True)
+        return value.strip().casefold()
+
+    def parse(self, text: str) -> Any:
+        """See :meth:`Kind.parse`."""
+        return text
 
 
 @dataclass(frozen=True, slots=True)

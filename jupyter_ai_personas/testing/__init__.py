@@ -29,11 +29,14 @@ if TYPE_CHECKING:
     from jupyter_ai_personas.testing.fakes import FakeChat, FakeEntryPoint, make_runtime
     from jupyter_ai_personas.testing.models import FakeModel, FakeModels, tool_calls
     from jupyter_ai_personas.testing.openai_server import Answer, Call, OpenAIServer
+    from jupyter_ai_personas.testing.personas import PersonaContract
     from jupyter_ai_personas.testing.providers import (
         AnsweringProviderContract,
         ProviderContract,
     )
+    from jupyter_ai_personas.testing.recording import Recording, Replay, record, replay
     from jupyter_ai_personas.testing.toolsets import ToolsetContract
+    from jupyter_ai_personas.testing.virtual_time import in_virtual_time
 
 _MODULES = {
     "Answer": "openai_server",
@@ -45,11 +48,17 @@ _MODULES = {
     "FakeModel": "models",
     "FakeModels": "models",
     "OpenAIServer": "openai_server",
+    "PersonaContract": "personas",
     "ProviderContract": "providers",
+    "Recording": "recording",
+    "Replay": "recording",
     "ToolsetContract": "toolsets",
     "ask": "conversation",
     "converse": "conversation",
+    "in_virtual_time": "virtual_time",
     "make_runtime": "fakes",
+    "record": "recording",
+    "replay": "recording",
     "tool_calls": "models",
 }
 
@@ -63,11 +72,17 @@ __all__ = [
     "FakeModel",
     "FakeModels",
     "OpenAIServer",
+    "PersonaContract",
     "ProviderContract",
+    "Recording",
+    "Replay",
     "ToolsetContract",
     "ask",
     "converse",
+    "in_virtual_time",
     "make_runtime",
+    "record",
+    "replay",
     "tool_calls",
 ]
 

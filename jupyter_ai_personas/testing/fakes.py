@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
+from uuid import uuid4
 
 import anyio
 
@@ -17,12 +19,13 @@ from jupyter_ai_personas.commands import ChatCommands
 from jupyter_ai_personas.hosts import InlineHost
 from jupyter_ai_personas.personas import PersonaRegistry
 from jupyter_ai_personas.runtime import Runtime, RuntimeSettings
+from jupyter_ai_personas.testing.virtual_time import VirtualTimeLoop
 
 __all__ = ["FakeChat", "FakeEntryPoint", "make_runtime"]
 
 T = TypeVar("T")
 
-WAIT = 60.0
+WAIT = 30.0
 """Seconds after which a wait fails and shows the chat."""
 
 
@@ -63,6 +66,11 @@ class FakeChat(MemoryChat):
         self.status_log: list[tuple[str, str | None]] = []
         self._changed = anyio.Event()
 
+    @property
+    def changed(self) -> anyio.Event:
+        """An event that is set at the next change of the chat."""
+        return self._changed
+
     def _notify(self) -> None:
         self._changed.set()
         self._changed = anyio.Event()
@@ -79,6 +87,11 @@ class FakeChat(MemoryChat):
         self._notify()
         return gone
 
+    def register(self, users: Sequence[User], *, owned_prefix: str) -> None:
+        """See :meth:`Chat.register`."""
+        super().register(users, owned_prefix=owned_prefix)
+        self._notify()
+
     def set_status(self, user: User, text: str | None) -> None:
         """See :meth:`Chat.set_status`."""
         super().set_status(user, text)
@@ -86,7 +99,7 @@ class FakeChat(MemoryChat):
         self._notify()
 
     def person(self, name: str) -> str:
-        """Return the username of the person called ``name``, who joins if need be."""
+        """Return the username of the person called ``name``, who joins if necessary."""
         username = name.lower().replace(" ", "-")
         self.users.setdefault(username, User(username, name, name))
         return username
@@ -94,6 +107,24 @@ class FakeChat(MemoryChat):
     def say(self, body: str, *, by: str = "Ada", mentions: Iterable[str] = ()) -> str:
         """Post a message as the person called ``by``; return its id."""
         return self.post(body, sender=self.person(by), mentions=mentions)
+
+    def remember(
+        self, body: str, *, by: str = "Ada", sender: str = "", state: str | None = None
+    ) -> str:
+        """Add a message from long before the chat was opened; return its id.
+
+        ``sender`` is the username, which for a persona is its id; ``state`` is that of its reply.
+        """
+        sender = sender or self.person(by)
+        self.users.setdefault(sender, User(sender, by, by))
+        message = Message(
+            id=str(uuid4()),
+            sender=sender,
+            body=body,
+            metadata={"state": state} if state else {},
+        )
+        self._messages[message.id] = message
+        return message.id
 
     def replies(self, message_id: str) -> list[Message]:
         """Return the personas' replies to a message."""
@@ -109,7 +140,9 @@ class FakeChat(MemoryChat):
         Raises:
             AssertionError: it did not come true in time; the message shows the chat.
         """
-        with anyio.move_on_after(WAIT):
+        # In virtual time, everything else that is due comes first.
+        is_virtual = isinstance(asyncio.get_running_loop(), VirtualTimeLoop)
+        with anyio.move_on_after(1e9 if is_virtual else WAIT):
             while True:
                 changed = self._changed
                 if value := condition():
@@ -162,9 +195,14 @@ async def make_runtime(
     runtime = Runtime(
         settings or RuntimeSettings(), personas=registry, models=models, log=log, **options
     )
+    failure: Exception | None = None
     async with anyio.create_task_group() as group:
         await group.start(runtime.run)
         try:
             yield runtime
+        except Exception as error:
+            failure = error  # a failed assertion is shown by itself, not in a group
         finally:
             group.cancel_scope.cancel()
+    if failure is not None:
+        raise failure

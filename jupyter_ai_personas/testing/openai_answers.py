@@ -1,4 +1,4 @@
-"""What the loopback server of the OpenAI protocol answers: bodies and events, well-formed or not.
+"""Answers of the loopback server of the OpenAI protocol: bodies and events, valid or not.
 
 The formats are those of OpenAI's API reference, and of servers that speak the same protocol and
 deviate from it in ways that were seen.

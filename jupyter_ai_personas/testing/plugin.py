@@ -1,7 +1,7 @@
 """The pytest plug-in: fixtures for :mod:`jupyter_ai_personas.testing`.
 
 pytest loads it in every environment with this package (entry-point group ``pytest11``), so it
-imports nothing until a test uses a fixture. Such a test may be asynchronous without another
+imports nothing heavy until a test uses a fixture. Such a test may be asynchronous without another
 plug-in.
 """
 
@@ -12,9 +12,14 @@ from typing import Any
 
 import pytest
 
-__all__ = ["ask_persona", "persona_conversation", "pytest_pyfunc_call"]
+from jupyter_ai_personas import stand_ins
 
-_FIXTURES = {"ask_persona", "persona_conversation"}
+__all__ = ["ask_persona", "persona_conversation", "pytest_pyfunc_call", "replay"]
+
+_FIXTURES = {"ask_persona", "persona_conversation", "replay"}
+
+# Test modules import the plug-in under test at their top, before any fixture.
+stand_ins.install()
 
 
 @pytest.fixture
@@ -33,10 +38,18 @@ def persona_conversation() -> Any:
     return converse
 
 
+@pytest.fixture
+def replay() -> Any:
+    """The function :func:`jupyter_ai_personas.testing.replay`: a recorded chat, asked again."""
+    from jupyter_ai_personas.testing import replay
+
+    return replay
+
+
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
     """Run an asynchronous test that asks for a fixture of this plug-in; leave all others alone."""
     test = pyfuncitem.obj
-    # What runs such tests already, as pytest-asyncio does, has put a plain function here.
+    # A plug-in that runs such tests, such as pytest-asyncio, has put a plain function here.
     if not iscoroutinefunction(test) or _FIXTURES.isdisjoint(pyfuncitem.fixturenames):
         return None
     import asyncio

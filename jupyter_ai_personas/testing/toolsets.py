@@ -1,4 +1,4 @@
-"""What every toolset must do: a test class for authors to inherit.
+"""The contract of toolsets: a test class for authors to inherit.
 
 For example::
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from jupyter_ai_personas.tools.descriptions import ToolInfo, Toolset
@@ -18,6 +18,18 @@ class Grant:
 
     tools: tuple[ToolInfo, ...]
     missing: tuple[str, ...] = ()
+    withheld: tuple[ToolInfo, ...] = ()
+    """The tools that a persona names and does not have, since they do more than read."""
+
+    def reading(self) -> Grant:
+        """Return the grant without tools of MCP servers and those that do more than read."""
+        reads = [tool for tool in self.tools if tool.effect == "read" and not _is_remote(tool)]
+        others = [tool for tool in self.tools if tool not in reads]
+        return replace(self, tools=tuple(reads), withheld=tuple(others))
+
+
+def _is_remote(tool: ToolInfo) -> bool:
+    return tool.name.startswith("mcp:")
 
 
 def wanted_toolsets(

@@ -46,7 +46,8 @@ class McpServers:
         root: Path | None = None,
     ) -> None:
         self.seconds = seconds
-        self._configured = dict(servers)
+        self.configured = dict(servers)
+        """The operator's servers by name."""
         self._trusted = frozenset(trusted)
         self._log = log
         self._root = root
@@ -60,7 +61,7 @@ class McpServers:
 
     def _known(self, chat_path: str) -> dict[str, tuple[str, McpServerSettings]]:
         """Return the servers for a chat: name → folder of the file, and how it is reached."""
-        found = {name: ("", one) for name, one in self._configured.items()}
+        found = {name: ("", one) for name, one in self.configured.items()}
         for folder in _folders(chat_path) if self._root is not None else ():
             for name, one in self._files.get(folder, (None, {}, ""))[1].items():
                 found.setdefault(name, (f"/{folder}", one))
@@ -89,7 +90,7 @@ class McpServers:
     def may_have(self, wanted: str) -> bool:
         """Return whether a name or pattern may be of a server that has not started yet."""
         toolset = wanted.partition(".")[0]
-        return any(fnmatchcase(f"mcp:{name}", toolset) for name in self._configured)
+        return any(fnmatchcase(f"mcp:{name}", toolset) for name in self.configured)
 
     # -- their life -------------------------------------------------------------------------
 

@@ -20,7 +20,7 @@ from typing import Any, Literal, get_args
 
 from jupyter_ai_personas.errors import ConfigurationError
 
-__all__ = ["Policy", "check_policy", "decide", "folded", "matches", "specificity"]
+__all__ = ["Policy", "check_policy", "decide", "folded", "matches", "specificity", "stricter"]
 
 Policy = Literal["allow", "ask", "deny"]
 _STRICTNESS: tuple[Policy, ...] = get_args(Policy)
@@ -48,6 +48,11 @@ def decide(policy: object, persona: Collection[str], tool: str, effect: object) 
         )
     ]
     return max(deciding, key=_STRICTNESS.index)
+
+
+def stricter(one: Policy, other: Policy) -> Policy:
+    """Return the policy that lets less happen."""
+    return max(one, other, key=_STRICTNESS.index)
 
 
 def _matching(

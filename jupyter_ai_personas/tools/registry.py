@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Protocol
+from typing import Any, Protocol
 
+from jupyter_ai_personas.errors import ConfigurationError
 from jupyter_ai_personas.tools.descriptions import ToolBounds, ToolInfo, Toolset
 from jupyter_ai_personas.tools.executors import ToolExecutor
 from jupyter_ai_personas.tools.grants import Grant, grant, is_permitted, wanted_toolsets
 from jupyter_ai_personas.tools.mcp import McpExecutor, McpServers
 from jupyter_ai_personas.tools.packages import PackageToolsets
-from jupyter_ai_personas.tools.policy import Policy, decide
+from jupyter_ai_personas.tools.policy import Policy, decide, stricter
 from jupyter_ai_personas.tools.settings import ToolSettings
 
 __all__ = ["HasTools", "ToolRegistry"]
@@ -35,6 +36,14 @@ class HasTools(Protocol):
     @property
     def tools(self) -> tuple[str, ...]:
         """The toolsets that its author names."""
+
+    @property
+    def file(self) -> str:
+        """The file of the workspace that defines it, empty for one of a package."""
+
+    @property
+    def reads_only(self) -> bool:
+        """Whether it has only tools that read, and no MCP servers."""
 
 
 class ToolRegistry:
@@ -89,7 +98,7 @@ class ToolRegistry:
 
     async def ready(self, persona: HasTools, chat_path: str) -> None:
         """Start what a persona's tools need, and wait for it within a bound."""
-        if self._mcp is not None:
+        if self._mcp is not None and not persona.reads_only:
             await self._mcp.ready(self.wanted(persona), chat_path)
 
     def granted(self, persona: HasTools, chat_path: str) -> Sequence[ToolInfo]:
@@ -100,12 +109,20 @@ class ToolRegistry:
         """Return the tools of a persona, and the names that are none."""
         settings = self.settings
         servers = self._mcp.toolsets(chat_path) if self._mcp is not None else []
-        return grant(
+        found = grant(
             self.wanted(persona),
             [*self._of_packages(), *servers],
             allowed=settings.allowed_tools,
             blocked=settings.blocked_tools,
         )
+        return found.reading() if persona.reads_only else found
+
+    def withheld(self, persona: HasTools, chat_path: str) -> Sequence[str]:
+        """Return what a persona of a file names and does not have, since it may only read."""
+        if not persona.reads_only:
+            return ()
+        servers = [name for name in self.wanted(persona) if name.startswith("mcp:")]
+        return [*(tool.name for tool in self.grant(persona, chat_path).withheld), *servers]
 
     @property
     def persona_names(self) -> Collection[str]:
@@ -142,12 +159,45 @@ class ToolRegistry:
             return McpExecutor(self._mcp, tool)
         return (self._executors or {}).get(tool)
 
+    def connections(self, persona: HasTools) -> list[dict[str, Any]]:
+        """Return how the MCP servers are reached that a persona may call by itself.
+
+        Nobody is asked about such calls, so these are the operator's servers that it is given, and
+        of which everything is allowed.
+        """
+        found: list[dict[str, Any]] = []
+        servers = self._mcp.configured if self._mcp is not None and not persona.reads_only else {}
+        for name, settings in servers.items():
+            toolset = f"mcp:{name}"
+            if toolset in self.wanted(persona) and self._allows_all(toolset, persona):
+                try:
+                    found.append({"name": name, **settings.connection()})
+                except ConfigurationError:
+                    continue  # a variable is not set; the toolset says so
+        return found
+
+    def _allows_all(self, toolset: str, persona: HasTools) -> bool:
+        anything = ToolInfo(f"{toolset}.anything")
+        if self.policy(anything, persona) != "allow":
+            return False
+        given: list[tuple[str, Any]] = [(name, "deny") for name in self.settings.blocked_tools]
+        for key, value in self.settings.tool_policy.items():
+            # Those of other personas count too: a stricter one is not looked past.
+            given += value.items() if isinstance(value, Mapping) else [(key, value)]
+        return all(value == "allow" for key, value in given if key.startswith(f"{toolset}."))
+
     def policy(self, tool: ToolInfo, persona: HasTools | None = None) -> Policy:
         """Return what becomes of a call of ``tool``, by a persona or by any."""
         if not self.permits(tool.name):
             return "deny"
-        names = _names(persona) if persona is not None else ()
-        return decide(self.settings.tool_policy, names, tool.name, tool.effect)
+        if persona is None:
+            return decide(self.settings.tool_policy, (), tool.name, tool.effect)
+        named = decide(self.settings.tool_policy, _names(persona), tool.name, tool.effect)
+        if not persona.file:
+            return named
+        # Whoever writes a file may give its persona the name of one that the operator trusts.
+        by_id = decide(self.settings.tool_policy, (persona.id,), tool.name, tool.effect)
+        return stricter(named, by_id)
 
 
 def _names(persona: HasTools) -> tuple[str, str, str]:

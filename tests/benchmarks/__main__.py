@@ -23,6 +23,7 @@ SUITES = [
     "hosts",
     "long_chat",
     "micro",
+    "tuning",
     "search",
 ]
 

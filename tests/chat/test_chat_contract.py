@@ -17,6 +17,7 @@ from jupyter_ai_personas.chat import (
     MessageDeleted,
     MessageEdited,
     MessagePosted,
+    OpenTurn,
     Restore,
     Update,
     User,
@@ -288,6 +289,20 @@ async def test_a_writing_status_is_shown_changed_and_cleared(stage: Stage) -> No
     stage.chat.set_status(echo, None)
     stage.chat.set_status(echo, None)
     assert stage.writing == {data.username: "is thinking"}
+
+
+async def test_open_turns_are_announced(stage: Stage) -> None:
+    stage.subscribe()
+    one, two = (OpenTurn(f"t{n}", ECHO, f"m{n}", "ada") for n in (1, 2))
+    stage.chat.set_turns([one, two])
+    assert stage.turns == [
+        {"turn": "t1", "persona": ECHO, "message": "m1", "person": "ada"},
+        {"turn": "t2", "persona": ECHO, "message": "m2", "person": "ada"},
+    ]
+    stage.chat.set_status(User(ECHO, "Echo"), "is thinking")
+    stage.chat.set_turns([])
+    assert stage.turns == []
+    assert stage.writing == {ECHO: "is thinking"}
 
 
 async def test_settings_of_ours_are_kept_and_removed(stage: Stage) -> None:

@@ -20,6 +20,7 @@ from jupyter_ai_personas.chat import (
     MessageDeleted,
     MessageEdited,
     MessagePosted,
+    OpenTurn,
     Restore,
     Update,
     User,
@@ -27,6 +28,7 @@ from jupyter_ai_personas.chat import (
 )
 from jupyter_ai_personas.chat.document import DocumentChat
 from jupyter_ai_personas.chat.messages import RECENT
+from jupyter_ai_personas.chat.participants import MAX_ANNOUNCED
 
 # -- live bodies ------------------------------------------------------------------------------
 
@@ -312,6 +314,13 @@ async def test_who_comes_later_hears_who_is_writing(stage: DocumentStage) -> Non
     assert len(announced) == 2
 
 
+async def test_no_more_turns_are_announced_than_a_client_can_take(stage: DocumentStage) -> None:
+    stage.subscribe()
+    turns = [OpenTurn(f"t{n}", ECHO, "m", "ada") for n in range(MAX_ANNOUNCED + 1)]
+    stage.chat.set_turns(turns)
+    assert [turn["turn"] for turn in stage.turns] == [turn.turn for turn in turns[:-1]]
+
+
 async def test_a_chat_without_a_room_shows_no_status() -> None:
     from jupyterlab_chat.ychat import YChat
 
@@ -320,6 +329,7 @@ async def test_a_chat_without_a_room_shows_no_status() -> None:
     chat = DocumentChat(ychat, log=LOG)
     chat.subscribe(lambda event: None)
     chat.set_status(User(ECHO, "Echo"), "is thinking")
+    chat.set_turns([OpenTurn("t", ECHO, "m", "ada")])
     assert chat.people() == set()
 
 

@@ -28,6 +28,7 @@ NAMES = [
     "/context",
     "/tools",
     "/undo",
+    "/refresh",
     "/export",
 ]
 

@@ -6,6 +6,7 @@ import asyncio
 import gc
 import threading
 
+import pytest
 from support.bench import WAIT, bench_with
 
 from jupyter_ai_personas import BasePersona
@@ -14,7 +15,11 @@ from jupyter_ai_personas.hosts import ThreadHost
 from jupyter_ai_personas.personas.wire import MessageSent, StatusChanged
 
 
-async def test_a_turn_that_swallows_its_end_never_runs_in_the_thread_of_the_server() -> None:
+async def test_a_turn_that_swallows_its_end_never_runs_in_the_thread_of_the_server(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for module in ("thread", "runner"):
+        monkeypatch.setattr(f"jupyter_ai_personas.hosts.{module}.SHUTDOWN_SECONDS", 0.05)
     here = threading.get_ident()
     ran_here: list[BaseException] = []
 

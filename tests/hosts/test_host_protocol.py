@@ -101,6 +101,24 @@ async def test_a_plain_function_is_a_persona_as_well(bench: Bench) -> None:
     assert [type(e) for e in events] == [MessageSent, TurnFinished]
 
 
+class OddText(str):
+    """A string of another class, as templates and arrays have them."""
+
+
+async def test_a_string_of_another_class_is_its_text(bench: Bench) -> None:
+    async def act(persona: BasePersona, message: Message) -> None:
+        persona.send_message(OddText("odd"))
+        persona.set_status(OddText("odd status"))
+        await persona.stream_message([OddText("a"), "b"])
+
+    turn = bench.start(act)
+    events = await bench.until(turn)
+    assert [e.body for e in events if isinstance(e, MessageSent)] == ["odd"]
+    assert StatusChanged(turn, "odd status") in events
+    text = "".join(e.text for e in events if isinstance(e, ReplyOpened | TextDelta))
+    assert text == "ab"
+
+
 async def test_a_persona_that_says_nothing_just_ends(bench: Bench) -> None:
     assert [type(e) for e in await bench.until(bench.start(say()))] == [TurnFinished]
 

@@ -10,7 +10,6 @@ import threading
 import time
 from collections.abc import AsyncIterator
 from textwrap import dedent
-from types import SimpleNamespace
 from typing import Any
 
 import anyio
@@ -21,7 +20,6 @@ from jupyter_ai_personas import BasePersona
 from jupyter_ai_personas.chat import Message
 from jupyter_ai_personas.hosts import HostHealth, ThreadHost
 from jupyter_ai_personas.hosts.switching import SWITCH_SECONDS
-from jupyter_ai_personas.hosts.thread import HANDOVER_SECONDS
 from jupyter_ai_personas.personas.wire import (
     MessageSent,
     StatusChanged,
@@ -64,26 +62,6 @@ def spin(persona: BasePersona, message: Message) -> None:
     persona.set_status("spinning")
     while True:
         pass
-
-
-async def test_the_server_stands_back_for_a_host_that_rests_and_not_for_one_at_work(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    stood_back: list[float] = []
-    monkeypatch.setattr(
-        "jupyter_ai_personas.hosts.thread.time", SimpleNamespace(sleep=stood_back.append)
-    )
-    first = bench.start(wait_for_ever)
-    assert stood_back == [HANDOVER_SECONDS]
-    second = bench.start(wait_for_ever)
-    assert stood_back == [HANDOVER_SECONDS]
-    for turn_id in (first, second):
-        bench.host.cancel(turn_id)
-        await bench.until(turn_id)
-    third = bench.start(wait_for_ever)
-    assert stood_back == [HANDOVER_SECONDS] * 2
-    bench.host.cancel(third)
-    await bench.until(third)
 
 
 async def turn_the_loop(times: int) -> None:

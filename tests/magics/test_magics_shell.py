@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from pathlib import Path
 
 import pytest
 from support.shells import Shell, asked
@@ -308,6 +309,20 @@ def test_a_key_of_the_environment_may_have_a_newline(
     said = shell.fail("%%ai openai:other\nhi")
     assert "`OPENAI_API_KEY` holds a line break" in said
     assert "a-newline" not in said
+
+
+def test_the_servers_secrets_file_is_read_like_in_the_chat(
+    shell: Shell, loopback: OpenAIServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    key = os.environ["LOOP_KEY"]
+    file = tmp_path / "secrets.env"
+    file.write_text(f"LOOP_KEY={key}\n")
+    file.chmod(0o600)
+    monkeypatch.delenv("LOOP_KEY")
+    assert "`LOOP_KEY`" in shell.fail("%%ai\nhi")
+    shell.run(f"%config AiMagics.secrets_file = {str(file)!r}")
+    assert shell.run("%%ai\nhi")
+    assert loopback.requests[-1].headers["authorization"] == f"Bearer {key}"
 
 
 def test_an_answer_that_is_cut_keeps_what_came(shell: Shell, loopback: OpenAIServer) -> None:

@@ -274,3 +274,86 @@ async def test_images_are_sent_in_the_form_of_the_openai_protocol(
     assert sent["content"][0]["text"].endswith("@Helper What is it?")
     url = sent["content"][2]["image_url"]["url"]
     assert base64.b64decode(url.removeprefix("data:image/png;base64,")) == png()
+
+
+async def test_attachments_of_earlier_messages_go_with_a_later_question(
+    settings: RuntimeSettings, tmp_path: Path
+) -> None:
+    (tmp_path / "bees.py").write_text("count = 3\n")
+    (tmp_path / "wasps.py").write_text("count = 0\n")
+    async with converse(Helper, model_replies=["a", "b", "c"], settings=settings) as chat:
+        await chat.ask("What is this?", attachments=[attached("bees.py")])
+        (tmp_path / "bees.py").write_text("count = 4\n")
+        await chat.ask("And how many?")
+        await chat.ask("And here?", attachments=[attached("wasps.py"), attached("bees.py")])
+    first, second, third = (str(prompt[-1].content) for prompt in chat.model.prompts)
+    assert "Attached" not in first
+    assert second == (
+        "Attached to an earlier message: `bees.py`:\n\n```python\ncount = 4\n```\n\nAnd how many?"
+    )
+    assert "Attached to an earlier message" not in third
+    assert third.count("count = 4") == 1
+
+
+async def test_people_are_told_once_what_cannot_be_read(
+    settings: RuntimeSettings, tmp_path: Path
+) -> None:
+    (tmp_path / "bee.png").write_bytes(png())
+    unreadable = [attached("gone.txt"), attached("bee.png")]
+    async with converse(Helper, model_replies=["a", "b"], settings=settings) as chat:
+        (first,) = await chat.ask("What is this?", attachments=unreadable)
+        (second,) = await chat.ask("And now?")
+    assert first.body.startswith("> `gone.txt` was not read")
+    assert second.body == "b"
+    later = str(chat.model.prompts[1][-1].content)
+    assert "Attached to an earlier message: `gone.txt` could not be read" in later
+
+
+async def test_what_left_the_history_takes_its_attachments_along(tmp_path: Path) -> None:
+    settings = RuntimeSettings(root_dir=str(tmp_path), history_messages=2)
+    (tmp_path / "bees.py").write_text("count = 3\n")
+    async with converse(Helper, model_replies=["a", "b", "c"], settings=settings) as chat:
+        await chat.ask("What is this?", attachments=[attached("bees.py")])
+        await chat.ask("Who are you?")
+    assert chat.model.prompts[1][-1].content == "Who are you?"
+
+
+async def test_earlier_attachments_leave_room_for_those_of_the_message(
+    settings: RuntimeSettings, tmp_path: Path
+) -> None:
+    names = [f"{i}.txt" for i in range(12)]
+    for name in names:
+        (tmp_path / name).write_text(f"bees of {name}\n" * 10_000)
+    async with converse(Helper, model_replies=["a"] * 13, settings=settings) as chat:
+        for name in names:
+            await chat.ask("This?", attachments=[attached(name)])
+        await chat.ask("All of them?")
+    content = str(chat.model.prompts[-1][-1].content)
+    assert [f"bees of {name}\n" in content for name in names] == [False] * 4 + [True] * 8
+    assert len(content) < settings.context_chars / 2 + 3_000
+
+
+async def test_a_provider_that_keeps_the_history_gets_no_earlier_attachments(
+    settings: RuntimeSettings, tmp_path: Path
+) -> None:
+    class Keeping(FakeModel):
+        manages_history: ClassVar[bool] = True
+
+    (tmp_path / "bees.py").write_text("count = 3\n")
+    model = Keeping(["a", "b"])
+    async with converse(Helper, model=model, settings=settings) as chat:
+        await chat.ask("What is this?", attachments=[attached("bees.py")])
+        await chat.ask("And how many?")
+    assert "count = 3" in str(model.prompts[0][-1].content)
+    assert model.prompts[1][-1].content == "And how many?"
+
+
+async def test_context_shows_attachments_of_earlier_messages(
+    settings: RuntimeSettings, tmp_path: Path
+) -> None:
+    (tmp_path / "bees.py").write_text("count = 3\n")
+    async with converse(Helper, model_replies=["a"], settings=settings) as chat:
+        await chat.ask("What is this?", attachments=[attached("bees.py")])
+        await chat.ask("/context")
+        shown = next(m.body for m in reversed(chat.chat.messages) if "is given" in m.body)
+    assert "| `bees.py`, attached to an earlier message |" in shown

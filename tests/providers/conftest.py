@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import importlib
-import importlib.util
 import logging
 import os
 import re
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.foreign import is_installed
 from support.plugin import make_plugin
 
 from jupyter_ai_personas.providers import (
@@ -27,7 +27,7 @@ GROUP = "jupyter_ai.model_providers"
 
 # The published providers of Jupyter AI v2 need an old LangChain, in an environment of their own,
 # where the vendors' newer packages cannot be.
-OLDEST = importlib.util.find_spec("jupyter_ai_magics") is not None
+OLDEST = is_installed("jupyter_ai_magics")
 _NEWER = (
     "capabilities",
     "contract",

@@ -11,7 +11,7 @@ from langchain_core.messages import HumanMessage
 from jupyter_ai_personas.providers import ModelReference, stream_model
 
 ASK = [HumanMessage("why?")]
-WAIT = 60.0
+WAIT = 30.0
 """Seconds after which something is taken never to come, however slow the machine is."""
 
 

@@ -124,6 +124,8 @@ async def full_disk(ledger: Ledger) -> None:
     await ledger.flush()
     say("durable", ledger.recorded)
     resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
+    say("accepted", *await ledger.accept([make_row("after")]))
+    say("durable", ledger.recorded)
     await ledger.aclose()
 
 
@@ -142,7 +144,7 @@ async def main(what: str, path: str) -> None:
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s")
     if what == "no_rights" and os.getuid() == 0:
         os.setuid(65534)
-    ledger = Ledger(Path(path), log=LOG)
+    ledger = Ledger(Path(path), log=LOG, retry_s=0)
     await ledger.open()
     say("ready")
     await globals()[what](ledger)

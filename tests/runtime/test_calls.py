@@ -288,6 +288,27 @@ async def test_without_a_writable_ledger_only_reading_tools_run(tmp_path: Path) 
         assert [id_ for id_, _ in desk.ran] == ["0"]
 
 
+async def test_a_turn_records_no_more_steps_after_one_that_could_not_be_recorded(
+    tmp_path: Path,
+) -> None:
+    desk = Desk()
+    path = tmp_path / "l"
+    path.mkdir()
+
+    async def act(me: Any, message: Message) -> None:
+        await call(me, "1", "desk.look")
+        path.rmdir()
+        await ledger.flush()
+        assert ledger.recorded
+        me.send_message(json.dumps(await call(me, "2", "desk.note")))
+
+    ledger = Ledger(path, log=LOG, retry_s=0)
+    async with room(persona("Good", act), tools=Box(desk, ALLOWED), ledger=ledger) as here:
+        reply = await here.reply(here.say("@Good hi"))
+        assert "cannot record" in reply.body
+        assert [id_ for id_, _ in desk.ran] == ["1"]
+
+
 async def test_an_edited_message_begins_without_steps() -> None:
     desk = Desk()
     desk.go_on = anyio.Event()

@@ -28,6 +28,24 @@ async def test_one_persons_turns_are_answered_in_order(stage: Stage) -> None:
         assert replies == asked
 
 
+async def test_turns_are_announced_while_they_run_or_wait(stage: Stage) -> None:
+    script = Script()
+    Echo = persona("Echo", script)
+    async with room(Echo, stage=stage) as here:
+        asked = [here.say(f"@Echo {n}") for n in range(2)]
+        await script.until_begun("@Echo 0")
+        await here.until(lambda: [turn["message"] for turn in here.stage.turns] == asked)
+        assert {turn["persona"] for turn in here.stage.turns} == {id_of(Echo)}
+        assert {turn["person"] for turn in here.stage.turns} == {here.message(asked[0]).sender}
+        script.end("@Echo 0", "x")
+        reply = await here.reply(asked[0])
+        await here.until(lambda: [turn["message"] for turn in here.stage.turns] == asked[1:])
+        assert reply.metadata["turn"] not in {turn["turn"] for turn in here.stage.turns}
+        script.end("@Echo 1", "x")
+        await here.reply(asked[1])
+        await here.until(lambda: here.stage.turns == [])
+
+
 async def test_another_persons_turn_starts_at_once(stage: Stage) -> None:
     script = Script()
     async with room(persona("Echo", script), stage=stage) as here:

@@ -231,18 +231,14 @@ async def test_old_tombstones_and_old_turns_of_dead_owners_go(tmp_path: Path) ->
     await file.aclose()
 
 
-async def test_who_stops_waiting_does_no_harm(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    # Or else most are answered before they are cancelled.
-    monkeypatch.setattr("jupyter_ai_personas.runtime.ledger.sqlite._PATIENCE_S", 0.0)
+async def test_cancelled_waits_do_no_harm(tmp_path: Path) -> None:
     ledger = Ledger(tmp_path / "ledger.sqlite", log=LOG)
     await ledger.open()
     for n in range(100):
         waiting = asyncio.ensure_future(ledger.accept([make_row(f"t{n}")]))
         await anyio.lowlevel.checkpoint()
         waiting.cancel()
-    with anyio.fail_after(60):
+    with anyio.fail_after(30):
         assert await ledger.accept([make_row("last")]) == [True]
         assert "last" in {row.turn_id for row in await ledger.open_turns("chat")}
     await ledger.aclose()

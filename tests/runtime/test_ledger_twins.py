@@ -115,8 +115,12 @@ class Twins(RuleBasedStateMachine):
 
     @rule()
     def lose_the_file(self) -> None:
-        """Somebody removes the file of a running server."""
+        """Somebody removes the file of a running server, which forgets its turns."""
         self.runner.run(self.file.flush())
+        self.runner.run(self.memory.aclose())
+        self.memory = MemoryLedger()
+        self.runner.run(self.memory.open())
+        self.answered.clear()
         for path in self.path.parent.glob(f"{self.path.name}*"):
             if not path.name.endswith(".lock"):
                 path.unlink()
@@ -147,6 +151,7 @@ class Twins(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         self.runner.run(self.file.aclose())
+        self.runner.run(self.memory.aclose())
         self.runner.close()
         self.folder.cleanup()
 

@@ -85,6 +85,7 @@ async def test_an_object_keeps_its_state_from_turn_to_turn_in_a_chat() -> None:
 async def test_status_tells_of_the_workers() -> None:
     async with processes() as here:
         await here.reply(here.say("@Teller hi"))
+        await here.quiet()
         assert "1 of 1 worker processes ready, which run 0 turns" in await here.command("/status")
 
 
@@ -140,7 +141,7 @@ async def test_many_turns_that_one_worker_takes_along_count_once() -> None:
 
 
 async def test_a_persona_that_blocks_its_loop_in_a_process_is_replaced() -> None:
-    async with processes(block_warning=0.2, block_timeout=0.4, stop_grace=0.4) as here:
+    async with processes(block_warning=0.5, block_timeout=2.0, stop_grace=2.0) as here:
         spinning = await here.reply(here.say("@Worker spin"))
         assert "stopped responding and was restarted" in spinning.body
         assert (await here.reply(here.say("@Worker count 1"))).state == "done"

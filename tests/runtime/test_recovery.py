@@ -14,7 +14,7 @@ from pycrdt import Map
 from support.room import FakeStage, Room, Script, id_of, persona, room
 from support.stages import DocumentStage, Stage, settle
 
-from jupyter_ai_personas.chat import RECENT, Insert
+from jupyter_ai_personas.chat import RECENT, Insert, Restore
 from jupyter_ai_personas.chat.protocol import Write
 from jupyter_ai_personas.runtime import Ledger
 from jupyter_ai_personas.runtime.ledger import ReplySnapshot, TurnRecord
@@ -114,6 +114,25 @@ async def test_a_reply_that_was_cut_off_keeps_its_text(stage: Stage, tmp_path: P
         body, state = await only_reply(here)
         assert body.startswith("So far\n\n")
         assert state == "interrupted"
+
+
+@pytest.mark.parametrize("deleted", [False, True])
+@pytest.mark.parametrize(
+    ("state", "replies"),
+    [("accepted", ()), ("running", ()), ("running", (reply("So far", "streaming"),))],
+)
+async def test_an_end_that_was_saved_but_not_recorded_stays(
+    stage: Stage, tmp_path: Path, state: str, replies: tuple[ReplySnapshot, ...], deleted: bool
+) -> None:
+    """The ledger could not be written when the turn ended, until the server did."""
+    about = {"reply_to": "q", "turn": "t", "state": "done"}
+    stage.chat.apply([Restore(raw("@Echo hi")), Insert("t-1", id_of(Echo), "So far and on", about)])
+    if deleted:
+        stage.delete("t-1")
+    record = row(stage, raw("@Echo hi"), state=state, replies=replies)
+    async with room(Echo, stage=stage, ledger=await left(tmp_path / "l", record)) as here:
+        assert await only_reply(here) == ("" if deleted else "So far and on", "done")
+        assert here.message("t-1").deleted == deleted
 
 
 @pytest.mark.parametrize("odd", [{"time": 10**400}, {"x": 2**70}, {"x": float("inf")}])

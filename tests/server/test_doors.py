@@ -73,8 +73,15 @@ def test_these_are_all_routes_that_there_are() -> None:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[JupyterServer]:
-    async with JupyterServer(tmp_path_factory.mktemp("server")) as server:
+    """A server with the package of this module, for all tests that need no other."""
+    directory = tmp_path_factory.mktemp("doors")
+    packages = install(directory / "packages")
+    async with JupyterServer(directory / "server", pythonpath=[packages]) as server:
         yield server
+
+
+def packages_of(server: JupyterServer) -> Path:
+    return server.directory.parent / "packages"
 
 
 @pytest.mark.parametrize("method", [method.upper() for method in METHODS])
@@ -299,29 +306,28 @@ class {name}(Good):
     return directory
 
 
-async def test_avatars_stay_in_their_package(tmp_path: Path) -> None:
-    packages = install(tmp_path / "packages")
-    async with JupyterServer(tmp_path / "server", pythonpath=[packages]) as server:
-        _, listed = await server.get("/api/ai/personas")
-        urls = {row["name"]: row["avatar_url"] for row in listed["personas"]}
-        for name, (_, served) in AVATARS.items():
-            route = f"/api/ai/avatars/jupyter-ai-personas::doors::{name}"
-            response = await server.request("GET", route)
-            assert response.status_code == (200 if served else 404), name
-            assert SECRET not in response.text
-            assert name == "Text" or (urls[name] is not None) == served
-            if served:
-                assert response.headers["content-type"].startswith("image/")
-                assert "default-src 'none'" in response.headers["content-security-policy"]
-                assert response.headers["x-content-type-options"] == "nosniff"
-        later = packages / "doors" / "later.svg"
-        later.unlink()
-        later.symlink_to(packages / "secret.svg")
-        route = "/api/ai/avatars/jupyter-ai-personas::doors::Later"
-        assert (await server.request("GET", route)).status_code == 404
-        later.unlink()
-        later.write_text("x" * 1_000_001)
-        assert (await server.request("GET", route)).status_code == 404
+async def test_avatars_stay_in_their_package(server: JupyterServer) -> None:
+    packages = packages_of(server)
+    _, listed = await server.get("/api/ai/personas")
+    urls = {row["name"]: row["avatar_url"] for row in listed["personas"]}
+    for name, (_, served) in AVATARS.items():
+        route = f"/api/ai/avatars/jupyter-ai-personas::doors::{name}"
+        response = await server.request("GET", route)
+        assert response.status_code == (200 if served else 404), name
+        assert SECRET not in response.text
+        assert name == "Text" or (urls[name] is not None) == served
+        if served:
+            assert response.headers["content-type"].startswith("image/")
+            assert "default-src 'none'" in response.headers["content-security-policy"]
+            assert response.headers["x-content-type-options"] == "nosniff"
+    later = packages / "doors" / "later.svg"
+    later.unlink()
+    later.symlink_to(packages / "secret.svg")
+    route = "/api/ai/avatars/jupyter-ai-personas::doors::Later"
+    assert (await server.request("GET", route)).status_code == 404
+    later.unlink()
+    later.write_text("x" * 1_000_001)
+    assert (await server.request("GET", route)).status_code == 404
 
 
 async def ask(client: ChatClient, path: str) -> str:
@@ -336,11 +342,10 @@ async def ask(client: ChatClient, path: str) -> str:
     return body
 
 
-async def test_attachments_lie_below_the_root(tmp_path: Path) -> None:
-    packages = install(tmp_path / "packages")
+async def test_attachments_lie_below_the_root(server: JupyterServer) -> None:
+    packages = packages_of(server)
     secret = packages / "secret.svg"
-    server = JupyterServer(tmp_path / "server", pythonpath=[packages])
-    async with server, ChatClient(server, "a.chat", "Ada") as ada:
+    async with ChatClient(server, "a.chat", "Ada") as ada:
         root = server.root_dir
         (root / "folder").mkdir()
         (root / "folder" / "plain.txt").write_text("something plain")
@@ -365,7 +370,7 @@ async def test_attachments_lie_below_the_root(tmp_path: Path) -> None:
             told = await ask(ada, path)
             assert "cannot be read" in told, path
             assert SECRET not in told
-            assert str(tmp_path) not in told
+            assert str(packages.parent) not in told
         # What is no path at all is a file that is not there.
         for path in ("%2e%2e/secret.svg", "..%2f..%2fsecret.svg"):
             assert "failed with `FileNotFoundError`" in await ask(ada, path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import pytest
 
@@ -29,6 +30,7 @@ def test_all_but_secrets_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
             blocked_providers=["openai:o3"],
             fallbacks=["keyless:repeat"],
             credentials={"X_KEY": SECRET},
+            secrets_file=Path("secrets.env"),
             model_parameters={"x": parameters},
             total_timeout=5,
         )
@@ -47,6 +49,7 @@ def test_all_but_secrets_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
         "first_chunk_timeout": 60,
         "model_timeout": 5,
         "show_reasoning": False,
+        "secrets_file": Path.cwd() / "secrets.env",
     }
 
 

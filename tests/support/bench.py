@@ -30,7 +30,7 @@ from jupyter_ai_personas.personas.wire import (
 )
 
 LOG = logging.getLogger("tests.hosts")
-WAIT = 60.0
+WAIT = 30.0
 """Seconds after which something is taken never to come, however slow the machine is."""
 
 Act = Callable[[BasePersona, Message], Any]

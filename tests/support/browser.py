@@ -41,6 +41,7 @@ _FLAGS = [
     "--disable-background-networking",
     "--disable-component-update",
 ]
+_EXTENSION = "**/extensions/jupyter-ai-personas/**"
 _INPUT = ".jp-chat-input-container"
 _SEND = ".jp-chat-input-container .jp-chat-send-button"
 _MESSAGE = ".jp-chat-messages-container .jp-chat-message"
@@ -71,17 +72,25 @@ class ChatPage:
         server: A running server with ``lab=True``.
         path: The chat, relative to the server's root; its file is created when missing.
         user: The name to be known by; without it, the server makes up an anonymous one.
+        stock: Without our labextension, as if the person had disabled it.
     """
 
     page: Page
 
     def __init__(
-        self, browser: Browser, server: JupyterServer, path: str, user: str | None = None
+        self,
+        browser: Browser,
+        server: JupyterServer,
+        path: str,
+        user: str | None = None,
+        *,
+        stock: bool = False,
     ) -> None:
         self.browser = browser
         self.server = server
         self.path = path
         self.user = user
+        self.stock = stock
         self.errors: list[str] = []
         """Exceptions that nothing in the page caught."""
         self._context: BrowserContext | None = None
@@ -92,6 +101,8 @@ class ChatPage:
         self._context = await self.browser.new_context()
         try:
             self._context.set_default_timeout(WAIT * 1000)
+            if self.stock:
+                await self._context.route(_EXTENSION, lambda route: route.abort())
             self.page = await self._context.new_page()
             self.page.on("pageerror", lambda error: self.errors.append(str(error)))
             # After a lost connection a modal dialog covers the page until it is dismissed.

@@ -21,6 +21,11 @@ def foreign() -> list[importlib_metadata.Distribution]:
     return [dist for name, dist in found.items() if name.replace("-", "_") != OWN]
 
 
+def is_installed(name: str) -> bool:
+    """Whether there is a distribution `name`: its import name may be a stand-in of ours."""
+    return any(importlib_metadata.distributions(name=name))
+
+
 def hide() -> Path | None:
     """Hide them from this process and all that it starts; return a folder to remove in the end.
 

@@ -23,7 +23,7 @@ T = TypeVar("T")
 Act = Callable[[Any, Message], Any]
 
 LOG = logging.getLogger("tests.room")
-WAIT = 60.0
+WAIT = 30.0
 """Seconds after which something is taken never to come, however slow the machine is."""
 
 

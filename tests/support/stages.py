@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import Iterable
 from contextlib import contextmanager
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -169,6 +170,13 @@ class DocumentStage:
         state = self.awareness.get_local_state() or {}
         return {w["user"]["username"]: w["typingIndicator"] for w in state.get("writers", [])}
 
+    @property
+    def turns(self) -> list[dict[str, str]]:
+        """The turns that are announced as open."""
+        state = self.awareness.get_local_state() or {}
+        turns: list[dict[str, str]] = state.get("jupyter_ai_personas", {}).get("turns", [])
+        return turns
+
 
 class MemoryStage:
     """The in-memory twin, with what people do in it."""
@@ -196,6 +204,10 @@ class MemoryStage:
     @property
     def writing(self) -> dict[str, str]:
         return self.memory.statuses
+
+    @property
+    def turns(self) -> list[dict[str, str]]:
+        return [asdict(turn) for turn in self.memory.turns]
 
 
 Stage = DocumentStage | MemoryStage

@@ -10,7 +10,6 @@ import contextlib
 import math
 import time
 from collections.abc import AsyncIterator, Callable, Collection
-from dataclasses import asdict, dataclass
 from types import TracebackType
 from typing import Any, Self, TypeVar
 from urllib.parse import quote
@@ -25,6 +24,7 @@ from pycrdt import (
     Awareness,
     Doc,
     Map,
+    Text,
     TransactionEvent,
     YMessageType,
     YSyncMessageType,
@@ -38,6 +38,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
 from .server import JupyterServer
+from .users import User
 
 T = TypeVar("T")
 
@@ -45,36 +46,6 @@ METADATA_KEY = "jupyter_ai_personas"
 """Where a reply says which message it answers."""
 WAIT = 180.0
 """Seconds a wait lasts unless a test says otherwise: only what never comes takes longer."""
-
-
-@dataclass(frozen=True)
-class User:
-    """Somebody as the front end describes them in awareness and in the document."""
-
-    username: str
-    name: str = ""
-    display_name: str = ""
-    initials: str = ""
-    color: str = "var(--jp-collaborator-color1)"
-    avatar_url: str | None = None
-
-    @classmethod
-    def called(cls, name: str) -> Self:
-        """Somebody with this name, whose username is the name in lower case."""
-        initials = "".join(word[0] for word in name.split()).upper()
-        return cls(name.lower().replace(" ", "-"), name, name, initials)
-
-    @property
-    def mention_name(self) -> str:
-        return (self.display_name or self.name or self.username).replace(" ", "-")
-
-    def identity(self) -> dict[str, Any]:
-        """What awareness says about this person."""
-        return asdict(self)
-
-    def entry(self) -> dict[str, Any]:
-        """What the front end writes into the document's ``users`` when this person sends."""
-        return {**asdict(self), "bot": False, "mention_name": self.mention_name}
 
 
 class RoomRefusedError(Exception):
@@ -98,9 +69,12 @@ class ChatClient:
         server: A running server.
         path: The chat, relative to the server's root; its file is created when missing.
         user: A `User`, or a display name.
+        live: It shows live bodies, and announces so, as our front end does.
     """
 
-    def __init__(self, server: JupyterServer, path: str, user: User | str = "Ada") -> None:
+    def __init__(
+        self, server: JupyterServer, path: str, user: User | str = "Ada", *, live: bool = False
+    ) -> None:
         self.server = server
         self.path = path
         self.user = User.called(user) if isinstance(user, str) else user
@@ -110,9 +84,13 @@ class ChatClient:
         self._metadata: Map[Any] = self.doc.get("metadata", type=Map)
         self._state: Map[Any] = self.doc.get("state", type=Map)
         self.awareness = Awareness(self.doc)
-        self._present = {"user": self.user.identity(), "autosave": True}
+        self._present: dict[str, Any] = {"user": self.user.identity(), "autosave": True}
+        if live:
+            self._present[METADATA_KEY] = {"live": 1}
         self.bytes_received = 0
         """Bytes of all messages from the server."""
+        self.sync_bytes_received = 0
+        """Bytes of those of them that are about the document."""
         self.updates_received = 0
         """Document updates from the server, its echoes of this client's own among them."""
         self.closed: tuple[int, str] | None = None
@@ -214,6 +192,11 @@ class ChatClient:
 
     # -- writing ---------------------------------------------------------------------------------
 
+    def announce_live(self, live: bool) -> None:
+        """Announce from now on that live bodies are shown, or no longer."""
+        self._present = {**self._present, METADATA_KEY: {"live": 1} if live else {}}
+        self.awareness.set_local_state(self._present)
+
     def post(self, body: str, mentions: Collection[str] | None = None, **extra: Any) -> str:
         """Send a message and return its id.
 
@@ -257,6 +240,14 @@ class ChatClient:
     def bodies(self) -> list[str]:
         """The texts of all messages, in the order of the document."""
         return [message["body"] for message in self.messages()]
+
+    def is_live(self, message_id: str) -> bool:
+        """Whether the body of a message is a shared text."""
+        return any(
+            isinstance(each.get("body"), Text)
+            for each in self._messages
+            if isinstance(each, Map) and each.get("id") == message_id
+        )
 
     def message(self, message_id: str) -> dict[str, Any] | None:
         """One message, or ``None``."""
@@ -439,6 +430,7 @@ class ChatClient:
         if message[0] == YMessageType.AWARENESS:
             self.awareness.apply_awareness_update(read_message(message[1:]), "server")
         elif message[0] == YMessageType.SYNC:
+            self.sync_bytes_received += len(message)
             self._applying = True
             try:
                 answer = handle_sync_message(message[1:], self.doc)

@@ -12,10 +12,11 @@ from typing import Any
 import anyio
 import pytest
 from langchain_core.messages import AIMessageChunk
+from langchain_core.tools import tool
 
 from jupyter_ai_personas import BasePersona, PersonaDefaults
 from jupyter_ai_personas.chat import Attachment, Message
-from jupyter_ai_personas.testing import FakeChat, FakeModel, ask, converse
+from jupyter_ai_personas.testing import FakeChat, FakeModel, ask, converse, tool_calls
 
 
 class Acme(BasePersona):
@@ -187,3 +188,57 @@ def test_what_authors_write_needs_pytest_alone_and_others_tests_are_left_alone(
     ]
     assert "assert 'Hi.' == 'No.'" in done.stdout
     assert "async def functions are not natively supported" in done.stdout
+
+
+@tool
+def note(text: str) -> str:
+    """Note something."""
+    return f"noted {text}"
+
+
+class Clerk(BasePersona):
+    defaults = PersonaDefaults(name="Clerk", tools=["desk"])
+
+
+NOTES = (tool_calls(("desk__note", {"text": "x"})), "Done.")
+DESK = {"desk": lambda: [note]}
+
+
+@pytest.mark.parametrize(("approve", "result"), [(True, "noted x"), (False, "Ada denied this.")])
+async def test_approvals_are_decided_while_it_is_asked(approve: bool, result: str) -> None:
+    async with converse(Clerk, model_replies=NOTES, toolsets=DESK) as chat:
+        [reply] = await chat.ask("note x", approve=approve)
+        assert reply.body.endswith("Done.")
+        assert result in chat.model.prompts[-1][-1].text
+
+
+async def test_an_approval_that_nobody_decides_fails_the_test_with_what_to_do() -> None:
+    with pytest.raises(AssertionError, match=r"asks for an approval of `desk.note`"):
+        await ask(Clerk, "note x", model_replies=NOTES, toolsets=DESK)
+
+
+async def test_the_operators_policy_decides_first() -> None:
+    [reply] = await ask(
+        Clerk, "x", model_replies=NOTES, toolsets=DESK, tool_policy={"desk.*": "allow"}
+    )
+    assert reply.state == "done"
+
+
+async def test_a_turn_waits_until_somebody_denies_with_a_reason() -> None:
+    async with converse(Clerk, model_replies=NOTES, toolsets=DESK) as chat:
+        asked = chat.post("note x")
+        approval = await chat.approval()
+        assert (approval.tool, approval.arguments) == ("desk.note", {"text": "x"})
+        await chat.deny(approval, by="Bob", reason="Not today.")
+        [reply] = await chat.replied(asked)
+        assert reply.state == "done"
+        assert "Bob denied this. Not today." in chat.model.prompts[-1][-1].text
+
+
+async def test_a_reply_is_seen_chunk_by_chunk_and_stopped() -> None:
+    async with converse(Acme, model_replies=[["Well, ", anyio.Event(), "no."]]) as chat:
+        asked = chat.post("hello")
+        await chat.chat.until(lambda: [r.body for r in chat.replies(asked)] == ["Well, "])
+        await chat.stop()
+        [reply] = chat.replies(asked)
+        assert reply.state == "stopped"

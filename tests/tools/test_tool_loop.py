@@ -2,177 +2,30 @@
 
 from __future__ import annotations
 
-import asyncio
-import json
-import logging
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
 from typing import Any
 
 import anyio
 import anyio.lowlevel
 import pytest
-from langchain_core.messages import AIMessage, AIMessageChunk, HumanMessage, ToolMessage
-from langchain_core.tools import tool
+from langchain_core.messages import AIMessage, AIMessageChunk, HumanMessage
+from support.tool_talk import Desk, Loop, answer, charts, ran, results, talk, text_of
 
 from jupyter_ai_personas import BasePersona, PersonaDefaults
 from jupyter_ai_personas.chat import Message
 from jupyter_ai_personas.errors import RequestRefusedError
 from jupyter_ai_personas.hosts import InlineHost, ThreadHost
-from jupyter_ai_personas.providers.tool_calling import whole_answer
-from jupyter_ai_personas.testing import Conversation, FakeEntryPoint, FakeModel, tool_calls
-from jupyter_ai_personas.testing.conversation import converse
+from jupyter_ai_personas.testing import FakeModel, tool_calls
 from jupyter_ai_personas.text import Anew, extended
-from jupyter_ai_personas.tools import PackageToolsets, ToolBounds, ToolRegistry, ToolSettings
+from jupyter_ai_personas.tools import ToolBounds
 from jupyter_ai_personas.tools.calling import Caller
 from jupyter_ai_personas.tools.langchain import named_tools
 from jupyter_ai_personas.tools.loop import Answered, answer_with_tools
-
-LOG = logging.getLogger("tests.tools")
-WAIT = 60.0
-
-ran: list[str] = []
 
 
 @pytest.fixture(autouse=True)
 def nothing_ran() -> None:
     ran.clear()
-
-
-@tool
-def plot(column: str, bins: int = 10) -> str:
-    """Plot a column."""
-    ran.append(f"plot {column} {bins}")
-    return f"plotted {column}"
-
-
-@tool
-async def lookup(name: str) -> dict[str, str]:
-    """Look a name up."""
-    ran.append(f"lookup {name}")
-    return {"found": name.upper()}
-
-
-@tool
-def broken_tool() -> str:
-    """Break."""
-    raise ValueError("no such table")
-
-
-@tool
-def quits() -> str:
-    """Quit."""
-    raise SystemExit(3)
-
-
-@tool
-async def sleeps() -> str:
-    """Sleep."""
-    await asyncio.sleep(WAIT)
-    return "late"
-
-
-@tool
-def large() -> str:
-    """Return much."""
-    return "x" * 5_000 + "END"
-
-
-lookup.metadata = {"effect": "read"}
-
-
-class Desk:
-    """The server's side of calls: lets everything run, and notes what it is asked."""
-
-    def __init__(self, *steps: Any) -> None:
-        self.asked: list[tuple[str, Any]] = []
-        self.steps = list(steps)
-
-    async def __call__(self, kind: str, arguments: Mapping[str, Any]) -> Any:
-        self.asked.append((kind, arguments))
-        if kind == "tool.steps":
-            return self.steps
-        return await self.call(arguments) if kind == "tool.call" else None
-
-    async def call(self, arguments: Mapping[str, Any]) -> Any:
-        return {"run": True}
-
-    def of(self, kind: str) -> list[Any]:
-        return [arguments for each, arguments in self.asked if each == f"tool.{kind}"]
-
-
-class Loop:
-    """The loop alone: what the model says, answer by answer, and the server's side."""
-
-    def __init__(self, *replies: Any, desk: Desk | None = None) -> None:
-        self.desk = desk or Desk()
-        self.replies = list(replies)
-        self.sent: list[Any] = []
-
-    async def ask(self, messages: Any, tools: Any, answered: Answered) -> AsyncIterator[str]:
-        self.sent = list(messages)
-        reply = self.replies.pop(0)
-        chunks = [reply] if isinstance(reply, str) else reply
-        raws = [AIMessageChunk(content=c) if isinstance(c, str) else c for c in chunks]
-        answered.message = whole_answer(raws)
-        for raw in raws:
-            yield str(raw.content)
-
-    async def run(self, *, own: Any = (), replay: bool = False) -> str:
-        infos = named_tools("charts", "tests", charts())
-        caller = Caller(
-            [info for info, _ in infos.values()],
-            named_tools("Bee-Keeper", "p", own),
-            bounds=ToolBounds(),
-            local=lambda name: infos[name][1],
-            request=self.desk,
-        )
-        pieces = answer_with_tools(self.ask, [HumanMessage("hi")], caller, replay=replay)
-        with anyio.fail_after(WAIT):
-            return "".join([piece async for piece in pieces])
-
-    @property
-    def results(self) -> list[Any]:
-        return [text_of(str(m.content)) for m in self.sent if isinstance(m, ToolMessage)]
-
-
-class Helper(BasePersona):
-    defaults = PersonaDefaults(name="Helper", system_prompt="Help.", tools=["charts"])
-
-
-def charts() -> list[Any]:
-    return [plot, lookup, broken_tool, quits, sleeps, large]
-
-
-@asynccontextmanager
-async def talk(*replies: Any, persona: type = Helper, **more: Any) -> AsyncIterator[Conversation]:
-    settings = {"tool_policy": {"*": "allow"}, **more.pop("settings", {})}
-    packages = PackageToolsets(log=LOG, entry_points=[FakeEntryPoint(charts, name="charts")])
-    packages.load()
-    tools = ToolRegistry(ToolSettings(**settings), packages)
-    model = more.pop("model", None) or FakeModel(replies)
-    async with converse(persona, model=model, tools=tools, **more) as here:
-        yield here
-
-
-async def answer(*replies: Any, **more: Any) -> tuple[str, Conversation]:
-    async with talk(*replies, **more) as here:
-        with anyio.fail_after(WAIT):
-            [reply] = await here.ask("hi")
-        assert reply.state == "done", reply.body
-        return reply.body, here
-
-
-def results(here: Conversation) -> list[str]:
-    """What the model was told of its calls at last."""
-    return [str(m.content) for m in here.model.prompts[-1] if isinstance(m, ToolMessage)]
-
-
-def text_of(result: str) -> Any:
-    head, body, tail = result.split("\n", 2)
-    assert head.startswith("<tool_result tool=")
-    assert tail == "</tool_result>"
-    return json.loads(body)
 
 
 @pytest.mark.parametrize("host", [InlineHost, ThreadHost])
@@ -367,61 +220,6 @@ async def test_ask_model_has_the_tools_too() -> None:
         replies = await here.ask("hi")
     assert [r.body.split("\n")[-1] for r in replies] == ["One.", "Two."]
     assert here.model.tools[-1] == []
-
-
-class WithOwn(BasePersona):
-    defaults = PersonaDefaults(name="Bee Keeper")
-
-    def tools(self) -> list[Any]:
-        @tool
-        def honey(jars: int) -> str:
-            """Count honey."""
-            ran.append(f"honey {jars} by {self.name}")
-            return f"{jars} jars"
-
-        return [honey]
-
-
-async def test_a_personas_own_tools_run_in_its_host() -> None:
-    body, _ = await answer(
-        tool_calls(("Bee-Keeper__honey", {"jars": 3})), "Three.", persona=WithOwn
-    )
-    assert ran == ["honey 3 by Bee Keeper"]
-    assert "Bee-Keeper.honey" in body
-
-
-async def test_own_tools_are_announced_once_before_the_model_is_asked() -> None:
-    loop = Loop(tool_calls(("Bee-Keeper__plot", {"column": "a"})), "Done.")
-    await loop.run(own=[plot])
-    [announced] = loop.desk.of("announce")
-    assert announced["tools"][0]["name"] == "Bee-Keeper.plot"
-    assert loop.desk.asked[0][0] == "tool.announce"
-    assert ran == ["plot a 10"]
-
-
-async def test_own_tools_that_are_none_are_the_authors_mistake() -> None:
-    class Wrong(BasePersona):
-        defaults = PersonaDefaults(name="Wrong")
-
-        def tools(self) -> list[Any]:
-            return [len]
-
-    async with talk("Hello.", persona=Wrong) as here:
-        [reply] = await here.ask("hi")
-    assert reply.state == "failed"
-    assert "`len` is no LangChain tool" in reply.body
-
-
-async def test_an_attribute_of_that_name_that_is_something_else_is_left_alone() -> None:
-    class Older(BasePersona):
-        defaults = PersonaDefaults(name="Older")
-
-        def __init__(self, context: Any) -> None:
-            super().__init__(context)
-            self.tools = ["hammer"]  # type: ignore[assignment,method-assign]
-
-    body, _ = await answer("Hello.", persona=Older)
-    assert body == "Hello."
 
 
 async def test_what_is_recorded_is_not_asked_and_not_run_again() -> None:

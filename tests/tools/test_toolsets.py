@@ -189,7 +189,6 @@ async def test_tools_of_a_persona_without_any_says_so() -> None:
 
 def test_names_that_no_toolset_has_are_told() -> None:
     found = registry(persona_tools={"Helper": ["charts", "chart.plot"]})
-    helper: Any = type(
-        "Persona", (), {"id": "h", "name": "Helper", "mention_name": "Helper", "tools": ()}
-    )
+    names = {"id": "h", "name": "Helper", "mention_name": "Helper"}
+    helper: Any = type("Persona", (), {**names, "tools": (), "file": "", "reads_only": False})
     assert list(found.missing([helper])) == [("Helper", "chart.plot")]

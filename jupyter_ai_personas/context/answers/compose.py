@@ -1,4 +1,4 @@
-"""What was found, as Markdown: passages quoted with links, names, notebooks, folders; pure.
+"""Composes findings as Markdown: quoted passages with links, names, notebooks, folders; pure.
 
 The same text is the answer where there is no model, and what a model is given where there is one.
 """

@@ -1,4 +1,4 @@
-"""Where a name is defined and used, told from the passages that a search for it found; pure."""
+"""Finds definitions and uses of a name in the passages of a search; pure."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """Where a name is defined, and where it stands besides. ``name`` is as it is written there."""
+    """Definitions and other uses of a name. ``name`` is spelled as in the source."""
 
     name: str
     definitions: tuple[tuple[Place, str], ...]
@@ -60,7 +60,7 @@ def _find(name: str, hits: Sequence[Hit]) -> Places | None:
     uses: dict[tuple[str, str | None, int], Place] = {}
     written = ""
     for hit in hits:
-        # What is said in chats is no code.
+        # Chats are not code.
         if hit.path.endswith(".chat"):
             continue
         lines = hit.text.split("\n")

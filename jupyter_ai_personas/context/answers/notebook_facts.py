@@ -1,4 +1,4 @@
-"""What a notebook says without being run: its outline, imports, and errors in its outputs; pure."""
+"""Reads a notebook's outline, imports and errors in outputs without running it; pure."""
 
 from __future__ import annotations
 
@@ -156,7 +156,7 @@ def _deeper(trace: str) -> str:
         return ""
     last = frames[-1]
     file, line = last["file"] or last["old"] or "", last["line"] or last["oldline"] or ""
-    # Where the packages are installed is nobody's business.
+    # Do not show paths of installed packages.
     short = re.split(r"(?:site|dist)-packages/", file.replace("\\", "/"))[-1]
     short = "/".join(short.split("/")[-3:])
     return f"{short}, line {line}" if file else ""

@@ -1,4 +1,4 @@
-"""What a question asks for, told by its wording; pure and total."""
+"""Classifies a question by its wording; pure and total."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ _ABOUT = re.compile(
     r"|\bwhat(?:'s|’s|\s+is|\s+are)\b|\bwalk\b.*\bthrough\b",
     re.IGNORECASE,
 )
-"""Words that ask for an outline unless something else is asked for."""
+"""Words that ask for an outline, unless the question asks for something else."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +153,7 @@ def _name(text: str) -> str:
     if ticked := _TICKED.search(text):
         return ticked[1]
     names = _IDENTIFIER.findall(text)
-    # What looks like an identifier, and no word: `read_csv`, `readCSV`, `pd.read_csv`, `main()`.
+    # Identifiers, not words: `read_csv`, `readCSV`, `pd.read_csv`, `main()`.
     looking = [n for n in names if re.search(r"\w[_.]\w|[a-z][A-Z]", n) or f"{n}()" in text]
     near = [*_BEFORE.findall(text), *_AFTER.findall(text)]
     return next((n for n in [*looking, *near] if n.lower() not in _NO_NAMES), "").rstrip(".")

@@ -42,7 +42,7 @@ class Size:
 
 
 def link(label: str, url: str) -> str:
-    """Return a link; its label is plain, and addresses nobody."""
+    """Return a link; its label is plain text without mentions."""
     return f"[{inert(label.replace('@', '').replace('＠', ''), most=120)}]({url})"
 
 

@@ -72,7 +72,7 @@ class Guide(BasePersona):
 
     async def _for_model(self, answers: Found) -> str:
         """Return what was found as a model is given it: at most a quarter of what it reads."""
-        _, tokens = await self._capabilities()
+        _, tokens, _ = await self._capabilities()
         chars = self.searched_chars
         if tokens is not None:
             chars = min(chars, tokens * BYTES_PER_TOKEN // 4)

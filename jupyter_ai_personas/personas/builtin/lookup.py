@@ -1,4 +1,4 @@
-"""What of the workspace, and of this software's documentation, answers a question."""
+"""Finds answers to a question in the workspace and in this software's documentation."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _SPOKEN = re.compile(
     r"\b(?:chats?|said|says?|wrote|written|discuss\w*|talk\w*|told)\b", re.IGNORECASE
 )
 _NOTEBOOKS = re.compile(r"\bnotebooks\b", re.IGNORECASE)
-_NOTICES = "Personas"  # who writes notices in chats
+_NOTICES = "Personas"  # sender of notices in chats
 
 Part = Callable[[Size], str]
 """Returns Markdown of about this size."""
@@ -44,7 +44,7 @@ Part = Callable[[Size], str]
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What answers a question, as parts of Markdown; ``problem`` is why search could not help."""
+    """The answer as parts of Markdown; ``problem`` is the reason why search failed."""
 
     parts: tuple[Part, ...] = ()
     problem: str = ""
@@ -93,7 +93,7 @@ class _LookUp:
             # Beside help, only a little: it may be what is meant.
             fewer = bool(parts)
             asked.append(lambda size: of_question(replace(size, passages=2) if fewer else size))
-        # What a file that was asked for would hold is in no other.
+        # Other files do not hold the content of a missing one.
         if self._refused and not parts:
             return Found(problem=self._refused)
         return Found((*parts, *asked), "" if parts or asked else problem)

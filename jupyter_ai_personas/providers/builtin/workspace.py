@@ -43,7 +43,7 @@ class WorkspaceProvider(BaseProvider, BaseChatModel):
     delay: float = 0.004
 
     def bind_tools(self, tools: Sequence[Any], **kwargs: Any) -> Any:
-        """Return this model: it answers without tools, so that nobody needs to be told."""
+        """Return this model, which answers without tools."""
         return self
 
     @property

@@ -1,4 +1,4 @@
-"""The operations of a ledger; each is one step on the database, see :class:`Queries`."""
+"""The operations of a ledger; each is one step on the database, see :class:`Store`."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TypeVar
 
-from jupyter_ai_personas.runtime.ledger.queries import OneStatement, Queries, Step
+from jupyter_ai_personas.runtime.ledger import tool_queries, turn_queries
 from jupyter_ai_personas.runtime.ledger.records import (
     FinalState,
     ReplySnapshot,
     TurnRecord,
     TurnStep,
 )
+from jupyter_ai_personas.runtime.ledger.store import Step, Store
 
 __all__ = ["TurnLedger"]
 
@@ -53,7 +54,7 @@ class TurnLedger(ABC):
         """Write all records and close. Bounded in time; idempotent."""
 
     @abstractmethod
-    async def _ask(self, step: Callable[[Queries], _T], *, settle: bool = False) -> _T:
+    async def _ask(self, step: Callable[[Store], _T], *, settle: bool = False) -> _T:
         """Run a step and return its answer; ``settle``: after the pending checkpoints."""
 
     @abstractmethod
@@ -63,23 +64,25 @@ class TurnLedger(ABC):
     async def accept(self, records: Sequence[TurnRecord]) -> list[bool]:
         """Record accepted turns; they are durable when this returns.
 
-        The answer has ``False`` for each whose message and persona are known in that chat already,
-        as an open turn or a finished one: it must not be answered again. When the wait is
-        cancelled the records may have been recorded, and are found by :meth:`open_turns`. Raises
-        :class:`ValueError`, having recorded none, when a turn id is of another message or persona.
+        Returns ``False`` for each message and persona that are known in that chat already, open or
+        finished: do not answer those again. If the wait is cancelled, :meth:`open_turns` finds
+        the records that were written.
+
+        Raises:
+            ValueError: a turn id belongs to another message or persona; none was recorded.
         """
-        is_one = len(records) == 1 and not records[0].replies
-        make_step = OneStatement if is_one else partial
-        return await self._ask(make_step(Queries.accept, records=tuple(records)))
+        return await self._ask(partial(turn_queries.accept, records=tuple(records)))
 
     async def reopen(self, record: TurnRecord, *, keep_steps: bool = False) -> bool:
         """Replace the record of the same chat, message and persona, for a retry or restart.
 
-        With ``keep_steps`` the steps of that stay. Durable when this returns. ``False``, with
-        nothing changed, when another live server has that turn. Raises :class:`ValueError` when
-        the turn id is of another message or persona.
+        With ``keep_steps`` the recorded steps stay. Durable when this returns. Returns ``False``
+        and changes nothing if another live server has that turn.
+
+        Raises:
+            ValueError: the turn id belongs to another message or persona.
         """
-        return await self._ask(partial(Queries.reopen, record=record, keep_steps=keep_steps))
+        return await self._ask(partial(turn_queries.reopen, record=record, keep_steps=keep_steps))
 
     # -- steps ------------------------------------------------------------------------------
 
@@ -88,37 +91,37 @@ class TurnLedger(ABC):
 
         ``False``: the turn is finished, unknown, or another live server's.
         """
-        return await self._ask(partial(Queries.add_step, turn_id=turn_id, step=step))
+        return await self._ask(partial(tool_queries.add_step, turn_id=turn_id, step=step))
 
     async def steps(self, turn_id: str) -> list[TurnStep] | None:
         """Return the steps of a turn in order, ``None`` if one cannot be read."""
-        return await self._ask(partial(Queries.steps, turn_id=turn_id))
+        return await self._ask(partial(tool_queries.steps, turn_id=turn_id))
 
     def clear_steps(self, turn_id: str) -> None:
         """Forget the steps of a turn of ours that begins anew."""
-        self._do(partial(Queries.clear_steps, turn_id=turn_id))
+        self._do(partial(tool_queries.clear_steps, turn_id=turn_id))
 
     async def waiting_turns(self) -> list[tuple[str, str, list[TurnStep]]]:
         """Return turn id, path of the chat and steps of unfinished turns that have asked people.
 
         Those of other live servers are left out.
         """
-        return await self._ask(Queries.waiting_turns)
+        return await self._ask(tool_queries.waiting_turns)
 
     # -- grants of a chat -------------------------------------------------------------------
 
     async def allow(self, chat_id: str, persona_id: str, tool: str, *, by: str) -> None:
         """Record that a tool of a persona needs no approval in a chat; ``by`` is a username."""
-        step = partial(Queries.allow, chat_id=chat_id, persona_id=persona_id, tool=tool, by=by)
+        step = partial(tool_queries.allow, chat_id=chat_id, persona_id=persona_id, tool=tool, by=by)
         await self._ask(step)
 
     async def allowed(self, chat_id: str) -> set[tuple[str, str]]:
         """Return persona id and tool of each grant in a chat."""
-        return await self._ask(partial(Queries.allowed, chat_id=chat_id))
+        return await self._ask(partial(tool_queries.allowed, chat_id=chat_id))
 
     async def disallow(self, chat_id: str) -> None:
         """Revoke all grants of a chat."""
-        await self._ask(partial(Queries.disallow, chat_id=chat_id))
+        await self._ask(partial(tool_queries.disallow, chat_id=chat_id))
 
     # -- changes by turns -------------------------------------------------------------------
 
@@ -128,7 +131,7 @@ class TurnLedger(ABC):
         """Record a change by a turn; it is kept after the turn's end."""
         await self._ask(
             partial(
-                Queries.add_change,
+                tool_queries.add_change,
                 chat_id=chat_id,
                 turn_id=turn_id,
                 persona_id=persona_id,
@@ -139,30 +142,29 @@ class TurnLedger(ABC):
 
     async def changes(self, turn_id: str) -> list[bytes]:
         """Return the changes of a turn, oldest first."""
-        return await self._ask(partial(Queries.changes, turn_id=turn_id))
+        return await self._ask(partial(tool_queries.changes, turn_id=turn_id))
 
     async def latest_changed(
         self, chat_id: str, persona_id: str | None = None
     ) -> tuple[str, str] | None:
         """Return turn id and persona id of the latest change in a chat that can be undone."""
-        step = partial(Queries.latest_changed, chat_id=chat_id, persona_id=persona_id)
+        step = partial(tool_queries.latest_changed, chat_id=chat_id, persona_id=persona_id)
         return await self._ask(step)
 
     async def forget_changes(self, turn_id: str) -> None:
         """Delete the changes of a turn."""
-        await self._ask(partial(Queries.forget_changes, turn_id=turn_id))
+        await self._ask(partial(tool_queries.forget_changes, turn_id=turn_id))
 
     async def open_turns(
         self, chat_id: str, is_copy: Callable[[str], bool] = lambda path: False
     ) -> list[TurnRecord]:
         """Return the chat's turns that are ours, in the order of acceptance, to recover them.
 
-        Those of dead owners become ours in the same transaction, so that of two servers one gets
-        them; but not those accepted at a path of which ``is_copy``, asked in the ledger's thread,
-        says that the chat there is another with the same id. Turns that run in this process are
-        among them: the caller knows those.
+        Claims the turns of dead owners in the same transaction, so one of two servers gets them,
+        except those accepted at a path where ``is_copy`` finds another chat with the same id
+        (called in the ledger's thread). Includes turns that run in this process.
         """
-        step = partial(Queries.open_turns, chat_id=chat_id, is_copy=is_copy)
+        step = partial(turn_queries.open_turns, chat_id=chat_id, is_copy=is_copy)
         return await self._ask(step, settle=True)
 
     async def adopt(self, chat_id: str, path: str, *, since: float) -> None:
@@ -171,12 +173,12 @@ class TurnLedger(ABC):
         ``since`` is when the chat's file was made, in seconds since the epoch: turns accepted
         earlier are of another file that was there.
         """
-        await self._ask(partial(Queries.adopt, chat_id=chat_id, path=path, since=since))
+        await self._ask(partial(turn_queries.adopt, chat_id=chat_id, path=path, since=since))
 
     async def known(self, chat_id: str, message_ids: Sequence[str]) -> set[tuple[str, str]]:
         """Return (message id, persona id) for each turn of those messages, open or finished."""
         return await self._ask(
-            partial(Queries.known, chat_id=chat_id, message_ids=tuple(message_ids))
+            partial(turn_queries.known, chat_id=chat_id, message_ids=tuple(message_ids))
         )
 
     async def flush(self) -> None:
@@ -185,19 +187,19 @@ class TurnLedger(ABC):
 
     def keep(self, record: TurnRecord) -> None:
         """Record ``record`` as :meth:`reopen` does, without waiting and without an answer."""
-        self._do(partial(Queries.reopen, record=record))
+        self._do(partial(turn_queries.reopen, record=record))
 
     def started(self, turn_id: str) -> None:
         """Record that an accepted turn runs."""
-        self._do(partial(Queries.started, turn_id=turn_id))
+        self._do(partial(turn_queries.started, turn_id=turn_id))
 
     def checkpoint(self, turn_id: str, replies: Sequence[ReplySnapshot]) -> None:
         """Record the replies so far. Frequent calls are cheap."""
-        self._do(partial(Queries.checkpoint, turn_id=turn_id, replies=tuple(replies)))
+        self._do(partial(turn_queries.checkpoint, turn_id=turn_id, replies=tuple(replies)))
 
     def finish(self, turn_id: str, state: FinalState, replies: Sequence[ReplySnapshot]) -> None:
         """Record the end and the final replies; later calls for this turn have no effect."""
-        step = partial(Queries.finish, turn_id=turn_id, state=state, replies=tuple(replies))
+        step = partial(turn_queries.finish, turn_id=turn_id, state=state, replies=tuple(replies))
         self._do(step)
 
     def saved(self, chat_id: str, turn_ids: Sequence[str]) -> None:
@@ -205,19 +207,22 @@ class TurnLedger(ABC):
 
         A tombstone of each remains. Unfinished turns are not changed.
         """
-        self._do(partial(Queries.saved, chat_id=chat_id, turn_ids=tuple(turn_ids)))
+        self._do(partial(turn_queries.saved, chat_id=chat_id, turn_ids=tuple(turn_ids)))
 
     def refuse(self, chat_id: str, message_id: str, persona_ids: Sequence[str]) -> None:
         """Record that these personas must not answer a message; their turns, if any, stay."""
         step = partial(
-            Queries.refuse, chat_id=chat_id, message_id=message_id, persona_ids=tuple(persona_ids)
+            turn_queries.refuse,
+            chat_id=chat_id,
+            message_id=message_id,
+            persona_ids=tuple(persona_ids),
         )
         self._do(step)
 
     def carry_over(self, chat_id: str, to: str) -> None:
         """Record that the chat ``chat_id`` has the id ``to`` from now on, as its file says."""
-        self._do(partial(Queries.carry_over, chat_id=chat_id, to=to))
+        self._do(partial(turn_queries.carry_over, chat_id=chat_id, to=to))
 
     def forget(self, turn_id: str) -> None:
         """Delete a withdrawn turn without a tombstone: its message may be accepted again."""
-        self._do(partial(Queries.forget, turn_id=turn_id))
+        self._do(partial(turn_queries.forget, turn_id=turn_id))

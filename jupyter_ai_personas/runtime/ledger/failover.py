@@ -1,4 +1,4 @@
-"""Stores the rows in the file, or in memory while the file cannot be used."""
+"""Stores the rows in the file, or runs unrecorded while the file cannot be used."""
 
 from __future__ import annotations
 
@@ -12,15 +12,19 @@ from pathlib import Path
 from typing import Any
 
 from jupyter_ai_personas.runtime.ledger.liveness import Inode, OwnerLock, inode
-from jupyter_ai_personas.runtime.ledger.queries import Queries, Step
 from jupyter_ai_personas.runtime.ledger.schema import (
     DATABASE_ERRORS,
     VERSION,
+    Contents,
     NotOursError,
     connect,
     in_memory,
+    insert_all,
     is_unreadable,
+    read_all,
 )
+from jupyter_ai_personas.runtime.ledger.store import Step, Store
+from jupyter_ai_personas.runtime.ledger.turn_queries import prune
 
 __all__ = ["FailoverStore"]
 
@@ -31,8 +35,8 @@ _MOST_ASIDE = 20
 class FailoverStore:
     """The store in use. One thread opens it, runs steps on it and closes it.
 
-    It starts in memory and moves to the file at once if possible. If the file fails, it moves back
-    to memory with all rows and retries the file regularly. Faults of the file never raise.
+    While the file cannot be used, steps run on an empty store in memory, which is dropped when the
+    file can be used again. Faults of the file are logged and never raise.
     """
 
     def __init__(
@@ -54,8 +58,6 @@ class FailoverStore:
         self._owner_lock: OwnerLock | None = None
         self._path_in_use = path
         self._inode: Inode | None = None
-        # Whether the rows in memory are all that the file had of ours when it failed.
-        self._is_whole = False
         self._warned = False
         self._next_try = 0.0
         self._store = self._store_on(in_memory())
@@ -67,7 +69,7 @@ class FailoverStore:
 
     def run(self, steps: Sequence[Step]) -> list[Any]:
         """Run ``steps`` in one transaction; return each result or exception."""
-        if self.recorded and not self._is_in_place():
+        if self.recorded and inode(self._path_in_use) != self._inode:
             self._leave("it was moved, replaced or removed")
             self.use_file()
         elif not self.recorded and time.monotonic() >= self._next_try:
@@ -84,7 +86,7 @@ class FailoverStore:
         return self._store.transact(steps)
 
     def use_file(self) -> None:
-        """Move from memory to the file, if it can be used."""
+        """Use the file from now on, if it can be written."""
         self._next_try = time.monotonic() + self._retry_s
         try:
             self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -95,20 +97,28 @@ class FailoverStore:
                 lock = self._path.with_name(f"{self._path.name}.lock")
                 self._owner_lock = OwnerLock(lock, self._owner)
             with self._owner_lock.exclusive(_EXCLUSIVE_S):
-                self._move_to(self._open_some())
+                store = self._store_on(self._open_some())
+                try:
+                    store.transact([prune])
+                except BaseException:
+                    store.db.close()
+                    raise
+                self._use(store, inode(self._path_in_use))
         except Exception as error:
             self._warn(error)
+            return
+        if self._warned:
+            self._log.info("The ledger %s can be used again.", self._path)
+            self._warned = False
 
     def close(self) -> None:
-        """Close the file; rows in memory get a last chance to be written."""
-        if not self.recorded:
-            self.use_file()
+        """Close the file."""
         self._store.db.close()
         if self._owner_lock is not None:
             self._owner_lock.close()
 
-    def _store_on(self, db: sqlite3.Connection) -> Queries:
-        return Queries(
+    def _store_on(self, db: sqlite3.Connection) -> Store:
+        return Store(
             db,
             self._owner,
             alive=lambda owner: self._owner_lock is None or self._owner_lock.alive(owner),
@@ -137,8 +147,10 @@ class FailoverStore:
         except DATABASE_ERRORS as error:
             if not is_unreadable(error):
                 raise
-            self._set_aside(path, error)
-            return self._open_private(path)
+            readable = self._set_aside(path, error)
+        db = self._open_private(path)
+        insert_all(db, readable)
+        return db
 
     def _open_private(self, path: Path) -> sqlite3.Connection:
         # SQLite gives its own side files the mode of the file. The file must not be opened here
@@ -151,19 +163,19 @@ class FailoverStore:
         self._path_in_use = path
         return db
 
-    def _set_aside(self, path: Path, error: Exception) -> None:
+    def _set_aside(self, path: Path, error: Exception) -> Contents:
+        """Move a damaged file; return what can be read of it."""
         names = (f"{path.name}.corrupt-{n}" for n in range(1, _MOST_ASIDE))
         aside = next(
             (path.with_name(name) for name in names if not path.with_name(name).exists()),
             path.with_name(f"{path.name}.corrupt-{_MOST_ASIDE}"),
         )
-        with (
-            contextlib.suppress(*DATABASE_ERRORS),
-            contextlib.closing(sqlite3.connect(path, isolation_level=None)) as damaged,
-        ):
+        with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as damaged:
             damaged.text_factory = bytes
-            damaged.execute("PRAGMA writable_schema = ON")  # reads what is there of a short file
-            self._store.fill_from(damaged)
+            with contextlib.suppress(*DATABASE_ERRORS):
+                # Reads what is there of a file that was cut short.
+                damaged.execute("PRAGMA writable_schema = ON")
+            readable = read_all(damaged)
         # The journal first: a remaining one would be applied to the new file.
         for suffix in ("-wal", "-shm", ""):
             with contextlib.suppress(FileNotFoundError):
@@ -175,42 +187,24 @@ class FailoverStore:
             error,
             aside,
         )
-
-    def _move_to(self, db: sqlite3.Connection) -> None:
-        disk = self._store_on(db)
-        try:
-            disk.update_from(self._store.db, whole=self._is_whole)
-            disk.transact([Queries.prune])
-            self._inode = inode(self._path_in_use)
-        except BaseException:
-            db.close()
-            raise
-        self._store.db.close()
-        self._store = disk
-        if self._warned:
-            self._log.info("The ledger %s can be used again.", self._path)
-            self._warned = False
-
-    def _is_in_place(self) -> bool:
-        return inode(self._path_in_use) == self._inode
+        return readable
 
     def _leave(self, reason: object) -> None:
-        memory = self._store_on(in_memory())
-        problem = memory.fill_from(self._store.db)
-        self._is_whole = problem is None
-        self._warn(f"{reason}; {problem}" if problem else reason)
-        self._store.db.close()
-        self._store = memory
-        self._inode = None
+        self._warn(reason)
+        self._use(self._store_on(in_memory()), None)
         self._next_try = time.monotonic() + self._retry_s
+
+    def _use(self, store: Store, file: Inode | None) -> None:
+        self._store.db.close()
+        self._store, self._inode = store, file
 
     def _warn(self, reason: object) -> None:
         if not self._warned:
             self._warned = True
             self._log.warning(
-                "The ledger %s cannot be used (%s). Turns are kept in memory until it can, and a "
-                "crash would lose them. Check the disk and the rights of that folder, or configure "
-                "another place.",
+                "The ledger %s cannot be used (%s). Until it can, turns are not recorded: a crash "
+                "loses them, and tools that change or run something are refused. Check the disk "
+                "and the permissions of that folder, or set `c.AiExtension.ledger_path`.",
                 self._path,
                 reason,
             )

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from jupyter_ai_personas.runtime.ledger.base import TurnLedger
-from jupyter_ai_personas.runtime.ledger.queries import Queries, Step
 from jupyter_ai_personas.runtime.ledger.schema import in_memory
+from jupyter_ai_personas.runtime.ledger.store import Step, Store
 
 __all__ = ["MemoryLedger"]
 
@@ -29,7 +29,7 @@ class MemoryLedger(TurnLedger):
         self._remember_s = remember_s
         self._remember_most = remember_most
         self._prune_every = prune_every
-        self._queries: Queries | None = None
+        self._store: Store | None = None
         self._closed = False
 
     @property
@@ -39,9 +39,9 @@ class MemoryLedger(TurnLedger):
 
     async def open(self) -> None:
         """See :meth:`TurnLedger.open`."""
-        if self._queries is not None:
+        if self._store is not None:
             raise RuntimeError("The ledger was opened before")
-        self._queries = Queries(
+        self._store = Store(
             in_memory(),
             "memory",
             alive=lambda owner: True,
@@ -53,11 +53,11 @@ class MemoryLedger(TurnLedger):
 
     async def aclose(self) -> None:
         """See :meth:`TurnLedger.aclose`."""
-        if self._queries is not None and not self._closed:
+        if self._store is not None and not self._closed:
             self._closed = True
-            self._queries.db.close()
+            self._store.db.close()
 
-    async def _ask(self, step: Callable[[Queries], _T], *, settle: bool = False) -> _T:
+    async def _ask(self, step: Callable[[Store], _T], *, settle: bool = False) -> _T:
         if self._closed:
             raise RuntimeError("The ledger is closed")
         outcome: _T | Exception = self._take(step)
@@ -70,6 +70,6 @@ class MemoryLedger(TurnLedger):
             _LOG.error("A change of a turn is not recorded.", exc_info=outcome)
 
     def _take(self, step: Step) -> Any:
-        if self._queries is None:
+        if self._store is None:
             raise RuntimeError("The ledger is not open")
-        return self._queries.transact([step])[0]
+        return self._store.transact([step])[0]

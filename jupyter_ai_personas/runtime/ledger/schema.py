@@ -5,21 +5,18 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 __all__ = [
     "COLUMNS",
     "DATABASE_ERRORS",
     "KEY",
-    "TOMBSTONES",
-    "TURNS",
     "VERSION",
     "Contents",
     "NotOursError",
-    "Rows",
     "connect",
     "in_memory",
+    "insert_all",
     "is_unreadable",
     "read_all",
     "transaction",
@@ -61,16 +58,18 @@ _SCHEMA = (
         changed_at REAL NOT NULL, undoable INTEGER NOT NULL, data BLOB NOT NULL,
         PRIMARY KEY (turn_id, number)) WITHOUT ROWID""",
 )
+KEY = "chat_id = ? AND message_id = ? AND persona_id = ?"
 COLUMNS = (
     "turn_id, chat_id, message_id, persona_id, state, final_state, accepted_at, request, owner"
 )
-KEY = "chat_id = ? AND message_id = ? AND persona_id = ?"
-TURNS = f"SELECT {COLUMNS} FROM turns ORDER BY seq"
-_REPLIES = "SELECT turn_id, replies FROM replies"
-TOMBSTONES = "SELECT chat_id, message_id, persona_id, finished_at FROM tombstones"
-_STEPS = "SELECT turn_id, number, kind, data FROM steps"
-_GRANTS = "SELECT chat_id, persona_id, tool, granted_by, granted_at FROM grants"
-_CHANGES = "SELECT turn_id, number, chat_id, persona_id, changed_at, undoable, data FROM changes"
+_TABLES = {
+    "turns": COLUMNS,
+    "replies": "turn_id, replies",
+    "tombstones": "chat_id, message_id, persona_id, finished_at",
+    "steps": "turn_id, number, kind, data",
+    "grants": "chat_id, persona_id, tool, granted_by, granted_at",
+    "changes": "turn_id, number, chat_id, persona_id, changed_at, undoable, data",
+}
 
 _UNREADABLE = {
     sqlite3.SQLITE_ERROR,  # a table or column is missing: no statement of ours is wrong by itself
@@ -83,7 +82,8 @@ _UNREADABLE = {
 # If the schema is damaged, Python fails to decode SQLite's message about it.
 DATABASE_ERRORS = (sqlite3.Error, UnicodeDecodeError)
 
-Rows = list[tuple[Any, ...]]
+Contents = dict[str, list[tuple[Any, ...]]]
+"""The rows of each table."""
 
 
 class NotOursError(Exception):
@@ -133,11 +133,10 @@ def _prepare(db: sqlite3.Connection) -> sqlite3.Connection:
                 db.execute(statement)
             if is_new:
                 db.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
-            if db.execute("PRAGMA user_version").fetchone()[0] < VERSION:
-                # A file of an older version has the tables that it lacked now.
-                db.execute(f"PRAGMA user_version = {VERSION}")
-        for statement in (TURNS, _REPLIES, TOMBSTONES, _STEPS, _GRANTS, _CHANGES):
-            db.execute(f"{statement} LIMIT 1").fetchall()
+            # Written each time: it shows that the file can be written.
+            db.execute(f"PRAGMA user_version = {VERSION}")
+        for table, columns in _TABLES.items():
+            db.execute(f"SELECT {columns} FROM {table} LIMIT 1").fetchall()
     except BaseException:
         db.close()
         raise
@@ -170,29 +169,25 @@ def transaction(db: sqlite3.Connection) -> Iterator[None]:
         raise
 
 
-@dataclass(frozen=True, slots=True)
-class Contents:
-    """The rows of a database as far as they can be read, and what hindered it."""
-
-    turns: Rows
-    replies: Rows
-    tombstones: Rows
-    steps: Rows
-    grants: Rows
-    changes: Rows
-    problem: str | None
-
-
 def read_all(source: sqlite3.Connection) -> Contents:
-    """Return all rows of ``source`` that can be read."""
-    problem: str | None = None
-    tables: list[Rows] = []
-    for statement in (TURNS, _REPLIES, TOMBSTONES, _STEPS, _GRANTS, _CHANGES):
-        rows: Rows = []
-        tables.append(rows)
-        try:
-            rows.extend(source.execute(statement))
-        except DATABASE_ERRORS as error:
-            problem = str(error)
-    turns, replies, tombstones, steps, grants, changes = tables
-    return Contents(turns, replies, tombstones, steps, grants, changes, problem)
+    """Return the rows of each table, as far as they can be read."""
+    contents: Contents = {table: [] for table in _TABLES}
+    for table, columns in _TABLES.items():
+        with contextlib.suppress(*DATABASE_ERRORS):
+            contents[table].extend(source.execute(f"SELECT {columns} FROM {table}"))
+    return contents
+
+
+def insert_all(db: sqlite3.Connection, contents: Contents) -> None:
+    """Write what :func:`read_all` found into new tables, as far as it is consistent."""
+    with transaction(db):
+        db.execute("PRAGMA defer_foreign_keys = ON")
+        for table, columns in _TABLES.items():
+            marks = ", ".join("?" * len(columns.split(", ")))
+            db.executemany(
+                f"INSERT OR IGNORE INTO {table} ({columns}) VALUES ({marks})", contents[table]
+            )
+        for table in ("replies", "steps"):
+            db.execute(f"DELETE FROM {table} WHERE turn_id NOT IN (SELECT turn_id FROM turns)")
+        key = "chat_id, message_id, persona_id"  # has a turn or a tombstone, not both
+        db.execute(f"DELETE FROM turns WHERE ({key}) IN (SELECT {key} FROM tombstones)")

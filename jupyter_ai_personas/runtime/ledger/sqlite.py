@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import math
 import os
 import queue
 import socket
@@ -13,16 +12,16 @@ import time
 import uuid
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
+from jupyter_ai_personas.runtime.ledger import turn_queries
 from jupyter_ai_personas.runtime.ledger.base import TurnLedger
 from jupyter_ai_personas.runtime.ledger.failover import FailoverStore
-from jupyter_ai_personas.runtime.ledger.queries import Queries, Step
 from jupyter_ai_personas.runtime.ledger.records import ReplySnapshot, TurnRecord
+from jupyter_ai_personas.runtime.ledger.store import Step, Store
 
 __all__ = ["Ledger"]
 
@@ -31,18 +30,6 @@ _T = TypeVar("_T")
 _CHECKPOINT_S = 1.0
 _CLOSE_S = 5.0
 _MOST_AT_ONCE = 500
-
-_PATIENCE_S = 0.001
-"""How long the event loop waits synchronously for an answer.
-
-Usually the write finishes within a quarter of this, because the loop leaves the interpreter to the
-writer. Otherwise both compete for it, and the answer waits for other tasks of the loop: several
-milliseconds before the persona starts. On a slow disk the wait is lost: a tenth of a message's
-cost.
-"""
-
-_PATIENCE_EVERY_S = 0.05
-"""How often it does: where many messages come at once, others want the loop more than these."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,21 +44,21 @@ class _Entry:
 class Ledger(TurnLedger):
     """The turns accepted and not yet finished, in an SQLite file at ``path``.
 
-    Several servers may use one file. Each is an ``owner`` (by default a new name each time), and
-    an owner counts as alive as long as its process is. No server touches the turns of another
-    that is alive; :meth:`open_turns` takes over those of one that is dead.
+    Several servers may use one file. Each is an ``owner`` (by default a new name each time), which
+    is alive as long as its process. No server touches the turns of another that is alive;
+    :meth:`open_turns` takes over those of a dead one.
 
-    Nothing that happens to the file raises: what cannot be read is moved aside to
-    ``<name>.corrupt-<n>``, the file of a newer version is left alone and ``<name>.v1`` used in its
-    stead, and where nothing can be written rows are kept in memory until it can; each is logged as
-    a warning. Methods raise :class:`RuntimeError` before :meth:`open`, and those that are awaited
-    also after :meth:`aclose`; the rest then only log that they come too late.
+    Faults of the file are logged as warnings and never raise. A file that cannot be read is moved
+    aside to ``<name>.corrupt-<n>``. The file of a newer version is left alone, and ``<name>.v2`` is
+    used. While no file can be written, turns run unrecorded.
 
-    The methods that are not awaited may be called from any thread and take effect in the order of
-    the calls; :meth:`flush` waits until they are in the file.
+    Methods raise :class:`RuntimeError` before :meth:`open`; awaited ones also after
+    :meth:`aclose`, the others then log a warning. Methods that are not awaited may be called from
+    any thread and take effect in the order of the calls; :meth:`flush` waits until they are in the
+    file.
 
-    ``remember_s`` (seconds) and ``remember_most`` bound the tombstones of finished turns; a file
-    that cannot be used is tried again, when there is something to write, after ``retry_s`` seconds.
+    ``remember_s`` (seconds) and ``remember_most`` bound the tombstones of finished turns. A file
+    that cannot be used is tried again ``retry_s`` seconds later, at the next operation.
     """
 
     def __init__(
@@ -102,7 +89,6 @@ class Ledger(TurnLedger):
         self._accepting = False
         self._checkpoints: dict[str, tuple[ReplySnapshot, ...]] = {}
         self._written_at = time.monotonic()
-        self._patient_at = -math.inf
         self._thread: threading.Thread | None = None
         self._opened: Future[None] = Future()
         self._ended: Future[None] = Future()
@@ -162,15 +148,10 @@ class Ledger(TurnLedger):
     def _do(self, step: Step) -> None:
         self._put(_Entry(step))
 
-    async def _ask(self, step: Callable[[Queries], _T], *, settle: bool = False) -> _T:
+    async def _ask(self, step: Callable[[Store], _T], *, settle: bool = False) -> _T:
         answer: Future[_T] = Future()
         if not self._put(_Entry(step, answer, settle)):
             raise RuntimeError("The ledger is closed")
-        now = time.monotonic()
-        if now >= self._patient_at:
-            self._patient_at = now + _PATIENCE_EVERY_S
-            with suppress(TimeoutError):
-                return answer.result(_PATIENCE_S)
         return await asyncio.wrap_future(answer)
 
     def _put(self, entry: _Entry) -> bool:
@@ -243,6 +224,6 @@ class Ledger(TurnLedger):
         with self._mutex:
             taken, self._checkpoints = self._checkpoints, {}
         return [
-            _Entry(partial(Queries.checkpoint, turn_id=turn_id, replies=replies))
+            _Entry(partial(turn_queries.checkpoint, turn_id=turn_id, replies=replies))
             for turn_id, replies in taken.items()
         ]

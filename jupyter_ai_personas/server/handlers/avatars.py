@@ -18,7 +18,7 @@ MAX_AVATAR = 1_000_000
 
 
 class AvatarHandler(BaseHandler):
-    """Serves the image that a persona's package contains; no path comes from the request."""
+    """Serves the image of a persona's package or file; no path comes from the request."""
 
     @web.authenticated
     @authorized
@@ -26,6 +26,8 @@ class AvatarHandler(BaseHandler):
         """Answer the image."""
         runtime = await self.loaded()
         persona = runtime.personas.get(persona_id)
+        if persona is None and runtime.local is not None:
+            persona = runtime.local.find(persona_id)
         avatar = persona.avatar if persona is not None else None
         if avatar is None:
             raise HTTPError(404, "There is no such persona, or it has no avatar.")
@@ -39,7 +41,9 @@ class AvatarHandler(BaseHandler):
             raise HTTPError(404, "The persona's avatar cannot be read.") from None
         if len(image) > MAX_AVATAR:
             raise HTTPError(404, f"The persona's avatar is larger than {MAX_AVATAR:,} bytes.")
-        self.set_header("Cache-Control", "private, max-age=3600")
+        # The image of a file may change at any time, that of a package with a new server only.
+        seconds = 60 if persona is not None and persona.file else 3600
+        self.set_header("Cache-Control", f"private, max-age={seconds}")
         # An SVG may hold scripts; as an image it runs none, opened by itself it must not either.
         self.set_header("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'")
         self.set_header("X-Content-Type-Options", "nosniff")

@@ -25,7 +25,7 @@ class CancelHandler(BaseHandler):
         if not path:
             raise HTTPError(400, "Say which chat: `?chat_path=` and its path.")
         name = self.get_query_argument("persona_id", None)
-        persona_id = runtime.personas.find(name).id if name is not None else None
+        persona_id = None if name is None else await runtime.persona_id_at(path, name)
         user = self.current_user
         with self.within(WORK_SECONDS, "The turns are being stopped, and have not ended yet."):
             cancelled = await runtime.cancel(

@@ -7,13 +7,25 @@ from typing import Any
 
 from jupyter_server.auth.decorator import authorized
 from tornado import web
+from tornado.web import HTTPError
 
+from jupyter_ai_personas.context.local import checked_path
 from jupyter_ai_personas.discovery import Broken
-from jupyter_ai_personas.personas import Persona
+from jupyter_ai_personas.errors import AttachmentError
+from jupyter_ai_personas.personas import LocalProblem, Persona, Personas
+from jupyter_ai_personas.personas.local import SOURCE
 from jupyter_ai_personas.redaction import for_people
 from jupyter_ai_personas.server.handlers.base import BaseHandler
 
 __all__ = ["PersonasHandler"]
+
+
+def checked(path: str) -> str:
+    """Return the path of a chat; 400 if it lies nowhere below the root."""
+    try:
+        return checked_path(path)
+    except AttachmentError as error:
+        raise HTTPError(400, "`chat_path`: %s", str(error)) from None
 
 
 class PersonasHandler(BaseHandler):
@@ -22,14 +34,22 @@ class PersonasHandler(BaseHandler):
     @web.authenticated
     @authorized
     async def get(self) -> None:
-        """Answer ``{"personas": […]}``."""
+        """Answer ``{"personas": […]}``; with ``?chat_path=``, local ones of that chat as well."""
         runtime = await self.loaded()
-        ready = [self._ready(persona) for persona in runtime.personas.values()]
-        broken = [_broken(entry) for entry in runtime.personas.broken]
-        self.finish(json.dumps({"personas": [*ready, *broken]}))
+        path = self.get_query_argument("chat_path", None)
+        personas: Personas = runtime.personas
+        if path is not None:
+            personas = await runtime.personas_at(checked(path))
+        kept = {one.persona_id: one for one in personas.problems if one.persona_id is not None}
+        ready = [self._ready(one, kept.get(one.id)) for one in personas.values()]
+        broken = [_broken(entry) for entry in personas.broken]
+        faulty = [_faulty(one) for one in personas.problems if one.persona_id is None]
+        self.finish(json.dumps({"personas": [*ready, *broken, *faulty]}))
 
-    def _ready(self, persona: Persona) -> dict[str, Any]:
+    def _ready(self, persona: Persona, faulty: LocalProblem | None) -> dict[str, Any]:
         model, problem = self.runtime.model_of(persona)
+        if faulty is not None:
+            problem = " ".join(filter(None, [str(faulty), problem]))
         return {
             "id": persona.id,
             "name": persona.name,
@@ -45,15 +65,24 @@ class PersonasHandler(BaseHandler):
 
 
 def _broken(entry: Broken) -> dict[str, Any]:
+    status = "broken" if entry.is_fault else "unavailable"
+    return _unusable(entry.name, entry.distribution, f"{entry.error}. {entry.fix}.", status)
+
+
+def _faulty(problem: LocalProblem) -> dict[str, Any]:
+    return _unusable(problem.name or problem.stem, SOURCE, str(problem))
+
+
+def _unusable(name: str, source: str, problem: str, status: str = "broken") -> dict[str, Any]:
     return {
         "id": None,
-        "name": entry.name,
+        "name": name,
         "mention_name": None,
         "description": "",
         "avatar_url": None,
         "model": None,
         "tools": [],
-        "source": entry.distribution,
-        "status": "broken",
-        "problem": for_people(f"{entry.error}. {entry.fix}."),
+        "source": source,
+        "status": status,
+        "problem": for_people(problem),
     }

@@ -1,0 +1,26 @@
+/** Personas in JupyterLab's chat. */
+import type { JupyterFrontEndPlugin } from '@jupyterlab/application';
+
+import { completionPlugin } from './completion';
+import { livePlugin } from './live';
+import { footersPlugin } from './parts/footers';
+import { renderersPlugin } from './parts/renderers';
+import { personasPlugin } from './personas';
+import { repliesPlugin } from './replies';
+import { detailsPlugin } from './replies/details';
+import { stopPlugin } from './stop';
+
+export * from './tokens';
+
+const plugins = [
+  livePlugin,
+  personasPlugin,
+  completionPlugin,
+  stopPlugin,
+  footersPlugin,
+  renderersPlugin,
+  repliesPlugin,
+  detailsPlugin
+] as JupyterFrontEndPlugin<unknown>[];
+
+export default plugins;

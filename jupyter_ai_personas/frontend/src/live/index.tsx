@@ -1,0 +1,153 @@
+/** Replies that grow, shown live: only what is new is sent, and only the last block rendered. */
+import { CodeToolbar, IChatTracker, JlThemeProvider, type IChatModel } from '@jupyter/chat';
+import type { IChatPanel } from '@jupyter/chat';
+import type { JupyterFrontEnd, JupyterFrontEndPlugin } from '@jupyterlab/application';
+import { IThemeManager } from '@jupyterlab/apputils';
+import { IRenderMimeRegistry, type IRenderMime } from '@jupyterlab/rendermime';
+import { ReactWidget } from '@jupyterlab/ui-components';
+import { MessageLoop } from '@lumino/messaging';
+import { Widget } from '@lumino/widgets';
+import * as React from 'react';
+
+import { follow, type IGrowing } from './follow';
+import { LiveText, detailsIn, keepOpen, type RenderBlock } from './text';
+
+const MIME_TYPE = 'application/vnd.jupyter-ai-personas.live';
+const MARKDOWN = 'text/markdown';
+const RENDERED = '.jp-chat-rendered-message';
+
+/** One reply while it grows. */
+class Growing implements IGrowing {
+  constructor(
+    private readonly text: LiveText,
+    private readonly ended: (shown: Growing) => void
+  ) {}
+
+  readonly key = String(Growing.count++);
+  readonly mimeModel = { data: { [MIME_TYPE]: this.key } };
+
+  get node(): HTMLElement {
+    return this.text.node;
+  }
+
+  get shown(): Promise<void> {
+    return this.text.shown;
+  }
+
+  set(text: string): void {
+    this.text.set(text);
+  }
+
+  end(): void {
+    this.ended(this);
+    const place = this.node.closest(RENDERED);
+    if (place === null) {
+      return;
+    }
+    // The chat puts its own rendering in the place of ours before the next frame.
+    const observer = new MutationObserver(() => {
+      if (!this.node.isConnected) {
+        observer.disconnect();
+        keepOpen(detailsIn([this.node]), detailsIn([place]));
+      }
+    });
+    observer.observe(place, { childList: true });
+  }
+
+  private static count = 0;
+}
+
+/** What the chat creates for a message with our `mime_model`. */
+class LiveRenderer extends Widget implements IRenderMime.IRenderer {
+  constructor(private readonly growing: ReadonlyMap<string, Growing>) {
+    super();
+    this.addClass('jp-AiPersonas-live');
+  }
+
+  async renderModel(model: IRenderMime.IMimeModel): Promise<void> {
+    const shown = this.growing.get(model.data[MIME_TYPE] as string);
+    if (shown !== undefined) {
+      // The same node, wherever the chat shows it: what is rendered already stays.
+      this.node.append(shown.node);
+      await shown.shown;
+    }
+  }
+}
+
+/** Render blocks as the chat renders bodies, with JupyterLab's parser and sanitizer. */
+function blockRenderer(rendermime: IRenderMimeRegistry): RenderBlock {
+  return async source => {
+    const renderer = rendermime.createRenderer(MARKDOWN);
+    await renderer.renderModel(rendermime.createModel({ data: { [MARKDOWN]: source } }));
+    if (/\$|\\\(|\\\[|\\begin/.test(source)) {
+      // Before it is shown, so that formulas do not flicker.
+      await rendermime.latexTypesetter?.typeset(renderer.node);
+    }
+    const nodes = Array.from(renderer.node.childNodes);
+    renderer.node.replaceChildren();
+    renderer.dispose();
+    return nodes;
+  };
+}
+
+/** Add the chat's buttons below the blocks of code in `nodes`. */
+function addToolbars(
+  nodes: readonly Node[],
+  model: IChatModel,
+  themes: IThemeManager | null
+): void {
+  for (const node of nodes) {
+    if (CodeToolbar === undefined || !(node instanceof Element)) {
+      continue;
+    }
+    const blocks = node.matches('pre') ? [node] : Array.from(node.querySelectorAll('pre'));
+    for (const block of blocks) {
+      const toolbar = ReactWidget.create(
+        <JlThemeProvider themeManager={themes}>
+          <CodeToolbar model={model} content={block.textContent} />
+        </JlThemeProvider>
+      );
+      block.after(toolbar.node);
+      MessageLoop.sendMessage(toolbar, Widget.Msg.UpdateRequest);
+    }
+  }
+}
+
+export const livePlugin: JupyterFrontEndPlugin<void> = {
+  id: 'jupyter-ai-personas:live',
+  description: 'Shows replies live while they grow.',
+  autoStart: true,
+  requires: [IChatTracker, IRenderMimeRegistry],
+  optional: [IThemeManager],
+  activate: (
+    _app: JupyterFrontEnd,
+    chats: IChatTracker,
+    rendermime: IRenderMimeRegistry,
+    themes: IThemeManager | null
+  ): void => {
+    const growing = new Map<string, Growing>();
+    rendermime.addFactory({
+      safe: true,
+      mimeTypes: [MIME_TYPE],
+      createRenderer: () => new LiveRenderer(growing)
+    });
+    const render = blockRenderer(rendermime);
+
+    const onPanel = (_: unknown, panel: IChatPanel): void => {
+      const { model } = panel;
+      const begin = (): IGrowing => {
+        const text = new LiveText(render, nodes => {
+          addToolbars(nodes, model, themes);
+        });
+        const shown = new Growing(text, each => growing.delete(each.key));
+        growing.set(shown.key, shown);
+        return shown;
+      };
+      model.disposed.connect(follow(model, begin));
+    };
+    chats.widgetAdded.connect(onPanel);
+    chats.forEach(panel => {
+      onPanel(chats, panel);
+    });
+  }
+};

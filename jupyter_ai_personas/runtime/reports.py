@@ -1,0 +1,80 @@
+"""What personas tell of themselves in a chat: their models, settings, usage and commands."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Mapping
+from typing import Any
+
+from jupyter_ai_personas.errors import ModelError, near_matches
+from jupyter_ai_personas.text import well_formed
+
+__all__ = ["ReportedModel", "Reports"]
+
+MAX_REPORTS = 500
+"""How many personas' reports are held, one for each chat; the oldest are forgotten first."""
+
+MAX_OPTIONS = 5000
+
+
+class ReportedModel:
+    """A persona's model as it tells: ``current``, and ``options`` by their id with their names."""
+
+    __slots__ = ("current", "options")
+
+    def __init__(self, current: str | None, options: Mapping[str, str]) -> None:
+        self.current = current
+        self.options = options
+
+
+class Reports:
+    """Reports by chat and persona, in memory: personas report anew when they are made."""
+
+    def __init__(self) -> None:
+        self._reports: OrderedDict[tuple[str, str], dict[str, Any]] = OrderedDict()
+
+    def note(self, chat_id: str, persona_id: str, parts: Mapping[str, Any]) -> None:
+        """Replace the ``parts`` of a report that are given, which are plain JSON."""
+        key = chat_id, persona_id
+        self._reports[key] = {**self._reports.pop(key, {}), **parts}
+        while len(self._reports) > MAX_REPORTS:
+            self._reports.popitem(last=False)
+
+    def model(self, chat_id: str, persona_id: str) -> ReportedModel:
+        """Return what a persona tells of its models; without options if it tells nothing."""
+        found = self._reports.get((chat_id, persona_id), {}).get("model")
+        found = found if isinstance(found, Mapping) else {}
+        current, given = found.get("current"), found.get("options")
+        options = {}
+        for option in given[:MAX_OPTIONS] if isinstance(given, list) else ():
+            if isinstance(option, Mapping) and isinstance(id_ := option.get("id"), str):
+                options[well_formed(id_)] = well_formed(str(option.get("name") or id_))
+        return ReportedModel(current if isinstance(current, str) else None, options)
+
+    def commands(self, chat_id: str, persona_id: str) -> dict[str, str]:
+        """Return the commands that a persona tells of, ``/name`` → what it does."""
+        found = self._reports.get((chat_id, persona_id), {}).get("commands")
+        commands = {}
+        for each in found[:100] if isinstance(found, list) else ():
+            if isinstance(each, Mapping) and isinstance(name := each.get("name"), str):
+                about = each.get("description")
+                name = well_formed(" ".join(name.split()))[:80]
+                text = about if isinstance(about, str) else ""
+                commands[name] = well_formed(" ".join(text.split()))[:200]
+        return commands
+
+    def resolve(self, chat_id: str, persona_id: str, wanted: str) -> str:
+        """Return the id of a model that a persona has, by its id or name.
+
+        Raises:
+            ModelError: it tells of models, and of none by that name.
+        """
+        options = self.model(chat_id, persona_id).options
+        if not options or wanted in options:
+            return wanted
+        for id_, name in options.items():
+            if wanted.casefold() in (id_.casefold(), name.casefold()):
+                return id_
+        near = near_matches(wanted, options) or list(options)[:5]
+        shown = " or ".join(f"`{one}`" for one in near)
+        raise ModelError(f"It has no model `{wanted[:80]}`. Did you mean {shown}?")

@@ -1,0 +1,117 @@
+"""What each tuned constant brings: the same measurement with it and without it."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from statistics import median
+
+import anyio.to_thread
+
+from jupyter_ai_personas.hosts.switching import quick_switching
+from jupyter_ai_personas.server.worker_threads import own_worker_threads
+
+from .options import Options, Result, Table
+
+TASKS = 1000
+"""Tasks of a server with a hundred open chats."""
+
+CALLS = 20
+WAIT = 0.0005
+
+
+async def run(options: Options) -> Result:
+    table = Table(
+        "Tuned constants",
+        "Medians in milliseconds, with each constant and without it. Other constants of timing "
+        "are limits, or have rows of their own in the tables above.",
+    )
+    rounds = 1 if options.quick else 5 * options.repeat
+    for what, name, measure in (
+        ("a wait of 0.5 ms while a persona computes", "SWITCH_SECONDS", _wait),
+        (f"a call of a worker thread among {TASKS:,} tasks", "own_worker_threads", _call_thread),
+        ("a full garbage collection after imports", "gc.freeze", _collect),
+    ):
+        found: dict[bool, list[float]] = {True: [], False: []}
+        for number in range(2 * rounds):  # in turns: a machine that slows down favours neither
+            tuned = number % 2 == 0
+            found[tuned] += await asyncio.to_thread(measure, tuned)
+        tuned_ms, untuned_ms = (1000 * median(found[tuned]) for tuned in (True, False))
+        table.rows.append({"what": what, "constant": name, "with": tuned_ms, "without": untuned_ms})
+    return Result("tuning", [table])
+
+
+def _wait(tuned: bool) -> list[float]:
+    """Return the seconds of short waits, each of which releases the interpreter."""
+    stop = threading.Event()
+
+    def compute() -> None:
+        while not stop.is_set():
+            pass
+
+    persona = threading.Thread(target=compute)
+    end = quick_switching() if tuned else None
+    persona.start()
+    try:
+        return list(_timed(CALLS, lambda: time.sleep(WAIT)))
+    finally:
+        stop.set()
+        persona.join()
+        if end is not None:
+            end()
+
+
+def _call_thread(tuned: bool) -> list[float]:
+    """Return the seconds of each call, on a loop that runs as Jupyter's does: for ever."""
+    taken: list[float] = []
+
+    async def call() -> None:
+        began = time.perf_counter()
+        await anyio.to_thread.run_sync(time.perf_counter)
+        taken.append(time.perf_counter() - began)
+
+    async def main() -> None:
+        idle = [asyncio.create_task(asyncio.sleep(3600)) for _ in range(TASKS)]
+        with own_worker_threads() if tuned else nullcontext():
+            for _ in range(CALLS):
+                await asyncio.create_task(call())
+        for task in idle:
+            task.cancel()
+
+    loop = asyncio.new_event_loop()
+    task = loop.create_task(main())
+    task.add_done_callback(lambda _: loop.stop())
+    try:
+        loop.run_forever()
+        task.result()
+    finally:
+        loop.close()
+    return taken
+
+
+def _collect(tuned: bool) -> list[float]:
+    """Return the seconds of full collections, each of which stops all threads."""
+    import langchain_openai  # noqa: F401
+
+    with _frozen() if tuned else nullcontext():
+        return list(_timed(3, gc.collect))
+
+
+@contextmanager
+def _frozen() -> Iterator[None]:
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
+
+
+def _timed(times: int, call: Callable[[], object]) -> Iterator[float]:
+    for _ in range(times):
+        began = time.perf_counter()
+        call()
+        yield time.perf_counter() - began

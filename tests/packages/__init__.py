@@ -1,0 +1,1 @@
+"""Packages written for Jupyter AI, unmodified, on a real server."""

@@ -1,0 +1,69 @@
+"""What personas of Jupyter AI use and is not here is known before they answer."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import pytest
+
+from jupyter_ai_personas.compat.persona_manager import BasePersona, PersonaRequirementsUnmet
+from jupyter_ai_personas.discovery import discover
+from jupyter_ai_personas.personas import PersonaRegistry
+from jupyter_ai_personas.personas.adapted.missing import missing_uses
+from jupyter_ai_personas.testing import FakeEntryPoint
+
+
+class Reaching(BasePersona):
+    @property
+    def defaults(self) -> Any:
+        return None
+
+    async def process_message(self, message: Any) -> None:
+        self.chat.observe_messages(print)
+        with self.ychat.ydoc.transaction():
+            self.ychat.ymessages.clear()
+        self.parent.refresh_personas()
+        self.parent.chat.get_id()
+        self.chat.get_messages()
+        self.log.info("fine")
+
+
+class Modest(BasePersona):
+    async def process_message(self, message: Any) -> None:
+        self.chat.update_message(message)
+        self.chat.awareness.set_local_state_field("isWriting", True)
+        self.send_message(self.parent.root_dir)
+
+
+def test_what_reaches_past_the_view_of_the_chat_is_named() -> None:
+    uses = " | ".join(missing_uses(Reaching))
+    for name in ("chat.observe_messages", "ychat.ydoc", "ychat.ymessages", "parent.refresh_"):
+        assert name in uses
+    assert len(missing_uses(Reaching)) == 4
+
+
+@pytest.mark.parametrize("cls", [Modest, dict])
+def test_what_is_here_is_not_named(cls: type) -> None:
+    assert missing_uses(cls) == []
+
+
+def test_a_class_without_source_is_no_error() -> None:
+    assert missing_uses(type("Made", (BasePersona,), {})) == []
+
+
+def test_requirements_that_are_not_met_are_told_in_the_package_s_words_and_are_no_fault() -> None:
+    error = PersonaRequirementsUnmet("This persona requires the Goose CLI.\nInstall it.")
+    point = FakeEntryPoint(name="goose", dist="agents", error=error)
+    _, [broken] = discover("jupyter_ai.personas", entry_points=[point])
+    assert broken.error == "This persona requires the Goose CLI. Install it"
+    assert not broken.is_fault
+
+
+def test_they_are_logged_once_and_quietly(caplog: pytest.LogCaptureFixture) -> None:
+    error = PersonaRequirementsUnmet("Install goose.")
+    log = logging.getLogger("tests.quiet")
+    with caplog.at_level(logging.INFO, "tests.quiet"):
+        PersonaRegistry(log=log, entry_points=[FakeEntryPoint(name="g", error=error)]).load()
+    [record] = [record for record in caplog.records if "Install goose" in record.message]
+    assert record.levelno == logging.INFO

@@ -1,0 +1,555 @@
+"""Personas written for Jupyter AI 3: what they read and write, whoever made their packages."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from jupyterlab_chat.models import FileAttachment, Message, MimeModel, NewMessage
+from support.room import LOG, room
+from support.stages import Stage
+
+from jupyter_ai_personas.chat import Attachment
+from jupyter_ai_personas.compat.persona_manager import (
+    BasePersona,
+    CommandOption,
+    ModelConfiguration,
+    ModelOption,
+    PersonaAuthManager,
+    PersonaDefaults,
+    PersonaNotAuthenticated,
+    SettingConfiguration,
+    Usage,
+)
+from jupyter_ai_personas.hosts import InlineHost, ThreadHost
+from jupyter_ai_personas.personas import persona_id
+from jupyter_ai_personas.tools import McpServers, PackageToolsets, ToolRegistry, ToolSettings
+from jupyter_ai_personas.tools.mcp_settings import McpServerSettings
+
+Act = Callable[[Any, Message], Any]
+
+
+def adapted(act: Act, name: str = "Other", **attributes: Any) -> type[BasePersona]:
+    """Return a class as packages for Jupyter AI write it; `act(self, message)` answers."""
+
+    class Other(BasePersona):
+        def __init__(self, *args: Any, **kwargs: Any) -> None:
+            super().__init__(*args, **kwargs)
+
+        @property
+        def defaults(self) -> PersonaDefaults:
+            return PersonaDefaults(
+                name=name,
+                description="Of another package.",
+                avatar_path="/api/ai/static/other.svg",
+                system_prompt="You are of another package.",
+                slash_commands={"*"},
+                model_uid=None,
+            )
+
+        async def process_message(self, message: Message) -> None:
+            answer = act(self, message)
+            if asyncio.iscoroutine(answer):
+                await answer
+
+    return type("Other", (Other,), {"__module__": "other_package.personas", **attributes})
+
+
+@pytest.fixture(params=[InlineHost, ThreadHost], ids=["inline", "thread"])
+def hosts(request: pytest.FixtureRequest) -> dict[str, Any]:
+    return {"make_host": request.param}
+
+
+async def answered(act: Act, body: str = "@Other hi", **options: Any) -> str:
+    async with room(adapted(act), **options) as here:
+        return (await here.reply(here.say(body))).body
+
+
+# -- writing --------------------------------------------------------------------------------------
+
+
+async def test_a_message_that_is_added_and_appended_to_is_one_final_reply(
+    hosts: dict[str, Any],
+) -> None:
+    def act(me: Any, message: Message) -> None:
+        id_ = me.chat.add_message(NewMessage(body="", sender=me.id), trigger_actions=[])
+        for chunk in ("one ", "two ", "three"):
+            more = Message(id=id_, body=chunk, time=1.0, sender=me.id, raw_time=False)
+            me.ychat.update_message(more, append=True, trigger_actions=[])
+
+    async with room(adapted(act), **hosts) as here:
+        reply = await here.reply(here.say("@Other hi"))
+        await here.quiet()
+        assert (reply.body, reply.state) == ("one two three", "done")
+        assert len(here.replies(reply.reply_to or "")) == 1
+
+
+async def test_what_it_writes_grows_while_it_works(hosts: dict[str, Any]) -> None:
+    async def act(me: Any, message: Message) -> None:
+        loop = asyncio.get_running_loop()
+        done = asyncio.Event()
+        act.release = lambda: loop.call_soon_threadsafe(done.set)  # type: ignore[attr-defined]
+        id_ = me.ychat.add_message(NewMessage(body="begun", sender=me.id))
+        await done.wait()
+        me.ychat.update_message(
+            Message(id=id_, body="all of it", time=1.0, sender=me.id), append=False
+        )
+
+    async with room(adapted(act), **hosts) as here:
+        asked = here.say("@Other hi")
+        await here.streaming(asked, "begun")
+        act.release()  # type: ignore[attr-defined]
+        assert (await here.reply(asked)).body == "all of it"
+
+
+async def test_messages_are_sent_streamed_and_awaited(hosts: dict[str, Any]) -> None:
+    def litellm(text: str | None) -> Any:
+        delta = SimpleNamespace(content=text)
+        return SimpleNamespace(choices=[SimpleNamespace(delta=delta)])
+
+    async def chunks() -> AsyncIterator[Any]:
+        for chunk in ("a", litellm("b"), litellm(None), "c"):
+            yield chunk
+
+    async def act(me: Any, message: Message) -> None:
+        me.send_message("first")
+        await me.send_message("second")
+        await me.stream_message(chunks())
+
+    async with room(adapted(act), **hosts) as here:
+        replies = await here.replied(here.say("@Other hi"), 3)
+        assert [reply.body for reply in replies] == ["first", "second", "abc"]
+        assert {reply.state for reply in replies} == {"done"}
+
+
+async def test_an_empty_message_that_gets_nothing_is_not_shown() -> None:
+    def act(me: Any, message: Message) -> None:
+        me.chat.add_message(NewMessage(body="", sender=me.id))
+        me.chat.add_message(NewMessage(body="here", sender=me.id))
+
+    async with room(adapted(act)) as here:
+        assert (await here.reply(here.say("@Other hi"))).body == "here"
+
+
+async def test_metadata_of_a_message_is_beside_ours_and_may_come_before_its_text(
+    stage: Stage,
+) -> None:
+    calls = [{"tool_call_id": "1", "status": "in_progress"}]
+
+    def act(me: Any, message: Message) -> None:
+        id_ = me.chat.add_message(NewMessage(body="", sender=me.id))
+        for status in ("in_progress", "completed"):
+            found = me.chat.get_message(id_)
+            found.metadata = {"tool_calls": [{**calls[0], "status": status}]}
+            me.chat.update_message(found, trigger_actions=[])
+
+    async with room(adapted(act), stage=stage) as here:
+        reply = await here.reply(here.say("@Other hi"))
+        raw = stage.chat.raw(reply.id)
+        assert raw is not None
+        assert raw["metadata"]["tool_calls"][0]["status"] == "completed"
+        assert reply.state == "done"
+
+
+async def test_a_mime_bundle_is_shown_as_its_text() -> None:
+    def act(me: Any, message: Message) -> None:
+        model = MimeModel(data={"text/markdown": "**bold**"})
+        me.chat.add_message(NewMessage(body="", sender=me.id, mime_model=model))
+
+    assert await answered(act) == "**bold**"
+
+
+async def test_an_earlier_message_of_its_own_is_changed_and_no_others() -> None:
+    async def act(me: Any, message: Message) -> None:
+        found = [m for m in me.chat.get_messages() if m.body == "menu"]
+        if not found:
+            me.send_message("menu")
+            return
+        mine = found[0]
+        mine.body, mine.metadata = "menu, chosen", {"menu": 2}
+        me.chat.update_message(mine)
+        theirs = next(m for m in me.chat.get_messages() if m.sender == "ada")
+        theirs.body = "never said"
+        me.chat.update_message(theirs)
+        me.send_message("changed")
+
+    async with room(adapted(act)) as here:
+        first = await here.reply(here.say("@Other hi"))
+        await here.reply(here.say("@Other again"))
+        await here.quiet()
+        assert here.message(first.id).body == "menu, chosen"
+        assert [m.body for m in here.messages if m.sender == "ada"] == ["@Other hi", "@Other again"]
+
+
+async def test_what_is_written_outside_of_a_turn_is_not_shown() -> None:
+    kept: list[Any] = []
+
+    def act(me: Any, message: Message) -> None:
+        kept.append(me)
+        me.send_message("in the turn")
+
+    async with room(adapted(act)) as here:
+        await here.reply(here.say("@Other hi"))
+        await here.quiet()
+        kept[0].send_message("later")
+        kept[0].chat.add_message(NewMessage(body="later", sender=kept[0].id))
+        await here.quiet()
+        assert [m.body for m in here.messages if m.by_persona] == ["in the turn"]
+
+
+# -- reading --------------------------------------------------------------------------------------
+
+
+async def test_it_reads_the_messages_users_and_metadata_of_the_chat(
+    hosts: dict[str, Any], stage: Stage
+) -> None:
+    def act(me: Any, message: Message) -> None:
+        said = [
+            (me.chat.get_users()[m.sender].display_name, m.body) for m in me.chat.get_messages()
+        ]
+        me.send_message(f"{said} {me.chat.get_id()} {me.chat.get_path()} {message.type}")
+
+    async with room(adapted(act), stage=stage, **hosts) as here:
+        here.say("before", by="Bo")
+        reply = await here.reply(here.say("@Other now"))
+        assert "('Bo', 'before')" in reply.body
+        assert f"{stage.chat.id} room.chat msg" in reply.body
+
+
+async def test_it_is_given_the_message_without_the_mention_that_begins_it() -> None:
+    def act(me: Any, message: Message) -> None:
+        me.send_message(message.body)
+
+    assert await answered(act, "@Other /compact now") == "/compact now"
+    assert await answered(act, "@other, ask @Bo of @Other") == "ask @Bo of @Other"
+
+
+async def test_metadata_of_the_chat_is_kept_for_its_next_turn(
+    hosts: dict[str, Any], stage: Stage
+) -> None:
+    def act(me: Any, message: Message) -> None:
+        sessions = me.chat.get_metadata().get("sessions", {})
+        me.chat.set_metadata("sessions", {**sessions, me.id: message.body})
+        me.send_message(repr([*sessions.values()]))
+
+    async with room(adapted(act), stage=stage, **hosts) as here:
+        assert (await here.reply(here.say("@Other one"))).body == "[]"
+        await here.quiet()
+        assert stage.chat.metadata()["sessions"] == {persona_id(adapted(act)): "one"}
+        assert (await here.reply(here.say("@Other two"))).body == "['one']"
+
+
+async def test_our_part_of_the_metadata_cannot_be_written(stage: Stage) -> None:
+    def act(me: Any, message: Message) -> None:
+        me.chat.set_metadata("jupyter_ai_personas", {"models": {}})
+        me.send_message("tried")
+
+    async with room(adapted(act), stage=stage) as here:
+        stage.chat.set_setting("models", {"x": "y"})
+        await here.reply(here.say("@Other hi"))
+        assert stage.chat.setting("models") == {"x": "y"}
+
+
+async def test_attachments_that_may_be_read_are_given_and_no_others(tmp_path: Path) -> None:
+    for name in ("data.csv", ".env"):
+        (tmp_path / name).write_text("a,b\n1,2\n")
+
+    def act(me: Any, message: Message) -> None:
+        found = {id_: one.value for id_, one in me.chat.get_attachments().items()}
+        assert all(isinstance(one, FileAttachment) for one in me.chat.get_attachments().values())
+        paths = [me.resolve_attachment_to_path(id_) for id_ in (message.attachments or [])]
+        text = me.process_attachments(message)
+        me.send_message(f"{found} {paths} {'1,2' in text}")
+
+    async with room(adapted(act), root_dir=str(tmp_path)) as here:
+        here.stage.join("ada", "Ada")
+        attached = [Attachment("one", "data.csv"), Attachment("two", ".env")]
+        asked = here.stage.post("@Other look", sender="ada", attachments=attached)
+        reply = await here.reply(asked)
+    assert reply.body == f"{{'one': 'data.csv'}} ['{tmp_path / 'data.csv'}', None] True"
+
+
+# -- around it ------------------------------------------------------------------------------------
+
+
+async def test_it_knows_where_it_is(tmp_path: Path, hosts: dict[str, Any]) -> None:
+    (tmp_path / ".jupyter").mkdir()
+
+    def act(me: Any, message: Message) -> None:
+        assert me.event_loop is me.parent.event_loop is asyncio.get_running_loop()
+        assert me.parent.chat is me.chat is me.ychat
+        assert me.parent.personas == {me.id: me}
+        assert me.system_prompt == "You are of another package."
+        assert me.as_user().username == me.id == "jupyter-ai-personas::other_package::Other"
+        assert me.as_user_dict()["display_name"] == me.name == "Other"
+        assert me.get_mcp_settings() is None
+        places = [
+            me.parent.root_dir,
+            me.get_chat_path(),
+            me.get_chat_path(relative=True),
+            me.get_chat_dir(),
+            me.get_workspace_dir(),
+            me.get_dotjupyter_dir(),
+            me.parent.base_url,
+        ]
+        me.send_message(repr(places))
+
+    said = await answered(act, root_dir=str(tmp_path), base_url="/hub/", **hosts)
+    root = str(tmp_path)
+    here = [root, f"{root}/room.chat", "room.chat", root, root, f"{root}/.jupyter", "/hub/"]
+    assert said == repr(here)
+
+
+async def test_its_status_is_shown_and_cleared() -> None:
+    async def act(me: Any, message: Message) -> None:
+        me.set_status()
+        me.set_status("is thinking")
+        me.clear_status()
+        me.awareness.set_local_state_field("isWriting", True)
+        me.chat.broadcast_writing_status(me.as_user(), {"typingIndicator": "calls a tool"})
+        me.chat.broadcast_writing_status(me.as_user(), None)
+        me.send_message("done")
+
+    async with room(adapted(act)) as here:
+        await here.reply(here.say("@Other hi"))
+        shown = [text for _, text in here.stage.memory.status_log]  # type: ignore[attr-defined]
+    for text in ("is typing...", "is thinking", "is writing", "calls a tool"):
+        assert any(one and text in one for one in shown), text
+
+
+# -- preparing, failing, stopping -----------------------------------------------------------------
+
+
+async def test_it_prepares_once_and_again_after_a_failure() -> None:
+    tried: list[str] = []
+
+    async def prepare(me: Any) -> None:
+        tried.append(me.chat.get_metadata().get("session", "none"))
+        if len(tried) == 1:
+            raise OSError("no agent")
+
+    def act(me: Any, message: Message) -> None:
+        me.send_message("ready")
+
+    async with room(adapted(act, prepare=prepare)) as here:
+        assert (await here.reply(here.say("@Other one"))).state == "failed"
+        assert (await here.reply(here.say("@Other two"))).body == "ready"
+        assert (await here.reply(here.say("@Other three"))).body == "ready"
+    assert len(tried) == 2
+
+
+async def test_people_are_told_to_sign_in_until_somebody_has() -> None:
+    signed_in = False
+
+    async def prepare(me: Any) -> None:
+        me.auth = PersonaAuthManager(parent=me, check_auth_fn=lambda: signed_in)
+        await me.auth.assert_auth()
+
+    async def told(me: Any, message: Any) -> None:
+        await BasePersona.handle_message_no_auth(me, message)
+
+    def act(me: Any, message: Message) -> None:
+        me.send_message("in")
+
+    cls = adapted(act, prepare=prepare, handle_message_no_auth=told)
+    async with room(cls) as here:
+        first = await here.reply(here.say("@Other one"))
+        assert (first.state, "sign in" in first.body) == ("done", True)
+        signed_in = True
+        assert (await here.reply(here.say("@Other two"))).body == "in"
+    assert issubclass(PersonaNotAuthenticated, Exception)
+
+
+async def test_an_error_fails_the_turn_without_its_text() -> None:
+    def act(me: Any, message: Message) -> None:
+        me.chat.add_message(NewMessage(body="so far", sender=me.id))
+        raise OSError("key sk-abcdefghijklmnopqrstuvwx")
+
+    async with room(adapted(act)) as here:
+        reply = await here.reply(here.say("@Other hi"))
+    assert reply.state == "failed"
+    assert reply.body.startswith("so far")
+    assert "OSError" in reply.body
+    assert "sk-abc" not in reply.body
+
+
+async def test_a_text_of_its_own_about_an_error_is_one_failed_reply_without_secrets() -> None:
+    async def handle(me: Any, error: Exception) -> None:
+        me.send_message(f"My own words: {error}")
+
+    def act(me: Any, message: Message) -> None:
+        raise OSError("key sk-abcdefghijklmnopqrstuvwx")
+
+    async with room(adapted(act, handle_uncaught_exception=handle)) as here:
+        reply = await here.reply(here.say("@Other hi"))
+    assert reply.state == "failed"
+    assert reply.body.startswith("My own words")
+    assert "sk-abc" not in reply.body
+
+
+async def test_a_stop_calls_cancel_response_and_keeps_what_was_written(
+    hosts: dict[str, Any],
+) -> None:
+    cancelled: list[str] = []
+
+    async def cancel(me: Any) -> None:
+        cancelled.append(me.name)
+        me.chat.update_message(me.chat.get_messages()[-1], trigger_actions=[])
+        me.clear_status()
+
+    async def act(me: Any, message: Message) -> None:
+        me.chat.add_message(NewMessage(body="begun", sender=me.id))
+        await asyncio.get_running_loop().create_future()
+
+    async with room(adapted(act, cancel_response=cancel), **hosts) as here:
+        asked = here.say("@Other hi")
+        await here.streaming(asked, "begun")
+        here.say("/stop")
+        reply = await here.reply(asked)
+        assert (reply.state, reply.body.startswith("begun")) == ("stopped", True)
+        await here.quiet()
+    assert cancelled == ["Other"]
+
+
+async def test_messages_of_a_chat_are_processed_one_at_a_time(hosts: dict[str, Any]) -> None:
+    running: list[int] = [0, 0]
+
+    async def act(me: Any, message: Message) -> None:
+        running[0] += 1
+        running[1] = max(running)
+        assert me.processing_message.body == message.body
+        for _ in range(5):
+            await asyncio.sleep(0)
+        running[0] -= 1
+        me.send_message(message.body)
+
+    async with room(adapted(act), **hosts) as here:
+        asked = [here.say(f"@Other {name}", by=name) for name in ("Ada", "Bo", "Cy")]
+        for id_ in asked:
+            await here.reply(id_)
+    assert running == [0, 1]
+
+
+# -- models, settings, usage ----------------------------------------------------------------------
+
+
+def _models(me: Any) -> None:
+    options = [ModelOption(id="opus-5", name="Opus"), ModelOption(id="haiku-5", name="Haiku")]
+    effort = SettingConfiguration(id="effort", current="low")
+    me.report_model_configuration(
+        ModelConfiguration(current="haiku-5", options=options, settings=[effort])
+    )
+    me.report_settings_configuration([SettingConfiguration(id="mode", current="ask")])
+    me.report_slash_commands([CommandOption(name="/compact", description="forget")])
+
+
+def _told(me: Any, message: Message) -> None:
+    if me.get_model() is None:
+        _models(me)
+    me.report_usage(Usage(input_tokens=10, output_tokens=2), append=True)
+    told = f"{me.get_model()} {me.get_model_settings()} {me.get_settings()}"
+    me.chat.add_message(NewMessage(body=told, sender=me.id))
+
+
+async def test_a_persona_s_own_models_are_chosen_by_model(hosts: dict[str, Any]) -> None:
+    switched: list[str] = []
+
+    async def update_model(me: Any, model_id: str) -> None:
+        switched.append(model_id)
+
+    async with room(adapted(_told, update_model=update_model), **hosts) as here:
+        assert "model of its own" in await here.command("/model @Other")
+        said = (await here.reply(here.say("@Other hi"))).body
+        assert said == "haiku-5 {'effort': 'low'} {'mode': 'ask'}"
+        await here.quiet()
+        assert "`haiku-5`" in await here.command("/model @Other")
+        assert "opus-5" in await here.command("/model @Other opus-7")
+        assert "`opus-5`" in await here.command("/model @Other Opus")
+        assert (await here.reply(here.say("@Other hi"))).body.startswith("opus-5")
+    assert switched == ["opus-5"]
+
+
+async def test_the_tokens_of_a_turn_are_counted_from_those_of_the_session() -> None:
+    async with room(adapted(_told)) as here:
+        for _ in range(2):
+            reply = await here.reply(here.say("@Other hi"))
+            usage = here.message(reply.id).metadata["usage"]
+            assert (usage["input_tokens"], usage["output_tokens"]) == (10, 2)
+
+
+async def test_what_a_message_chooses_is_applied() -> None:
+    switched: list[Any] = []
+
+    async def update_settings(me: Any, settings: Any) -> None:
+        switched.append(settings)
+
+    async def act(me: Any, message: Message) -> None:
+        _models(me)
+        message.metadata = {"settings": {"mode": "code"}, "model": {"id": "opus-5"}}
+        await me.apply_specs_in_message(message)
+        me.send_message(f"{me.get_model()} {me.get_settings()}")
+
+    async with room(adapted(act, update_settings=update_settings)) as here:
+        assert (await here.reply(here.say("@Other hi"))).body == "opus-5 {'mode': 'code'}"
+    assert switched == [{"mode": "code"}]
+
+
+async def test_a_url_as_avatar_is_its_avatar() -> None:
+    async with room(adapted(lambda me, message: None)) as here:
+        [persona] = here.runtime.personas.values()
+        assert persona.avatar is None
+        assert persona.avatar_link == "/api/ai/static/other.svg"
+
+
+async def test_it_is_given_the_mcp_servers_of_which_all_is_allowed() -> None:
+    servers = {
+        "weather": McpServerSettings(command="weather", args=("-v",), env={"KEY": "1"}),
+        "web": McpServerSettings(url="http://localhost:1/mcp", headers={"A": "b"}),
+        "half": McpServerSettings(command="half"),
+        "asked": McpServerSettings(command="asked"),
+        "others": McpServerSettings(command="others"),
+    }
+    settings = ToolSettings(
+        mcp_servers=servers,
+        persona_tools={"Other": ["mcp:weather", "mcp:web", "mcp:half", "mcp:asked"]},
+        tool_policy={
+            "mcp:weather.*": "allow",
+            "mcp:web.*": "allow",
+            "mcp:half.*": "allow",
+            "mcp:half.delete": "deny",
+            "mcp:others.*": "allow",
+        },
+    )
+
+    class Unstarted(ToolRegistry):
+        async def ready(self, persona: Any, chat_path: str) -> None:
+            """Start nothing: the servers do not exist."""
+
+    mcp = McpServers(servers, log=LOG)
+    tools = Unstarted(settings, PackageToolsets(log=LOG), mcp=mcp)
+
+    def act(me: Any, message: Message) -> None:
+        found = me.get_mcp_settings().mcp_servers
+        me.send_message(json.dumps([one.model_dump() for one in found]))
+
+    async with room(adapted(act), tools=tools) as here:
+        said = (await here.reply(here.say("@Other hi"))).body
+    assert json.loads(said) == [
+        {
+            "name": "weather",
+            "command": "weather",
+            "args": ["-v"],
+            "env": [{"name": "KEY", "value": "1"}],
+        },
+        {
+            "name": "web",
+            "url": "http://localhost:1/mcp",
+            "type": "http",
+            "headers": [{"name": "A", "value": "b"}],
+        },
+    ]
