@@ -58,6 +58,7 @@ class HostEnvironment:
         for persona in self._personas.values():
             if persona.class_path == path:
                 return persona.cls
+        stand_ins.install()
         module, _, name = path.partition(":")
         stand_ins.install()
         try:
@@ -90,6 +91,8 @@ class HostEnvironment:
             if self._models is None:
                 models = ModelRegistry(self.config.providers, log=self.log)
                 models.load()
+                with suppress(ModelError):
+                    models.default()  # which the server asks for by its reference
                 self._models = models
                 # Credentials may have come meanwhile.
                 models.use(self.config.providers)

@@ -263,7 +263,7 @@ class Recovery:
             rewrite=rewrite if self._chat.current.get(rewrite) is not None else None,
             anew=True,
             turn_id=record.turn_id,
-            resume=True,
+            steps=steps or (),
         )
         await self._router.ask(order)
 

@@ -230,6 +230,7 @@ class AiExtension(Configured, ExtensionApp):
                 workspace=workspace,
                 changes=LedgerChanges(ledger),
                 log=self.log,
+                bounds=self.tool_settings(),
                 index=lambda: self.search,
             )
         self.runtime = Runtime(

@@ -15,6 +15,7 @@ from .plot import draw
 
 SUITES = [
     "streaming",
+    "browsers",
     "latency",
     "event_loop",
     "startup",
@@ -23,6 +24,7 @@ SUITES = [
     "hosts",
     "long_chat",
     "micro",
+    "tools",
     "tuning",
     "search",
 ]

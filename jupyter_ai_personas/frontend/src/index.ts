@@ -1,7 +1,9 @@
 /** Personas in JupyterLab's chat. */
 import type { JupyterFrontEndPlugin } from '@jupyterlab/application';
 
+import { approvalsPlugin } from './approvals';
 import { completionPlugin } from './completion';
+import { linksPlugin } from './links';
 import { livePlugin } from './live';
 import { footersPlugin } from './parts/footers';
 import { renderersPlugin } from './parts/renderers';
@@ -20,7 +22,9 @@ const plugins = [
   footersPlugin,
   renderersPlugin,
   repliesPlugin,
-  detailsPlugin
+  detailsPlugin,
+  linksPlugin,
+  approvalsPlugin
 ] as JupyterFrontEndPlugin<unknown>[];
 
 export default plugins;
