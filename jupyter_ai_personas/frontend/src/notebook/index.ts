@@ -8,8 +8,8 @@ import { INotebookTracker } from '@jupyterlab/notebook';
 import { announce } from '../awareness';
 import { eachChat } from '../chats';
 import { tellIfItFails } from '../parts/errors';
+import { askIcon } from '../parts/icon';
 import { IPersonas } from '../tokens';
-import { askIcon } from './icon';
 import { hasFailed, questionFor, whomToAsk } from './question';
 
 const ASK = 'jupyter-ai-personas:ask';

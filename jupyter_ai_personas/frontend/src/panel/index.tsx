@@ -3,13 +3,13 @@ import { IChatTracker, type IChatModel } from '@jupyter/chat';
 import type { JupyterFrontEnd, JupyterFrontEndPlugin } from '@jupyterlab/application';
 import { ReactWidget } from '@jupyterlab/apputils';
 import { PageConfig, URLExt } from '@jupyterlab/coreutils';
-import { usersIcon } from '@jupyterlab/ui-components';
 import type { Message } from '@lumino/messaging';
 import * as React from 'react';
 
 import { Api, type IModelProvider } from '../api';
 import { Cached } from '../cached';
 import { eachChat } from '../chats';
+import { askIcon } from '../parts/icon';
 import { IPersonas } from '../tokens';
 import { isFirstRun, settingsOf } from './choices';
 import { Persona } from './persona';
@@ -28,7 +28,7 @@ export const panelPlugin: JupyterFrontEndPlugin<void> = {
   }
 };
 
-/** Shows the chat that was used last; reads anew when it is shown and when something happens in it. */
+/** Shows the chat that was used last; reads anew when shown and when something happens in it. */
 class Panel extends ReactWidget {
   constructor(
     private readonly personas: IPersonas,
@@ -45,7 +45,7 @@ class Panel extends ReactWidget {
     );
     this.id = 'jupyter-ai-personas-panel';
     this.addClass('jp-personas-panel');
-    this.title.icon = usersIcon;
+    this.title.icon = askIcon;
     this.title.caption = 'Personas';
     this.node.setAttribute('aria-label', 'Personas');
     const read = (): void => {
