@@ -54,6 +54,9 @@ lint: $(TEST)/ready  ## check format, style and types
 
 frontend: $(FRONTEND)/node_modules/ready  ## check, test and bundle the front end; needs Node.js
 	cd $(FRONTEND) && npm run --silent lint && npm run --silent test && npm run --silent build
+	@# The example is built with our tools.
+	ln -sfn ../../$(FRONTEND)/node_modules examples/words_labextension/node_modules
+	cd examples/words_labextension && node ../../$(FRONTEND)/build.mjs
 	@# An installed package has a copy of the bundle.
 	@for there in $(wildcard $(LAB) $(TEST)); do \
 		there=$$there/share/jupyter/labextensions/jupyter-ai-personas; \

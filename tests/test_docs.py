@@ -154,6 +154,8 @@ def test_commands_in_the_docs_exist(words: list[str], capsys: pytest.CaptureFixt
             for setting in settings:
                 name = setting.removeprefix("--AiExtension.").partition("=")[0]
                 assert name in AiExtension.class_own_traits(config=True)
+        case ["pytest", folder]:
+            assert (REPOSITORY / folder / "tests").is_dir()
         case ["export" | "curl" | "chmod" | "git", *_]:
             pass
         case _:

@@ -1,4 +1,5 @@
-// A loader: the builder puts style sheets into the bundle as they are.
+// A loader: a style sheet as a string.
 const { transformSync } = require('esbuild');
 
-module.exports = css => transformSync(css, { loader: 'css', minify: true }).code;
+module.exports = css =>
+  `export default ${JSON.stringify(transformSync(css, { loader: 'css', minify: true }).code)};`;

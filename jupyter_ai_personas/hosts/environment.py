@@ -5,8 +5,11 @@ from __future__ import annotations
 import importlib
 import logging
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from jupyter_ai_personas import stand_ins
+from jupyter_ai_personas.errors import ModelError
 from jupyter_ai_personas.hosts.protocol import HostConfig
 from jupyter_ai_personas.personas import Persona
 from jupyter_ai_personas.tools import PackageToolsets
@@ -45,6 +48,7 @@ class HostEnvironment:
         for persona in self._personas.values():
             if persona.class_path == path:
                 return persona.cls
+        stand_ins.install()
         module, _, name = path.partition(":")
         found: type = getattr(importlib.import_module(module), name)
         return found
@@ -57,4 +61,6 @@ class HostEnvironment:
             self._models = ModelRegistry(self.config.providers, log=self.log)
             self._models.read_secrets()
             self._models.load()
+            with suppress(ModelError):
+                self._models.default()  # which the server asks for by its reference
         return ModelCache(self._models)

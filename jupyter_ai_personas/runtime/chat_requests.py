@@ -18,6 +18,7 @@ from jupyter_ai_personas.chat.messages import METADATA_KEY, Attachment, encode_m
 from jupyter_ai_personas.chat.protocol import Update
 from jupyter_ai_personas.context.privacy import confined
 from jupyter_ai_personas.errors import RequestRefusedError
+from jupyter_ai_personas.personas import Persona
 from jupyter_ai_personas.runtime.requests import RequestContext, RequestHandler
 from jupyter_ai_personas.runtime.services import Services
 
@@ -36,9 +37,10 @@ MAX_METADATA = 200_000
 class ChatRequests:
     """The requests below ``chat.`` of one turn, about the chat that it is in."""
 
-    def __init__(self, services: Services, chat: Chat) -> None:
+    def __init__(self, services: Services, chat: Chat, persona: Persona) -> None:
         self._services = services
         self._chat = chat
+        self._persona = persona
 
     @property
     def handlers(self) -> Mapping[str, RequestHandler]:
@@ -69,6 +71,7 @@ class ChatRequests:
             "users": {name: encode_user(user) for name, user in users.items()},
             "attachments": [asdict(attachment) for attachment in attachments],
             "metadata": chat.metadata(),
+            "mcp": [dict(one) for one in self._services.tools.connections(self._persona)],
         }
 
     async def _update(self, context: RequestContext, arguments: Mapping[str, Any]) -> None:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
 
 import anyio
 from anyio.abc import TaskGroup
 
+from jupyter_ai_personas.chat import Message
 from jupyter_ai_personas.chat.history import (
     MOST_MESSAGES,
     HistoryEntry,
@@ -14,7 +17,7 @@ from jupyter_ai_personas.chat.history import (
     newest,
     read_history,
 )
-from jupyter_ai_personas.errors import HostLostError, TurnTimeoutError
+from jupyter_ai_personas.errors import HostLostError, RequestRefusedError, TurnTimeoutError
 from jupyter_ai_personas.personas import TurnSpec
 from jupyter_ai_personas.personas.wire import (
     HostEvent,
@@ -124,20 +127,30 @@ class Execution:
         """Let the host work, until the turn is settled, which cancels this."""
         if not self._services.hosts.is_open(turn.persona):
             self._show(turn, THINKING)
-        calls = ToolCalls(self._services, turn, self._board, waiting=waiting)
+        calls = ToolCalls(
+            self._services,
+            turn,
+            self._board,
+            waiting=waiting,
+            show=partial(self._show, turn),
+        )
         try:
             path = self._chat.current.path
             instructions = await self._services.gathering.instructions(path)
             await self._services.tools.ready(turn.persona, path)
+            asks = await self._services.tools.expanded(turn.persona, turn.message.body, path)
+            message = replace(turn.message, body=asks)
             tools = self._services.tools.granted(turn.persona, path)
             calls.grant(tools)
-            history = self._history(turn)
+            history = self._history(turn, message)
             requests = self._requests(turn, history, group, calls)
             await self._services.hosts.start(
                 turn.persona,
-                self._spec(turn, history, model, problem, instructions, tools),
+                self._spec(turn, message, history, model, problem, instructions, tools),
                 lambda event: self._on_event(turn, requests, event),
             )
+        except RequestRefusedError as error:
+            turn.settle(Outcome("failed", str(error)))
         except Exception:
             # A fault of ours: the persona runs behind the wall.
             self._services.log.exception("Turn %s could not be started", turn.id)
@@ -157,11 +170,11 @@ class Execution:
             if (replies := turn.replies.checkpoint()) is not None:
                 self._services.ledger.checkpoint(turn.id, replies)
 
-    def _history(self, turn: ActiveTurn) -> tuple[HistoryEntry, ...]:
+    def _history(self, turn: ActiveTurn, message: Message) -> tuple[HistoryEntry, ...]:
         return read_history(
             self._chat.current,
             reader=turn.persona.id,
-            until=turn.message,
+            until=message,
             max_messages=max(MOST_MESSAGES, self._settings.history_messages),
             max_chars=self._settings.history_chars,
             is_command=self._services.command_names,
@@ -195,20 +208,22 @@ class Execution:
             person=turn.person,
             earlier=earlier_attachments(shown),
         )
-        about_chat = ChatRequests(self._services, chat).handlers
+        about_chat = ChatRequests(self._services, chat, turn.persona).handlers
         handlers = {**calls.handlers, **about_chat, **self._services.request_handlers}
         return TurnRequests(handlers, context, answer, group, log=self._services.log)
 
     def _spec(
         self,
         turn: ActiveTurn,
+        message: Message,
         history: tuple[HistoryEntry, ...],
         model: str | None,
         problem: str,
         instructions: str,
         tools: Sequence[ToolInfo],
     ) -> TurnSpec:
-        chat, persona, message = self._chat.current, turn.persona, turn.message
+        """``message`` is the turn's, or what it asks with a prompt."""
+        chat, persona = self._chat.current, turn.persona
         sender = chat.user(message.sender)
         return TurnSpec(
             turn_id=turn.host_id,

@@ -33,7 +33,7 @@ from jupyter_ai_personas.personas.turn import reply_id
 from jupyter_ai_personas.routing import Chain, find_mentions, may_mention
 from jupyter_ai_personas.runtime.approvals import Decision, read_steps
 from jupyter_ai_personas.runtime.board import ApprovalBoard
-from jupyter_ai_personas.runtime.calls import unfinished_calls
+from jupyter_ai_personas.runtime.calls import is_whole, unfinished_calls
 from jupyter_ai_personas.runtime.chat_handle import ChatHandle
 from jupyter_ai_personas.runtime.cut_off_saves import made_at
 from jupyter_ai_personas.runtime.ledger import FinalState, ReplySnapshot, TurnRecord, TurnStep
@@ -245,9 +245,7 @@ class Recovery:
         """Continue a turn from its steps, if that repeats nothing; ``None`` cannot be read."""
         persona = self._services.personas.get(record.persona_id)
         unfinished = unfinished_calls(steps or [])
-        whole = steps is not None and all(
-            step.kind != "answer" or step.data.get("message") is not None for step in steps
-        )
+        whole = steps is not None and is_whole(steps)
         if (
             unfinished
             or not whole
@@ -268,7 +266,7 @@ class Recovery:
             rewrite=rewrite if self._chat.current.get(rewrite) is not None else None,
             anew=True,
             turn_id=record.turn_id,
-            resume=True,
+            steps=steps or (),
         )
         await self._router.ask(order)
 

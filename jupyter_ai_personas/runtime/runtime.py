@@ -40,6 +40,7 @@ from jupyter_ai_personas.runtime.feedback import Feedback, Vote, cast_vote
 from jupyter_ai_personas.runtime.host_pool import HostPool, MakeHost
 from jupyter_ai_personas.runtime.ledger import MemoryLedger, TurnLedger
 from jupyter_ai_personas.runtime.local_files import LocalWatch
+from jupyter_ai_personas.runtime.own_tools import own_toolset
 from jupyter_ai_personas.runtime.quarantine import Quarantine
 from jupyter_ai_personas.runtime.reports import Reports
 from jupyter_ai_personas.runtime.requests import RequestHandler
@@ -54,6 +55,7 @@ from jupyter_ai_personas.runtime.session import Session
 from jupyter_ai_personas.runtime.settings import RuntimeSettings
 from jupyter_ai_personas.runtime.turn import ActiveTurn, TurnOrder
 from jupyter_ai_personas.runtime.workspace_requests import workspace_handlers
+from jupyter_ai_personas.tools import Toolset
 
 if TYPE_CHECKING:
     from jupyter_ai_personas.providers import ModelRegistry
@@ -201,10 +203,18 @@ class Runtime:
     def _owners(self) -> list[Session | Scheduler]:
         return [*self.sessions, *self._one_shots]
 
-    @property
-    def commands(self) -> list[CommandInfo]:
-        """The commands that can be typed in a chat, the personas' own among them."""
-        return self._commands.listed(self.personas)
+    async def toolsets(self) -> list[tuple[Toolset, Persona | None]]:
+        """Return all toolsets, the broken ones too; those of personas' classes with the persona."""
+        found: list[tuple[Toolset, Persona | None]] = [(t, None) for t in self.tools.toolsets()]
+        for persona in self.personas.values():
+            if (own := await own_toolset(self._services, persona)) is not None:
+                found.append((own, persona))
+        return found
+
+    async def commands(self, chat_path: str) -> list[CommandInfo]:
+        """Return what can be typed in a chat, commands of personas and MCP servers among it."""
+        personas = await self.personas_at(chat_path)
+        return await self._commands.listed(personas, self.tools, chat_path)
 
     def model_of(self, persona: Persona) -> tuple[str | None, str]:
         """Return the reference of a persona's model, or ``None`` and what is wrong."""

@@ -14,7 +14,7 @@ from jupyter_ai_personas.chat import Message
 from jupyter_ai_personas.personas import BasePersona, Persona
 from jupyter_ai_personas.personas.turn import reply_id
 from jupyter_ai_personas.routing import Chain
-from jupyter_ai_personas.runtime.ledger import FinalState
+from jupyter_ai_personas.runtime.ledger import FinalState, TurnStep
 from jupyter_ai_personas.runtime.outcome import Outcome
 from jupyter_ai_personas.runtime.replies import Replies
 
@@ -36,8 +36,8 @@ class TurnOrder:
     rewrite: str | None = None
     anew: bool = False
     turn_id: str | None = None
-    resume: bool = False
-    """Whether a turn continues from its steps."""
+    steps: Sequence[TurnStep] = ()
+    """What a turn continues from."""
 
 
 @dataclass(frozen=True, slots=True)

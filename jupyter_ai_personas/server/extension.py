@@ -228,6 +228,7 @@ class AiExtension(Configured, ExtensionApp):
                 workspace=workspace,
                 changes=LedgerChanges(ledger),
                 log=self.log,
+                bounds=self.tool_settings(),
                 index=lambda: self.search,
             )
         self.runtime = Runtime(
@@ -272,8 +273,9 @@ class AiExtension(Configured, ExtensionApp):
             return emoji_image(persona.emoji)
         if persona.avatar is None:
             link = persona.avatar_link
-            is_path = link is not None and link.startswith("/")
-            return str(url_path_join(self._server.base_url, link)) if is_path else link
+            if link is None or not link.startswith("/"):
+                return link
+            return str(url_path_join(self._server.base_url, link))
         return str(
             url_path_join(self._server.base_url, "api/ai/avatars", quote(persona.id, safe=":"))
         )

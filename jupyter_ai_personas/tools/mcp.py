@@ -16,6 +16,7 @@ from jupyter_ai_personas.tools.descriptions import Toolset
 from jupyter_ai_personas.tools.executors import CallContext, Preview
 from jupyter_ai_personas.tools.mcp_server import McpServer
 from jupyter_ai_personas.tools.mcp_settings import McpServerSettings, read_servers
+from jupyter_ai_personas.tools.prompts import Prompt
 
 __all__ = ["McpExecutor", "McpServers"]
 
@@ -46,7 +47,8 @@ class McpServers:
         root: Path | None = None,
     ) -> None:
         self.seconds = seconds
-        self._configured = dict(servers)
+        self.configured = dict(servers)
+        """The operator's servers by name."""
         self._trusted = frozenset(trusted)
         self._log = log
         self._root = root
@@ -60,7 +62,7 @@ class McpServers:
 
     def _known(self, chat_path: str) -> dict[str, tuple[str, McpServerSettings]]:
         """Return the servers for a chat: name → folder of the file, and how it is reached."""
-        found = {name: ("", one) for name, one in self._configured.items()}
+        found = {name: ("", one) for name, one in self.configured.items()}
         for folder in _folders(chat_path) if self._root is not None else ():
             for name, one in self._files.get(folder, (None, {}, ""))[1].items():
                 found.setdefault(name, (f"/{folder}", one))
@@ -89,7 +91,7 @@ class McpServers:
     def may_have(self, wanted: str) -> bool:
         """Return whether a name or pattern may be of a server that has not started yet."""
         toolset = wanted.partition(".")[0]
-        return any(fnmatchcase(f"mcp:{name}", toolset) for name in self._configured)
+        return any(fnmatchcase(f"mcp:{name}", toolset) for name in self.configured)
 
     # -- their life -------------------------------------------------------------------------
 
@@ -119,6 +121,37 @@ class McpServers:
             raise RequestRefusedError(f"There is no MCP server `{name}` here.")
         server = self._server(found[0], name, found[1])
         return await self._on_loop(server.call(tool, arguments, seconds=self.seconds))
+
+    def check(self, name: str, chat_path: str) -> None:
+        """Raise :class:`RequestRefusedError` if a server does not run."""
+        for toolset in self.toolsets(chat_path):
+            if toolset.name == f"mcp:{name}" and toolset.status != "ok":
+                why = toolset.problem or "It is starting: try again in a moment."
+                raise RequestRefusedError(f"The MCP server `{name}` does not run. {why}")
+
+    def prompts(self, chat_path: str) -> list[Prompt]:
+        """Return the prompts for a chat of the servers that have started."""
+        found: list[Prompt] = []
+        for name, (folder, _) in self._known(chat_path).items():
+            server = self._servers.get((folder, name))
+            found += server.prompts if server is not None else ()
+        return found
+
+    def has(self, name: str, chat_path: str) -> bool:
+        """Return whether there is a server of that name for a chat."""
+        return name in self._known(chat_path)
+
+    async def prompt(self, prompt: Prompt, arguments: Mapping[str, str], chat_path: str) -> str:
+        """Return the text of a prompt.
+
+        Raises:
+            RequestRefusedError: it cannot be had; the message says why.
+        """
+        found = self._known(chat_path).get(prompt.server)
+        if found is None:
+            raise RequestRefusedError(f"There is no MCP server `{prompt.server}` here.")
+        server = self._server(found[0], prompt.server, found[1])
+        return await self._on_loop(server.prompt(prompt.name, arguments, seconds=self.seconds))
 
     async def aclose(self) -> None:
         """End all servers, within ``STOP_SECONDS``."""
@@ -181,6 +214,9 @@ class McpServers:
 
 class McpExecutor:
     """Runs a tool of an MCP server; see :class:`ToolExecutor`."""
+
+    info = None
+    seconds = None
 
     def __init__(self, servers: McpServers, tool: str) -> None:
         self._servers = servers

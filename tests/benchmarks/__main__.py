@@ -15,6 +15,7 @@ from .plot import draw
 
 SUITES = [
     "streaming",
+    "browsers",
     "latency",
     "event_loop",
     "startup",
@@ -22,6 +23,7 @@ SUITES = [
     "throughput",
     "long_chat",
     "micro",
+    "tools",
     "tuning",
     "search",
 ]

@@ -24,6 +24,7 @@ PACKAGES = (
     *("langchain>=1.5,<1.6", "langchain-litellm>=0.11,<0.12", "litellm>=1.110,<2"),
     *("langgraph>=1.2,<1.3", "langgraph-checkpoint>=4,<5", "langgraph-prebuilt>=1.1,<1.2"),
     *("langgraph-sdk>=0.4,<0.5", "ormsgpack>=1.13", "fastuuid>=0.14"),
+    *("h2>=4", "hpack>=4", "hyperframe>=6"),
 )
 
 

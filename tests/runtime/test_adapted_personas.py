@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -10,10 +11,10 @@ from typing import Any
 
 import pytest
 from jupyterlab_chat.models import FileAttachment, Message, MimeModel, NewMessage
-from support.room import room
+from support.room import LOG, room
 from support.stages import Stage
 
-from jupyter_ai_personas.chat import Attachment
+from jupyter_ai_personas.chat import Attachment, User
 from jupyter_ai_personas.compat.persona_manager import (
     BasePersona,
     CommandOption,
@@ -27,6 +28,8 @@ from jupyter_ai_personas.compat.persona_manager import (
 )
 from jupyter_ai_personas.hosts import InlineHost, ThreadHost
 from jupyter_ai_personas.personas import persona_id
+from jupyter_ai_personas.tools import McpServers, PackageToolsets, ToolRegistry, ToolSettings
+from jupyter_ai_personas.tools.mcp_settings import McpServerSettings
 
 Act = Callable[[Any, Message], Any]
 
@@ -257,7 +260,7 @@ async def test_attachments_that_may_be_read_are_given_and_no_others(tmp_path: Pa
         (tmp_path / name).write_text("a,b\n1,2\n")
 
     def act(me: Any, message: Message) -> None:
-        found = {id_: one.value for id_, one in me.chat.get_attachments().items()}
+        found = {id_: one["value"] for id_, one in me.chat.get_attachments().items()}
         assert all(isinstance(one, FileAttachment) for one in me.chat.get_attachments().values())
         paths = [me.resolve_attachment_to_path(id_) for id_ in (message.attachments or [])]
         text = me.process_attachments(message)
@@ -501,3 +504,74 @@ async def test_a_url_as_avatar_is_its_avatar() -> None:
         [persona] = here.runtime.personas.values()
         assert persona.avatar is None
         assert persona.avatar_link == "/api/ai/static/other.svg"
+
+
+async def test_it_is_given_the_mcp_servers_of_which_all_is_allowed() -> None:
+    servers = {
+        "weather": McpServerSettings(command="weather", args=("-v",), env={"KEY": "1"}),
+        "web": McpServerSettings(url="http://localhost:1/mcp", headers={"A": "b"}),
+        "half": McpServerSettings(command="half"),
+        "asked": McpServerSettings(command="asked"),
+        "others": McpServerSettings(command="others"),
+    }
+    settings = ToolSettings(
+        mcp_servers=servers,
+        persona_tools={"Other": ["mcp:weather", "mcp:web", "mcp:half", "mcp:asked"]},
+        tool_policy={
+            "mcp:weather.*": "allow",
+            "mcp:web.*": "allow",
+            "mcp:half.*": "allow",
+            "mcp:half.delete": "deny",
+            "mcp:others.*": "allow",
+        },
+    )
+
+    class Unstarted(ToolRegistry):
+        async def ready(self, persona: Any, chat_path: str) -> None:
+            """Start nothing: the servers do not exist."""
+
+    mcp = McpServers(servers, log=LOG)
+    tools = Unstarted(settings, PackageToolsets(log=LOG), mcp=mcp)
+
+    def act(me: Any, message: Message) -> None:
+        found = me.get_mcp_settings().mcp_servers
+        me.send_message(json.dumps([one.model_dump() for one in found]))
+
+    async with room(adapted(act), tools=tools) as here:
+        said = (await here.reply(here.say("@Other hi"))).body
+    assert json.loads(said) == [
+        {
+            "name": "weather",
+            "command": "weather",
+            "args": ["-v"],
+            "env": [{"name": "KEY", "value": "1"}],
+        },
+        {
+            "name": "web",
+            "url": "http://localhost:1/mcp",
+            "type": "http",
+            "headers": [{"name": "A", "value": "b"}],
+        },
+    ]
+
+
+async def test_it_answers_outside_of_a_chat_too() -> None:
+    def act(me: Any, message: Message) -> None:
+        assert me.chat.get_messages()[-1].id == message.id
+        me.chat.add_message(NewMessage(body=f"heard {message.body}", sender=me.id))
+
+    async with room(adapted(act)) as here:
+        answer = await here.runtime.one_shot("Other", "hi", sender=User("ada", "Ada"))
+    assert (answer.text, answer.failed) == ("heard hi", False)
+
+
+async def test_tasks_that_a_class_keeps_from_an_earlier_event_loop_are_dropped() -> None:
+    """Agents' packages keep a connection in the class; a host that hung is replaced by another."""
+    cls = adapted(lambda me, message: me.send_message("here"))
+    loop = asyncio.new_event_loop()
+    earlier, kept = loop.create_future(), asyncio.get_running_loop().create_future()
+    cls.connection, cls.mine = earlier, kept  # type: ignore[attr-defined]
+    async with room(cls) as here:
+        await here.reply(here.say("@Other hi"))
+    assert (cls.connection, cls.mine) == (None, kept)  # type: ignore[attr-defined]
+    loop.close()

@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import asdict
 from enum import StrEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 from traitlets import MetaHasTraits
@@ -66,6 +66,9 @@ class BasePersona(LoggingConfigurable, metaclass=_Meta):  # type: ignore[misc, u
 
     Subclasses give ``defaults`` as a property, and ``process_message``.
     """
+
+    if TYPE_CHECKING:
+        parent: Any
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         given = {key: kwargs.pop(key, None) for key in ("chat", "ychat", "manager", "log")}
@@ -262,7 +265,8 @@ class BasePersona(LoggingConfigurable, metaclass=_Meta):  # type: ignore[misc, u
 
     def resolve_attachment_to_path(self, attachment_id: str) -> str | None:
         """Return the path of an attached file, or ``None`` if there is none that may be read."""
-        return self.parent.attached_path(attachment_id)  # type: ignore[no-any-return]
+        found: str | None = self.parent.attached_path(attachment_id)
+        return found
 
     # -- what it tells of itself --------------------------------------------------------------
 

@@ -15,7 +15,7 @@ __all__ = ["missing_uses"]
 
 _CHATS = frozenset({"chat", "ychat"})
 _CHAT = frozenset(dir(ChatView)) | {"awareness"}
-_PARENT = frozenset(dir(Surroundings)) | {"chat", "ychat", "base_url", "mcp_settings"}
+_PARENT = frozenset(dir(Surroundings)) | {"chat", "ychat", "base_url"}
 # They are there, and do nothing that a persona could rely on.
 _EMPTY = {
     "observe_messages": "a turn brings each message, and nothing is called",

@@ -59,7 +59,7 @@ class Permissions:
             if id_ not in self._asking:
                 task = asyncio.get_running_loop().create_task(self._ask(id_, call))
                 self._asking[id_] = task
-        elif (task := self._asking.get(id_)) is not None and task.done():
+        elif (asked := self._asking.get(id_)) is not None and asked.done():
             del self._asking[id_]
         if call.get("status") in _ENDED and id_ in self._running:
             self._asking[f"end of {id_}"] = asyncio.get_running_loop().create_task(

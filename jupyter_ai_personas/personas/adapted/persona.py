@@ -12,7 +12,7 @@ from typing import Any
 from jupyter_ai_personas.chat.messages import Message
 from jupyter_ai_personas.errors import PersonaCodeError
 from jupyter_ai_personas.personas.adapted.permissions import Permissions
-from jupyter_ai_personas.personas.adapted.recognition import overrides
+from jupyter_ai_personas.personas.adapted.recognition import overrides, package_of
 from jupyter_ai_personas.personas.adapted.surroundings import Surroundings
 from jupyter_ai_personas.personas.adapted.view import ChatView
 from jupyter_ai_personas.personas.base import BasePersona, PersonaContext, current_turn
@@ -40,7 +40,9 @@ class AdaptedPersona(BasePersona):
             log=context.log,
             redact=for_people,
         )
-        self._surroundings = Surroundings(context, self._view, personas=lambda: self._known)
+        self._surroundings = Surroundings(
+            context, self._view, personas=lambda: self._known, package=package_of(cls)
+        )
         self._known: dict[str, Any] = {}
         self._lock = asyncio.Lock()
         self._reported: dict[str, Any] = {}
@@ -51,11 +53,7 @@ class AdaptedPersona(BasePersona):
             advice = "call `super().__init__(*args, **kwargs)` in its `__init__`"
             raise PersonaCodeError(cls.__name__, advice)
         self._known[context.id] = self.inner
-
-    @property
-    def defaults(self) -> Any:
-        """Those of the persona's class."""
-        return self.inner.defaults
+        self.defaults = self.inner.defaults
 
     async def process_message(self, message: Message) -> None:
         """Let the persona answer ``message``."""

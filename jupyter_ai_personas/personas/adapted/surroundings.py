@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from traitlets.config import Config, LoggingConfigurable
@@ -33,7 +34,12 @@ class Surroundings(LoggingConfigurable):  # type: ignore[misc, unused-ignore]
     event_logger = None
 
     def __init__(
-        self, context: PersonaContext, view: ChatView, *, personas: Callable[[], Mapping[str, Any]]
+        self,
+        context: PersonaContext,
+        view: ChatView,
+        *,
+        personas: Callable[[], Mapping[str, Any]],
+        package: ModuleType | None,
     ) -> None:
         config = Config(context.config)
         super().__init__(parent=_Application(config=config, log=context.log), config=config)
@@ -41,10 +47,9 @@ class Surroundings(LoggingConfigurable):  # type: ignore[misc, unused-ignore]
         self.chat = self.ychat = view
         self.base_url = context.base_url or "/"
         self.persona_name = context.name
-        self.mcp_settings: Any = None
-        """The MCP servers of the persona, in the models of its package, or ``None``."""
         self._context = context
         self._personas = personas
+        self._package = package
         self._loop: asyncio.AbstractEventLoop | None = None
 
     @property
@@ -115,8 +120,14 @@ class Surroundings(LoggingConfigurable):  # type: ignore[misc, unused-ignore]
         return None
 
     def get_mcp_settings(self) -> Any:
-        """Return the MCP servers that the operator gives to the persona, or ``None``."""
-        return self.mcp_settings
+        """Return the MCP servers that the operator gives to the persona, or ``None``.
+
+        They are in the models of the package that the persona's class is from.
+        """
+        settings = getattr(self._package, "McpSettings", None)
+        if settings is None or not self.chat.connections:
+            return None
+        return settings(mcp_servers=[_server(self._package, one) for one in self.chat.connections])
 
     def attached_text(self, message: Any) -> str:
         """Return what is attached to the message of the turn as text."""
@@ -139,3 +150,19 @@ class Surroundings(LoggingConfigurable):  # type: ignore[misc, unused-ignore]
     def send_system_message(self, body: str) -> None:
         """Write a message as the persona: only the server writes as the system."""
         self.chat.send(body)
+
+
+def _server(package: Any, connection: Mapping[str, Any]) -> Any:
+    def named(values: Mapping[str, str]) -> list[dict[str, str]]:
+        return [{"name": name, "value": value} for name, value in values.items()]
+
+    name = connection["name"]
+    if "url" in connection:
+        headers = named(connection["headers"])
+        return package.McpServerHttp(type="http", name=name, url=connection["url"], headers=headers)
+    return package.McpServerStdio(
+        name=name,
+        command=connection["command"],
+        args=connection["args"],
+        env=named(connection["env"]),
+    )

@@ -59,6 +59,8 @@ class ChatView:
         self._flushes: set[asyncio.Task[None]] = set()
         self.show_metadata: Callable[[Mapping[str, Any]], Mapping[str, Any]] = dict
         """Returns what is shown of a message's metadata."""
+        self.connections: list[dict[str, Any]] = []
+        """How the MCP servers of the persona are reached."""
         self.attached_text = ""
         """What is attached to the message of the turn, for a model."""
         self.is_failing = False
@@ -74,9 +76,12 @@ class ChatView:
         self._users = {name: user_model(raw) for name, raw in found["users"].items()}
         attachments = [Attachment.from_json(raw) for raw in found["attachments"]]
         self._attachments = {one.id: attachment_model(one) for one in attachments}
+        self.connections = found["mcp"]
         kept = dict(self._metadata) if self._wanted else {}
         self._metadata = {**found["metadata"], **kept}
         self.attached_text = await _attached_text(turn) if turn.message.attachments else ""
+        # Tasks that outlive a turn have the path of that turn, and the chat may move.
+        self._path = lambda: turn.chat_path
         self._turn, self._loop = turn, asyncio.get_running_loop()
         self.is_failing = False
 
