@@ -258,6 +258,10 @@ class AiExtension(Configured, ExtensionApp):
             other_runtime=lambda: serves_chats(web or {}),
         )
         self._metrics.publish(self.runtime)
+        if web is not None:
+            # The front end offers votes only where they are taken.
+            page = web.setdefault("page_config_data", {})
+            page["jupyterAiPersonasFeedback"] = turns.feedback
         self.settings["jupyter_ai_personas_runtime"] = self.runtime
         self.settings["jupyter_ai_personas_started"] = self._started = anyio.Event()
 
