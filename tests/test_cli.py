@@ -14,7 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import importlib_metadata
+import mcp.client.stdio  # noqa: F401  # binds the error stream, which has no file in a test
 import pytest
+import support
 from support.broken import make_broken_plugins
 from support.plugin import make_plugin
 
@@ -394,13 +396,19 @@ def test_doctor_shows_toolsets_and_how_to_mend_one(run: Run, tmp_path: Path) -> 
         {"__init__.py": textwrap.dedent(source)},
         {"jupyter_ai_personas.toolsets": points},
     )
-    servers = {"weather": {"command": "never-started"}}
+    weather = str(Path(support.__file__).parent / "weather_server.py")
+    servers = {
+        "weather": {"command": sys.executable, "args": [weather, "stdio"]},
+        "gone": {"command": "/nowhere/at-all"},
+    }
     config = {"AiExtension": {"mcp_servers": servers, "persona_tools": {"Guide": ["chart"]}}}
     result = run("doctor", "--json", pythonpath=packages, config=config)
     well = {finding["text"] for finding in findings(result, "ok")}
     assert "charts (from acme): 1 tool" in well
-    assert "mcp:weather (from c.AiExtension.mcp_servers): starts when a persona needs it" in well
+    assert "mcp:weather (from c.AiExtension.mcp_servers): 8 tools" in well
     broken = {finding["text"]: finding["fix"] for finding in findings(result, "broken")}
+    about = "mcp:gone (from c.AiExtension.mcp_servers) cannot be used"
+    assert "FileNotFoundError" in broken[about]
     assert (
         "uninstall `acme`"
         in broken["torn (acme:torn, from acme): calling it raised ValueError: no data"]
@@ -435,15 +443,14 @@ def test_doctor_tells_of_another_runtime_and_who_brought_it(run: Run, tmp_path: 
     make_plugin(packages, "jupyter_ai_persona_manager", {}, {}, version="0.3.0")
     enabled = {"jupyter_ai_persona_manager": True}
     result = run("doctor", "--json", pythonpath=packages)
-    assert not any("runs on this server too" in one["text"] for one in findings(result, "note"))
+    assert not any("Another runtime is enabled" in one["text"] for one in findings(result, "note"))
     config = {"ServerApp": {"jpserver_extensions": enabled}}
     result = run("doctor", "--json", pythonpath=packages, config=config)
     notes = {finding["text"]: finding["fix"] for finding in findings(result, "note")}
-    (told,) = [text for text in notes if "runs on this server too" in text]
-    assert told.startswith("jupyter_ai_persona_manager 0.3.0 ")
-    assert "(acme_company requires it)" in told
+    (told,) = [text for text in notes if "Another runtime is enabled" in text]
+    assert "on this server: jupyter_ai_persona_manager 0.3.0, which acme_company requires." in told
     assert "pip uninstall jupyter-ai-persona-manager" in notes[told]
-    assert "`pip install --no-deps …`" in notes[told]
+    assert "acme_company runs without: install it with `--no-deps`" in notes[told]
     unused = "login (from acme_company, in group `jupyter_ai.chat_handlers`) has no use here"
     assert notes[unused] == "Write a persona, or a toolset for its model, instead"
     assert "company is ready (magics only)" in {f["text"] for f in findings(result, "ok")}
@@ -468,11 +475,14 @@ def test_doctor_looks_at_the_personas_of_files_in_all_folders(run: Run, tmp_path
     write_local(tmp_path, "a/b", "Critic", "tols: [workspace]")
     write_local(tmp_path, "a", "Guide")
     write_local(tmp_path, ".hidden", "Unseen", "tols: 1")
+    write_local(tmp_path, "c", "Reader", "tools: [workspce, notebook.read, 'mcp:*']")
     config = {"AiExtension": {"default_model": "workspace:search"}}
     ran = run("doctor", "--json", "--root", str(tmp_path), config=config)
     assert local_findings(ran) == {
         "Researcher (@Researcher, from .jupyter/personas/researcher.md) "
         "uses workspace:search": "ok",
+        "Reader (@Reader, from c/.jupyter/personas/reader.md) names `workspce`, which no toolset "
+        "or tool here is called": "broken",
         "a/.jupyter/personas/guide.md, the name `Guide` is taken by a persona of "
         "`jupyter_ai_personas`; choose another.": "broken",
         "a/b/.jupyter/personas/critic.md, line 3: there is no key `tols`; did you mean `tools`?":

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import importlib
 import json
+import os
 import runpy
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import nbformat
@@ -16,6 +19,7 @@ from support.server import JupyterServer
 from support.yclient import ChatClient
 
 from jupyter_ai_personas.chat import SYSTEM_ID
+from jupyter_ai_personas.cli import main
 from jupyter_ai_personas.testing import AnsweringProviderContract
 
 REPOSITORY = Path(__file__).parents[1]
@@ -123,3 +127,58 @@ def test_people_work_in_a_copy_that_git_does_not_see(tmp_path: Path) -> None:
     subprocess.run(make, check=True)
     assert chat.read_text() == "what people wrote"
     assert ".workspace/" in (REPOSITORY / ".gitignore").read_text().splitlines()
+
+
+def packages() -> list[Path]:
+    return sorted(folder.parent for folder in (REPOSITORY / "examples").glob("*/tests"))
+
+
+def test_there_is_an_example_of_each_kind() -> None:
+    groups = {
+        group
+        for folder in packages()
+        for group in tomllib.loads((folder / "pyproject.toml").read_text("utf-8"))["project"][
+            "entry-points"
+        ]
+    }
+    assert groups == {
+        "jupyter_ai.personas",
+        "jupyter_ai.model_providers",
+        "jupyter_ai_personas.toolsets",
+    }
+    assert len(packages()) >= 6
+
+
+@pytest.mark.parametrize("folder", packages(), ids=lambda folder: folder.name)
+def test_an_example_passes_its_own_tests(folder: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-W", "error", "."],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(folder)},
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
+    assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.parametrize("folder", packages(), ids=lambda folder: folder.name)
+def test_an_example_says_where_its_classes_are(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(folder)
+    project = tomllib.loads((folder / "pyproject.toml").read_text("utf-8"))["project"]
+    for points in project["entry-points"].values():
+        for value in points.values():
+            module, _, name = value.partition(":")
+            assert hasattr(importlib.import_module(module), name)
+    assert project["name"] == folder.name
+
+
+def test_the_example_workspace_has_a_persona_without_code(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    main(["doctor", "--root", str(WORKSPACE), "--json"])
+    findings = json.loads(capsys.readouterr().out)["findings"]
+    (told,) = [one for one in findings if "Beekeeper" in one["text"]]
+    assert told["state"] == "ok"

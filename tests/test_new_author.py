@@ -36,7 +36,7 @@ async def test_what_is_new_is_tested_and_answers_in_a_chat(tmp_path: Path) -> No
         reply = await ada.wait_for_reply(ada.post("@Researcher hello"), "Researcher")
         assert "The model small read:" in reply["body"]
         listed = await ada.wait_for_reply(ada.post("/tools"), "Personas", None)
-        assert "our_toolset" in listed["body"]
+        assert "`count_words` (allowed)" in listed["body"]
     (tmp_path / "config").mkdir(exist_ok=True)
     (tmp_path / "config" / "jupyter_server_config.json").write_text(
         json.dumps({"AiExtension": {"default_model": "our-provider:small"}})

@@ -268,7 +268,7 @@ class DocumentChat(Participants):
             # This is the server's time. Otherwise the library would stamp the message, which would
             # move it and convert all messages.
             "raw_time": False,
-            "metadata": {**write.beside, METADATA_KEY: dict(write.metadata)},
+            "metadata": {**_set(write.beside), METADATA_KEY: dict(write.metadata)},
         }
         if write.mentions:
             raw["mentions"] = list(write.mentions)
@@ -292,8 +292,7 @@ class DocumentChat(Participants):
                 map_["body"] = changed.body
             if write.metadata is not None or write.beside:
                 ours = {} if write.metadata is None else {METADATA_KEY: dict(write.metadata)}
-                metadata = {**metadata_of(map_), **write.beside, **ours}
-                map_["metadata"] = {k: v for k, v in metadata.items() if v is not None}
+                map_["metadata"] = {**_set({**metadata_of(map_), **write.beside}), **ours}
         self._mirror.wrote(changed, map_)
         return True
 
@@ -310,3 +309,8 @@ class DocumentChat(Participants):
         if (message := decode_message(map_.to_py())) is not None:
             self._mirror.recent[write.id] = message
             self._mirror.raw_messages.pop(write.id, None)
+
+
+def _set(metadata: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what is left of ``metadata`` where ``None`` stands for no such key."""
+    return {key: value for key, value in metadata.items() if value is not None}

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 import json
 import platform
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from functools import partial
 from importlib.util import find_spec
 from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import importlib_metadata
 from packaging.requirements import Requirement
 
+from jupyter_ai_personas.cli.findings import Finding, State
+from jupyter_ai_personas.cli.hosts import places_of
 from jupyter_ai_personas.cli.installation import LogKeeper, load_runtime, read_extension
 from jupyter_ai_personas.discovery import Broken
 from jupyter_ai_personas.errors import ConfigurationError, PersonasError
@@ -46,18 +48,6 @@ UNUSED_GROUPS = {
     "jupyter_ai.model_engine_classes": "Write a model provider instead",
 }
 """Entry-point groups of Jupyter AI 2 that nothing here reads → what to use."""
-
-State = Literal["ok", "note", "broken"]
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """The result of one check; ``fix`` says how to fix a problem."""
-
-    section: str
-    state: State
-    text: str
-    fix: str = ""
 
 
 def doctor(*, as_json: bool, root: Path | None = None) -> int:
@@ -129,6 +119,7 @@ def _examine(root: Path | None) -> Iterator[Finding]:
     yield from _logged("Plug-ins", keeper, at_least="note")
     yield from _personas(runtime)
     yield from _local_personas(runtime, root)
+    yield from places_of(runtime)
     yield from _providers(runtime.models)
     yield from _toolsets(runtime.tools)
     yield _default_model(runtime.models)
@@ -194,17 +185,21 @@ def _other_runtimes(extension: AiExtension) -> Iterator[Finding]:
     other = find_other_runtime(server.jpserver_extensions)
     if other is None:
         return
-    what = " and ".join(other.distributions or other.extensions)
-    brought = f" ({', '.join(other.brought_by)} requires it)" if other.brought_by else ""
+    brought = f", which {_listed(other.brought_by)} requires" if other.brought_by else ""
     text = (
-        f"{what} runs on this server too{brought}. It answers what is sent to its own personas; "
-        "personas here leave that alone, and `c.AiExtension.default_persona` does not answer"
+        f"Another runtime is enabled on this server: {_listed(other.distributions)}{brought}. It "
+        "answers what is sent to its own personas; personas here leave that alone, and "
+        "`c.AiExtension.default_persona` does not answer"
     )
-    names = " ".join(name.replace("_", "-") for name in other.extensions)
+    names = " ".join(one.partition(" ")[0].replace("_", "-") for one in other.distributions)
     fix = f"To use personas here only, run `pip uninstall {names}`"
     if other.brought_by:
-        fix += ". The packages that require it run without: `pip install --no-deps …`"
+        fix += f". {_listed(other.brought_by)} runs without: install it with `--no-deps`"
     yield Finding("Server extensions", "note", text, fix)
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names)
 
 
 def _unused_plugins() -> Iterator[Finding]:
@@ -293,9 +288,13 @@ def _local_personas(runtime: Runtime, root: Path | None) -> Iterator[Finding]:
             if persona.file and persona.file.startswith(f"{own}.jupyter/"):
                 about = f"{persona.name} (@{persona.mention_name}, from {persona.file})"
                 model, problem = runtime.model_of(persona)
+                unknown = ", ".join(f"`{n}`" for n in runtime.tools.unknown(persona, f"{folder}/_"))
                 if model is None:
                     fix = _in_a_terminal(problem, "c.AiExtension.models")
                     yield Finding(section, "broken", f"{about} has no model", fix)
+                elif unknown:
+                    text = f"{about} names {unknown}, which no toolset or tool here is called"
+                    yield Finding(section, "broken", text, "Correct `tools` in the file")
                 else:
                     yield Finding(section, "ok", f"{about} uses {model}")
         for one in here.problems:
@@ -335,16 +334,21 @@ def _toolsets(tools: Toolbox) -> Iterator[Finding]:
     section = "Toolsets"
     for entry in tools.packages.broken:
         yield _broken(section, entry)
-    for toolset in tools.toolsets():
+    for toolset in asyncio.run(tools.tried_out()):
         about = f"{toolset.name} (from {toolset.source})"
         if toolset.status == "broken":
             if toolset.name.startswith("mcp"):
                 yield Finding(section, "broken", f"{about} cannot be used", toolset.problem)
             continue
         count = len(toolset.tools)
-        text = "starts when a persona needs it" if toolset.status == "starting" else ""
-        text = text or f"{count} tool{'s' if count != 1 else ''}"
-        yield Finding(section, "ok", f"{about}: {text}")
+        text = f"{count} tool{'s' if count != 1 else ''}"
+        if toolset.status == "starting":
+            fix = "Look at what its command prints, or whether its URL answers"
+            yield Finding(section, "broken", f"{about} does not answer", fix)
+        elif toolset.problem:
+            yield Finding(section, "note", f"{about}: {text}; {toolset.problem}")
+        else:
+            yield Finding(section, "ok", f"{about}: {text}")
 
 
 def _default_model(models: ModelRegistry) -> Finding:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import time
 from collections.abc import Awaitable, Callable, Sequence
@@ -21,7 +22,7 @@ from jupyter_ai_personas.errors import ModelError, PersonasError
 from jupyter_ai_personas.hosts import in_words
 from jupyter_ai_personas.personas import Personas
 from jupyter_ai_personas.redaction import for_people
-from jupyter_ai_personas.routing import NameIndex
+from jupyter_ai_personas.routing import NameIndex, find_mentions
 from jupyter_ai_personas.runtime import (
     ActiveTurn,
     Approval,
@@ -30,9 +31,11 @@ from jupyter_ai_personas.runtime import (
     CommandInfo,
     Commands,
     Decision,
+    Toolbox,
 )
 from jupyter_ai_personas.runtime.local_files import describe
 from jupyter_ai_personas.runtime.router import RETRIABLE
+from jupyter_ai_personas.tools import Prompt
 
 __all__ = ["ChatCommands"]
 
@@ -43,6 +46,9 @@ SOURCE = "jupyter_ai_personas"
 
 MODELS_SHOWN = 6
 """How many models of a provider ``/models`` names."""
+
+MAX_HELP = 200
+"""Characters of what an MCP server says of its prompt."""
 
 SEARCHED = 200
 """How many messages from the end ``/retry`` looks through."""
@@ -102,8 +108,11 @@ class ChatCommands(Commands):
         }
         self.names = frozenset(self._handlers)
 
-    def listed(self, personas: Personas) -> list[CommandInfo]:
-        """Return the commands that can be typed, those of ``personas`` last."""
+    async def listed(self, personas: Personas, tools: Toolbox, chat_path: str) -> list[CommandInfo]:
+        """Return the commands that can be typed in a chat, those of ``personas`` last.
+
+        The MCP servers of personas are started for it, since only they know their prompts.
+        """
         ours = [CommandInfo(name, text, SOURCE) for name, (text, _) in self._handlers.items()]
         theirs: dict[str, CommandInfo] = {}
         for persona in personas.values():
@@ -112,7 +121,13 @@ class ChatCommands(Commands):
                     # Of several personas with one command, the first is asked.
                     info = CommandInfo(name, text, persona.source, persona.name)
                     theirs.setdefault(name, info)
-        return [*ours, *theirs.values()]
+        await asyncio.gather(*(tools.ready(one, chat_path) for one in personas.values()))
+        prompts = {
+            prompt.command: CommandInfo(prompt.command, _about(prompt), f"mcp:{prompt.server}")
+            for persona in personas.values()
+            for prompt in tools.prompts(persona, chat_path)
+        }
+        return [*ours, *theirs.values(), *prompts.values()]
 
     def find(self, message: Message) -> Command | None:
         """Return what to do for ``message``, or ``None`` if it is no command."""
@@ -129,8 +144,14 @@ class ChatCommands(Commands):
         """Return whether the command in ``message`` is obeyed however many there were."""
         return message.body.split(None, 1)[0].casefold() in ("/stop", "/deny")
 
-    def asked(self, message: Message, personas: Personas) -> str | None:
-        """Return the id of the persona whose own command ``message`` begins with, or ``None``."""
+    def asked(
+        self, message: Message, personas: Personas, tools: Toolbox, chat_path: str
+    ) -> str | None:
+        """Return the id of the persona that the command in ``message`` asks, or ``None``.
+
+        Of several that have the MCP server of a prompt, the one that the message mentions, or the
+        first.
+        """
         word = message.body.split(None, 1)[:1]
         if not word or not word[0].startswith("/"):
             return None
@@ -138,7 +159,9 @@ class ChatCommands(Commands):
         for persona in personas.values():
             if name in persona.commands and name not in self.names:
                 return persona.id
-        return None
+        able = [p.id for p in personas.values() if tools.is_prompt(p, message.body, chat_path)]
+        mentioned = [id_ for id_ in find_mentions(message.body, personas.names) if id_ in able]
+        return next(iter([*mentioned, *able]), None)
 
     async def _answer(
         self, handler: Handler, message: Message, rest: str, context: CommandContext
@@ -149,11 +172,12 @@ class ChatCommands(Commands):
             return in_words(str(error))
 
     async def _help(self, context: CommandContext, message: Message, rest: str) -> str:
+        listed = await self.listed(context.personas, context.tools, context.chat.path)
         lines = [
-            f"- {code(one.name)} ({inert(one.persona)}): {inert(one.help)}"
-            if one.persona
-            else f"- `{one.name}`: {one.help}"
-            for one in self.listed(context.personas)
+            f"- `{one.name}`: {one.help}"
+            if one.source == SOURCE
+            else f"- {code(one.name)} ({inert(one.persona or one.source)}): {inert(one.help)}"
+            for one in listed
         ]
         first = "Mention a persona with `@` to ask it something, or type a command:"
         return "\n".join([first, "", *lines])
@@ -185,6 +209,12 @@ class ChatCommands(Commands):
                 searched_chars=0 if persona.has_own_models else persona.cls.searched_chars,
             )
         )
+
+
+def _about(prompt: Prompt) -> str:
+    """Return what is said of a prompt: the server's text, on one line, and its arguments."""
+    text = prompt.description[:MAX_HELP].rstrip(".") or "a prompt"
+    return f"{text} ({prompt.usage})" if prompt.usage else text
 
 
 async def _export(context: CommandContext, message: Message, rest: str) -> str:
@@ -357,6 +387,7 @@ async def _status(context: CommandContext, message: Message, rest: str) -> str:
     for name, what in context.blocked.items():
         lines.append(f"- {inert(name)} {inert(what)}")
     lines = lines or ["Nothing is running."]
+    lines += [f"- {line}" for line in context.workers]
     for model, (turns, tokens) in context.usage.items():
         counted = f", {tokens:,} tokens" if tokens else ""
         lines.append(f"- {code(model)}: {turns} {'reply' if turns == 1 else 'replies'}{counted}")

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from jupyter_ai_personas.chat import Message
 from jupyter_ai_personas.chat.markdown import code, inert
+from jupyter_ai_personas.personas import Persona
 from jupyter_ai_personas.redaction import for_people
 from jupyter_ai_personas.runtime import CommandContext
 from jupyter_ai_personas.tools import Policy, ToolInfo, Toolset
@@ -22,8 +23,11 @@ async def list_tools(context: CommandContext, message: Message, rest: str) -> st
     if named and named[0].casefold() == "reset":
         return await _reset(context)
     if not named:
-        lines = [_about(toolset, context) for toolset in tools.toolsets()]
-        others = "`/tools @Name` shows what a persona has, its own tools aside."
+        lines = [_about(toolset, context, None) for toolset in tools.toolsets()]
+        for persona in context.personas.values():
+            if (own := await context.own_tools(persona)) is not None:
+                lines.append(_about(own, context, persona))
+        others = "`/tools @Name` shows what a persona has."
         allowed = await _allowed_here(context)
         lines = [*lines, "", others] if lines else ["There are no toolsets."]
         return "\n".join([*lines, *(["", allowed] if allowed else [])])
@@ -37,9 +41,14 @@ async def list_tools(context: CommandContext, message: Message, rest: str) -> st
     for name, group in by_toolset.items():
         policies = ((tool, tools.policy(tool, persona)) for tool in group)
         lines.append(f"- **{inert(name)}**: {_listed(policies)}")
-    answer = [f"{inert(persona.name)} has no tools of the server's."]
+    if (own := await context.own_tools(persona)) is not None:
+        lines.append(_about(own, context, persona))
+    answer = [f"{inert(persona.name)} has no tools."]
     if lines:
         answer = [f"{inert(persona.name)} has:", "", *lines]
+    if unknown := tools.unknown(persona, context.chat.path):
+        names = ", ".join(map(code, unknown))
+        answer += ["", f"It also names {names}, which no toolset or tool here is called."]
     if withheld := tools.withheld(persona, context.chat.path):
         names = ", ".join(map(code, withheld))
         answer += [
@@ -68,13 +77,16 @@ async def _reset(context: CommandContext) -> str:
     return "Tools are asked about again." if allowed else "Nothing was allowed for this chat."
 
 
-def _about(toolset: Toolset, context: CommandContext) -> str:
-    policies = ((tool, context.tools.policy(tool)) for tool in toolset.tools)
+def _about(toolset: Toolset, context: CommandContext, persona: Persona | None) -> str:
+    """Describe a toolset, that of ``persona``'s class or of the server."""
+    policies = ((tool, context.tools.policy(tool, persona)) for tool in toolset.tools)
     parts = [_listed(policies)] if toolset.tools else []
     if toolset.status == "broken":
         parts.append(f"cannot be used: {inert(for_people(toolset.problem))}")
     elif toolset.status == "starting":
         parts.append("starts when a persona needs it")
+    elif toolset.problem:
+        parts.append(inert(for_people(toolset.problem)))
     source = f" (from {inert(toolset.source)})" if toolset.source else ""
     return f"- **{inert(toolset.name)}**{source}: {'; '.join(parts) or 'no tools'}"
 

@@ -9,7 +9,14 @@ from typing import Any
 from jupyter_ai_personas.chat.markdown import sentence
 from jupyter_ai_personas.context.bounds import ContextLimits
 
-__all__ = ["Image", "Rendered", "bounded_images", "message_content", "problems_line"]
+__all__ = [
+    "Image",
+    "Rendered",
+    "bounded_images",
+    "image_blocks",
+    "message_content",
+    "problems_line",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +98,12 @@ def message_content(
     text = "\n\n".join(["\n\n".join(texts), body] if texts else [body])
     if not images or not takes_images:
         return text
-    content: list[str | dict[str, Any]] = [{"type": "text", "text": text}]
+    return [{"type": "text", "text": text}, *image_blocks(images)]
+
+
+def image_blocks(images: Sequence[Image]) -> list[str | dict[str, Any]]:
+    """Return images as blocks of a LangChain message, each after its name."""
+    content: list[str | dict[str, Any]] = []
     for image in images:
         url = f"data:{image.mime_type};base64,{image.data}"
         content.append({"type": "text", "text": f"{image.name}:"})

@@ -350,7 +350,7 @@ class BasePersona:
         """Return what calls tools in this turn, ``None`` if there are none."""
         turn = self.turn
         if turn.caller is None and turn.spec.tool_bounds.calls > 0:
-            own = await self._own()
+            own = await self.own_tools()
             packages = self._context.packages
             if packages is not None and turn.spec.tools and not packages.is_loaded:
                 await anyio.to_thread.run_sync(packages.load)
@@ -361,11 +361,12 @@ class BasePersona:
                 local=lambda name: packages.tool(name) if packages is not None else None,
                 request=turn.request,
                 status=turn.set_status,
+                images=(await self._capabilities())[0],
             )
         return turn.caller if turn.caller is not None and turn.caller.tools else None
 
-    async def _own(self) -> Mapping[str, tuple[ToolInfo, Any]]:
-        """Return the tools of the persona's class, made when they are first needed.
+    async def own_tools(self) -> Mapping[str, tuple[ToolInfo, Any]]:
+        """Return what :meth:`tools` gives, with descriptions; it is asked once.
 
         Raises:
             PersonaCodeError: what ``tools()`` returns are no LangChain tools.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 import logging
 import re
@@ -14,7 +15,7 @@ from types import FunctionType
 from typing import Any
 
 from jupyter_ai_personas.chat.messages import PERSONA_PREFIX, User
-from jupyter_ai_personas.discovery import PERSONAS_GROUP, Broken, Found, Stage, discover
+from jupyter_ai_personas.discovery import PERSONAS_GROUP, Broken, Found, Stage, discover, one_line
 from jupyter_ai_personas.errors import UnknownPersonaError
 from jupyter_ai_personas.personas.adapted import is_adapted, is_of_jupyter_ai
 from jupyter_ai_personas.personas.base import (
@@ -25,6 +26,7 @@ from jupyter_ai_personas.personas.base import (
 from jupyter_ai_personas.personas.making import make_persona
 from jupyter_ai_personas.routing import NameIndex, mention_name
 from jupyter_ai_personas.text import well_formed
+from jupyter_ai_personas.tools import Toolset
 
 __all__ = ["Persona", "PersonaRegistry", "persona_id", "wrong_with_name"]
 
@@ -387,6 +389,25 @@ class PersonaRegistry(Mapping[str, Persona]):
         if id_ is None:
             raise UnknownPersonaError(name.removeprefix("@"), self.names.names)
         return self._personas[id_]
+
+    def tools_of(self, persona: Persona) -> Toolset | None:
+        """Return the tools of a persona's class as a toolset, ``None`` if it has none.
+
+        Blocking, and the author's code: call it in a worker thread.
+        """
+        if persona.cls.tools is BasePersona.tools or not callable(persona.cls.tools):
+            return None
+        context = PersonaContext(persona.id, self._log, name=persona.name)
+        name, source = persona.mention_name, persona.source
+        try:
+            found = asyncio.run(make_persona(persona.cls, context).own_tools())
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
+            # What its `prepare` makes may be missing here.
+            problem = f"they cannot be listed before it has answered ({one_line(error)})"
+            return Toolset(name, source, (), "broken", problem)
+        return Toolset(name, source, tuple(info for info, _ in found.values())) if found else None
 
     def try_out(self, persona: Persona) -> Broken | None:
         """Make an object of the persona's class; return what is wrong if that fails."""

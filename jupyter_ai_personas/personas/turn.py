@@ -502,4 +502,7 @@ def chunk_text(chunk: Any) -> str:
         # What LiteLLM streams; the last chunk has no text.
         deltas = [getattr(choice, "delta", None) for choice in choices[:1]]
         return "".join(str(getattr(delta, "content", None) or "") for delta in deltas)
-    raise TypeError(f"A chunk must be a string or a model's chunk, not {type(chunk).__name__}")
+    kind = type(chunk).__name__
+    raise TypeError(
+        f"A chunk must be a string or a model's chunk, not {kind}. Pass on its text, as a string."
+    )

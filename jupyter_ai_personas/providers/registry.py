@@ -149,14 +149,14 @@ class ModelRegistry:
             try:
                 self.build(reference)
             except ModelError as error:
-                self.instead_of(reference, error)
+                self._give_up(reference.provider_id, error)
 
     def _picked(self) -> ModelReference | None:
         """Return the automatic default if it is a model of another package, else ``None``."""
         if self.settings.default_model != "auto":
             return None
         try:
-            reference, _ = self.default()
+            reference, _ = self._pick()
         except NoModelError:
             return None
         is_known = reference.provider_id in (*self._endpoints, *AUTO_ORDER, _WORKSPACE)
@@ -169,19 +169,25 @@ class ModelRegistry:
     def instead_of(self, reference: ModelReference, error: ModelError) -> ModelReference | None:
         """Return what to ask instead of a model that failed, ``None`` if its error stands.
 
-        A provider of another package that ``auto`` picks is not picked again after it failed,
-        unless it has answered before.
+        A provider of another package that :meth:`default` picked is not picked again after it
+        failed, unless it has answered before. What only people chose is not replaced.
         """
-        provider_id = reference.provider_id
-        if reference != self._picked() and not self._trials.problem(provider_id):
+        if reference != self._picked() and not self._trials.problem(reference.provider_id):
             return None
-        if not self._trials.failed(provider_id, str(error)):
+        if not self._trials.is_picked(reference.provider_id):
             return None
-        self.log.warning("`auto` does not pick `%s` any more. %s", provider_id, error)
+        if not self._give_up(reference.provider_id, error):
+            return None
         try:
             return self.default()[0]
         except NoModelError:
             return None
+
+    def _give_up(self, provider_id: str, error: ModelError) -> bool:
+        if not self._trials.failed(provider_id, str(error)):
+            return False
+        self.log.warning("`auto` does not pick `%s` any more. %s", provider_id, error)
+        return True
 
     def read_secrets(self) -> None:
         """Read the secrets file, if there is one; :meth:`load` does, unless it was done before."""
@@ -194,6 +200,15 @@ class ModelRegistry:
             self._report(str(error))
         else:
             self.credentials = self._credentials(secrets)
+
+    def use(self, settings: ProviderSettings) -> None:
+        """Take over other settings with the same providers, such as more credentials.
+
+        Safe in any thread. A registry in another process gets the credentials of a provider when a
+        persona there first uses it; see :func:`~.sharing.shared_settings`.
+        """
+        self.settings = settings
+        self.credentials = self._credentials()
 
     def _credentials(self, file: Mapping[str, str] | None = None) -> Credentials:
         endpoints = self.settings.endpoints.values()
@@ -376,6 +391,11 @@ class ModelRegistry:
         """
         if self.settings.default_model != "auto":
             return self.resolve(self.settings.default_model, chat=chat), "set by the operator"
+        reference, why = self._pick()
+        self._trials.picked(reference.provider_id)
+        return reference, why
+
+    def _pick(self) -> tuple[ModelReference, str]:
         known = (*self.settings.endpoints, *AUTO_ORDER)
         for provider_id in (*known, *sorted(self._providers.keys() - {*known, _WORKSPACE})):
             why = None if self._trials.problem(provider_id) else self._why_auto(provider_id)

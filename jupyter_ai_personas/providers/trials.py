@@ -9,8 +9,17 @@ class Trials:
     """What became of the first attempts with each provider, by its id; for this process."""
 
     def __init__(self) -> None:
+        self._picked: set[str] = set()
         self._working: set[str] = set()
         self._problems: dict[str, str] = {}
+
+    def picked(self, provider_id: str) -> None:
+        """Note that a caller was given a model of the provider as the default."""
+        self._picked.add(provider_id)
+
+    def is_picked(self, provider_id: str) -> bool:
+        """Return whether a caller was ever given a model of the provider as the default."""
+        return provider_id in self._picked
 
     def succeeded(self, provider_id: str) -> None:
         """Note that a model of the provider has answered."""

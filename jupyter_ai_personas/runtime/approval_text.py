@@ -20,6 +20,8 @@ MAX_SHOWN = 100_000
 """Characters that people can be shown of a call. A longer one cannot be asked about."""
 
 _WANTS = {"read": "use", "write": "use", "run": "run"}
+# Before the first block of code, or the name of an argument that is one.
+_FIRST_BLOCK = re.compile(r"\n\n(?=```|`[^`\n]+`:\n)")
 # Characters that change the order in which a text is read.
 _UNSEEN = {
     ord(c): f"\\u{ord(c):04x}"
@@ -41,12 +43,19 @@ def describe_call(
     if preview.code:
         parts.append(_fenced(redact(preview.code), preview.language))
     rest = {k: v for k, v in without_secrets(arguments).items() if k not in preview.covers}
-    plain = {k: v for k, v in rest.items() if not (isinstance(v, str) and "\n" in v)}
-    for name in rest.keys() - plain.keys():
-        parts.append(f"{code(name)}:\n\n{_fenced(rest[name])}")
-    if plain:
-        parts.append(_fenced(json.dumps(plain, ensure_ascii=False, indent=1), "json"))
+    long = {k: v for k, v in rest.items() if isinstance(v, str) and len(v.splitlines()) > 1}
+    for name, text in long.items():
+        parts.append(f"{code(name)}:\n\n{_fenced(text)}")
+    if lines := [f"{_word(k)}: {_word(v)}" for k, v in rest.items() if k not in long]:
+        parts.append(_fenced("\n".join(lines)))
     return "\n\n".join(parts)
+
+
+def _word(value: Any) -> str:
+    """Return a value on one line: text as it is, where that is clear, else as JSON."""
+    if isinstance(value, str) and value and value == value.strip() and value.isprintable():
+        return value
+    return json.dumps(value, ensure_ascii=False)
 
 
 def shown(
@@ -56,8 +65,12 @@ def shown(
 
     ``link`` is the address of the page on which people decide, ``asker`` the name of who asked.
     """
-    end = _asked(approval, link, asker) if decision is None else _decided(decision)
-    return f"{approval.text}\n\n{end}"
+    if decision is None:
+        return f"{approval.text}\n\n{_asked(approval, link, asker)}"
+    # What was long is collapsed: the chat goes on below.
+    head, *rest = _FIRST_BLOCK.split(approval.text, maxsplit=1)
+    details = [f"<details><summary>Details</summary>\n\n{each}\n\n</details>" for each in rest]
+    return "\n\n".join([head, _decided(decision), *details])
 
 
 def _asked(approval: Approval, link: str | None, asker: str) -> str:

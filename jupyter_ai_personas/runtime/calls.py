@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from functools import partial
 from typing import Any
@@ -22,6 +22,7 @@ from jupyter_ai_personas.errors import (
     ToolCallError,
     near_matches,
 )
+from jupyter_ai_personas.personas import Persona
 from jupyter_ai_personas.personas.wire import plain_json
 from jupyter_ai_personas.redaction import redact
 from jupyter_ai_personas.runtime.approval_text import MAX_SHOWN, describe_call
@@ -31,10 +32,17 @@ from jupyter_ai_personas.runtime.executors import CallContext, Preview
 from jupyter_ai_personas.runtime.ledger import TurnStep
 from jupyter_ai_personas.runtime.requests import RequestContext, RequestHandler
 from jupyter_ai_personas.runtime.services import CallReport, Services
-from jupyter_ai_personas.runtime.turn import ActiveTurn
+from jupyter_ai_personas.runtime.turn import ActiveTurn, is_resumable
 from jupyter_ai_personas.tools import ToolInfo
 
-__all__ = ["MAX_RESULT", "ToolCalls", "unfinished_calls"]
+__all__ = [
+    "MAX_RESULT",
+    "ToolCalls",
+    "can_continue",
+    "is_whole",
+    "steps_to_retry",
+    "unfinished_calls",
+]
 
 MAX_RESULT = 1_000_000
 """Characters of JSON that the result of a call may have."""
@@ -48,7 +56,7 @@ MAX_ID = 200
 class ToolCalls:
     """The calls of one attempt of a turn.
 
-    ``waiting`` is entered while people are asked.
+    ``waiting`` is entered while people are asked. ``show`` shows people what the turn does.
     """
 
     def __init__(
@@ -58,12 +66,14 @@ class ToolCalls:
         board: ApprovalBoard,
         *,
         waiting: Callable[[], AbstractAsyncContextManager[None]],
+        show: Callable[[str], None],
     ) -> None:
         self._services = services
         self._turn = turn
         self._board = board
         self._granted: dict[str, ToolInfo] = {}
         self._waiting = waiting
+        self._show = show
         self._steps: list[TurnStep] | None = None
         self._has_gap = False
         self._loading = asyncio.Lock()
@@ -89,7 +99,10 @@ class ToolCalls:
     # -- requests ---------------------------------------------------------------------------
 
     async def _call(self, context: RequestContext, arguments: Mapping[str, Any]) -> Any:
-        """Run ``{"call", "tool", "arguments"}``; return ``{"result": …}`` or ``{"run": true}``."""
+        """Run ``{"call", "tool", "arguments"}``; return ``{"result": …}`` or ``{"run": true}``.
+
+        ``"images": true``: the model takes images.
+        """
         match arguments:
             case {"call": str(id_), "tool": str(name), "arguments": dict(given)} if (
                 0 < len(id_) <= MAX_ID and len(name) <= MAX_ID
@@ -107,13 +120,14 @@ class ToolCalls:
             raise RequestRefusedError(f"The call `{id_}` has begun already.")
         if len(self._calls) >= (most := self._services.tools.bounds.calls):
             raise RequestRefusedError(f"A turn may make {most:,} calls of tools.")
-        call = self._calls[id_] = _Call(id_, name, given)
+        call = self._calls[id_] = _Call(id_, name, given, images=arguments.get("images") is True)
         tool = self._tools.get(name)
         if tool is None:
             near = near_matches(name, self._tools)
             hint = f" Did you mean {' or '.join(f'`{n}`' for n in near)}?" if near else ""
             return await self._end(call, _error(f"There is no tool `{redact(name)}`.{hint}"))
         call.tool = tool
+        call.arguments = tool.with_defaults(call.arguments)
         try:
             refusal = await self._refusal(context, call, tool)
         except ToolCallError as error:
@@ -146,10 +160,10 @@ class ToolCalls:
         if executor is None:
             call.runs_in_host = True
             return {"run": True}
-        seconds = getattr(executor, "seconds", None) or self._services.tools.bounds.seconds
+        seconds = executor.seconds or self._services.tools.bounds.seconds
         try:
             with anyio.fail_after(seconds):
-                found = await executor.run(_context(context, call), call.arguments)
+                found = await executor.run(self._caller(context, call), call.arguments)
             result = await _bounded(found)
             call.outcome = "failed" if "error" in result else "done"
         except TimeoutError:
@@ -285,6 +299,7 @@ class ToolCalls:
             asyncio.get_running_loop().call_soon(self._given_up, approval)
             raise
         self._board.show(approval, decision)
+        self._show(f"is using {tool.name}")
         return decision
 
     async def _new_approval(
@@ -294,7 +309,7 @@ class ToolCalls:
         preview = Preview()
         if executor is not None:
             try:
-                preview = await executor.preview(_context(context, call), call.arguments)
+                preview = await executor.preview(self._caller(context, call), call.arguments)
             except ToolCallError:
                 raise
             except PersonasError as error:
@@ -353,6 +368,19 @@ class ToolCalls:
         steps.append(step)
         return True
 
+    def _caller(self, context: RequestContext, call: _Call) -> CallContext:
+        return CallContext(
+            turn_id=context.turn_id,
+            call_id=call.id,
+            persona_id=context.persona_id,
+            persona_name=context.persona_name,
+            chat_id=context.chat_id,
+            chat_path=context.chat_path,
+            person=context.person,
+            images=call.images,
+            show=self._show,
+        )
+
     def _report(self, call: _Call) -> None:
         self._services.metrics.called(
             CallReport(
@@ -371,12 +399,23 @@ class ToolCalls:
 class _Call:
     """A call of the present attempt."""
 
-    __slots__ = ("arguments", "began", "id", "name", "outcome", "policy", "runs_in_host", "tool")
+    __slots__ = (
+        "arguments",
+        "began",
+        "id",
+        "images",
+        "name",
+        "outcome",
+        "policy",
+        "runs_in_host",
+        "tool",
+    )
 
-    def __init__(self, id_: str, name: str, arguments: Mapping[str, Any]) -> None:
+    def __init__(self, id_: str, name: str, arguments: Mapping[str, Any], *, images: bool) -> None:
         self.id = id_
         self.name = name
         self.arguments = dict(arguments)
+        self.images = images
         self.tool: ToolInfo | None = None
         self.began = 0.0
         self.policy = ""
@@ -395,16 +434,35 @@ def unfinished_calls(steps: Iterable[TurnStep]) -> list[str]:
     return list(begun.values())
 
 
-def _context(context: RequestContext, call: _Call) -> CallContext:
-    return CallContext(
-        turn_id=context.turn_id,
-        call_id=call.id,
-        persona_id=context.persona_id,
-        persona_name=context.persona_name,
-        chat_id=context.chat_id,
-        chat_path=context.chat_path,
-        person=context.person,
-    )
+def can_continue(persona: Persona, steps: Sequence[TurnStep] | None) -> bool:
+    """Return whether a turn can be continued from its steps without repeating an effect.
+
+    ``None``: they cannot be read. A turn without steps has had no effect that needs recording.
+    """
+    if steps is None or unfinished_calls(steps):
+        return False
+    return not steps or (is_whole(steps) and is_resumable(persona))
+
+
+def is_whole(steps: Iterable[TurnStep]) -> bool:
+    """Return whether all answers of the model are recorded: one may not be serialisable."""
+    return all(s.kind != "answer" or s.data.get("message") is not None for s in steps)
+
+
+def steps_to_retry(steps: Sequence[TurnStep]) -> list[TurnStep]:
+    """Return what a person who retries a turn that was cut off wants kept of its steps.
+
+    A call that had not finished runs again; people are asked again about what was not approved.
+    """
+    finished = {step.data["call"] for step in steps if step.kind == "result"}
+    approved = {asked.id for asked, decision in read_steps(steps) if decision and decision.approved}
+
+    def stays(step: TurnStep) -> bool:
+        if step.kind in ("asked", "decided"):
+            return step.data.get("id") in approved
+        return step.kind != "begun" or step.data["call"] in finished
+
+    return [step for step in steps if stays(step)]
 
 
 async def _bounded(result: Any) -> Mapping[str, Any]:

@@ -13,6 +13,7 @@ from jupyter_ai_personas.personas import Persona, Personas
 from jupyter_ai_personas.runtime.approvals import Approval, Decision
 from jupyter_ai_personas.runtime.executors import Toolbox, Undone
 from jupyter_ai_personas.runtime.turn import ActiveTurn
+from jupyter_ai_personas.tools import Toolset
 
 if TYPE_CHECKING:
     from jupyter_ai_personas.providers import ModelRegistry
@@ -24,8 +25,8 @@ __all__ = ["Command", "CommandContext", "CommandInfo", "Commands"]
 class CommandInfo:
     """A command that can be typed: its ``name`` with the slash, and what it does.
 
-    ``source`` is the package that it comes from; ``persona`` is the name of the persona whose own
-    it is, or empty.
+    ``source`` is the package that it comes from, or the MCP server as a toolset; ``persona`` is
+    the name of the persona whose own it is, or empty.
     """
 
     name: str
@@ -41,14 +42,16 @@ class CommandContext:
     ``turns`` run or wait. ``usage`` is model → replies and tokens since the chat was opened.
     ``refresh`` reads the files of local
     personas and returns each with what has changed since, ``None`` if there can be none.
-    ``blocked`` is the name of a persona → where it blocks its event loop. ``stop`` takes turns and
-    a username. ``retry`` takes a request, its reply and a username, and returns whether a turn
+    ``blocked`` is the name of a persona → where it blocks its event loop. ``workers`` are lines
+    about the processes that personas run in, if not in this one. ``stop`` takes turns and a
+    username. ``retry`` takes a request, its reply and a username, and returns whether a turn
     runs. ``gathering`` collects the context of a model beside the chat.
     ``history_of`` returns what a persona is shown of the chat up to a message. ``tools`` are those
     of the server. ``approvals`` are those of this chat that are open; ``decide`` takes the id of
     one and a decision that was typed. ``allowed`` returns persona id and tool of what needs no
     approval in this chat, and ``disallow`` takes that back. ``undo`` takes back what the latest
-    turn changed, of the persona with an id or of any.
+    turn changed, of the persona with an id or of any. ``own_tools`` returns
+    the tools of a persona's class, if it has any.
     """
 
     chat: Chat
@@ -58,9 +61,11 @@ class CommandContext:
     turns: Sequence[ActiveTurn]
     usage: Mapping[str, tuple[int, int]]
     blocked: Mapping[str, str]
+    workers: Sequence[str]
     default_persona: str | None
     gathering: Gathering
     tools: Toolbox
+    own_tools: Callable[[Persona], Awaitable[Toolset | None]]
     undo: Callable[[str | None], Awaitable[Undone | None]]
     history_of: Callable[[Persona, Message], tuple[HistoryEntry, ...]]
     model_of: Callable[[Persona], tuple[str | None, str]]
@@ -82,8 +87,8 @@ class Commands:
 
     names: frozenset[str] = frozenset()
 
-    def listed(self, personas: Personas) -> list[CommandInfo]:
-        """Return the commands that can be typed, those of ``personas`` last."""
+    async def listed(self, personas: Personas, tools: Toolbox, chat_path: str) -> list[CommandInfo]:
+        """Return the commands that can be typed in a chat, those of ``personas`` last."""
         return []
 
     def find(self, message: Message) -> Command | None:
@@ -94,6 +99,11 @@ class Commands:
         """Return whether the command in ``message`` is obeyed however many there were."""
         return False
 
-    def asked(self, message: Message, personas: Personas) -> str | None:
-        """Return the id of the persona whose own command ``message`` begins with, or ``None``."""
+    def asked(
+        self, message: Message, personas: Personas, tools: Toolbox, chat_path: str
+    ) -> str | None:
+        """Return the id of the persona that the command in ``message`` asks, or ``None``.
+
+        It is the persona's own, or a prompt of an MCP server that it has.
+        """
         return None

@@ -12,6 +12,7 @@ from jupyter_ai_personas.tools import (
     PackageToolsets,
     Policy,
     Preview,
+    Prompt,
     ToolBounds,
     ToolExecutor,
     ToolInfo,
@@ -48,6 +49,9 @@ class Toolbox(Protocol):
     def toolsets(self) -> Sequence[Toolset]:
         """Return all toolsets, the broken ones too."""
 
+    async def tried_out(self) -> Sequence[Toolset]:
+        """Return all toolsets as they are when what they need was started; then end that."""
+
     def policy(self, tool: ToolInfo, persona: Persona | None = None) -> Policy:
         """Return what becomes of a call of ``tool``, by a persona or by any."""
 
@@ -73,6 +77,9 @@ class Toolbox(Protocol):
     def withheld(self, persona: Persona, chat_path: str) -> Sequence[str]:
         """Return what a persona of a file names and does not have, since it may only read."""
 
+    def unknown(self, persona: Persona, chat_path: str) -> Sequence[str]:
+        """Return the names that a persona wants and no toolset or tool here has."""
+
     def connections(self, persona: Persona) -> Sequence[Mapping[str, Any]]:
         """Return how the MCP servers are reached that a persona may call without being asked."""
 
@@ -81,6 +88,19 @@ class Toolbox(Protocol):
 
     def executor(self, tool: str) -> ToolExecutor | None:
         """Return what runs a tool on the server's side, ``None`` if the persona's host does."""
+
+    def prompts(self, persona: Persona, chat_path: str) -> Sequence[Prompt]:
+        """Return the prompts that a persona can be asked with, as far as servers have started."""
+
+    def is_prompt(self, persona: Persona, body: str, chat_path: str) -> bool:
+        """Return whether a message asks a persona with a prompt."""
+
+    async def expanded(self, persona: Persona, body: str, chat_path: str) -> str:
+        """Return what a message asks: the text of the prompt that it names, else itself.
+
+        Raises:
+            RequestRefusedError: there is no such prompt, or its arguments are wrong.
+        """
 
 
 class NoToolbox:
@@ -94,6 +114,10 @@ class NoToolbox:
 
     def toolsets(self) -> Sequence[Toolset]:
         """See :meth:`Toolbox.toolsets`."""
+        return ()
+
+    async def tried_out(self) -> Sequence[Toolset]:
+        """See :meth:`Toolbox.tried_out`."""
         return ()
 
     def policy(self, tool: ToolInfo, persona: Persona | None = None) -> Policy:
@@ -131,6 +155,10 @@ class NoToolbox:
         """See :meth:`Toolbox.withheld`."""
         return ()
 
+    def unknown(self, persona: Persona, chat_path: str) -> Sequence[str]:
+        """See :meth:`Toolbox.unknown`."""
+        return persona.tools
+
     def permits(self, tool: str) -> bool:
         """See :meth:`Toolbox.permits`."""
         return True
@@ -138,6 +166,18 @@ class NoToolbox:
     def executor(self, tool: str) -> ToolExecutor | None:
         """See :meth:`Toolbox.executor`."""
         return None
+
+    def prompts(self, persona: Persona, chat_path: str) -> Sequence[Prompt]:
+        """See :meth:`Toolbox.prompts`."""
+        return ()
+
+    def is_prompt(self, persona: Persona, body: str, chat_path: str) -> bool:
+        """See :meth:`Toolbox.is_prompt`."""
+        return False
+
+    async def expanded(self, persona: Persona, body: str, chat_path: str) -> str:
+        """See :meth:`Toolbox.expanded`."""
+        return body
 
 
 class Undone(Protocol):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from uuid import uuid4
@@ -31,14 +32,16 @@ from jupyter_ai_personas.routing import (
     meant_names,
     mention_name,
 )
+from jupyter_ai_personas.runtime.calls import is_whole, steps_to_retry
 from jupyter_ai_personas.runtime.chat_handle import ChatHandle
 from jupyter_ai_personas.runtime.commands import Command, CommandContext, Commands
 from jupyter_ai_personas.runtime.flood import FloodGate
-from jupyter_ai_personas.runtime.ledger import ReplySnapshot
+from jupyter_ai_personas.runtime.ledger import ReplySnapshot, TurnStep
 from jupyter_ai_personas.runtime.local_files import FileNotices
+from jupyter_ai_personas.runtime.own_tools import own_toolset
 from jupyter_ai_personas.runtime.scheduler import Scheduler
 from jupyter_ai_personas.runtime.services import Services
-from jupyter_ai_personas.runtime.turn import ActiveTurn, ReplyFinished, TurnOrder
+from jupyter_ai_personas.runtime.turn import ActiveTurn, ReplyFinished, TurnOrder, is_resumable
 from jupyter_ai_personas.runtime.unsaved import NO_PERSONA, Unsaved
 from jupyter_ai_personas.runtime.wording import INTERRUPTED, cut_off, flooding
 
@@ -174,9 +177,11 @@ class Router:
             turns=tuple(self._scheduler.turns.values()),
             usage=self._scheduler.usage,
             blocked=services.hosts.blocked,
+            workers=tuple(services.hosts.status()),
             default_persona=services.default_persona,
             gathering=services.gathering,
             tools=services.tools,
+            own_tools=partial(own_toolset, services),
             undo=partial(services.changes.undo, self._chat.id),
             history_of=self._history_of,
             model_of=lambda persona: services.model_in(chat, persona),
@@ -241,10 +246,30 @@ class Router:
 
     async def _ask_again(self, request: Message, reply: Message, person: str) -> list[ActiveTurn]:
         self._services.quarantine.lift(reply.sender)
+        turn_id, steps = await self._left_of(request, reply)
         order = TurnOrder(
-            request, [reply.sender], Chain(request.id), person, rewrite=reply.id, anew=True
+            request,
+            [reply.sender],
+            Chain(request.id),
+            person,
+            rewrite=reply.id,
+            anew=True,
+            turn_id=turn_id,
+            steps=steps,
         )
         return await self.ask(order)
+
+    async def _left_of(
+        self, request: Message, reply: Message
+    ) -> tuple[str | None, Sequence[TurnStep]]:
+        """Return the id and steps of a turn that was cut off, if it can continue from them."""
+        if reply.state == "interrupted" and is_resumable(self._services.personas[reply.sender]):
+            # Found by chat, message and persona: the document may claim anything.
+            key = self._chat.id, request.id, reply.sender
+            found = await self._services.ledger.interrupted(*key)
+            if found is not None and is_whole(found[1]):
+                return found[0], steps_to_retry(found[1])
+        return None, ()
 
     def _mistyped(self, message: Message) -> str:
         """Return a hint for a message that nearly mentions a persona."""
@@ -284,7 +309,10 @@ class Router:
 
         ``by_default``: a message without mentions may ask the default persona.
         """
-        asked = self._commands.asked(message, self._services.personas)
+        services = self._services
+        asked = self._commands.asked(
+            message, services.personas, services.tools, self._chat.current.path
+        )
         if asked is not None:
             return [asked]
         if self._is_for_another_runtime(message):

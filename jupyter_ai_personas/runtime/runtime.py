@@ -21,7 +21,7 @@ from jupyter_ai_personas.context.bounds import ContextLimits
 from jupyter_ai_personas.context.gathering import Gathering
 from jupyter_ai_personas.context.local import LocalWorkspace
 from jupyter_ai_personas.errors import ChatNotOpenError, TurnStateError, UnknownTurnError
-from jupyter_ai_personas.hosts import HostConfig, HostEnvironment, ThreadHost
+from jupyter_ai_personas.hosts import HostConfig, HostEnvironment
 from jupyter_ai_personas.personas import (
     ChatPersonas,
     LocalPersonas,
@@ -37,9 +37,11 @@ from jupyter_ai_personas.runtime.commands import CommandInfo, Commands
 from jupyter_ai_personas.runtime.exclusive import ExclusiveSlots
 from jupyter_ai_personas.runtime.executors import ChangeBook, NoChanges, NoToolbox, Toolbox
 from jupyter_ai_personas.runtime.feedback import Feedback, Vote, cast_vote
-from jupyter_ai_personas.runtime.host_pool import HostPool, MakeHost
+from jupyter_ai_personas.runtime.host_pool import HostPool
 from jupyter_ai_personas.runtime.ledger import MemoryLedger, TurnLedger
 from jupyter_ai_personas.runtime.local_files import LocalWatch
+from jupyter_ai_personas.runtime.own_tools import own_toolset
+from jupyter_ai_personas.runtime.placement import MakeHost, Placement
 from jupyter_ai_personas.runtime.quarantine import Quarantine
 from jupyter_ai_personas.runtime.reports import Reports
 from jupyter_ai_personas.runtime.requests import RequestHandler
@@ -54,6 +56,7 @@ from jupyter_ai_personas.runtime.session import Session
 from jupyter_ai_personas.runtime.settings import RuntimeSettings
 from jupyter_ai_personas.runtime.turn import ActiveTurn, TurnOrder
 from jupyter_ai_personas.runtime.workspace_requests import workspace_handlers
+from jupyter_ai_personas.tools import Toolset
 
 if TYPE_CHECKING:
     from jupyter_ai_personas.providers import ModelRegistry
@@ -92,7 +95,7 @@ class Runtime:
         ledger: TurnLedger | None = None,
         commands: Commands | None = None,
         metrics: Metrics | None = None,
-        make_host: MakeHost = ThreadHost,
+        make_host: MakeHost | None = None,
         request_handlers: Mapping[str, RequestHandler] | None = None,
         approval_url: Callable[[str], str | None] = lambda approval_id: None,
         workspace: WorkspaceAccess | None = None,
@@ -123,7 +126,9 @@ class Runtime:
             models=models,
             packages=self.tools.packages,
         )
-        self.hosts = HostPool(environment, settings, log=log, make_host=make_host)
+        self.placement = Placement(settings, environment, personas, log=log, make_host=make_host)
+        """Where each persona runs."""
+        self.hosts = HostPool(self.placement, settings, log=log)
         self.sessions: set[Session] = set()
         """The chats that are open, and those that were closed while their turns run."""
         self.wanted = anyio.Event()
@@ -201,10 +206,18 @@ class Runtime:
     def _owners(self) -> list[Session | Scheduler]:
         return [*self.sessions, *self._one_shots]
 
-    @property
-    def commands(self) -> list[CommandInfo]:
-        """The commands that can be typed in a chat, the personas' own among them."""
-        return self._commands.listed(self.personas)
+    async def toolsets(self) -> list[tuple[Toolset, Persona | None]]:
+        """Return all toolsets, the broken ones too; those of personas' classes with the persona."""
+        found: list[tuple[Toolset, Persona | None]] = [(t, None) for t in self.tools.toolsets()]
+        for persona in self.personas.values():
+            if (own := await own_toolset(self._services, persona)) is not None:
+                found.append((own, persona))
+        return found
+
+    async def commands(self, chat_path: str) -> list[CommandInfo]:
+        """Return what can be typed in a chat, commands of personas and MCP servers among it."""
+        personas = await self.personas_at(chat_path)
+        return await self._commands.listed(personas, self.tools, chat_path)
 
     def model_of(self, persona: Persona) -> tuple[str | None, str]:
         """Return the reference of a persona's model, or ``None`` and what is wrong."""
@@ -254,6 +267,7 @@ class Runtime:
         self._personas_loaded.set()
         await anyio.to_thread.run_sync(self.models.load)
         await anyio.to_thread.run_sync(self.tools.load)
+        self.hosts.preload()
         self.loaded.set()
 
     # -- chats ------------------------------------------------------------------------------

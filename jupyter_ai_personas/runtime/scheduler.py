@@ -108,12 +108,12 @@ class Scheduler:
         records = [self._record(order, turn) for turn in turns]
         ledger = self._services.ledger
         if order.anew:
-            fresh = [await ledger.reopen(record, keep_steps=order.resume) for record in records]
+            fresh = [await ledger.reopen(record, steps=order.steps) for record in records]
         else:
             fresh = await ledger.accept(records)
         accepted = [turn for turn, is_new in zip(turns, fresh, strict=True) if is_new]
         for turn in accepted:
-            turn.has_steps = order.resume
+            turn.has_steps = bool(order.steps)
             self.turns[turn.id] = turn
             self._enqueue(turn)
         self._announce()

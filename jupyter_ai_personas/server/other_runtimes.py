@@ -49,7 +49,7 @@ def find_other_runtime(enabled: Mapping[str, bool]) -> OtherRuntime | None:
     extensions = tuple(name for name in _EXTENSIONS if enabled.get(name))
     if not extensions:
         return None
-    return OtherRuntime(tuple(_installed()), extensions, tuple(_brought_by()))
+    return OtherRuntime(tuple(_installed()) or extensions, extensions, tuple(_brought_by()))
 
 
 def _installed() -> list[str]:

@@ -22,6 +22,8 @@ from jupyter_ai_personas.tools.settings import ToolSettings
 
 __all__ = ["Conversation", "ask", "converse"]
 
+_OWN = "jupyter_ai_personas"
+
 
 @dataclass(frozen=True)
 class Conversation:
@@ -185,7 +187,8 @@ async def converse(
 
 
 def _toolbox(toolsets: Mapping[str, Callable[[], Any]], policy: Mapping[str, Any]) -> ToolRegistry:
-    points = [FakeEntryPoint(toolset, name=name) for name, toolset in toolsets.items()]
+    # As if they were ours: a test may stand in for a built-in toolset.
+    points = [FakeEntryPoint(t, name=name, dist=_OWN) for name, t in toolsets.items()]
     packages = PackageToolsets(log=logging.getLogger(__name__), entry_points=points)
     packages.load()
     return ToolRegistry(ToolSettings(tool_policy=policy), packages)

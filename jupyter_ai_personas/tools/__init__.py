@@ -7,6 +7,7 @@ from jupyter_ai_personas.tools.mcp import McpServers
 from jupyter_ai_personas.tools.names import model_name, model_names
 from jupyter_ai_personas.tools.packages import PackageToolsets
 from jupyter_ai_personas.tools.policy import Policy, check_policy, decide
+from jupyter_ai_personas.tools.prompts import Prompt
 from jupyter_ai_personas.tools.registry import ToolRegistry
 from jupyter_ai_personas.tools.settings import ToolSettings
 
@@ -18,6 +19,7 @@ __all__ = [
     "PackageToolsets",
     "Policy",
     "Preview",
+    "Prompt",
     "ToolBounds",
     "ToolExecutor",
     "ToolInfo",

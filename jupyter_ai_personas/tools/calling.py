@@ -36,7 +36,8 @@ class Caller:
 
     ``granted`` are the tools that the server offers, ``own`` those of the persona's class with
     their LangChain tools. ``local`` returns the LangChain tool of a package, or ``None``.
-    ``request`` asks the server; ``status`` shows people what is done.
+    ``request`` asks the server; ``status`` shows people what is done. ``images``: the model takes
+    images.
     """
 
     def __init__(
@@ -48,6 +49,7 @@ class Caller:
         local: Callable[[str], Any],
         request: Callable[[str, Mapping[str, Any]], Awaitable[Any]],
         status: Callable[[str | None], None] = lambda text: None,
+        images: bool = False,
     ) -> None:
         infos = {tool.name: tool for tool in granted}
         infos.update((name, info) for name, (info, _) in own.items() if name not in infos)
@@ -58,6 +60,7 @@ class Caller:
         self._local = local
         self._request = request
         self._status = status
+        self.images = images
         self._is_announced = not own
         self._made = 0
         self.has_refused = False
@@ -122,7 +125,9 @@ class Caller:
         self._made += 1
         self._status(f"is using {tool.name}")
         try:
-            asked = {"call": id_, "tool": tool.name, "arguments": dict(arguments)}
+            asked: dict[str, Any] = {"call": id_, "tool": tool.name, "arguments": dict(arguments)}
+            if self.images:
+                asked["images"] = True
             answer = await self._request("tool.call", asked)
             if answer.get("run"):
                 began = time.monotonic()

@@ -36,6 +36,24 @@ class ToolInfo:
         """Whether it changes nothing, so that it may run twice."""
         return self.effect == "read"
 
+    def with_defaults(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """Return ``arguments`` with the defaults of its schema for what is left out.
+
+        Models send ``null`` for what they leave out.
+        """
+        properties = self.parameters.get("properties")
+        found = dict(arguments)
+        for name, schema in properties.items() if isinstance(properties, Mapping) else ():
+            if not isinstance(schema, Mapping) or "default" not in schema:
+                continue
+            default, left_out = schema["default"], name not in found
+            null = "null" in _kinds(schema)
+            if (left_out and (null or default is not None)) or (
+                not left_out and found[name] is None and not null and default is not None
+            ):
+                found[name] = default
+        return found
+
     def as_json(self) -> dict[str, Any]:
         """Return it as plain data; :meth:`from_json` is the inverse."""
         return asdict(self)
@@ -85,3 +103,11 @@ class ToolBounds:
     calls: int = 50
     seconds: float = 120.0
     chars: int = 30_000
+
+
+def _kinds(schema: Mapping[str, Any]) -> list[Any]:
+    """Return the types that a JSON schema allows, as far as it names them at its top."""
+    kinds = schema.get("type") or [
+        each.get("type") for each in schema.get("anyOf") or () if isinstance(each, Mapping)
+    ]
+    return list(kinds) if isinstance(kinds, list | tuple) else [kinds]

@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
+
+from jupyter_ai_personas.tools.descriptions import ToolInfo
 
 __all__ = ["CallContext", "Preview", "ToolExecutor"]
 
 
+def _show_nothing(text: str) -> None:
+    """Show people nothing."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallContext:
-    """Who calls a tool: turn, call, persona, chat, and the username of who asked the persona."""
+    """Who calls a tool: turn, call, persona, chat, and the username of who asked the persona.
+
+    ``images``: the model takes images. ``show`` shows people what the call does or waits for,
+    beside the persona's name.
+    """
 
     turn_id: str
     call_id: str
@@ -20,6 +30,8 @@ class CallContext:
     chat_id: str
     chat_path: str
     person: str
+    images: bool = False
+    show: Callable[[str], None] = field(default=_show_nothing, repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +52,19 @@ class Preview:
 
 
 class ToolExecutor(Protocol):
-    """Runs one tool on the server's event loop. Errors of ours are shown to the model."""
+    """Runs one tool on the server's event loop. Errors of ours are shown to the model.
+
+    ``info`` is the tool as this server runs it, ``None``: as it is described elsewhere. ``seconds``
+    bounds a call, ``None``: ``tool_timeout`` does.
+    """
+
+    @property
+    def info(self) -> ToolInfo | None:
+        """The tool with the bounds of this server."""
+
+    @property
+    def seconds(self) -> float | None:
+        """How long a call may take in all."""
 
     async def run(self, context: CallContext, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
         """Run the tool and return its result as JSON. Ends when it is cancelled."""

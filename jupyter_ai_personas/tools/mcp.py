@@ -16,6 +16,7 @@ from jupyter_ai_personas.tools.descriptions import Toolset
 from jupyter_ai_personas.tools.executors import CallContext, Preview
 from jupyter_ai_personas.tools.mcp_server import McpServer
 from jupyter_ai_personas.tools.mcp_settings import McpServerSettings, read_servers
+from jupyter_ai_personas.tools.prompts import Prompt
 
 __all__ = ["McpExecutor", "McpServers"]
 
@@ -121,6 +122,37 @@ class McpServers:
         server = self._server(found[0], name, found[1])
         return await self._on_loop(server.call(tool, arguments, seconds=self.seconds))
 
+    def check(self, name: str, chat_path: str) -> None:
+        """Raise :class:`RequestRefusedError` if a server does not run."""
+        for toolset in self.toolsets(chat_path):
+            if toolset.name == f"mcp:{name}" and toolset.status != "ok":
+                why = toolset.problem or "It is starting: try again in a moment."
+                raise RequestRefusedError(f"The MCP server `{name}` does not run. {why}")
+
+    def prompts(self, chat_path: str) -> list[Prompt]:
+        """Return the prompts for a chat of the servers that have started."""
+        found: list[Prompt] = []
+        for name, (folder, _) in self._known(chat_path).items():
+            server = self._servers.get((folder, name))
+            found += server.prompts if server is not None else ()
+        return found
+
+    def has(self, name: str, chat_path: str) -> bool:
+        """Return whether there is a server of that name for a chat."""
+        return name in self._known(chat_path)
+
+    async def prompt(self, prompt: Prompt, arguments: Mapping[str, str], chat_path: str) -> str:
+        """Return the text of a prompt.
+
+        Raises:
+            RequestRefusedError: it cannot be had; the message says why.
+        """
+        found = self._known(chat_path).get(prompt.server)
+        if found is None:
+            raise RequestRefusedError(f"There is no MCP server `{prompt.server}` here.")
+        server = self._server(found[0], prompt.server, found[1])
+        return await self._on_loop(server.prompt(prompt.name, arguments, seconds=self.seconds))
+
     async def aclose(self) -> None:
         """End all servers, within ``STOP_SECONDS``."""
         loop, self._loop = self._loop, None
@@ -182,6 +214,9 @@ class McpServers:
 
 class McpExecutor:
     """Runs a tool of an MCP server; see :class:`ToolExecutor`."""
+
+    info = None
+    seconds = None
 
     def __init__(self, servers: McpServers, tool: str) -> None:
         self._servers = servers

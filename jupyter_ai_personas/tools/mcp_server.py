@@ -17,10 +17,11 @@ from typing import Any
 import anyio
 
 from jupyter_ai_personas.discovery import one_line
-from jupyter_ai_personas.errors import ConfigurationError
+from jupyter_ai_personas.errors import ConfigurationError, RequestRefusedError
 from jupyter_ai_personas.redaction import redact
 from jupyter_ai_personas.tools.descriptions import Effect, ToolInfo, Toolset, ToolsetStatus
 from jupyter_ai_personas.tools.mcp_settings import McpServerSettings
+from jupyter_ai_personas.tools.prompts import Prompt, PromptArgument
 
 __all__ = ["McpServer"]
 
@@ -34,6 +35,7 @@ MAX_TOOLS = 200
 MAX_DESCRIPTION = 2_000
 MAX_SCHEMA = 20_000
 MAX_PAGES = 20
+MAX_PROMPT = 100_000
 LIST_RESOURCES, READ_RESOURCE = "list_resources", "read_resource"
 _NAME = re.compile(r"[\w./-]{1,100}")
 _MISSING = "Install `langchain-mcp-adapters`: `pip install 'jupyter_ai_personas[mcp]'`."
@@ -65,6 +67,7 @@ class McpServer:
         self._pause = FIRST_PAUSE
         self._next_start = self._started_at = 0.0
         self.toolset = self._described("starting")
+        self.prompts: tuple[Prompt, ...] = ()
 
     def _described(
         self, status: ToolsetStatus, tools: tuple[ToolInfo, ...] = (), problem: str = ""
@@ -124,6 +127,9 @@ class McpServer:
             async with asyncio.timeout(START_SECONDS):
                 offers = (await session.initialize()).capabilities
                 tools, problem = await self._list(session)
+                self.prompts = ()
+                if offers.prompts is not None:
+                    self.prompts = await self._list_prompts(session)
             if offers.resources is not None:
                 tools += self._for_resources(tools)
             self._session = session
@@ -157,6 +163,65 @@ class McpServer:
         if left_out:
             problem = f"{left_out} of its tools have unusable names or schemas and are left out."
         return tuple(infos.values()), problem
+
+    async def _list_prompts(self, session: Any) -> tuple[Prompt, ...]:
+        """Return the prompts whose names can be typed, none if the server does not list them."""
+        found: dict[str, Prompt] = {}
+        cursor = None
+        try:
+            for _ in range(MAX_PAGES):
+                page = await session.list_prompts(cursor=cursor)
+                for one in page.prompts:
+                    arguments = one.arguments or ()
+                    names = [one.name, *(argument.name for argument in arguments)]
+                    if all(_NAME.fullmatch(name) for name in names) and len(found) < MAX_TOOLS:
+                        found.setdefault(
+                            one.name,
+                            Prompt(
+                                self.name,
+                                one.name,
+                                " ".join((one.description or "").split())[:MAX_DESCRIPTION],
+                                tuple(PromptArgument(a.name, bool(a.required)) for a in arguments),
+                            ),
+                        )
+                if not (cursor := page.nextCursor):
+                    break
+        except Exception as error:
+            if _is_gone(error):
+                raise
+            self._log.warning(
+                "The prompts of MCP server %s cannot be listed: %s",
+                self.name,
+                redact(one_line(error))[:300],
+            )
+        return tuple(found.values())
+
+    async def prompt(self, prompt: str, arguments: Mapping[str, str], *, seconds: float) -> str:
+        """Return the text of a prompt.
+
+        Raises:
+            RequestRefusedError: it cannot be had; the message says why.
+        """
+        try:
+            async with asyncio.timeout(seconds):
+                await self.ready()
+                if self._session is None:
+                    raise RequestRefusedError(self._unavailable(prompt))
+                got = await self._session.get_prompt(prompt, dict(arguments))
+        except TimeoutError:
+            raise RequestRefusedError(
+                f"`{prompt}` of the MCP server `{self.name}` took longer than {seconds:g} s."
+            ) from None
+        except RequestRefusedError:
+            raise
+        except Exception as error:
+            if _is_gone(error):
+                self._over.set()
+            text = redact(one_line(error))[:1000]
+            raise RequestRefusedError(
+                f"The MCP server `{self.name}` does not give its prompt `{prompt}`: {text}"
+            ) from None
+        return _prompt_text(got.messages)
 
     def _for_resources(self, tools: tuple[ToolInfo, ...]) -> tuple[ToolInfo, ...]:
         """Return tools that list and read the server's resources, unless it has such itself."""
@@ -255,6 +320,15 @@ async def _resources(session: Any, uri: Any) -> dict[str, Any]:
 
     contents = (await session.read_resource(AnyUrl(str(uri)))).contents
     return {"text": "\n".join(getattr(one, "text", None) or _text(one) for one in contents)}
+
+
+def _prompt_text(messages: Any) -> str:
+    """Return the text of a prompt's messages; those that a model is to have said are named."""
+    parts = []
+    for message in messages:
+        text = _text(message.content)
+        parts.append(text if message.role == "user" else f"{message.role}: {text}")
+    return "\n\n".join(parts)[:MAX_PROMPT]
 
 
 def _text(block: Any) -> str:

@@ -6,13 +6,14 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Protocol
 
-from jupyter_ai_personas.errors import ConfigurationError
+from jupyter_ai_personas.errors import ConfigurationError, RequestRefusedError
 from jupyter_ai_personas.tools.descriptions import ToolBounds, ToolInfo, Toolset
 from jupyter_ai_personas.tools.executors import ToolExecutor
 from jupyter_ai_personas.tools.grants import Grant, grant, is_permitted, wanted_toolsets
 from jupyter_ai_personas.tools.mcp import McpExecutor, McpServers
 from jupyter_ai_personas.tools.packages import PackageToolsets
-from jupyter_ai_personas.tools.policy import Policy, decide, stricter
+from jupyter_ai_personas.tools.policy import Policy, decide, matches, stricter
+from jupyter_ai_personas.tools.prompts import Prompt, command_parts, prompt_arguments
 from jupyter_ai_personas.tools.settings import ToolSettings
 
 __all__ = ["HasTools", "ToolRegistry"]
@@ -83,16 +84,26 @@ class ToolRegistry:
         ]
         return [*self._of_packages(), *broken, *(self._mcp.toolsets() if self._mcp else ())]
 
+    async def tried_out(self) -> list[Toolset]:
+        """Return all toolsets as they are when every MCP server was started; then end those."""
+        try:
+            if self._mcp is not None:
+                await self._mcp.ready(["mcp:*"], "")
+            return self.toolsets()
+        finally:
+            await self.aclose()
+
     def _of_packages(self) -> list[Toolset]:
         return [self._runnable(toolset) for toolset in self.packages.toolsets.values()]
 
     def _runnable(self, toolset: Toolset) -> Toolset:
+        executors = self._executors
+        if executors is None:
+            return toolset
         tools = tuple(
-            tool
+            (tool.name in executors and executors[tool.name].info) or tool
             for tool in toolset.tools
-            if self._executors is None
-            or tool.name in self._executors
-            or self.packages.tool(tool.name) is not None
+            if tool.name in executors or self.packages.tool(tool.name) is not None
         )
         return toolset if tools == toolset.tools else replace(toolset, tools=tools)
 
@@ -123,6 +134,62 @@ class ToolRegistry:
             return ()
         servers = [name for name in self.wanted(persona) if name.startswith("mcp:")]
         return [*(tool.name for tool in self.grant(persona, chat_path).withheld), *servers]
+
+    def unknown(self, persona: HasTools, chat_path: str) -> Sequence[str]:
+        """Return the names that a persona wants and no toolset or tool here has."""
+        missing = self.grant(persona, chat_path).missing
+        mcp = self._mcp
+        return [n for n in missing if "*" not in n and (mcp is None or not mcp.may_have(n))]
+
+    # -- prompts of MCP servers -------------------------------------------------------------
+
+    def prompts(self, persona: HasTools, chat_path: str) -> list[Prompt]:
+        """Return the prompts that a persona can be asked with, of servers that have started."""
+        if self._mcp is None:
+            return []
+        known = self._mcp.prompts(chat_path)
+        return [prompt for prompt in known if self._may_be_asked(persona, prompt)]
+
+    def is_prompt(self, persona: HasTools, body: str, chat_path: str) -> bool:
+        """Return whether a message asks a persona with a prompt of a server that it has.
+
+        The server need not have started, so the prompt may turn out not to exist.
+        """
+        parts = command_parts(body)
+        return (
+            parts is not None
+            and self._mcp is not None
+            and self._mcp.has(parts[0], chat_path)
+            and self._may_be_asked(persona, Prompt(parts[0], parts[1]))
+        )
+
+    async def expanded(self, persona: HasTools, body: str, chat_path: str) -> str:
+        """Return what a message asks: the text of the prompt that it names, else itself.
+
+        Raises:
+            RequestRefusedError: there is no such prompt, or its arguments are wrong.
+        """
+        parts = command_parts(body)
+        if parts is None or self._mcp is None or not self.is_prompt(persona, body, chat_path):
+            return body
+        server, name, rest = parts
+        known = {p.name: p for p in self.prompts(persona, chat_path) if p.server == server}
+        if name not in known:
+            self._mcp.check(server, chat_path)
+            names = ", ".join(f"`{one.command}`" for one in known.values()) or "none"
+            raise RequestRefusedError(
+                f"The MCP server `{server}` has no prompt `{name[:100]}`. There are: {names}."
+            )
+        arguments = prompt_arguments(known[name], rest, mentions=[f"@{persona.mention_name}"])
+        return await self._mcp.prompt(known[name], arguments, chat_path)
+
+    def _may_be_asked(self, persona: HasTools, prompt: Prompt) -> bool:
+        described = ToolInfo(prompt.tool, effect="read")
+        return (
+            not persona.reads_only
+            and any(matches(wanted, prompt.tool) for wanted in self.wanted(persona))
+            and self.policy(described, persona) != "deny"
+        )
 
     @property
     def persona_names(self) -> Collection[str]:

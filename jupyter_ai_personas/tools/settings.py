@@ -91,6 +91,12 @@ class ToolSettings:
     tool_timeout: float = setting(
         120.0, Seconds(120), "Seconds that one call of a tool may take, once it is approved."
     )
+    cell_timeout: float = setting(
+        3600.0,
+        Seconds(3600),
+        "Seconds that a notebook's cell may run if the persona asks for more than `tool_timeout`, "
+        "counted from when the kernel begins to run it.",
+    )
     tool_result_chars: int = setting(
         30_000,
         Whole(30_000, minimum=500),

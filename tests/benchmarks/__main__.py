@@ -15,13 +15,16 @@ from .plot import draw
 
 SUITES = [
     "streaming",
+    "browsers",
     "latency",
     "event_loop",
     "startup",
     "idle",
     "throughput",
+    "hosts",
     "long_chat",
     "micro",
+    "tools",
     "tuning",
     "search",
 ]

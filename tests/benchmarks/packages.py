@@ -10,6 +10,9 @@ STREAM = "jupyter-ai-personas::bench_stream::Stream"
 
 CHUNK_CHARS = 5
 
+LONG_CHARS = 50
+"""The characters of a long chunk."""
+
 # One person of a benchmark asks more often than a person can.
 HASTY = {"AiExtension.max_messages_per_minute": 1_000_000}
 
@@ -17,18 +20,43 @@ _CHUNKS = '''
 import asyncio, re, time
 
 def program(body):
-    found = re.search(r"(\\d+) (?:unheard )?chunks at (\\d+)", body)
-    return int(found[1]), int(found[2])
+    found = re.search(r"(\\d+) (?:unheard )?(long )?chunks at (\\d+)", body)
+    return int(found[1]), int(found[3]), 10 if found[2] else 1
 
-async def chunks(count, rate):
-    """``count`` chunks of 5 characters, ``rate`` a second; 0: without ever suspending."""
+async def chunks(count, rate, width=1):
+    """``count`` chunks of 5 characters, ``rate`` a second; 0: without ever suspending.
+
+    With ``width``, each is repeated so often.
+    """
     began = time.monotonic()
     for number in range(count):
         if rate:
             wait = began + number / rate - time.monotonic()
             if wait > 0:
                 await asyncio.sleep(wait)
-        yield f"{number:04d} "
+        yield f"{number:04d} " * width
+
+MARKDOWN = """
+## The gardens
+
+Lavender comes to **41.4** visits a day, if the fourth count is left out. It rained that morning, so
+that the bees stayed in their hives until noon; the other counts are of *dry* days only.
+
+- sunflowers are visited most before ten o'clock,
+- clover is visited all day.
+
+```python
+for flower, counts in visits.items():
+    print(f"{flower:10}{mean(counts):6.1f}")
+```
+
+"""
+
+async def markdown(count, rate, width):
+    """The same, of Markdown as models write it."""
+    text = MARKDOWN * (count * 5 // len(MARKDOWN) + 1)
+    async for chunk in chunks(count, rate):
+        yield text[5 * int(chunk):][:5]
 
 async def unheard(body):
     """The same, and nobody writes any of it."""
@@ -39,7 +67,7 @@ async def unheard(body):
 _OURS = """
 import time
 from jupyter_ai_personas import BasePersona, PersonaDefaults
-from bench_stream.chunks import chunks, program, unheard
+from bench_stream.chunks import chunks, markdown, program, unheard
 
 class Stream(BasePersona):
     defaults = PersonaDefaults(name="Stream", description="Emits chunks.")
@@ -50,7 +78,8 @@ class Stream(BasePersona):
             pass
         if "unheard" in message.body:
             return await unheard(message.body)
-        await self.stream_message(chunks(*program(message.body)))
+        make = markdown if "Markdown" in message.body else chunks
+        await self.stream_message(make(*program(message.body)))
 """
 
 _PEERS = """

@@ -39,7 +39,9 @@ def draw(results: Path, file: Path) -> None:
             sizes = [length * ratio / 1000 for length, ratio in points]
             axis.plot(lengths, sizes, marker=marker, color=colour, label=label)
         axis.set(xscale="log", yscale="log", title=title, xlabel="length of the reply, kB")
-        lengths = sorted({row["chunks"] * CHUNK_CHARS / 1000 for row in rows})
+        lengths = sorted(
+            {row["chunks"] * CHUNK_CHARS / 1000 for row in rows if row["side"] == "ours"}
+        )
         axis.set_xticks(lengths, [f"{length:g}" for length in lengths])
         axis.minorticks_off()
         axis.grid(visible=True, alpha=0.3)

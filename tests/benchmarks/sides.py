@@ -1,4 +1,4 @@
-"""The three sides of the streaming benchmark: how each is started and asked."""
+"""The sides of the streaming benchmark: how each is started and asked."""
 
 from __future__ import annotations
 
@@ -31,14 +31,17 @@ class OtherServer(JupyterServer):
 class Side:
     """``name`` is what tables call it; `ask` begins a stream of chunks in a client's chat.
 
-    ``unheard`` chunks are made in the same place, and thrown away.
+    Chunks of the kind ``unheard`` are made in the same place, and thrown away; ``long`` ones have
+    ten times as many characters. The clients of a ``live`` side
+    announce that they show live bodies.
     """
 
     name: str
     server: JupyterServer
+    live: bool = False
 
-    async def ask(self, client: Watcher, count: int, rate: int, *, unheard: bool = False) -> None:
-        body = f"{count} {'unheard ' if unheard else ''}chunks at {rate} a second"
+    async def ask(self, client: Watcher, count: int, rate: int, *, kind: str = "") -> None:
+        body = f"{count} {kind} chunks at {rate} a second".replace("  ", " ")
         if self.name == "floor":
             answer = {"path": client.path, "body": body}
             status, _ = await self.server.post("/bench/run", json=answer)
@@ -50,7 +53,7 @@ class Side:
 
 
 def make_sides(directory: Path, options: Options) -> list[Side]:
-    """The three, not started; the environment of the peer is made if it is missing."""
+    """All of them, not started; the environment of the peer is made if it is missing."""
     floor = JupyterServer(
         directory / "floor",
         extensions=(*CHAT_EXTENSIONS, "bench_floor"),
@@ -62,12 +65,17 @@ def make_sides(directory: Path, options: Options) -> list[Side]:
         pythonpath=[make_stream(directory / "peer-packages", peer=True)],
     )
     peer.python = peer_python(options.cache)
-    ours = JupyterServer(
-        directory / "ours",
-        extensions=DEFAULT_EXTENSIONS,
-        pythonpath=[make_stream(directory / "our-packages", peer=False)],
+    packages = [make_stream(directory / "our-packages", peer=False)]
+    ours, live = (
+        JupyterServer(directory / name, extensions=DEFAULT_EXTENSIONS, pythonpath=packages)
+        for name in ("ours", "live")
     )
-    return [Side("floor", floor), Side("ours", ours), Side("peer", peer)]
+    return [
+        Side("floor", floor),
+        Side("ours", ours),
+        Side("live", live, live=True),
+        Side("peer", peer),
+    ]
 
 
 def store_size(server: JupyterServer) -> tuple[int, int]:

@@ -1,4 +1,4 @@
-"""One reply, written by three: the floor, this project, and the published alternative."""
+"""One reply: the floor, this project with strings and live text, the published alternative."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import anyio
 from support.server import JupyterServer
 
 from .options import Goal, Options, Result, Table
-from .packages import CHUNK_CHARS
+from .packages import CHUNK_CHARS, LONG_CHARS
 from .poller import StatusPoller
 from .sides import Side, drained, make_sides, store_size
 from .watcher import Growth, Watcher
@@ -27,6 +27,10 @@ LEAST = 0.0005
 """Seconds, or milliseconds, that cannot be told from none."""
 STALL = 50.0
 """Milliseconds up to which a request is not held up, as the project allows ten streams at once."""
+LIVE_WIRE = {10_000: 2.6, 100_000: 2.2}
+"""Bytes of sync messages for each byte of a live reply, by its characters."""
+LIVE_CPU = 1.3
+"""How many times what the floor costs a live reply may cost, with five clients."""
 BETTER = 10.0
 """How many times better than the alternative the project promises to be."""
 
@@ -41,7 +45,24 @@ class Cell:
 
     @property
     def chars(self) -> int:
-        return self.chunks * CHUNK_CHARS
+        return self.chunks * self.chunk_chars
+
+    @property
+    def chunk_chars(self) -> int:
+        return CHUNK_CHARS
+
+
+@dataclass(frozen=True)
+class LongCell(Cell):
+    """The same with long chunks."""
+
+    @property
+    def chunk_chars(self) -> int:
+        return LONG_CHARS
+
+
+LONG = LongCell(2000, 100, 1)
+"""100 kB in 20 seconds: only of live text."""
 
 
 def cells(options: Options) -> list[tuple[Cell, int]]:
@@ -68,7 +89,24 @@ async def run(options: Options) -> Result:
             now = [cell for cell, times in group if number < times]
             if now:
                 samples += await _run_cells(options, now, number)
-    return summary(samples)
+    result = summary(samples)
+    long = Table("Long replies", "Live text of long chunks, 100 a second, for one client.")
+    long.rows.append(await _long(options))
+    measured = float(str(long.rows[0]["sync_bytes_per_byte"]))
+    bound = LIVE_WIRE[LONG.chars]
+    result.goals.append(Goal("live text, wire, 100 kB at 100/s", bound, measured, "bytes a byte"))
+    result.tables.append(long)
+    return result
+
+
+async def _long(options: Options) -> dict[str, object]:
+    """What clients see of a long live reply."""
+    with options.directory() as directory:
+        side = next(each for each in make_sides(directory, options) if each.live)
+        async with side.server:
+            await _stream(side, Cell(1, 100, 1), "warm", idle=0.1)
+            found = await _stream(side, LONG, "long", idle=IDLE)
+    return {"characters": LONG.chars, **found}
 
 
 async def _run_cells(options: Options, todo: list[Cell], number: int) -> list[dict[str, Any]]:
@@ -106,7 +144,7 @@ async def _room(side: Side, cell: Cell, name: str) -> AsyncIterator[list[Watcher
     async with AsyncExitStack() as stack:
         watchers = [
             await stack.enter_async_context(
-                Watcher(side.server, f"{name}.chat", user=f"Person {n}")
+                Watcher(side.server, f"{name}.chat", user=f"Person {n}", live=side.live)
             )
             for n in range(cell.clients)
         ]
@@ -115,7 +153,8 @@ async def _room(side: Side, cell: Cell, name: str) -> AsyncIterator[list[Watcher
 
 
 async def _answer(side: Side, cell: Cell, watchers: list[Watcher]) -> None:
-    await side.ask(watchers[0], cell.chunks, cell.rate)
+    kind = "long" if cell.chunk_chars > CHUNK_CHARS else ""
+    await side.ask(watchers[0], cell.chunks, cell.rate, kind=kind)
     for watcher in watchers:
         await watcher.wait_for(lambda me: _complete(me, cell), timeout=240)
 
@@ -144,7 +183,7 @@ async def _emitting(side: Side, cell: Cell, name: str, *, idle: float) -> float:
     count = min(cell.chunks, 2000)
     async with _room(side, cell, name) as watchers:
         used = await _processor(side.server, idle)
-        await side.ask(watchers[0], count, cell.rate, unheard=True)
+        await side.ask(watchers[0], count, cell.rate, kind="unheard")
         await anyio.sleep(count / cell.rate + SETTLE)
         return used() / count
 
@@ -160,6 +199,7 @@ async def _stream(side: Side, cell: Cell, name: str, *, idle: float) -> dict[str
             began = time.time()
             rows, size = store_size(server)
             wire = [watcher.bytes_received for watcher in watchers]
+            sync = [watcher.sync_bytes_received for watcher in watchers]
             await _answer(side, cell, watchers)
             ended = time.time()
             await drained(server)
@@ -168,11 +208,13 @@ async def _stream(side: Side, cell: Cell, name: str, *, idle: float) -> dict[str
             _check(growth, cell)
         more_rows, more = store_size(server)
         got = [w.bytes_received - before for w, before in zip(watchers, wire, strict=True)]
+        synced = [w.sync_bytes_received - before for w, before in zip(watchers, sync, strict=True)]
     # A second more: what a quick reply leaves behind, others notice as well.
     delays = poller.delays(began, ended + 1.0)
     idle_delays = poller.delays(resting, began)
     return {
         "wire_bytes_per_byte": mean(got) / cell.chars,
+        "sync_bytes_per_byte": mean(synced) / cell.chars,
         "store_bytes_per_byte": (more - size) / cell.chars,
         "store_rows": more_rows - rows,
         "first_char_s": max(growth.seen[0][0] for growth in growths) - began,
@@ -180,7 +222,7 @@ async def _stream(side: Side, cell: Cell, name: str, *, idle: float) -> dict[str
         "last_char_first_client_s": min(growth.seen[-1][0] for growth in growths) - began,
         "largest_gap_s": max(_largest_gap(growth) for growth in growths),
         "status_p99_ms": 1000 * quantile(delays, 0.99),
-        "status_worst_ms": 1000 * max(delays),
+        "status_worst_ms": 1000 * max(delays, default=0.0),
         "status_idle_p99_ms": 1000 * quantile(idle_delays, 0.99),
     }
 
@@ -194,7 +236,8 @@ def _complete(watcher: Watcher, cell: Cell) -> bool:
 
 
 def _check(growth: Growth, cell: Cell) -> None:
-    expected = "".join(f"{number:04d} " for number in range(cell.chunks))
+    width = cell.chunk_chars // CHUNK_CHARS
+    expected = "".join(f"{number:04d} " * width for number in range(cell.chunks))
     assert str(growth.body) == expected, "Chunks were lost or changed their order."
 
 
@@ -228,17 +271,23 @@ def summary(samples: list[dict[str, Any]]) -> Result:
         "during which nobody asks for the status. `cpu persona` is the same turn whose persona "
         "throws its chunks away, and `cpu writing` what remains of `cpu drained` without it: to "
         "wait 2,000 times for a hundredth of a second is no cheaper, whoever writes what comes of "
-        "it. A row `peer / ours` holds ratios.",
+        "it. `ours` writes strings, for clients of the stock front end; `live` are the same "
+        "replies for clients that show live text. A row `peer / ours` holds ratios.",
     )
     goals: list[Goal] = []
     for cell, group in groupby(sorted(samples, key=cell_of), key=cell_of):
         found = list(group)
         rows: dict[str, dict[str, float]] = {}
-        for side in ("floor", "ours", "peer"):
+        head = dict(zip(keys, cell, strict=True))
+        for side in ("floor", "ours", "live", "peer"):
             mine = [sample for sample in found if sample["side"] == side]
+            if not mine:
+                continue
             rows[side] = {key: median(sample[key] for sample in mine) for key in measures}
-            head = dict(zip(keys, cell, strict=True))
             table.rows.append({**head, "side": side, "runs": len(mine), **rows[side]})
+        goals += _live_goals(cell, rows)
+        if "peer" not in rows:
+            continue
         ratios = {
             # What costs too little to be told from nothing is no number to divide by.
             key: rows["peer"][key] / ours if (ours := rows["ours"][key]) > LEAST else None
@@ -249,6 +298,21 @@ def summary(samples: list[dict[str, Any]]) -> Result:
             ratios["status_worst_ms"] = None  # it stalls nobody either: nothing to be better than
         goals += _goals(cell, rows["ours"], ratios)
     return Result("streaming", [table], goals)
+
+
+def _live_goals(cell: tuple[int, ...], rows: dict[str, dict[str, float]]) -> list[Goal]:
+    chunks, rate, clients = cell
+    if not rate or "live" not in rows:
+        return []
+    where = f"{chunks:,} chunks at 100/s, {clients} client(s)"
+    live, goals = rows["live"], []
+    if (bound := LIVE_WIRE.get(chunks * CHUNK_CHARS)) is not None:
+        measured = live["sync_bytes_per_byte"]
+        goals.append(Goal(f"live text, wire, {where}", bound, measured, "bytes a byte"))
+    if chunks == 2000 and clients == 5 and "floor" in rows:
+        times = live["cpu_drained_s"] / max(rows["floor"]["cpu_drained_s"], LEAST)
+        goals.append(Goal(f"live text, server CPU, {where}", LIVE_CPU, times, "times the floor"))
+    return goals
 
 
 def _goals(

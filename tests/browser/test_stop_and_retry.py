@@ -1,4 +1,4 @@
-"""Stopping and retrying by buttons, by keys, in the dark theme; what replies took; open sections."""
+"""Stopping and retrying by buttons and keys, the dark theme, what replies took, open sections."""
 
 from __future__ import annotations
 

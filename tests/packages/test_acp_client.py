@@ -20,6 +20,7 @@ from packages import scripted_agent
 pytestmark = [pytest.mark.server, pytest.mark.asyncio(loop_scope="module")]
 
 ACP_CLIENT = "jupyter-ai-acp-client==0.3.3"
+ACP_HUB = "jupyter-ai-acp-hub==0.1.2"
 
 
 def agent(folder: Path, *names: str) -> str:
@@ -39,7 +40,7 @@ async def server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Jupy
     server = JupyterServer(
         directory / "server",
         extensions=(*DEFAULT_EXTENSIONS, "jupyter_ai_acp_client"),
-        pythonpath=[installed(directory / "packages", ACP_CLIENT)],
+        pythonpath=[installed(directory / "packages", ACP_CLIENT, ACP_HUB)],
         env={"PATH": path, "SCRIPTED_AGENT_MEMORY": str(directory / "memory.json")},
     )
     async with server:
@@ -141,3 +142,11 @@ async def test_an_agent_that_dies_ends_its_turn_with_a_reason(server: JupyterSer
         reply = await ada.wait_for_reply(asked, "OpenCode", "failed")
         assert reply["body"].startswith("about to die")
         assert "`OpenCode` could not answer" in reply["body"]
+
+
+async def test_the_personas_of_acp_hub_follow(server: JupyterServer) -> None:
+    async with chat(server) as ada:
+        asked = ada.post("@HubClaude hello")
+        reply = await ada.wait_for_reply(asked, "HubClaude")
+        assert "You said: hello" in reply["body"]
+        assert len(ada.replies(asked)) == 1

@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 from langchain_core.messages import HumanMessage
+from support.room import room
 
 from jupyter_ai_personas.errors import ModelFailedError
+from jupyter_ai_personas.personas.builtin.guide import Guide
 from jupyter_ai_personas.providers import ModelCache, ModelReference, ModelRegistry
 
 # `broken` says when a model of it fails.
@@ -122,6 +124,13 @@ async def test_the_operators_own_choice_is_not_replaced(
         await answer(registry)
 
 
+async def test_what_only_people_chose_is_not_replaced(make_registry: Any, company: Any) -> None:
+    company.setenv("BROKEN", "called")
+    registry = make_registry()
+    with pytest.raises(ModelFailedError, match="the account is closed"):
+        await answer(registry, ModelReference("company", "one"))
+
+
 async def test_without_another_model_the_error_stands(make_registry: Any, company: Any) -> None:
     company.setenv("BROKEN", "called")
     registry = make_registry(allowed_providers=["company"])
@@ -135,3 +144,16 @@ async def test_the_operators_fallbacks_come_first(make_registry: Any, company: A
     chunks = await answer(registry)
     assert {chunk.model for chunk in chunks} == {"workspace:search"}
     assert str(registry.default()[0]) == "company:one"
+
+
+@pytest.mark.parametrize("broken", ["built", "called"])
+async def test_guide_answers_beside_a_broken_package(
+    make_registry: Any, company: Any, broken: str
+) -> None:
+    company.setenv("BROKEN", broken)
+    async with room(Guide, models=make_registry()) as here:
+        for question in ("@Guide what can you do?", "@Guide and what else?"):
+            reply = await here.reply(here.say(question))
+            assert reply.state == "done"
+            assert reply.metadata["usage"]["model"] == "workspace:search"
+        assert "the account is closed" not in reply.body

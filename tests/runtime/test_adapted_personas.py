@@ -14,7 +14,7 @@ from jupyterlab_chat.models import FileAttachment, Message, MimeModel, NewMessag
 from support.room import LOG, room
 from support.stages import Stage
 
-from jupyter_ai_personas.chat import Attachment
+from jupyter_ai_personas.chat import Attachment, User
 from jupyter_ai_personas.compat.persona_manager import (
     BasePersona,
     CommandOption,
@@ -260,7 +260,7 @@ async def test_attachments_that_may_be_read_are_given_and_no_others(tmp_path: Pa
         (tmp_path / name).write_text("a,b\n1,2\n")
 
     def act(me: Any, message: Message) -> None:
-        found = {id_: one.value for id_, one in me.chat.get_attachments().items()}
+        found = {id_: one["value"] for id_, one in me.chat.get_attachments().items()}
         assert all(isinstance(one, FileAttachment) for one in me.chat.get_attachments().values())
         paths = [me.resolve_attachment_to_path(id_) for id_ in (message.attachments or [])]
         text = me.process_attachments(message)
@@ -553,3 +553,25 @@ async def test_it_is_given_the_mcp_servers_of_which_all_is_allowed() -> None:
             "headers": [{"name": "A", "value": "b"}],
         },
     ]
+
+
+async def test_it_answers_outside_of_a_chat_too() -> None:
+    def act(me: Any, message: Message) -> None:
+        assert me.chat.get_messages()[-1].id == message.id
+        me.chat.add_message(NewMessage(body=f"heard {message.body}", sender=me.id))
+
+    async with room(adapted(act)) as here:
+        answer = await here.runtime.one_shot("Other", "hi", sender=User("ada", "Ada"))
+    assert (answer.text, answer.failed) == ("heard hi", False)
+
+
+async def test_tasks_that_a_class_keeps_from_an_earlier_event_loop_are_dropped() -> None:
+    """Agents' packages keep a connection in the class; a host that hung is replaced by another."""
+    cls = adapted(lambda me, message: me.send_message("here"))
+    loop = asyncio.new_event_loop()
+    earlier, kept = loop.create_future(), asyncio.get_running_loop().create_future()
+    cls.connection, cls.mine = earlier, kept  # type: ignore[attr-defined]
+    async with room(cls) as here:
+        await here.reply(here.say("@Other hi"))
+    assert (cls.connection, cls.mine) == (None, kept)  # type: ignore[attr-defined]
+    loop.close()

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import anyio
 import pytest
 from support.room import LOG, WAIT, persona, room
-from toolroom import HOSTED, READ, RUN, WRITE, Box, Desk, call, caller
+from toolroom import HOSTED, READ, RUN, WRITE, Box, Desk, asked, asking, call, caller
 
 from jupyter_ai_personas.chat import Message
 from jupyter_ai_personas.errors import ChatError, RequestRefusedError
 from jupyter_ai_personas.hosts import InlineHost, ThreadHost
-from jupyter_ai_personas.runtime import Ledger
+from jupyter_ai_personas.runtime import CallContext, Ledger
 from jupyter_ai_personas.runtime.calls import MAX_RESULT, unfinished_calls
 from jupyter_ai_personas.runtime.ledger import TurnStep
 from jupyter_ai_personas.tools import ToolInfo
@@ -72,6 +73,45 @@ async def test_what_the_operator_denies_does_not_run(tool: str) -> None:
     result = await result_of(caller(tool), desk, {"*": "allow", tool: "deny"})
     assert "operator does not allow" in result["error"]
     assert desk.ran == []
+
+
+async def test_a_tool_gets_the_defaults_of_its_schema_and_people_are_shown_them() -> None:
+    """Models leave arguments out, or send null for them."""
+    properties = {
+        "what": {"type": "string"},
+        "seconds": {"type": "integer", "default": 60},
+        "after": {"type": ["string", "null"], "default": None},
+        "count": {"type": "integer", "default": 3},
+    }
+    tool = ToolInfo("desk.note", "Notes.", "write", {"properties": properties})
+    desk = Desk()
+    box = Box(desk, tools=[tool])
+    act = caller("desk.note", what="x", count=None)
+    async with room(persona("Good", act), tools=box) as here:
+        message = here.say("@Good hi")
+        [approval] = await asked(here)
+        full = {"what": "x", "seconds": 60, "after": None, "count": 3}
+        assert approval.as_json()["arguments"] == full
+        [asking_message] = asking(here)
+        assert "what: x\ncount: 3\nseconds: 60\nafter: null" in asking_message.body
+        here.say("/approve")
+        await here.reply(message)
+        assert desk.ran == [("1", full)]
+
+
+async def test_people_are_shown_what_a_call_waits_for() -> None:
+    class Slow(Desk):
+        async def run(self, context: CallContext, arguments: Mapping[str, Any]) -> Any:
+            context.show("is waiting for the kernel")
+            return await super().run(context, arguments)
+
+    desk = Slow()
+    desk.go_on = anyio.Event()
+    async with room(persona("Good", caller("desk.look")), tools=Box(desk)) as here:
+        message = here.say("@Good hi")
+        await here.until(lambda: "is waiting for the kernel" in str(here.stage.writing))
+        desk.go_on.set()
+        await here.reply(message)
 
 
 async def test_a_tool_of_a_package_runs_in_the_host() -> None:

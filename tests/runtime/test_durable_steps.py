@@ -201,6 +201,35 @@ def done(here: Room, message_id: str) -> Message | None:
     return next((m for m in here.replies(message_id) if m.state == "done"), None)
 
 
+async def test_a_retry_continues_from_the_steps_of_a_turn_that_was_cut_off(folder: Path) -> None:
+    """What the model has said is not asked again, and what has finished is not run again."""
+    model, desk, stage = Model(("desk.note", "a"), ("desk.run", "b")), Desk(), FakeStage()
+    async with server(folder, model, desk, stage) as here:
+        message = here.say("@Good hi")
+        for n in range(2):
+            [approval] = await asked(here)
+            desk.go_on, desk.begun = anyio.Event() if n else None, anyio.Event()
+            await here.runtime.approvals.decide(approval.id, APPROVED, proven=True)
+            with anyio.fail_after(WAIT):
+                await desk.begun.wait()
+        after = await crash(here, folder)
+        again = restarted(stage)
+    assert model.asked == 2
+    model.asked, second = 0, Desk()
+    async with server(after, model, second, again) as here:
+        reply = await here.reply(message)
+        assert (reply.state, second.ran) == ("interrupted", [])
+        here.runtime.ledger.saved(here.session.chat.id, [reply.metadata["turn"]])
+        here.say("/retry")
+        ended = await here.until(lambda: done(here, message))
+        assert ended is not None
+        assert json.loads(ended.body) == [{"did": "a"}, {"did": "b"}]
+        assert ended.metadata["turn"] == reply.metadata["turn"]
+        assert len(asking(here)) == 2  # nobody is asked twice
+    assert [arguments["what"] for _, arguments in second.ran] == ["b"]
+    assert model.asked == 1
+
+
 async def test_a_reading_call_that_was_cut_off_runs_again(folder: Path) -> None:
     model, desk, stage = Model(("desk.look", "a")), Desk(), FakeStage()
     desk.go_on = anyio.Event()

@@ -62,14 +62,29 @@ async def test_steps_go_when_the_end_is_saved(ledger: AnyLedger) -> None:
     assert await ledger.steps("t1") == []
 
 
-@pytest.mark.parametrize(("keep", "left"), [(True, [BEGUN]), (False, [])])
-async def test_a_turn_that_is_opened_again_keeps_its_steps_only_if_it_goes_on(
-    ledger: AnyLedger, keep: bool, left: list[TurnStep]
+@pytest.mark.parametrize("steps", [[BEGUN, ASKED], []])
+async def test_a_turn_that_is_opened_again_has_the_steps_that_it_goes_on_from(
+    ledger: AnyLedger, steps: list[TurnStep]
 ) -> None:
     await ledger.accept([make_row("t1")])
     await ledger.add_step("t1", BEGUN)
-    assert await ledger.reopen(make_row("t1"), keep_steps=keep)
-    assert await ledger.steps("t1") == left
+    assert await ledger.reopen(make_row("t1"), steps=steps)
+    assert await ledger.steps("t1") == steps
+
+
+async def test_steps_of_an_interrupted_turn_stay_for_a_retry(ledger: AnyLedger) -> None:
+    key = make_row("t1").key
+    await ledger.accept([make_row("t1")])
+    assert await ledger.interrupted(*key) is None
+    await ledger.add_step("t1", BEGUN)
+    ledger.finish("t1", "interrupted", [reply("all")])
+    ledger.saved("chat", ["t1"])
+    assert await ledger.interrupted(*key) == ("t1", [BEGUN])
+    assert await ledger.reopen(make_row("t1"), steps=[BEGUN])
+    ledger.finish("t1", "done", [reply("all")])
+    ledger.saved("chat", ["t1"])
+    assert await ledger.interrupted(*key) is None
+    assert await ledger.steps("t1") == []
 
 
 async def test_a_turn_that_begins_anew_has_no_steps(ledger: AnyLedger) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import shutil
+import threading
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -21,7 +22,8 @@ from langchain_core.tools import StructuredTool
 from jupyter_ai_personas import BasePersona, PersonaDefaults
 from jupyter_ai_personas.chat import Message
 from jupyter_ai_personas.context import watching
-from jupyter_ai_personas.personas.local import emoji_image
+from jupyter_ai_personas.personas import ChatPersonas, LocalPersonas
+from jupyter_ai_personas.personas.local import chat_personas, emoji_image
 from jupyter_ai_personas.runtime import Ledger, Runtime, RuntimeSettings, Session, local_files
 from jupyter_ai_personas.testing import (
     FakeChat,
@@ -531,6 +533,31 @@ async def test_a_chat_that_is_moved_has_the_personas_of_its_new_folder(tmp_path:
         assert (await here.one("@Two hi")).state == "done"
 
 
+async def test_a_slow_disk_delays_nobody_for_long(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(chat_personas, "LOOK_SECONDS", 0.05)
+    gate, calls = threading.Event(), []
+
+    class Slow(LocalPersonas):
+        def serving(self, chat_path: str) -> list[Any]:
+            calls.append(chat_path)
+            gate.wait(WAIT)
+            return super().serving(chat_path)
+
+    async with room(tmp_path, mode="off") as here:
+        packages = here.runtime.personas
+    personas = ChatPersonas(packages, Slow(tmp_path, reads_only=True), lambda: "notes.chat")
+    write(tmp_path, "researcher")
+    assert not await personas.look()
+    assert not await personas.look()
+    assert (list(personas), calls) == (list(packages), ["notes.chat"])
+    gate.set()
+    while not await personas.look():
+        continue
+    assert [one.name for one in personas.values()] == ["Echo", "Researcher"]
+
+
 # -- models, hops, commands ------------------------------------------------------------------------
 
 
@@ -628,6 +655,13 @@ async def test_a_file_s_tools_are_those_that_the_operator_lets_it_have(
         withheld = mode == "text"
         assert ("`kit.wipe`" in listed) == withheld
         assert ("local_personas = 'tools'" in listed) == withheld
+
+
+async def test_names_that_no_tool_has_are_told(tmp_path: Path) -> None:
+    write(tmp_path, "researcher", tools="[kit, kitt, kit.looks]")
+    async with room(tmp_path, tools=toolbox()) as here:
+        listed = (await here.one("/tools @Researcher")).body
+        assert "It also names `kitt`, `kit.looks`, which no toolset or tool here is" in listed
 
 
 async def test_a_model_cannot_call_a_tool_that_the_file_may_not_have(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from support.room import FakeStage, Room, id_of, persona, room
 
 from jupyter_ai_personas.chat import Message
 from jupyter_ai_personas.runtime import MemoryLedger, TurnReport
-from jupyter_ai_personas.runtime.ledger import TurnRecord
+from jupyter_ai_personas.runtime.ledger import TurnRecord, TurnStep
 from jupyter_ai_personas.runtime.services import NoMetrics
 from jupyter_ai_personas.testing import FakeChat
 
@@ -53,8 +53,8 @@ class WatchedLedger(MemoryLedger):
                 self._note(row)
         return fresh
 
-    async def reopen(self, row: TurnRecord, *, keep_steps: bool = False) -> bool:
-        fresh = await super().reopen(row, keep_steps=keep_steps)
+    async def reopen(self, row: TurnRecord, *, steps: Sequence[TurnStep] = ()) -> bool:
+        fresh = await super().reopen(row, steps=steps)
         self._note(row)
         return fresh
 

@@ -25,6 +25,8 @@ HOSTED = ToolInfo("pack.plot", "Plots, in the persona's host.", "write")
 class Desk:
     """One executor for all tools of the desk: it notes each run, and waits if it is told to."""
 
+    info = None
+
     def __init__(self) -> None:
         self.ran: list[tuple[str, dict[str, Any]]] = []
         self.contexts: list[CallContext] = []

@@ -16,6 +16,7 @@ from jupyter_ydoc import YNotebook, YUnicode
 from jupyter_ai_personas.runtime.executors import CallContext, Preview
 from jupyter_ai_personas.server.tools import BuiltinTools
 from jupyter_ai_personas.server.workspace import Workspace
+from jupyter_ai_personas.tools import ToolSettings
 from jupyter_ai_personas.tools.changes import InMemoryChangeLog
 
 LOG = logging.getLogger("test")
@@ -58,7 +59,7 @@ def notebook_of(*sources: str, minor: int = 5) -> dict[str, Any]:
 class Desk:
     """A server's root, its open documents, and calls of built-in tools by one turn."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, **bounds: Any) -> None:
         self.root = root
         self.rooms = Rooms()
         self.manager = AsyncLargeFileManager(root_dir=str(root))
@@ -70,18 +71,16 @@ class Desk:
         }
         workspace = Workspace(self.settings, root=root, log=LOG)
         self.changes = InMemoryChangeLog()
-        self.waits: asyncio.Queue[str] = asyncio.Queue()
+        self.shown: asyncio.Queue[str] = asyncio.Queue()
+        """What people are shown of the calls."""
         self.tools = BuiltinTools(
             self.settings,
             root=root,
             workspace=workspace,
             changes=self.changes,
             log=LOG,
-            notify=self.notify,
+            bounds=ToolSettings(**bounds),
         )
-
-    def notify(self, context: CallContext, text: str) -> None:
-        self.waits.put_nowait(text)
 
     def context(self, turn: str = "t1", persona: str = "guide") -> CallContext:
         return CallContext(
@@ -92,6 +91,7 @@ class Desk:
             chat_id="chat",
             chat_path="a.chat",
             person="ada",
+            show=self.shown.put_nowait,
         )
 
     async def call(self, tool: str, turn: str = "t1", **arguments: Any) -> dict[str, Any]:

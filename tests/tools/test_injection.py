@@ -6,21 +6,21 @@ The model here obeys whatever it reads last, from wherever, as the worst one wou
 from __future__ import annotations
 
 import logging
-import re
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import anyio
 import pytest
-from langchain_core.messages import BaseMessage, ToolMessage
+from langchain_core.messages import ToolMessage
 from langchain_core.tools import StructuredTool
+from support.obedient import Obedient
 
 from jupyter_ai_personas import BasePersona, PersonaDefaults
 from jupyter_ai_personas.chat import Attachment
 from jupyter_ai_personas.runtime import RuntimeSettings
-from jupyter_ai_personas.testing import Conversation, FakeEntryPoint, FakeModel, tool_calls
+from jupyter_ai_personas.testing import Conversation, FakeEntryPoint
 from jupyter_ai_personas.testing.conversation import converse
 from jupyter_ai_personas.tools import PackageToolsets, ToolRegistry, ToolSettings
 from jupyter_ai_personas.tools.loop import DATA_RULE, for_model
@@ -37,17 +37,6 @@ ran: list[str] = []
 @pytest.fixture(autouse=True)
 def nothing_ran() -> None:
     ran.clear()
-
-
-class Obedient(FakeModel):
-    """Calls what the text says that it reads last, each once; also what it was never given."""
-
-    def _next_reply(self, messages: list[BaseMessage], tools: Sequence[Any]) -> list[Any]:
-        super()._next_reply(messages, tools)
-        called = {m.name for m in messages if isinstance(m, ToolMessage)}
-        read = f"{messages} {tools}"
-        wanted = [n for n in dict.fromkeys(re.findall(r"OBEY (\w+)", read)) if n not in called]
-        return tool_calls(*((name, {}) for name in wanted[:1])) if wanted else ["I give up."]
 
 
 def made(name: str, effect: str, returns: str = "", description: str = "Does.") -> StructuredTool:
@@ -123,18 +112,21 @@ async def test_it_cannot_change_the_policy_or_name_further_tools(plant: Any, nam
 async def test_it_cannot_approve_itself(plant: Any) -> None:
     options, said = plant(PLANTED.replace("{name}", "trap__wipe"))
     async with trap(**options) as here:
-        async with anyio.create_task_group() as group:
-            group.start_soon(lambda: here.ask(**said))
-            await here.chat.until(lambda: here.runtime.approvals.open())
-            [approval] = here.runtime.approvals.open()
-            assert "wipe" not in ran
-            message = next(m for m in here.chat.messages if m.is_approval)
-            assert "trap.wipe" in message.body
-            assert approval.tool == "trap.wipe"
-            here.chat.say("/deny No.")
+        here.post(**said)
+        approval = await here.approval()
         assert "wipe" not in ran
-        [reply] = [m for m in here.chat.messages if m.by_persona and m.reply_to]
+        message = next(m for m in here.chat.messages if m.is_approval)
+        assert "trap.wipe" in message.body
+        assert approval.tool == "trap.wipe"
+        await here.deny(approval, reason="No.")
+        reply = await here.chat.until(lambda: ended(here))
+        assert "wipe" not in ran
         assert "failed" in reply.body
+
+
+def ended(here: Conversation) -> Any:
+    """Return the reply, once it is final."""
+    return next((m for m in here.chat.messages if m.reply_to and m.state == "done"), None)
 
 
 def test_results_are_marked_as_data_that_cannot_end_the_mark() -> None:

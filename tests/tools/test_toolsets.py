@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -131,10 +132,12 @@ def test_what_is_only_described_needs_an_executor() -> None:
     info = ToolInfo("notebook.read", effect="read")
     found = packages(point(lambda: [info], "notebook", dist="jupyter_ai_personas"))
     assert ToolRegistry(ToolSettings(), found, executors={}).toolsets()[0].tools == ()
-    executor = object()
+    executor = SimpleNamespace(info=None)
     registry = ToolRegistry(ToolSettings(), found, executors={"notebook.read": executor})
     assert registry.toolsets()[0].tools == (info,)
     assert registry.executor("notebook.read") is executor
+    executor.info = ToolInfo("notebook.read", "bounded", "read")
+    assert registry.toolsets()[0].tools == (executor.info,)
     assert found.tool("notebook.read") is None
 
 
@@ -192,3 +195,36 @@ def test_names_that_no_toolset_has_are_told() -> None:
     names = {"id": "h", "name": "Helper", "mention_name": "Helper"}
     helper: Any = type("Persona", (), {**names, "tools": (), "file": "", "reads_only": False})
     assert list(found.missing([helper])) == [("Helper", "chart.plot")]
+
+
+def with_tools(make: Callable[[], Any]) -> type[BasePersona]:
+    def tools(self: Any) -> Any:
+        return make()
+
+    return type("Own", (BasePersona,), {"defaults": PersonaDefaults(name="My Own"), "tools": tools})
+
+
+@pytest.mark.parametrize(
+    ("make", "listed"),
+    [
+        (good, "**My-Own** (from fake): `columns` (allowed); `plot` (asked about first)"),
+        (raising(ValueError("no data")), "cannot be used: they cannot be listed before it has"),
+        (list, ""),
+    ],
+)
+async def test_tools_lists_those_of_a_personas_own_class(
+    make: Callable[[], Any], listed: str
+) -> None:
+    tools = registry()
+    async with converse(with_tools(make), tools=tools) as here:
+        for asked in ("/tools", "/tools @My-Own"):
+            [answer] = await here.ask(asked)
+            plain = answer.body.replace("\\", "")
+            assert listed in plain
+            assert ("My-Own" in plain) == bool(listed)
+
+
+async def test_what_the_operator_blocks_is_not_listed_of_a_persona_either() -> None:
+    async with converse(with_tools(good), tools=registry(blocked_tools=["My-Own.*"])) as here:
+        [answer] = await here.ask("/tools @My-Own")
+        assert "`plot`" not in answer.body

@@ -1,8 +1,13 @@
 /** Personas in JupyterLab's chat. */
 import type { JupyterFrontEndPlugin } from '@jupyterlab/application';
 
+import { approvalsPlugin } from './approvals';
 import { completionPlugin } from './completion';
+import { feedbackPlugin } from './feedback';
+import { linksPlugin } from './links';
 import { livePlugin } from './live';
+import { notebookPlugin } from './notebook';
+import { panelPlugin } from './panel';
 import { footersPlugin } from './parts/footers';
 import { renderersPlugin } from './parts/renderers';
 import { personasPlugin } from './personas';
@@ -20,7 +25,12 @@ const plugins = [
   footersPlugin,
   renderersPlugin,
   repliesPlugin,
-  detailsPlugin
+  detailsPlugin,
+  linksPlugin,
+  approvalsPlugin,
+  feedbackPlugin,
+  panelPlugin,
+  notebookPlugin
 ] as JupyterFrontEndPlugin<unknown>[];
 
 export default plugins;

@@ -67,6 +67,7 @@ export class ChatTurns {
       tell(turn, 'ended');
     });
     without(this.announced, before).forEach(turn => {
+      this.heard.add(turn.turn);
       tell(turn, 'open');
     });
   };
@@ -77,7 +78,7 @@ export class ChatTurns {
       if (reply === null || this.followed.get(message.id) === message) {
         continue;
       }
-      if (!this.states.has(message.id) && !isRunning(reply.state)) {
+      if (!this.states.has(message.id) && !isRunning(reply.state) && !this.heard.has(reply.turn)) {
         // It was over before this chat was opened.
         this.states.set(message.id, reply.state);
       }
@@ -105,6 +106,8 @@ export class ChatTurns {
   }
 
   private announced: readonly IOpenTurn[] = [];
+  /** The ids of all turns that were ever announced here. */
+  private readonly heard = new Set<string>();
   private readonly followed = new Map<string, IMessage>();
   private readonly states = new Map<string, string>();
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 from jupyter_ai_personas.chat.messages import Attachment, Selection
@@ -41,31 +42,59 @@ def user_model(raw: Mapping[str, Any]) -> Any:
 
 
 def attachment_model(attachment: Attachment) -> Any:
-    """Return a ``FileAttachment`` or a ``NotebookAttachment``."""
-    from jupyterlab_chat import models
-
+    """Return a ``FileAttachment`` or ``NotebookAttachment`` that can be read as a dictionary."""
+    readable = _readable_models()
     if attachment.type == "notebook":
         cells = [
-            {
-                "id": id_,
-                "input_type": "code",
-                "selection": _selection(attachment.cell_selections.get(id_)),
-            }
+            readable["NotebookAttachmentCell"](
+                id=id_,
+                input_type="code",
+                selection=_selection(attachment.cell_selections.get(id_)),
+            )
             for id_ in attachment.cells
         ]
-        cell_models: Any = cells or None
-        return models.NotebookAttachment(
-            value=attachment.path, mimetype=attachment.mimetype, cells=cell_models
+        return readable["NotebookAttachment"](
+            value=attachment.path, mimetype=attachment.mimetype, cells=cells or None
         )
-    selection: Any = _selection(attachment.selection)
-    if selection is not None:
-        selection = models.AttachmentSelection(**selection)
-    return models.FileAttachment(
-        value=attachment.path, mimetype=attachment.mimetype, selection=selection
+    return readable["FileAttachment"](
+        value=attachment.path,
+        mimetype=attachment.mimetype,
+        selection=_selection(attachment.selection),
     )
 
 
-def _selection(selection: Selection | None) -> dict[str, Any] | None:
+def _selection(selection: Selection | None) -> Any:
     if selection is None:
         return None
-    return {"start": selection.start, "end": selection.end, "content": selection.content}
+    return _readable_models()["AttachmentSelection"](
+        start=selection.start, end=selection.end, content=selection.content
+    )
+
+
+@cache
+def _readable_models() -> dict[str, Any]:
+    """Return the models of attachments by name, whose objects are dictionaries too.
+
+    They were dictionaries in earlier versions of jupyterlab-chat.
+    """
+    from jupyterlab_chat import models
+
+    names = ("FileAttachment", "NotebookAttachment", "NotebookAttachmentCell")
+    return {
+        name: type(name, (_Readable, getattr(models, name)), {})
+        for name in (*names, "AttachmentSelection")
+    }
+
+
+class _Readable:
+    """Reads attributes as the items of a dictionary."""
+
+    def __getitem__(self, key: str) -> Any:
+        try:
+            return getattr(self, key)
+        except AttributeError:
+            raise KeyError(key) from None
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """Return the attribute ``key``, or ``default``."""
+        return getattr(self, key, default)

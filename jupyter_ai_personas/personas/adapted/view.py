@@ -80,6 +80,8 @@ class ChatView:
         kept = dict(self._metadata) if self._wanted else {}
         self._metadata = {**found["metadata"], **kept}
         self.attached_text = await _attached_text(turn) if turn.message.attachments else ""
+        # Tasks that outlive a turn have the path of that turn, and the chat may move.
+        self._path = lambda: turn.chat_path
         self._turn, self._loop = turn, asyncio.get_running_loop()
         self.is_failing = False
 

@@ -113,19 +113,16 @@ class ChatPersonas(Mapping[str, Persona]):
     async def look(self) -> bool:
         """Read the files that have changed; return whether other personas are here than before.
 
-        What takes longer than ``LOOK_SECONDS`` counts at the next look.
+        What takes longer than ``LOOK_SECONDS`` is read again at the next look.
         """
         if self._local is None:
             return False
-        if self._reading is None:
-            self._reading = asyncio.ensure_future(
-                asyncio.to_thread(self._local.serving, self._path())
-            )
+        # One thread a chat, however often it looks while a disk is slow.
+        if self._reading is None or self._reading.done():
+            reading = asyncio.to_thread(self._local.serving, self._path())
+            self._reading = asyncio.ensure_future(reading)
         await asyncio.wait([self._reading], timeout=LOOK_SECONDS)
-        if not self._reading.done():
-            return False
-        reading, self._reading = self._reading, None
-        return self._take(reading.result())
+        return self._reading.done() and self._take(self._reading.result())
 
     def look_now(self) -> bool:
         """Do what :meth:`look` does, in this thread, however long it takes."""

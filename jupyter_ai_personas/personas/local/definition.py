@@ -14,7 +14,7 @@ from jupyter_ai_personas.errors import near_matches
 from jupyter_ai_personas.personas.registry import wrong_with_name
 from jupyter_ai_personas.text import well_formed
 
-__all__ = ["PARAMETERS", "Definition", "Fault", "Parsed", "parse"]
+__all__ = ["PARAMETERS", "Definition", "Fault", "FaultyError", "Parsed", "parse"]
 
 MAX_HOPS = 100
 
@@ -74,8 +74,8 @@ class Parsed:
     name: str = ""
 
 
-class _FaultyError(Exception):
-    """The front matter cannot be read at all."""
+class FaultyError(Exception):
+    """A file cannot be read further; ``line`` is as in :class:`Fault`."""
 
     def __init__(self, line: int, text: str) -> None:
         self.fault = Fault(line, text)
@@ -88,7 +88,7 @@ def parse(text: str) -> Parsed:
     try:
         end = _end_of_front_matter(lines)
         values, at, faults = _values("\n".join(lines[1:end]))
-    except _FaultyError as error:
+    except FaultyError as error:
         return Parsed(None, (error.fault,))
     name = values.get("name", "")
     if "name" not in at:
@@ -101,11 +101,11 @@ def parse(text: str) -> Parsed:
 
 def _end_of_front_matter(lines: list[str]) -> int:
     if lines[0].rstrip() != _MARK:
-        raise _FaultyError(1, f"it must begin with its front matter: {_EXAMPLE}")
+        raise FaultyError(1, f"it must begin with its front matter: {_EXAMPLE}")
     for number, line in enumerate(lines[1:], start=1):
         if line.rstrip() in (_MARK, "..."):
             return number
-    raise _FaultyError(1, f"its front matter has no end; close it with a line `{_MARK}`")
+    raise FaultyError(1, f"its front matter has no end; close it with a line `{_MARK}`")
 
 
 def _values(text: str) -> tuple[dict[str, Any], dict[str, int], list[Fault]]:
@@ -116,7 +116,7 @@ def _values(text: str) -> tuple[dict[str, Any], dict[str, int], list[Fault]]:
         if node is None:
             return {}, {}, []
         if not isinstance(node, yaml.MappingNode):
-            raise _FaultyError(_line(node), "it must be lines of `key: value`")
+            raise FaultyError(_line(node), "it must be lines of `key: value`")
         return _read_keys(loader, node)
     finally:
         loader.dispose()
@@ -127,7 +127,7 @@ def _loader(text: str) -> yaml.SafeLoader:
         return yaml.SafeLoader(text)
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 2
-        raise _FaultyError(line, "it has a character that YAML does not allow") from None
+        raise FaultyError(line, "it has a character that YAML does not allow") from None
 
 
 def _read_keys(
@@ -148,7 +148,7 @@ def _read_keys(
         at[key] = line
         try:
             value = _guarded(partial(loader.construct_object, value_node, deep=True), line)
-        except _FaultyError as error:
+        except FaultyError as error:
             faults.append(error.fault)
             continue
         if value is None and key != "name":
@@ -168,9 +168,9 @@ def _guarded(step: Callable[[], Any], line: int) -> Any:
         mark = error.problem_mark or error.context_mark
         where = mark.line + 2 if mark is not None else line
         problem = " ".join(str(error.problem or error.context or "it cannot be read").split())
-        raise _FaultyError(where, f"it is no valid YAML: {problem}{_hint(problem)}") from None
+        raise FaultyError(where, f"it is no valid YAML: {problem}{_hint(problem)}") from None
     except (yaml.YAMLError, ValueError, OverflowError, RecursionError):
-        raise _FaultyError(line, "it is no YAML that can be read") from None
+        raise FaultyError(line, "it is no YAML that can be read") from None
 
 
 def _hint(problem: str) -> str:

@@ -13,7 +13,12 @@ from pathlib import Path, PurePosixPath
 
 from jupyter_ai_personas.chat.messages import PERSONA_PREFIX
 from jupyter_ai_personas.context.privacy import confined, holds_private_key
-from jupyter_ai_personas.personas.local.definition import Definition, Fault, parse
+from jupyter_ai_personas.personas.local.definition import (
+    Definition,
+    Fault,
+    FaultyError,
+    parse,
+)
 from jupyter_ai_personas.personas.local.emoji import is_emoji
 from jupyter_ai_personas.personas.local.persona import MarkdownPersona
 from jupyter_ai_personas.personas.registry import Persona
@@ -94,10 +99,6 @@ def folders_of(chat_path: str) -> list[str]:
     return ["" if str(parent) == "." else str(parent) for parent in parents]
 
 
-class _UnreadableError(Exception):
-    """A file that is not read; the message says why."""
-
-
 class LocalPersonas:
     """Reads the files below ``root``. Methods block, and may be called in any thread.
 
@@ -173,9 +174,10 @@ class LocalPersonas:
                 return known
             real = confined(self._root, path)
             if real is None:
-                raise _UnreadableError(
+                raise FaultyError(
+                    0,
                     "a link leads out of the server's root, or its name is one of a file with "
-                    "secrets; put the file itself here, under another name"
+                    "secrets; put the file itself here, under another name",
                 )
             stamp = _stamp(real)
             parsed = parse(_text(real))
@@ -183,9 +185,7 @@ class LocalPersonas:
             if parsed.definition is None:
                 return LocalFile(path, folder, stamp, earlier, parsed.faults, name)
             persona = self._persona(folder, path, real, parsed.definition)
-        except _UnreadableError as error:
-            return LocalFile(path, folder, stamp, earlier, (Fault(0, str(error)),), name)
-        except _FaultError as error:
+        except FaultyError as error:
             return LocalFile(path, folder, stamp, earlier, (error.fault,), name)
         except OSError as error:
             fault = Fault(0, f"it cannot be read: {error.strerror or type(error).__name__}")
@@ -198,7 +198,7 @@ class LocalPersonas:
         if found.avatar and not emoji:
             avatar, wrong = self._avatar(folder, path, found.avatar)
             if wrong:
-                raise _FaultError(Fault(found.lines["avatar"], wrong))
+                raise FaultyError(found.lines["avatar"], wrong)
         return Persona(
             id=f"{LOCAL_PREFIX}{folder}/{found.name}",
             name=found.name,
@@ -235,12 +235,6 @@ class LocalPersonas:
         return real, ""
 
 
-class _FaultError(Exception):
-    def __init__(self, fault: Fault) -> None:
-        self.fault = fault
-        super().__init__(str(fault))
-
-
 def _is_wanted(name: str) -> bool:
     """Return whether a name is that of a persona's file, and not of an editor's or a remark."""
     is_markdown = name.casefold().endswith(".md") and not name.startswith((".", "~", "#"))
@@ -250,9 +244,9 @@ def _is_wanted(name: str) -> bool:
 def _stamp(real: Path) -> object:
     found = real.stat()
     if not stat.S_ISREG(found.st_mode):
-        raise _UnreadableError("it is no ordinary file")
+        raise FaultyError(0, "it is no ordinary file")
     if found.st_size > MAX_BYTES:
-        raise _UnreadableError(f"it is larger than {MAX_BYTES:,} bytes; shorten it")
+        raise FaultyError(0, f"it is larger than {MAX_BYTES:,} bytes; shorten it")
     return found.st_mtime_ns, found.st_ctime_ns, found.st_size, found.st_ino, found.st_dev
 
 
@@ -260,12 +254,12 @@ def _text(real: Path) -> str:
     with real.open("rb") as file:
         data = file.read(MAX_BYTES + 1)
     if len(data) > MAX_BYTES:
-        raise _UnreadableError(f"it is larger than {MAX_BYTES:,} bytes; shorten it")
+        raise FaultyError(0, f"it is larger than {MAX_BYTES:,} bytes; shorten it")
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
-        raise _FaultError(Fault(line, "it is not UTF-8 text; save it in that encoding")) from None
+        raise FaultyError(line, "it is not UTF-8 text; save it in that encoding") from None
     if holds_private_key(text):
-        raise _UnreadableError("it contains a private key, which no model may read")
+        raise FaultyError(0, "it contains a private key, which no model may read")
     return text

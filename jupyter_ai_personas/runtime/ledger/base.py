@@ -73,16 +73,29 @@ class TurnLedger(ABC):
         """
         return await self._ask(partial(turn_queries.accept, records=tuple(records)))
 
-    async def reopen(self, record: TurnRecord, *, keep_steps: bool = False) -> bool:
+    async def reopen(self, record: TurnRecord, *, steps: Sequence[TurnStep] = ()) -> bool:
         """Replace the record of the same chat, message and persona, for a retry or restart.
 
-        With ``keep_steps`` the recorded steps stay. Durable when this returns. Returns ``False``
-        and changes nothing if another live server has that turn.
+        It has ``steps`` then, and no others. Durable when this returns. Returns ``False`` and
+        changes nothing if another live server has that turn.
 
         Raises:
             ValueError: the turn id belongs to another message or persona.
         """
-        return await self._ask(partial(turn_queries.reopen, record=record, keep_steps=keep_steps))
+        return await self._ask(partial(turn_queries.reopen, record=record, steps=tuple(steps)))
+
+    async def interrupted(
+        self, chat_id: str, message_id: str, persona_id: str
+    ) -> tuple[str, list[TurnStep]] | None:
+        """Return the id and the steps of a turn that was interrupted, if it has readable steps."""
+        return await self._ask(
+            partial(
+                tool_queries.interrupted,
+                chat_id=chat_id,
+                message_id=message_id,
+                persona_id=persona_id,
+            )
+        )
 
     # -- steps ------------------------------------------------------------------------------
 
@@ -205,7 +218,8 @@ class TurnLedger(ABC):
     def saved(self, chat_id: str, turn_ids: Sequence[str]) -> None:
         """Record that the document with the final replies is saved: delete finished turns.
 
-        A tombstone of each remains. Unfinished turns are not changed.
+        A tombstone of each remains. Unfinished turns are not changed, nor are interrupted ones
+        with steps, from which a retry continues.
         """
         self._do(partial(turn_queries.saved, chat_id=chat_id, turn_ids=tuple(turn_ids)))
 

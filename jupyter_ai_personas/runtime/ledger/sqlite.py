@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 from jupyter_ai_personas.runtime.ledger import turn_queries
 from jupyter_ai_personas.runtime.ledger.base import TurnLedger
 from jupyter_ai_personas.runtime.ledger.failover import FailoverStore
-from jupyter_ai_personas.runtime.ledger.records import ReplySnapshot, TurnRecord
+from jupyter_ai_personas.runtime.ledger.records import ReplySnapshot, TurnRecord, TurnStep
 from jupyter_ai_personas.runtime.ledger.store import Step, Store
 
 __all__ = ["Ledger"]
@@ -133,11 +133,11 @@ class Ledger(TurnLedger):
             ended.cancel()
             self._log.warning("The ledger %s is still being written; not waiting.", self.path)
 
-    async def reopen(self, record: TurnRecord, *, keep_steps: bool = False) -> bool:
+    async def reopen(self, record: TurnRecord, *, steps: Sequence[TurnStep] = ()) -> bool:
         """See :meth:`TurnLedger.reopen`."""
         with self._mutex:
             self._checkpoints.pop(record.turn_id, None)
-        return await super().reopen(record, keep_steps=keep_steps)
+        return await super().reopen(record, steps=steps)
 
     def checkpoint(self, turn_id: str, replies: Sequence[ReplySnapshot]) -> None:
         """See :meth:`TurnLedger.checkpoint`: about once a second the newest is written."""

@@ -14,7 +14,7 @@ from jupyter_ai_personas.runtime.ledger.records import (
     decode_step,
     encode_step,
 )
-from jupyter_ai_personas.runtime.ledger.schema import COLUMNS
+from jupyter_ai_personas.runtime.ledger.schema import COLUMNS, KEY
 from jupyter_ai_personas.runtime.ledger.store import Store
 from jupyter_ai_personas.runtime.ledger.turn_queries import (
     INSERT_STEP,
@@ -50,6 +50,19 @@ def steps(store: Store, turn_id: str) -> list[TurnStep] | None:
     except ValueError as error:
         store.log.warning("The steps of turn %s cannot be read: %s.", turn_id, error)
         return None
+
+
+def interrupted(
+    store: Store, chat_id: str, message_id: str, persona_id: str
+) -> tuple[str, list[TurnStep]] | None:
+    """Return the id and the steps of a turn that was interrupted, if it has readable steps."""
+    key = [as_bytes(part) for part in (chat_id, message_id, persona_id)]
+    there = store.db.execute(
+        f"SELECT turn_id FROM turns WHERE {KEY} AND state = ? AND final_state = ?",
+        (*key, b"finished", b"interrupted"),
+    ).fetchone()
+    found = steps(store, as_text(there[0])) if there else None
+    return (as_text(there[0]), found) if there and found else None
 
 
 def clear_steps(store: Store, turn_id: str) -> None:

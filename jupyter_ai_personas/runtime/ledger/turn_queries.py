@@ -11,12 +11,14 @@ from jupyter_ai_personas.runtime.ledger.records import (
     FinalState,
     ReplySnapshot,
     TurnRecord,
+    TurnStep,
     as_bytes,
     as_text,
     decode_replies,
     decode_row,
     encode_replies,
     encode_request,
+    encode_step,
 )
 from jupyter_ai_personas.runtime.ledger.schema import COLUMNS, KEY
 from jupyter_ai_personas.runtime.ledger.store import Store
@@ -31,6 +33,11 @@ _LOOK = f"SELECT {_IS_KNOWN}, {_IS_TAKEN}"
 _INSERT_NEW = (
     f"INSERT INTO turns ({COLUMNS}) SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?"
     f" WHERE NOT {_IS_KNOWN} AND NOT {_IS_TAKEN}"
+)
+# A retry continues from the steps.
+_CAN_GO_ON = (
+    "(final_state = CAST('interrupted' AS BLOB)"
+    " AND EXISTS (SELECT 1 FROM steps WHERE steps.turn_id = turns.turn_id))"
 )
 
 
@@ -100,11 +107,12 @@ def finish(store: Store, turn_id: str, state: FinalState, replies: Sequence[Repl
 
 
 def saved(store: Store, chat_id: str, turn_ids: Sequence[str]) -> None:
-    """Replace finished turns by their tombstones."""
+    """Replace finished turns by their tombstones, but for interrupted ones with steps."""
     for turn_id in turn_ids:
         bury = store.db.execute(
             "INSERT OR REPLACE INTO tombstones SELECT chat_id, message_id, persona_id, ?"
-            " FROM turns WHERE turn_id = ? AND chat_id = ? AND owner = ? AND state = ?",
+            " FROM turns WHERE turn_id = ? AND chat_id = ? AND owner = ? AND state = ?"
+            f" AND NOT {_CAN_GO_ON}",
             (time.time(), as_bytes(turn_id), as_bytes(chat_id), store.me, b"finished"),
         )
         if bury.rowcount:
@@ -135,18 +143,21 @@ def forget(store: Store, turn_id: str) -> None:
     )
 
 
-def reopen(store: Store, record: TurnRecord, *, keep_steps: bool = False) -> bool:
+def reopen(store: Store, record: TurnRecord, *, steps: Sequence[TurnStep] = ()) -> bool:
     """Write ``record`` in place of what has its key, unless a live server has that."""
     key = [as_bytes(part) for part in record.key]
     there = store.db.execute(f"SELECT owner, turn_id FROM turns WHERE {KEY}", key).fetchone()
     if there and store.is_anothers(there[0]):
         return False
-    steps = step_rows(store, there[1]) if there and keep_steps else []
     for table in ("turns", "tombstones"):
         store.db.execute(f"DELETE FROM {table} WHERE {KEY}", key)
     inserted = _insert(store, record)
     turn_id = as_bytes(record.turn_id)
-    store.db.executemany(INSERT_STEP, [(turn_id, *step) for step in steps])
+    rows = [
+        (turn_id, number, as_bytes(step.kind), encode_step(step))
+        for number, step in enumerate(steps, 1)
+    ]
+    store.db.executemany(INSERT_STEP, rows)
     return inserted
 
 
@@ -232,6 +243,7 @@ def prune(store: Store) -> None:
         (store.remember_most,),
     ).fetchall()
     store.db.executemany(f"DELETE FROM tombstones WHERE {KEY}", past)
+    store.db.execute(f"DELETE FROM turns WHERE accepted_at < ? AND {_CAN_GO_ON}", (before,))
     old = store.db.execute("SELECT DISTINCT owner FROM turns WHERE accepted_at < ?", (before,))
     for (owner,) in old.fetchall():
         if owner != store.me and not store.is_anothers(owner):

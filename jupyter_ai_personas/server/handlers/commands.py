@@ -20,7 +20,6 @@ class CommandsHandler(BaseHandler):
     async def get(self) -> None:
         """Answer ``{"commands": [{"name", "help", "source"}]}``; names begin with the slash."""
         runtime = await self.loaded()
-        found = [
-            {"name": one.name, "help": one.help, "source": one.source} for one in runtime.commands
-        ]
+        listed = await runtime.commands(self.get_query_argument("chat_path", ""))
+        found = [{"name": one.name, "help": one.help, "source": one.source} for one in listed]
         self.finish(json.dumps({"commands": found}))

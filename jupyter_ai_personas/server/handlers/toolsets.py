@@ -8,6 +8,7 @@ from typing import Any
 from jupyter_server.auth.decorator import authorized
 from tornado import web
 
+from jupyter_ai_personas.personas import Persona
 from jupyter_ai_personas.redaction import for_people
 from jupyter_ai_personas.server.handlers.base import BaseHandler
 from jupyter_ai_personas.tools import Toolset
@@ -23,9 +24,10 @@ class ToolsetsHandler(BaseHandler):
     async def get(self) -> None:
         """Answer ``{"toolsets": […]}``."""
         runtime = await self.loaded()
-        self.finish(json.dumps({"toolsets": [self._shown(t) for t in runtime.tools.toolsets()]}))
+        found = [self._shown(*one) for one in await runtime.toolsets()]
+        self.finish(json.dumps({"toolsets": found}))
 
-    def _shown(self, toolset: Toolset) -> dict[str, Any]:
+    def _shown(self, toolset: Toolset, persona: Persona | None) -> dict[str, Any]:
         return {
             "name": toolset.name,
             "source": toolset.source,
@@ -34,7 +36,7 @@ class ToolsetsHandler(BaseHandler):
                     "name": tool.name,
                     "description": tool.description,
                     "effect": tool.effect,
-                    "policy": self.runtime.tools.policy(tool),
+                    "policy": self.runtime.tools.policy(tool, persona),
                 }
                 for tool in toolset.tools
             ],

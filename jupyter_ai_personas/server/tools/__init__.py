@@ -16,10 +16,11 @@ from jupyter_ai_personas.server.tools.folders import Folders
 from jupyter_ai_personas.server.tools.inspecting import InspectTools
 from jupyter_ai_personas.server.tools.kernels import Kernels
 from jupyter_ai_personas.server.tools.notebooks import NotebookTools
-from jupyter_ai_personas.server.tools.running import Notify, RunTools
+from jupyter_ai_personas.server.tools.running import RunTools
 from jupyter_ai_personas.server.tools.texts import Texts
 from jupyter_ai_personas.server.tools.undo import Undo, UndoReport
 from jupyter_ai_personas.server.workspace import Workspace
+from jupyter_ai_personas.tools import ToolSettings
 from jupyter_ai_personas.tools.changes import ChangeLog
 from jupyter_ai_personas.tools.links import changed_links
 
@@ -31,7 +32,7 @@ class BuiltinTools:
 
     ``settings`` are those of the server's web application.
     ``root`` is the server's root directory, ``None`` where contents are not files. ``index``
-    returns the workspace's index, if there is one. ``notify`` shows people what a call waits for.
+    returns the workspace's index, if there is one. ``bounds`` are the operator's of calls.
     """
 
     def __init__(
@@ -42,7 +43,7 @@ class BuiltinTools:
         workspace: Workspace,
         changes: ChangeLog,
         log: logging.Logger,
-        notify: Notify = lambda context, text: None,
+        bounds: ToolSettings | None = None,
         index: Callable[[], WorkspaceIndex | None] = lambda: None,
     ) -> None:
         where = None if root is None else Path(root)
@@ -54,7 +55,9 @@ class BuiltinTools:
         kernels = Kernels(settings)
         tools = [
             *NotebookTools(notebooks, folders, recorder, kernels=kernels.specs).tools(),
-            *RunTools(notebooks, kernels, recorder, notify=notify, log=log).tools(),
+            *RunTools(
+                notebooks, kernels, recorder, bounds=bounds or ToolSettings(), log=log
+            ).tools(),
             *InspectTools(notebooks, kernels).tools(),
             *FileTools(workspace, folders, texts, recorder, index=index).tools(),
         ]

@@ -7,6 +7,7 @@ from typing import Any
 
 from jupyter_ai_personas.errors import PersonasError, ToolCallError
 from jupyter_ai_personas.runtime.executors import CallContext, Preview
+from jupyter_ai_personas.tools import ToolInfo
 from jupyter_ai_personas.tools.builtin import BUILTIN, checked_arguments
 from jupyter_ai_personas.tools.changes import Change, ChangeLog
 
@@ -24,9 +25,14 @@ class Tool:
     """Runs one built-in tool. An error of ours is its result: ``{"error": …}`` with facts."""
 
     def __init__(
-        self, name: str, run: Run, preview: ShowPreview, *, seconds: float | None = None
+        self,
+        tool: str | ToolInfo,
+        run: Run,
+        preview: ShowPreview,
+        *,
+        seconds: float | None = None,
     ) -> None:
-        self.info = BUILTIN[name]
+        self.info = BUILTIN[tool] if isinstance(tool, str) else tool
         self.seconds = seconds
         self._run = run
         self._preview = preview

@@ -12,8 +12,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import anyio
-
 from jupyter_ai_personas.chat.markdown import code
 from jupyter_ai_personas.errors import ToolCallError
 from jupyter_ai_personas.redaction import names_a_secret, redact
@@ -90,19 +88,13 @@ class InspectTools:
     async def _ask(self, path: str, request: Mapping[str, Any]) -> dict[str, Any]:
         path = await self._notebooks.path(path)
         kernel = await self._kernel(path)
-        with anyio.move_on_after(IDLE_SECONDS):
-            # What the server knows of it may trail behind.
-            while self._kernels.state(kernel) == "busy":  # noqa: ASYNC110, it tells nobody
-                await anyio.sleep(0.05)
-        if self._kernels.state(kernel) == "busy":
-            raise ToolCallError(f"The kernel of {code(path)} is busy. Try again when it is idle.")
         # By way of the module: the user may have given the names of built-in functions to others.
         expression = (
             "(lambda b, n: (b.exec(b.compile("
             f"{_PROBE!r}, '<jupyter_ai_personas>', 'exec'), n), n['answer']({dict(request)!r}))[1])"
             "(__import__('builtins'), {'__name__': '_jupyter_ai_personas'})"
         )
-        async with self._kernels.client(kernel) as client:
+        async with self._kernels.client(kernel, busy_seconds=IDLE_SECONDS) as (client, _):
             try:
                 reply = await client.execute(
                     "",

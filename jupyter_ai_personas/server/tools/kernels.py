@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from queue import Empty
 from typing import Any, NamedTuple
@@ -17,13 +17,16 @@ from jupyter_server.utils import ensure_async
 from jupyter_ai_personas.chat.markdown import code
 from jupyter_ai_personas.errors import ToolCallError
 
-__all__ = ["Kernel", "Kernels"]
+__all__ = ["Kernel", "KernelLife", "Kernels"]
 
 START_SECONDS = 60.0
-"""How long a kernel may take to answer after it was started."""
+"""How long the process of a kernel that died may take to be there again."""
 
 BUSY_SECONDS = 300.0
-"""How long a call waits for a kernel that runs something else."""
+"""How long a call waits for a kernel that starts, or runs something else."""
+
+REPLY_SECONDS = 1.0
+"""A kernel that takes longer to answer is busy."""
 
 
 class Kernel(NamedTuple):
@@ -94,74 +97,158 @@ class Kernels:
             )
             return Kernel(session["kernel"]["id"], name)
 
-    def state(self, kernel: Kernel) -> str:
-        """Return ``idle``, ``busy``, ``starting``, …; ``dead`` where it is gone."""
-        if kernel.id not in self.manager:
-            return "dead"
-        return str(getattr(self.manager.get_kernel(kernel.id), "execution_state", "idle"))
-
     async def interrupt(self, kernel: Kernel) -> None:
         """Interrupt whatever the kernel runs."""
         if kernel.id in self.manager:
             await ensure_async(self.manager.interrupt_kernel(kernel.id))
 
+    async def is_busy(self, kernel: Kernel) -> bool:
+        """Return whether the kernel runs something: it does not answer at once."""
+        try:
+            async with self._connected(kernel) as (client, _):
+                return not await _replied(client, client.kernel_info(), within=REPLY_SECONDS)
+        except ToolCallError:
+            return False
+
     @asynccontextmanager
     async def client(
-        self, kernel: Kernel, *, on_busy: Callable[[], None] = lambda: None
-    ) -> AsyncIterator[Any]:
+        self,
+        kernel: Kernel,
+        *,
+        on_busy: Callable[[], None] = lambda: None,
+        busy_seconds: float = BUSY_SECONDS,
+    ) -> AsyncIterator[tuple[Any, KernelLife]]:
         """Give a client (jupyter_client) that hears what the kernel sends, once that is free.
 
-        ``on_busy`` is called if the kernel runs something else.
+        With it comes what tells whether the kernel has ended since. ``on_busy`` is called if the
+        kernel runs something else, which is waited for.
 
         Raises:
-            ToolCallError: it is gone, or not free within a bound.
+            ToolCallError: it has ended, or is not free within ``busy_seconds``.
         """
-        if kernel.id not in self.manager:
-            raise ToolCallError("The kernel has been shut down meanwhile. Try again.")
-        manager = self.manager.get_kernel(kernel.id)
-        # An identity of its own: the kernel tells its clients apart by that of their session.
-        session = manager.session.clone()
-        session.session = uuid4().hex
-        client = manager.client(session=session)
-        client.start_channels(hb=False, stdin=False)
-        try:
-            await self._ready(client, kernel, on_busy)
-            yield client
-        finally:
-            client.stop_channels()
+        async with self._connected(kernel) as (client, life):
+            await self._ready(client, life, on_busy, busy_seconds)
+            yield client, life
 
-    async def _ready(self, client: Any, kernel: Kernel, on_busy: Callable[[], None]) -> None:
-        begin, told = time.monotonic(), False
-        while (state := self.state(kernel)) != "dead":
-            waited = time.monotonic() - begin
-            if state == "busy":
+    @asynccontextmanager
+    async def _connected(self, kernel: Kernel) -> AsyncIterator[tuple[Any, KernelLife]]:
+        manager = await self._alive(kernel)
+        with KernelLife(self.manager, kernel.id) as life:
+            # An identity of its own: the kernel tells its clients apart by that of their session.
+            session = manager.session.clone()
+            session.session = uuid4().hex
+            client = manager.client(session=session)
+            client.start_channels(hb=False, stdin=False)
+            try:
+                yield client, life
+            finally:
+                client.stop_channels()
+
+    async def _alive(self, kernel: Kernel) -> Any:
+        """Return the manager of a kernel once its process runs: the server may just restart it."""
+        with anyio.move_on_after(START_SECONDS):
+            while kernel.id in self.manager:
+                manager = self.manager.get_kernel(kernel.id)
+                if await ensure_async(manager.is_alive()):
+                    return manager
+                await anyio.sleep(0.1)
+            raise ToolCallError("The kernel has been shut down meanwhile. Try again.")
+        raise ToolCallError("The kernel has died. Ask the person to restart it.")
+
+    async def _ready(
+        self, client: Any, life: KernelLife, on_busy: Callable[[], None], busy_seconds: float
+    ) -> None:
+        """Return when the kernel has answered a request, and the client has heard of it."""
+        begin, told, wait = time.monotonic(), False, 0.1
+        while True:
+            # The kernel itself is asked: the server's view of its state lags, misses the first
+            # messages of a kernel, and is lost with a restart on other ports. One request at a
+            # time, so that few wait in a busy kernel.
+            asked = client.kernel_info()
+            while not await _replied(client, asked, within=REPLY_SECONDS):
+                if await life.is_over():
+                    raise ToolCallError(
+                        "The kernel ended while it was waited for, so nothing was run. Try again."
+                    )
                 if not told:
                     told = True
                     on_busy()
-                if waited > BUSY_SECONDS:
+                if time.monotonic() - begin > busy_seconds:
                     raise ToolCallError(
-                        f"The kernel has been busy for {BUSY_SECONDS:g} seconds, so nothing was "
-                        "run. Ask the person whether to interrupt it."
+                        f"The kernel has been busy for {busy_seconds:g} seconds, so nothing was "
+                        "run. Ask the person whether to interrupt or restart it, or try again when "
+                        "it is idle."
                     )
-                await anyio.sleep(0.1)
-            elif await _hears(client):
+            # Its subscription may have come too late for this answer.
+            if await _heard(client, asked, within=wait):
                 return
-            elif waited > START_SECONDS and not told:
-                break
-        raise ToolCallError("The kernel does not answer. Ask the person to restart it.")
+            wait = min(2 * wait, 1.0)
 
 
-async def _hears(client: Any) -> bool:
-    """Return whether the kernel says something about a request within half a second."""
-    asked = client.kernel_info()
-    with anyio.move_on_after(0.5):
-        while True:
-            try:
-                message = await client.get_iopub_msg(timeout=0.5)
-            except Empty:
-                return False
-            if message["parent_header"].get("msg_id") == asked and _is_idle(message):
-                return True
+class KernelLife:
+    """Tells whether a kernel is still the process that it was when this was made."""
+
+    def __init__(self, manager: Any, kernel_id: str) -> None:
+        self._manager = manager
+        self._id = kernel_id
+        self._kernel = manager.get_kernel(kernel_id)
+        self._process = self._of_process()
+        self._has_ended = False
+
+    def __enter__(self) -> KernelLife:
+        for event in ("restart", "dead"):
+            self._kernel.add_restart_callback(self._ended, event)
+        return self
+
+    def __exit__(self, *args: object) -> None:
+        for event in ("restart", "dead"):
+            self._kernel.remove_restart_callback(self._ended, event)
+
+    async def is_over(self) -> bool:
+        """Return whether the process has ended, a new one may have taken its place."""
+        # The restarter tells of deaths that it sees; people's restarts show in the process only.
+        if (
+            self._has_ended
+            or self._id not in self._manager
+            or self._manager.get_kernel(self._id) is not self._kernel
+            or self._of_process() != self._process
+        ):
+            return True
+        return not await ensure_async(self._kernel.is_alive())
+
+    def _ended(self) -> None:
+        self._has_ended = True
+
+    def _of_process(self) -> object:
+        """Return what names the process; ``None`` where it runs elsewhere."""
+        return getattr(getattr(self._kernel, "provisioner", None), "pid", None)
+
+
+async def _replied(client: Any, asked: str, *, within: float) -> bool:
+    """Return whether the kernel replies to a request, as it does when it is free."""
+    return await _comes(client.get_shell_msg, asked, lambda message: True, within=within)
+
+
+async def _heard(client: Any, asked: str, *, within: float) -> bool:
+    """Return whether the client hears what the kernel publishes about a request."""
+    return await _comes(client.get_iopub_msg, asked, _is_idle, within=within)
+
+
+async def _comes(
+    get: Callable[..., Awaitable[Mapping[str, Any]]],
+    asked: str,
+    is_it: Callable[[Mapping[str, Any]], bool],
+    *,
+    within: float,
+) -> bool:
+    end = time.monotonic() + within
+    while (left := end - time.monotonic()) > 0:
+        try:
+            message = await get(timeout=left)
+        except Empty:
+            return False
+        if message["parent_header"].get("msg_id") == asked and is_it(message):
+            return True
     return False
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import json
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 from uuid import uuid4
 
@@ -16,6 +17,7 @@ from jupyter_ai_personas.context.bounds import ContextLimits
 from jupyter_ai_personas.context.notebooks import cells_of, outputs_of
 from jupyter_ai_personas.context.outputs import render_output, source_text
 from jupyter_ai_personas.context.privacy import holds_private_key
+from jupyter_ai_personas.context.rendered import Image
 from jupyter_ai_personas.errors import AttachmentError, ToolCallError
 from jupyter_ai_personas.redaction import redact
 from jupyter_ai_personas.runtime.executors import CallContext, Preview
@@ -34,6 +36,7 @@ from jupyter_ai_personas.server.tools.operations import (
 )
 from jupyter_ai_personas.server.tools.paths import unusable
 from jupyter_ai_personas.tools.changes import Change
+from jupyter_ai_personas.tools.pictures import with_images
 
 __all__ = ["NotebookTools", "read_cells", "shown_outputs", "unified_diff"]
 
@@ -96,7 +99,10 @@ class NotebookTools:
         wanted = arguments.get("cells")
 
         def use(content: Content) -> dict[str, Any]:
-            return read_cells(content.notebook or {}, path, wanted, outputs=arguments["outputs"])
+            found, images = read_cells(
+                content.notebook or {}, path, wanted, outputs=arguments["outputs"]
+            )
+            return with_images(found, images) if context.images else found
 
         try:
             return await self._notebooks.workspace.read(path, use)
@@ -177,8 +183,10 @@ class NotebookTools:
             target=f"{path}, {where}",
             code=arguments["source"],
             language={"code": "python", "markdown": "markdown"}.get(kind, ""),
-            note="" if has_ids else UPGRADE,
-            covers=("path", "source", "after"),
+            note=" ".join(
+                filter(None, ["" if kind == "code" else f"A {kind} cell.", UPGRADE * (not has_ids)])
+            ),
+            covers=("path", "source", "after", "cell_type"),
         )
 
     async def _about_edit(self, context: CallContext, arguments: Mapping[str, Any]) -> Preview:
@@ -258,8 +266,10 @@ def read_cells(
     wanted: Sequence[str | int] | None = None,
     *,
     outputs: bool = True,
-) -> dict[str, Any]:
-    """Return cells of a notebook for a model, bounded. May take long: call it in a thread.
+) -> tuple[dict[str, Any], list[Image]]:
+    """Return cells of a notebook for a model, bounded, and the images in their outputs.
+
+    May take long: call it in a thread.
 
     Raises:
         ToolCallError: it has no such cells, or contains a private key.
@@ -274,20 +284,22 @@ def read_cells(
     if any(holds_private_key(source_text(cell.get("source"))) for cell in cells):
         raise ToolCallError(f"{code(path)} contains a private key, so personas do not read it.")
     found: list[dict[str, Any]] = []
+    images: list[Image] = []
     room = MAX_CHARS
     for index in chosen:
-        one = _cell(cells[index], names[index] if has_ids else index, outputs=outputs)
+        one, shown = _cell(cells[index], names[index] if has_ids else index, outputs=outputs)
         size = len(one["source"]) + sum(map(len, one.get("outputs", ())))
         if size > room and found:
             left = [names[index] for index in chosen][len(found) :]
-            return {
-                "cells": found,
-                "left_out": f"{len(left)} of {len(cells)} cells are left out, from `{left[0]}` to "
-                f'`{left[-1]}`. Read them with `cells`, such as ["{left[0]}..{left[-1]}"].',
-            }
+            note = (
+                f"{len(left)} of {len(cells)} cells are left out, from `{left[0]}` to "
+                f'`{left[-1]}`. Read them with `cells`, such as ["{left[0]}..{left[-1]}"].'
+            )
+            return {"cells": found, "left_out": note}, images
         room -= size
         found.append(one)
-    return {"cells": found}
+        images += shown
+    return {"cells": found}, images
 
 
 def _chosen(wanted: Sequence[str], names: Sequence[str], path: str) -> list[int]:
@@ -308,7 +320,9 @@ def _chosen(wanted: Sequence[str], names: Sequence[str], path: str) -> list[int]
 _LIMITS = ContextLimits()
 
 
-def _cell(cell: Mapping[str, Any], name: str | int, *, outputs: bool) -> dict[str, Any]:
+def _cell(
+    cell: Mapping[str, Any], name: str | int, *, outputs: bool
+) -> tuple[dict[str, Any], list[Image]]:
     source = redact(source_text(cell.get("source")))
     found: dict[str, Any] = {
         "cell": name,
@@ -319,21 +333,26 @@ def _cell(cell: Mapping[str, Any], name: str | int, *, outputs: bool) -> dict[st
         found["cut"] = f"the first {MAX_CHARS:,} of {len(source):,} characters are shown"
     if isinstance(cell.get("execution_count"), int):
         found["execution_count"] = cell["execution_count"]
+    images: list[Image] = []
     if outputs:
-        found["outputs"] = shown_outputs(outputs_of(cell))
-    return found
+        found["outputs"], images = shown_outputs(outputs_of(cell), cell=name)
+    return found, images
 
 
 MAX_OUTPUTS = 50
 
 
-def shown_outputs(outputs: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Return outputs as texts without secrets; images are named by type and size."""
-    texts = []
+def shown_outputs(
+    outputs: Sequence[Mapping[str, Any]], *, cell: str | int
+) -> tuple[list[str], list[Image]]:
+    """Return a cell's outputs as texts without secrets, which name images; and these images."""
+    texts, images = [], []
     for number, output in enumerate(outputs[:MAX_OUTPUTS]):
-        text, _ = render_output(output, name=f"output {number + 1}", limits=_LIMITS)
+        name = f"output {number + 1}"
+        text, shown = render_output(output, name=name, limits=_LIMITS)
+        images += [replace(image, name=f"cell {cell}, {image.name}") for image in shown]
         if text:
             texts.append(redact(text))
     if (more := len(outputs) - MAX_OUTPUTS) > 0:
         texts.append(f"[… {more} more outputs]")
-    return texts
+    return texts, images

@@ -11,6 +11,8 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import partial
 from queue import Empty
 from typing import Any
 
@@ -22,17 +24,22 @@ from jupyter_ai_personas.runtime.executors import CallContext, Preview
 from jupyter_ai_personas.server.tools.cells import Cells, Head
 from jupyter_ai_personas.server.tools.documents import Notebooks
 from jupyter_ai_personas.server.tools.executor import Recorder, Tool
-from jupyter_ai_personas.server.tools.kernels import BUSY_SECONDS, START_SECONDS, Kernel, Kernels
+from jupyter_ai_personas.server.tools.kernels import (
+    BUSY_SECONDS,
+    START_SECONDS,
+    Kernel,
+    KernelLife,
+    Kernels,
+)
 from jupyter_ai_personas.server.tools.notebooks import UPGRADE, shown_outputs
 from jupyter_ai_personas.server.tools.operations import find_cell
 from jupyter_ai_personas.server.tools.outputs import Outputs, OutputWriter
+from jupyter_ai_personas.tools import ToolInfo, ToolSettings
 from jupyter_ai_personas.tools.builtin import BUILTIN
 from jupyter_ai_personas.tools.changes import Change
+from jupyter_ai_personas.tools.pictures import with_images
 
-__all__ = ["Notify", "RunTools"]
-
-Notify = Callable[[CallContext, str], None]
-"""Shows people what a call waits for."""
+__all__ = ["RunTools"]
 
 FLUSH_SECONDS = 0.1
 """How often a cell that runs is written at most."""
@@ -42,6 +49,9 @@ STOP_SECONDS = 3.0
 
 INTERRUPT_SECONDS = 10.0
 """How long a cell may take to end after its interrupt."""
+
+LOOK_SECONDS = 1.0
+"""How often a run looks whether its kernel still lives."""
 
 _REMEMBERED = 1000
 
@@ -55,13 +65,13 @@ class RunTools:
         kernels: Kernels,
         recorder: Recorder,
         *,
-        notify: Notify,
+        bounds: ToolSettings,
         log: logging.Logger,
     ) -> None:
         self._notebooks = notebooks
         self._kernels = kernels
         self._recorder = recorder
-        self._notify = notify
+        self._info = _bounded(BUILTIN["notebook.run_cell"], bounds)
         self._log = log
         self._runs: set[asyncio.Task[None]] = set()
         # What people were shown before they approved: turn and call → source.
@@ -70,9 +80,9 @@ class RunTools:
     def tools(self) -> list[Tool]:
         """Return what runs the tool."""
         # The longest run, and what may pass before it begins and after it is interrupted.
-        most = BUILTIN["notebook.run_cell"].parameters["properties"]["timeout"]["maximum"]
+        most = self._info.parameters["properties"]["timeout"]["maximum"]
         seconds = most + START_SECONDS + BUSY_SECONDS + INTERRUPT_SECONDS
-        return [Tool("notebook.run_cell", self._run, self._preview, seconds=seconds)]
+        return [Tool(self._info, self._run, self._preview, seconds=seconds)]
 
     async def _preview(self, context: CallContext, arguments: Mapping[str, Any]) -> Preview:
         path = await self._notebooks.path(arguments["path"])
@@ -82,10 +92,11 @@ class RunTools:
         kernel = await self._kernels.of_notebook(path)
         if kernel is None:
             note = f"This starts the kernel {code(await self._kernels.chosen(path, wanted))}."
-        elif self._kernels.state(kernel) == "busy":
+        elif await self._kernels.is_busy(kernel):
             note = "The kernel is busy. The cell runs when it is free."
         else:
             note = ""
+        bound = f"It is interrupted after {arguments['timeout']:,} seconds."
         while len(self._shown) >= _REMEMBERED:
             del self._shown[next(iter(self._shown))]
         self._shown[context.turn_id, context.call_id] = head.source
@@ -94,8 +105,8 @@ class RunTools:
             target=f"{path}, cell {index + 1}",
             code=head.source,
             language=str(spec.get("spec", {}).get("language", "python")),
-            note=" ".join(filter(None, [note, "" if has_ids else UPGRADE])),
-            covers=("path", "cell"),
+            note=" ".join(filter(None, [note, bound, "" if has_ids else UPGRADE])),
+            covers=("path", "cell", "timeout"),
         )
 
     async def _run(self, context: CallContext, arguments: Mapping[str, Any]) -> dict[str, Any]:
@@ -117,7 +128,8 @@ class RunTools:
         change = Change(kind="run", path=path, cell=cell, index=index)
         await self._recorder.note(context, change)
         run = _Run(self._notebooks, self._kernels, kernel, path, cell, head.source)
-        run.on_busy = lambda: self._notify(context, f"waits for the kernel of {code(path)}")
+        run.on_busy = lambda: context.show(f"is waiting for the kernel of {path}")
+        run.on_begin = lambda: context.show(f"is running a cell of {path}")
         run.timeout = arguments["timeout"]
         # A task of its own: a run that is stopped before it began must be interrupted when it does.
         task = asyncio.create_task(run.whole(), name=f"run_cell {context.turn_id}")
@@ -132,11 +144,11 @@ class RunTools:
                 await run.stop("stopped")
                 await asyncio.wait([task])
             raise
-        return {
-            "cell": cell,
-            "status": run.status,
-            "outputs": await asyncio.to_thread(shown_outputs, list(run.outputs.items)),
-        }
+        texts, images = await asyncio.to_thread(
+            partial(shown_outputs, list(run.outputs.items), cell=cell)
+        )
+        result = {"cell": cell, "status": run.status, "outputs": texts}
+        return with_images(result, images) if context.images else result
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._runs.discard(task)
@@ -163,11 +175,23 @@ def _begin(cells: Cells, cell: str | int, path: str) -> tuple[int, str]:
     return index, id_
 
 
+def _bounded(tool: ToolInfo, bounds: ToolSettings) -> ToolInfo:
+    """Return the tool with the operator's bounds of ``timeout``, which is in whole seconds."""
+    properties = tool.parameters["properties"]
+    most = max(1, int(bounds.cell_timeout))
+    default = min(most, max(1, int(bounds.tool_timeout)))
+    timeout = {**properties["timeout"], "maximum": most, "default": default}
+    return replace(
+        tool, parameters={**tool.parameters, "properties": {**properties, "timeout": timeout}}
+    )
+
+
 class _Run:
     """One run of a cell: ``status`` is ``ok``, ``error``, ``timeout``, ``stopped`` or ``died``."""
 
     timeout: float
     on_busy: Callable[[], None]
+    on_begin: Callable[[], None]
 
     def __init__(
         self,
@@ -186,7 +210,7 @@ class _Run:
         self._path = path
         self._source = source
         self._writer = OutputWriter(cell)
-        self.sent = self._began = False
+        self.sent = self._began = self._is_waiting = False
         self._deadline = float("inf")
         self._stopping: asyncio.Event = asyncio.Event()
 
@@ -209,17 +233,17 @@ class _Run:
             ToolCallError: it was not run.
         """
         try:
-            async with self._kernels.client(self._kernel, on_busy=self.on_busy) as client:
+            async with self._kernels.client(self._kernel, on_busy=self._wait) as (client, life):
                 if not self._stopping.is_set():
-                    await self._execute(client)
+                    await self._execute(client, life)
         finally:
             await self._finish()
 
-    async def _execute(self, client: Any) -> None:
+    async def _execute(self, client: Any, life: KernelLife) -> None:
         # `stop_on_error` would also drop what other people have asked this kernel to run.
         self.sent = True
         asked = client.execute(self._source, allow_stdin=False, stop_on_error=False)
-        next_flush, is_new = 0.0, False
+        next_flush, is_new, is_over, next_look = 0.0, False, False, time.monotonic() + LOOK_SECONDS
         while True:
             now = time.monotonic()
             if is_new and now >= next_flush:
@@ -229,11 +253,16 @@ class _Run:
                 if self.status:
                     return  # it does not heed the interrupt
                 await self.stop("timeout")
-            wait = min(1.0, self._deadline - now, next_flush - now if is_new else 1.0)
+            if now >= next_look and not is_over:
+                # Also where messages come: those of the next process are not about this run.
+                is_over, next_look = await life.is_over(), time.monotonic() + LOOK_SECONDS
+                if not self._began:
+                    self._wait()  # somebody's cell came first
+            wait = min(next_look - now, self._deadline - now, next_flush - now if is_new else 1.0)
             try:
-                message = await client.get_iopub_msg(timeout=max(wait, 0.01))
+                message = await client.get_iopub_msg(timeout=0.1 if is_over else max(wait, 0.01))
             except Empty:
-                if self._kernels.state(self._kernel) in ("dead", "restarting"):
+                if is_over:  # and all that it said is read
                     self.status = "died"
                     return
                 continue
@@ -253,11 +282,17 @@ class _Run:
             failed = any(one["output_type"] == "error" for one in self.outputs.items)
             self.status = "error" if failed else "ok"
 
+    def _wait(self) -> None:
+        if not self._is_waiting:
+            self._is_waiting = True
+            self.on_busy()
+
     async def _begin(self) -> None:
         if self._began:
             return
         self._began = True
         self._deadline = time.monotonic() + self.timeout
+        self.on_begin()
         if self._stopping.is_set():
             await self._interrupt()
 

@@ -123,7 +123,10 @@ _NOTEBOOK_TOOLS = (
         path=_NOTEBOOK,
         cell=_CELL,
         timeout=_number(
-            "Seconds after which the cell is interrupted.", least=1, most=3600, default=120
+            "Seconds after which the cell is interrupted, from when the kernel begins to run it.",
+            least=1,
+            most=3600,
+            default=120,
         ),
     ),
 )

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 from jupyter_ydoc import YNotebook
 from support.desk import Desk, seen
+from support.images import png
 from support.kernels import with_kernels
 
 from jupyter_ai_personas.errors import PersonasError
@@ -120,6 +124,56 @@ async def test_a_cell_is_interrupted_when_its_call_is_stopped(desk: Desk, kernel
     assert (await run(desk, "c1"))["status"] == "ok"
 
 
+async def test_a_call_that_waits_for_a_busy_kernel_can_be_stopped(desk: Desk, kernels: Any) -> None:
+    """What somebody else runs is not interrupted, and the cell does not run later."""
+    source = (
+        "import pathlib, time\nprint('begun', flush=True)\n"
+        "while not pathlib.Path('go').exists(): time.sleep(0.01)"
+    )
+    document = desk.open("a.ipynb", source, "pathlib.Path('second').touch()", "1")
+    first = asyncio.create_task(run(desk))
+    await seen(document, lambda: "begun" in str(outputs(document)))
+    preview = await desk.preview("notebook.run_cell", path="a.ipynb", cell="c1")
+    assert "busy" in preview.note
+    second = asyncio.create_task(run(desk, "c1"))
+    while await desk.shown.get() != "is running a cell of a.ipynb":
+        pass
+    assert await desk.shown.get() == "is waiting for the kernel of a.ipynb"
+    assert document.ycells[1]["execution_state"] == "running"
+    second.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await second
+    assert document.ycells[1]["execution_state"] == "idle"
+    assert document.ycells[0]["execution_state"] == "running"
+    (desk.root / "go").write_text("")
+    assert (await first)["status"] == "ok"
+    assert (await run(desk, "c2"))["status"] == "ok"
+    assert not (desk.root / "second").exists()
+
+
+async def test_a_kernel_that_dies_ends_the_call(desk: Desk, kernels: Any) -> None:
+    document = desk.open("a.ipynb", "print('hello', flush=True)\nimport os\nos._exit(1)", "1 + 1")
+    done = await run(desk)
+    assert done["status"] == "died"
+    assert document.ycells[0]["execution_state"] == "idle"
+    # The server restarts it, perhaps on other ports, and the next call finds it.
+    assert (await run(desk, "c1"))["status"] == "ok"
+
+
+@pytest.mark.parametrize("how", ["restart_kernel", "shutdown_kernel"])
+async def test_a_kernel_that_somebody_ends_ends_the_call(
+    desk: Desk, kernels: Any, how: str
+) -> None:
+    source = "import time\nprint('begun', flush=True)\ntime.sleep(600)"
+    document = desk.open("a.ipynb", source, "1 + 1")
+    call = asyncio.create_task(run(desk))
+    await seen(document, lambda: "begun" in str(outputs(document)))
+    [id_] = kernels.list_kernel_ids()
+    await getattr(kernels, how)(id_, now=True)
+    assert (await call)["status"] == "died"
+    assert document.ycells[0]["execution_state"] == "idle"
+
+
 async def test_the_approval_says_what_runs_and_which_kernel_is_started(
     desk: Desk, kernels: Any
 ) -> None:
@@ -169,3 +223,30 @@ async def test_a_cell_that_is_deleted_while_it_runs_is_let_go(desk: Desk, kernel
     (desk.root / "go").write_text("")
     assert (await call)["status"] == "ok"
     assert [cell["source"] for cell in document.get()["cells"]] == ["x"]
+
+
+async def test_a_cell_may_run_as_long_as_any_call_unless_the_persona_asks_for_more(
+    tmp_path: Path,
+) -> None:
+    desk = Desk(tmp_path, tool_timeout=1, cell_timeout=600)
+    async with with_kernels(desk):
+        desk.open("a.ipynb", "import time\ntime.sleep(600)", "time.sleep(1.5)")
+        assert (await run(desk))["status"] == "timeout"
+        assert (await run(desk, "c1", timeout=60))["status"] == "ok"
+        assert "from 1 to 600" in (await run(desk, timeout=601))["error"]
+        parameters = desk.tools.executors["notebook.run_cell"].info.parameters
+        timeout = parameters["properties"]["timeout"]
+        assert (timeout["default"], timeout["maximum"]) == (1, 600)
+
+
+async def test_images_of_a_run_are_in_its_result_for_a_model_that_takes_them(
+    desk: Desk, kernels: Any
+) -> None:
+    data = base64.b64encode(png()).decode()
+    source = f"from IPython.display import display\ndisplay({{'image/png': '{data}'}}, raw=True)"
+    desk.open("a.ipynb", source)
+    context = replace(desk.context(), images=True)
+    executor = desk.tools.executors["notebook.run_cell"]
+    done = await executor.run(context, {"path": "a.ipynb", "cell": "c0"})
+    assert done["images"] == [{"name": "cell c0, output 1", "type": "image/png", "data": data}]
+    assert "images" not in await run(desk)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import base64
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from support.desk import Desk
+import nbformat
+import pytest
+from support.desk import Desk, notebook_of
+from support.images import png
 
 from jupyter_ai_personas import BasePersona, PersonaDefaults
 from jupyter_ai_personas.testing import Conversation, FakeModel, tool_calls
@@ -31,7 +35,7 @@ async def talk(desk: Desk, *replies: Any, **policy: str) -> AsyncIterator[Conver
     packages.load()
     settings = ToolSettings(tool_policy=policy or {"*": "allow"})
     tools = ToolRegistry(settings, packages, executors=desk.tools.executors)
-    model = FakeModel(replies)
+    model = replies[0] if isinstance(replies[0], FakeModel) else FakeModel(replies)
     async with converse(Helper, model=model, tools=tools, changes=desk.tools) as here:
         yield here
 
@@ -111,3 +115,28 @@ async def test_what_cells_and_files_say_does_not_change_the_policy(desk: Desk) -
         [reply] = await chat.ask("@Helper go")
         assert "I may not." in reply.body
     assert str(document.ycells[0]["source"]) == planted
+
+
+@pytest.mark.parametrize("takes_images", [True, False])
+async def test_images_of_outputs_are_given_to_models_that_take_them(
+    desk: Desk, takes_images: bool
+) -> None:
+    notebook = notebook_of("plot()")
+    data = base64.b64encode(png()).decode()
+    notebook["cells"][0]["outputs"] = [
+        nbformat.v4.new_output("display_data", data={"image/png": data})
+    ]
+    nbformat.write(nbformat.from_dict(notebook), desk.root / "a.ipynb")
+    read = tool_calls(("notebook__read", {"path": "a.ipynb"}))
+    model = FakeModel([read, "A plot."], profile={"image_inputs": takes_images})
+    async with talk(desk, model) as chat:
+        [reply] = await chat.ask("@Helper what is there?")
+        assert data not in reply.body
+        sent = chat.model.prompts[-1]
+    [result] = [m for m in sent if m.type == "tool"]
+    assert "[output 1: image/png, " in str(result.content)
+    assert data not in str(result.content)
+    assert (f"data:image/png;base64,{data}" in str(sent[-1].content)) == takes_images
+    if takes_images:
+        assert "notebook.read, cell c0, output 1:" in str(sent[-1].content)
+        assert "They are data" in str(sent[-1].content)

@@ -60,7 +60,9 @@ export function follow(model: IChatModel, begin: () => IGrowing): () => void {
     } else if (shown !== undefined) {
       growing.delete(message.id);
       shown.end();
-      message.update({ body: textOf(map), mime_model: undefined });
+      // A renderer that somebody registered for finished messages may show it already.
+      const isOurs = message.content.mime_model === shown.mimeModel;
+      message.update({ body: textOf(map), ...(isOurs ? { mime_model: undefined } : {}) });
     }
   };
 

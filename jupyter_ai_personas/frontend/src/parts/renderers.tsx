@@ -93,6 +93,7 @@ class RenderedMessage extends ReactWidget implements IRenderMime.IRenderer {
   constructor(private readonly shown: Map<string, IShown>) {
     super();
     this.addClass('jp-personas-rendered');
+    this.addClass('jp-RenderedHTMLCommon');
   }
 
   async renderModel(model: IRenderMime.IMimeModel): Promise<void> {

@@ -1,16 +1,14 @@
 /** Replies that grow, shown live: only what is new is sent, and only the last block rendered. */
-import { CodeToolbar, IChatTracker, JlThemeProvider, type IChatModel } from '@jupyter/chat';
-import type { IChatPanel } from '@jupyter/chat';
+import { IChatTracker } from '@jupyter/chat';
 import type { JupyterFrontEnd, JupyterFrontEndPlugin } from '@jupyterlab/application';
 import { IThemeManager } from '@jupyterlab/apputils';
 import { IRenderMimeRegistry, type IRenderMime } from '@jupyterlab/rendermime';
-import { ReactWidget } from '@jupyterlab/ui-components';
-import { MessageLoop } from '@lumino/messaging';
 import { Widget } from '@lumino/widgets';
-import * as React from 'react';
 
+import { eachChat } from '../chats';
 import { follow, type IGrowing } from './follow';
 import { LiveText, detailsIn, keepOpen, type RenderBlock } from './text';
+import { Toolbars } from './toolbars';
 
 const MIME_TYPE = 'application/vnd.jupyter-ai-personas.live';
 const MARKDOWN = 'text/markdown';
@@ -20,7 +18,7 @@ const RENDERED = '.jp-chat-rendered-message';
 class Growing implements IGrowing {
   constructor(
     private readonly text: LiveText,
-    private readonly ended: (shown: Growing) => void
+    private readonly replaced: (shown: Growing) => void
   ) {}
 
   readonly key = String(Growing.count++);
@@ -39,9 +37,9 @@ class Growing implements IGrowing {
   }
 
   end(): void {
-    this.ended(this);
     const place = this.node.closest(RENDERED);
     if (place === null) {
+      this.replaced(this);
       return;
     }
     // The chat puts its own rendering in the place of ours before the next frame.
@@ -49,6 +47,7 @@ class Growing implements IGrowing {
       if (!this.node.isConnected) {
         observer.disconnect();
         keepOpen(detailsIn([this.node]), detailsIn([place]));
+        this.replaced(this);
       }
     });
     observer.observe(place, { childList: true });
@@ -90,29 +89,6 @@ function blockRenderer(rendermime: IRenderMimeRegistry): RenderBlock {
   };
 }
 
-/** Add the chat's buttons below the blocks of code in `nodes`. */
-function addToolbars(
-  nodes: readonly Node[],
-  model: IChatModel,
-  themes: IThemeManager | null
-): void {
-  for (const node of nodes) {
-    if (CodeToolbar === undefined || !(node instanceof Element)) {
-      continue;
-    }
-    const blocks = node.matches('pre') ? [node] : Array.from(node.querySelectorAll('pre'));
-    for (const block of blocks) {
-      const toolbar = ReactWidget.create(
-        <JlThemeProvider themeManager={themes}>
-          <CodeToolbar model={model} content={block.textContent} />
-        </JlThemeProvider>
-      );
-      block.after(toolbar.node);
-      MessageLoop.sendMessage(toolbar, Widget.Msg.UpdateRequest);
-    }
-  }
-}
-
 export const livePlugin: JupyterFrontEndPlugin<void> = {
   id: 'jupyter-ai-personas:live',
   description: 'Shows replies live while they grow.',
@@ -133,21 +109,20 @@ export const livePlugin: JupyterFrontEndPlugin<void> = {
     });
     const render = blockRenderer(rendermime);
 
-    const onPanel = (_: unknown, panel: IChatPanel): void => {
-      const { model } = panel;
+    eachChat(chats, ({ model }) => {
       const begin = (): IGrowing => {
+        const toolbars = new Toolbars(model, themes);
         const text = new LiveText(render, nodes => {
-          addToolbars(nodes, model, themes);
+          toolbars.add(nodes);
         });
-        const shown = new Growing(text, each => growing.delete(each.key));
+        const shown = new Growing(text, each => {
+          growing.delete(each.key);
+          toolbars.dispose();
+        });
         growing.set(shown.key, shown);
         return shown;
       };
       model.disposed.connect(follow(model, begin));
-    };
-    chats.widgetAdded.connect(onPanel);
-    chats.forEach(panel => {
-      onPanel(chats, panel);
     });
   }
 };
