@@ -67,6 +67,7 @@ class AgentProcess:
         self._process = process
         self._stdin, self._stdout = process.stdin, process.stdout
         self._log = log
+        self._is_killed = False
         self._errors = asyncio.ensure_future(self._log_errors())
 
     @classmethod
@@ -148,8 +149,11 @@ class AgentProcess:
 
     def kill(self) -> None:
         """Kill it and its children at once; :meth:`end` cleans up."""
-        kill_group(self._process)
-        self._stdin.close()
+        # Once: later, the number of its group may be that of others.
+        if not self._is_killed:
+            self._is_killed = True
+            kill_group(self._process)
+            self._stdin.close()
 
     async def _log_errors(self) -> None:
         """Read what it writes beside the protocol, so that it does not wait for a reader."""

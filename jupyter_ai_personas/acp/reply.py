@@ -19,7 +19,7 @@ from jupyter_ai_personas.tools.shown import show_call
 __all__ = ["Call", "Reply"]
 
 MAX_THOUGHT = 20_000
-MAX_CALLS = 1_000
+MAX_CALLS = 300
 """Calls of one turn that are kept; further ones are not shown."""
 
 MAX_ENTRIES = 100
@@ -127,7 +127,9 @@ class Reply:
             fence = closing_fence(self._text)
             left = 2 - (len(self._text) - len(self._text.rstrip("\n")))
             gap = f"{newline}{fence}\n\n" if fence else "\n" * max(0, left)
-        yield from self._write(gap + block)
+        yield gap + block
+        # The next block stands outside of what came before.
+        self._text = "\n\n"
 
     def _end_thought(self) -> Iterator[str]:
         thought, self._thought = self._thought.strip(), ""

@@ -15,6 +15,7 @@ from itertools import count
 from typing import Any
 
 from jupyter_ai_personas.acp.process import AgentProcess, ProcessBroken
+from jupyter_ai_personas.text import well_formed_json
 
 __all__ = ["INVALID", "NOT_FOUND", "Rpc", "RpcError"]
 
@@ -82,6 +83,9 @@ class Rpc:
             broken = ProcessBroken(await self._process.reason())
         except ProcessBroken as error:
             broken = error
+        except Exception:
+            self._log.exception("A message of the agent cannot be handled")
+            broken = ProcessBroken("sent what cannot be handled and was ended")
         finally:
             self._broken = broken
             self._process.kill()
@@ -118,7 +122,7 @@ class Rpc:
     async def _take(self, line: bytes) -> bool:
         """Take a message; return whether it is one."""
         try:
-            message = json.loads(line)
+            message = well_formed_json(json.loads(line))
         except (ValueError, RecursionError):
             return False
         if not isinstance(message, dict):

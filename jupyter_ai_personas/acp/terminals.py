@@ -25,6 +25,7 @@ class Terminal:
         self.is_truncated = False
         """Whether the beginning of the output is gone."""
         self._reading = asyncio.ensure_future(self._read())
+        self._ending = asyncio.ensure_future(self._end())
 
     @classmethod
     async def start(
@@ -54,15 +55,21 @@ class Terminal:
 
     async def wait(self) -> dict[str, int | str | None]:
         """Wait until the command has ended, and its output is read."""
-        await self._process.wait()
+        await asyncio.shield(self._ending)
         with suppress(TimeoutError):
-            # A child that it left may keep the output open.
+            # A child that left the group may keep the output open.
             async with asyncio.timeout(0.5):
                 await asyncio.shield(self._reading)
         return self.exit_status or {}
 
     def kill(self) -> None:
         """Kill the command and its children."""
+        if not self._ending.done():
+            kill_group(self._process)
+
+    async def _end(self) -> None:
+        await self._process.wait()
+        # At once: later, the number of its group may be that of others.
         kill_group(self._process)
 
     async def _read(self) -> None:

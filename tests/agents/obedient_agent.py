@@ -229,6 +229,26 @@ class ObedientAgent:
         while True:
             raw("Welcome to my agent!")
 
+    async def _deep(self, session_id: str, said: str) -> None:
+        """Describe a call with much nesting."""
+        update = {"sessionUpdate": "tool_call", "toolCallId": "d", "title": "x", "rawInput": None}
+        nested = '{"a":' * 400 + "1" + "}" * 400
+        line = message("session/update", params={"sessionId": session_id, "update": update})
+        raw(line.replace("null", nested))
+        await self._say(session_id, "deep")
+
+    async def _half(self, session_id: str, said: str) -> None:
+        """Write half of a surrogate pair, and ask with one."""
+        await self._say(session_id, "half")
+        update = {"sessionUpdate": "agent_message_chunk"}
+        update |= {"content": {"type": "text", "text": "\ud800!"}}
+        raw(message("session/update", params={"sessionId": session_id, "update": update}))
+        options = [{"optionId": "yes", "name": "Allow", "kind": "allow_once"}]
+        asked = {"sessionId": session_id, "options": options}
+        asked["toolCall"] = {"toolCallId": "h", "title": "do \ud800"}
+        raw(message("session/request_permission", id=70, params=asked))
+        await self._cancelled.wait()
+
     async def _lie(self, session_id: str, said: str) -> None:
         """Say much that means nothing, and then answer."""
         raw("{")

@@ -7,6 +7,7 @@ from typing import Any
 import psutil
 import pytest
 from support.room import Room
+from support.stages import DocumentStage
 
 from agents.talking import asked, said
 
@@ -152,3 +153,19 @@ async def test_why_the_agent_stops_is_told(agents: Any) -> None:
     async with agents.room() as here:
         replies = await here.replied(here.say("@Bot refuse"), 2)
     assert [reply.body for reply in replies] == ["No.", "*The agent refuses to go on.*"]
+
+
+async def test_half_a_character_reaches_no_document(agents: Any) -> None:
+    async with agents.room(stage=DocumentStage()) as here:
+        message = here.say("@Bot half")
+        approval = await asked(here)
+        assert approval.arguments["title"] == "do \ufffd"
+        await here.command("/stop")
+        [reply] = await here.replied(message)
+        assert reply.body.startswith("half\ufffd!")
+
+
+async def test_a_call_with_much_nesting_ends_at_most_its_own_turn(agents: Any) -> None:
+    async with agents.room() as here:
+        await here.replied(here.say("@Bot deep"))
+        assert await said(here, "hello") == "heard hello "
