@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import ast
 import asyncio
+import importlib.util
 import inspect
 import json
+import pydoc
 import re
 import shlex
 import subprocess
@@ -15,12 +17,14 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+import yaml
 from traitlets.config import Config, PyFileConfigLoader
 
 from jupyter_ai_personas import BasePersona
 from jupyter_ai_personas.cli import main
 from jupyter_ai_personas.providers import ModelRegistry
 from jupyter_ai_personas.server import AiExtension
+from jupyter_ai_personas.settings import settings_of
 from jupyter_ai_personas.testing import ask
 
 REPOSITORY = Path(__file__).parents[1]
@@ -32,6 +36,7 @@ PAGES = [
 ]
 
 _BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_SCAFFOLDED = re.compile(r"jupyter ai-personas new \w+ ([\w-]+)")
 _LINK = re.compile(r"\]\(([^)#][^)]*)\)")
 
 
@@ -123,6 +128,16 @@ def test_json_in_the_docs_is_json(block: Block) -> None:
     json.loads(block.text)
 
 
+@pytest.mark.parametrize("block", blocks("yaml"))
+def test_yaml_in_the_docs_is_yaml(block: Block) -> None:
+    assert isinstance(yaml.safe_load(block.text), dict)
+
+
+def scaffolded() -> set[str]:
+    """Return the packages that the docs have `jupyter ai-personas new` write."""
+    return {name for page in PAGES for name in _SCAFFOLDED.findall(page.read_text("utf-8"))}
+
+
 def commands() -> Iterator[Any]:
     for param in blocks("bash"):
         (block,) = param.values
@@ -136,7 +151,7 @@ def commands() -> Iterator[Any]:
 def test_commands_in_the_docs_exist(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     while "=" in words[0]:  # variables of this one command
         words = words[1:]
-    match [words[0].removeprefix(".venv/bin/"), *words[1:]]:
+    match [re.sub(r"^(\.venv|/tmp/stranger)/bin/", "", words[0]), *words[1:]]:
         case ["make", target, *_]:
             subprocess.run(["make", "--dry-run", target], cwd=REPOSITORY, check=True)
         case ["pip", "install", "-e", *packages] | ["pip", "install", *packages]:
@@ -145,7 +160,11 @@ def test_commands_in_the_docs_exist(words: list[str], capsys: pytest.CaptureFixt
                 path, _, extras = package.partition("[")
                 for extra in filter(None, extras.rstrip("]").split(",")):
                     assert extra in project["optional-dependencies"]
-                assert path == "jupyter_ai_personas" or (REPOSITORY / path).is_dir()
+                if (wheel := Path(path)).suffix == ".whl":
+                    assert wheel.name.partition("-")[0].replace("_", "-") in scaffolded()
+                else:
+                    known = path in ("jupyter_ai_personas", "build", "twine")
+                    assert known or (REPOSITORY / path).is_dir()
         case ["jupyter", "ai-personas", *arguments]:
             with pytest.raises(SystemExit) as stop:
                 main([*arguments, "--help"])
@@ -154,10 +173,20 @@ def test_commands_in_the_docs_exist(words: list[str], capsys: pytest.CaptureFixt
             for setting in settings:
                 name = setting.removeprefix("--AiExtension.").partition("=")[0]
                 assert name in AiExtension.class_own_traits(config=True)
+        case ["jupyter", "labextension", "list" | "disable", *names]:
+            package = REPOSITORY / "jupyter_ai_personas" / "labextension" / "package.json"
+            assert {*names} <= {json.loads(package.read_text("utf-8"))["name"]}
         case ["pytest", folder]:
             assert (REPOSITORY / folder / "tests").is_dir()
-        case ["export" | "curl" | "chmod" | "git", *_]:
+        case ["cd", folder]:
+            assert folder in scaffolded()
+        case ["pytest" | "ruff" | "mypy" as module, *_] | ["python", "-m", module, *_]:
+            # `build` is installed by the page itself, one command before.
+            assert module == "build" or importlib.util.find_spec(module)
+        case ["export" | "curl" | "chmod" | "git" | "twine", *_]:
             pass
+        case ["pip", "uninstall", *packages]:
+            assert all(package.startswith("jupyter-ai") for package in packages)
         case _:
             pytest.fail(f"Nothing checks `{shlex.join(words)}`.")
 
@@ -167,6 +196,69 @@ def test_links_lead_to_files(page: Path) -> None:
     for target in _LINK.findall(page.read_text("utf-8")):
         if "://" not in target:
             assert (page.parent / target.partition("#")[0]).exists(), target
+
+
+def docs_module() -> Any:
+    spec = importlib.util.spec_from_file_location("generated", REPOSITORY / "docs/generated.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize(
+    ("page", "module"),
+    [
+        ("reference", "jupyter_ai_personas"),
+        ("errors", "jupyter_ai_personas.errors"),
+        ("reference-testing", "jupyter_ai_personas.testing"),
+    ],
+)
+def test_the_reference_has_every_public_name(page: str, module: str) -> None:
+    text = (REPOSITORY / "docs" / f"{page}.md").read_text("utf-8")
+    assert f"```{{public-names}} {module}\n" in text
+    generated = docs_module()
+    there = importlib.import_module(module)
+    assert set(there.__all__) - set(generated.public_names(module)) <= {"__version__"}
+    listed = re.findall(r":: ([\w.]+)", "\n".join(generated.reference(module)))
+    assert listed == [f"{module}.{name}" for name in generated.public_names(module)]
+    for name in generated.public_names(module):
+        assert inspect.getdoc(getattr(there, name)), f"`{name}` has no docstring"
+
+
+def test_the_reference_has_every_setting_once() -> None:
+    generated = docs_module()
+    text = (REPOSITORY / "docs" / "settings.md").read_text("utf-8")
+    groups = re.findall(r"^:of: (\S+)$", text, re.MULTILINE)
+    listed = [
+        setting.trait
+        for group in groups
+        for setting in settings_of(pydoc.locate(group.replace(":", "."))).values()
+    ]
+    traits = AiExtension.class_own_traits(config=True)
+    assert sorted(listed) == sorted(traits)
+    for name, one in traits.items():
+        shown = generated.entry(name, one)
+        assert " ".join(one.help.split()) in shown
+        default = re.search(r"^:default: `(.*)`$", shown, re.MULTILINE)
+        assert default is not None
+        assert ast.literal_eval(default[1]) == getattr(AiExtension(), name)
+
+
+def test_each_page_is_in_the_index() -> None:
+    text = (REPOSITORY / "docs" / "index.md").read_text("utf-8")
+    toctrees = re.findall(r"```{toctree}\n(.*?)```", text, re.DOTALL)
+    listed = re.findall(r"^(?:[^:\n]+ <)?([a-z0-9-]+)>?$", "".join(toctrees), re.MULTILINE)
+    pages = [page.stem for page in (REPOSITORY / "docs").glob("*.md") if page.stem != "index"]
+    assert sorted(listed) == sorted(pages)
+
+
+@pytest.mark.parametrize("page", ["docs/examples.md", "examples/README.md"])
+def test_each_example_is_listed(page: str) -> None:
+    text = (REPOSITORY / page).read_text("utf-8")
+    folders = [path.name for path in (REPOSITORY / "examples").iterdir() if path.is_dir()]
+    assert [name for name in folders if name not in text] == []
 
 
 def test_the_bounds_that_are_promised_are_the_defaults() -> None:
