@@ -34,6 +34,5 @@ html_theme_options = {
     "navigation_with_keys": False,
     "show_prev_next": True,
     "navbar_center": [],
-    "navbar_align": "right",
     "secondary_sidebar_items": ["page-toc"],
 }

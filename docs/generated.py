@@ -46,10 +46,10 @@ def reference(module: str) -> Iterator[str]:
 def entry(name: str, trait: Any) -> str:
     """Return the Markdown of one setting: kind, default and help, from its trait."""
     about = " ".join(trait.help.split())
-    kind = inspect.getdoc(trait.kind).splitlines()[0].rstrip(".")
-    return (
-        f"````{{confval}} {name}\n:type: {kind}\n:default: `{trait.default()!r}`\n\n{about}\n````\n"
-    )
+    kind, _, _ = (inspect.getdoc(trait.kind) or "").partition(".")
+    default = trait.default()
+    shown = f"{default:g}" if isinstance(default, float) else repr(default)
+    return f"````{{confval}} {name}\n:type: {kind}\n:default: `{shown}`\n\n{about}\n````\n"
 
 
 class PublicNames(SphinxDirective):

@@ -7,10 +7,12 @@ import asyncio
 import importlib.util
 import inspect
 import json
+import os
 import pydoc
 import re
 import shlex
 import subprocess
+import sys
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -196,6 +198,23 @@ def test_links_lead_to_files(page: Path) -> None:
     for target in _LINK.findall(page.read_text("utf-8")):
         if "://" not in target:
             assert (page.parent / target.partition("#")[0]).exists(), target
+
+
+def test_the_first_tutorial_ends_in_a_package_whose_tests_pass(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    page = (REPOSITORY / "docs" / "new.md").read_text("utf-8")
+    _, behaviour, tests = (text for language, text in _BLOCK.findall(page) if language == "python")
+    main(["new", "persona", "my-reviewer", str(tmp_path)])
+    package = tmp_path / "my-reviewer"
+    (package / "my_reviewer" / "persona.py").write_text(behaviour)
+    file = package / "tests" / "test_persona.py"
+    kept, _, _ = file.read_text("utf-8").partition("async def test_it_answers")
+    file.write_text(kept + tests[tests.index("async def test_") :])
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
+    environment = os.environ | {"PYTHONPATH": str(package)}
+    subprocess.run(command, cwd=package, env=environment, check=True)
+    assert "passed" in capfd.readouterr().out
 
 
 def docs_module() -> Any:
