@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Iterator
 from importlib import import_module
 from typing import Any, ClassVar
@@ -46,7 +47,7 @@ def reference(module: str) -> Iterator[str]:
 def entry(name: str, trait: Any) -> str:
     """Return the Markdown of one setting: kind, default and help, from its trait."""
     about = " ".join(trait.help.split())
-    kind, _, _ = (inspect.getdoc(trait.kind) or "").partition(".")
+    kind = re.split("[.,:]", inspect.getdoc(trait.kind) or "")[0]
     default = trait.default()
     shown = f"{default:g}" if isinstance(default, float) else repr(default)
     return f"````{{confval}} {name}\n:type: {kind}\n:default: `{shown}`\n\n{about}\n````\n"

@@ -24,6 +24,7 @@ from traitlets.config import Config, PyFileConfigLoader
 
 from jupyter_ai_personas import BasePersona
 from jupyter_ai_personas.cli import main
+from jupyter_ai_personas.personas.base import _ELSEWHERE
 from jupyter_ai_personas.providers import ModelRegistry
 from jupyter_ai_personas.server import AiExtension
 from jupyter_ai_personas.settings import settings_of
@@ -215,6 +216,20 @@ def test_the_first_tutorial_ends_in_a_package_whose_tests_pass(
     environment = os.environ | {"PYTHONPATH": str(package)}
     subprocess.run(command, cwd=package, env=environment, check=True)
     assert "passed" in capfd.readouterr().out
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(REPOSITORY).as_posix())
+def test_settings_that_a_page_names_exist(page: Path) -> None:
+    text = page.read_text("utf-8")
+    if page.stem.startswith("from-jupyter-ai-"):  # the first column is what the other one has
+        text = re.sub(r"^\|[^|]*\|", "", text, flags=re.MULTILINE)
+    named = set(re.findall(r"\bc\.AiExtension\.(\w+)", text))
+    assert named <= set(AiExtension.class_own_traits(config=True))
+
+
+def test_who_comes_from_version_3_is_told_of_each_name_that_is_missing() -> None:
+    rows = (REPOSITORY / "docs" / "from-jupyter-ai-3.md").read_text("utf-8")
+    assert set(_ELSEWHERE) <= set(re.findall(r"`self\.(\w+)", rows))
 
 
 def docs_module() -> Any:
