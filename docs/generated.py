@@ -47,7 +47,7 @@ def reference(module: str) -> Iterator[str]:
 def entry(name: str, trait: Any) -> str:
     """Return the Markdown of one setting: kind, default and help, from its trait."""
     about = " ".join(trait.help.split())
-    kind = re.split("[.,:]", inspect.getdoc(trait.kind) or "")[0]
+    kind = re.split("[.,:;]", inspect.getdoc(trait.kind) or "")[0]
     default = trait.default()
     shown = f"{default:g}" if isinstance(default, float) else repr(default)
     return f"````{{confval}} {name}\n:type: {kind}\n:default: `{shown}`\n\n{about}\n````\n"
