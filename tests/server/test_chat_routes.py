@@ -169,7 +169,10 @@ async def test_what_cannot_be_voted_on_is_refused(server: JupyterServer) -> None
 
 async def test_votes_can_be_turned_off(tmp_path: Path) -> None:
     config = {"AiExtension.feedback": False}
-    async with JupyterServer(tmp_path, config=config) as server:
+    async with JupyterServer(tmp_path, config=config, lab=True) as server:
         status, answer = await vote(server, {"message_id": "m", "vote": 1})
         assert (status, set(answer)) == (403, {"message"})
         assert "c.AiExtension.feedback" in answer["message"]
+        # The front end reads it in the page and offers none.
+        page = await server.request("GET", "/lab")
+        assert '"jupyterAiPersonasFeedback": false' in page.text

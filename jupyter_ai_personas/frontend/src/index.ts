@@ -3,8 +3,11 @@ import type { JupyterFrontEndPlugin } from '@jupyterlab/application';
 
 import { approvalsPlugin } from './approvals';
 import { completionPlugin } from './completion';
+import { feedbackPlugin } from './feedback';
 import { linksPlugin } from './links';
 import { livePlugin } from './live';
+import { notebookPlugin } from './notebook';
+import { panelPlugin } from './panel';
 import { footersPlugin } from './parts/footers';
 import { renderersPlugin } from './parts/renderers';
 import { personasPlugin } from './personas';
@@ -24,7 +27,10 @@ const plugins = [
   repliesPlugin,
   detailsPlugin,
   linksPlugin,
-  approvalsPlugin
+  approvalsPlugin,
+  feedbackPlugin,
+  panelPlugin,
+  notebookPlugin
 ] as JupyterFrontEndPlugin<unknown>[];
 
 export default plugins;

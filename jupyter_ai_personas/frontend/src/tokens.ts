@@ -110,7 +110,7 @@ export interface IMessageProps {
 /** Something below the messages of personas. The component may return `null`. */
 export interface IFooter {
   readonly id: string;
-  /** Lower is further left. Built in: state 10, retry 20, usage 30. */
+  /** Lower is further left. Built in: state 10, retry 20, usage 30, feedback 40. */
   readonly rank?: number;
   readonly component: FunctionComponent<IMessageProps>;
 }

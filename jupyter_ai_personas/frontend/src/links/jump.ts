@@ -4,6 +4,9 @@ import type { Notebook } from '@jupyterlab/notebook';
 
 import type { Place } from './target';
 
+/** How many lines after the place are in view. */
+const LINES_BELOW = 10;
+
 interface IPosition {
   line: number;
   column: number;
@@ -30,12 +33,17 @@ export async function jump(document: IDocumentWidget, place: Place): Promise<voi
       content.activeCellIndex = index;
       content.deselectAll();
       await content.scrollToItem(index, 'center');
+      // A dialog that asks for a kernel gives the focus back to where it was.
+      content.activate();
     }
   } else if ('line' in place && isEditor(content)) {
     const { editor } = content;
-    const position = { line: Math.min(place.line, editor.lineCount) - 1, column: 0 };
-    editor.setCursorPosition(position);
-    editor.revealPosition(position);
+    const at = (line: number): IPosition => ({
+      line: Math.min(line, editor.lineCount) - 1,
+      column: 0
+    });
+    editor.revealPosition(at(place.line + LINES_BELOW));
+    editor.setCursorPosition(at(place.line));
     editor.focus();
   }
 }
