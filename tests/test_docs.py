@@ -22,8 +22,9 @@ import pytest
 import yaml
 from traitlets.config import Config, PyFileConfigLoader
 
-from jupyter_ai_personas import BasePersona
+from jupyter_ai_personas import BasePersona, stand_ins
 from jupyter_ai_personas.cli import main
+from jupyter_ai_personas.personas.adapted import is_adapted
 from jupyter_ai_personas.personas.base import _ELSEWHERE
 from jupyter_ai_personas.providers import ModelRegistry
 from jupyter_ai_personas.server import AiExtension
@@ -60,6 +61,7 @@ def blocks(*languages: str) -> list[Any]:
 
 
 def run(block: Block) -> dict[str, Any]:
+    stand_ins.install()  # as before plug-ins are imported: some pages show what others wrote
     names: dict[str, Any] = {"__name__": "docs_of_somebody.page"}
     exec(compile(block.text, block.page.name, "exec"), names)
     return names
@@ -94,7 +96,9 @@ async def test_python_in_the_docs_runs(
     personas = [
         value
         for value in names.values()
-        if isinstance(value, type) and issubclass(value, BasePersona) and value is not BasePersona
+        if isinstance(value, type)
+        and value.__module__ == names["__name__"]
+        and (issubclass(value, BasePersona) or is_adapted(value))
     ]
     for persona in personas:
         replies = await ask(persona, "hello there", model_replies=["As you wish."])
