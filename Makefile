@@ -22,7 +22,7 @@ AS_ROOT := $(if $(filter 0,$(shell id -u)),--allow-root)
 # Two processes, each with whole test files; more of them do not help on two processors.
 PYTEST := $(TEST)/bin/pytest -n 2 --dist loadfile
 
-.PHONY: help lab test test-slow test-oldest lint frontend docs bench chaos clean
+.PHONY: help lab cluster test test-slow test-oldest lint frontend docs bench chaos chaos-hosts clean
 .DELETE_ON_ERROR:
 
 help:  ## list what can be made
@@ -31,6 +31,9 @@ help:  ## list what can be made
 lab: $(LAB)/ready .workspace  ## open JupyterLab on a copy of examples/workspace; ARGS="--no-browser"
 	cd .workspace && "$(CURDIR)/$(LAB)/bin/jupyter" lab $(AS_ROOT) \
 		--LabApp.default_url=/lab/tree/welcome.chat $(ARGS)
+
+cluster: $(LAB)/cluster  ## ask a persona on a Dask cluster of this machine; ARGS="--lab"
+	$(LAB)/bin/python examples/cluster/cluster.py $(ARGS)
 
 test: $(TEST)/ready $(TEST)/chromium  ## run every test but the slow ones; ARGS="-k name"
 	$(PYTEST) -m "not slow" $(ARGS)
@@ -72,8 +75,13 @@ bench: $(TEST)/bench  ## measure, side by side with the alternative; ARGS="--qui
 	cd tests && ../$(TEST)/bin/python -m benchmarks $(ARGS)
 
 chaos: ROUNDS ?= 30
-chaos: $(TEST)/ready  ## kill the server again and again while people chat; ROUNDS=30
+chaos: $(TEST)/ready  ## kill the server while people chat; ROUNDS=30 ARGS="--hosts dask"
 	cd tests && ../$(TEST)/bin/python -m chaos --rounds $(ROUNDS) $(ARGS)
+
+chaos-hosts: ROUNDS ?= 30
+chaos-hosts: $(TEST)/ready  ## kill workers, schedulers and the server while people chat
+	cd tests && ../$(TEST)/bin/python -m chaos --hosts processes --rounds $(ROUNDS) $(ARGS)
+	cd tests && ../$(TEST)/bin/python -m chaos --hosts dask --rounds $(ROUNDS) $(ARGS)
 
 clean:  ## remove the environments and whatever was built; .workspace/ stays
 	rm -rf $(LAB) $(TEST) $(OLDEST) docs/_build build dist $(FRONTEND)/lib $(FRONTEND)/node_modules
@@ -88,6 +96,10 @@ $(LAB)/ready: $(REQUIREMENTS)
 	@# The question about news would lie over the button that sends.
 	$(LAB)/bin/jupyter labextension disable --level=sys_prefix \
 		@jupyterlab/apputils-extension:announcements
+	@touch $@
+
+$(LAB)/cluster: $(LAB)/ready
+	$(LAB)/bin/python -m pip install -e '.[lab,dask]'
 	@touch $@
 
 $(TEST)/ready: $(REQUIREMENTS)

@@ -27,7 +27,8 @@
     │   ├── RequestRefusedError       the server does not do what a turn asks for
     │   ├── UnknownTurnError          no open chat has that turn
     │   ├── TurnStateError            the turn is not in a state for that
-    │   └── HostLostError             the persona's host hung or died
+    │   ├── HostLostError             the persona's host hung or died
+    │   └── HostUnavailableError      there is no worker that could run the persona
     ├── ChatError
     │   ├── ChatNotOpenError          no open chat at that path
     │   ├── RecordingError            a chat cannot be recorded or replayed
@@ -64,6 +65,7 @@ __all__ = [
     "ContextTooLongError",
     "FeedbackError",
     "HostLostError",
+    "HostUnavailableError",
     "MagicsError",
     "MayNotDecideError",
     "MissingCredentialsError",
@@ -384,9 +386,16 @@ class RequestRefusedError(TurnError):
 class HostLostError(TurnError):
     """The persona's host hung or died; it is replaced."""
 
-    def __init__(self, persona: str) -> None:
+    def __init__(self, persona: str, reason: str = "") -> None:
         self.persona = persona
-        super().__init__(f"`{persona}` stopped responding and was restarted. Try again.")
+        text = f"`{persona}` stopped responding and was restarted. Try again."
+        if reason:
+            text = f"`{persona}` could not finish: {reason} Try again."
+        super().__init__(text)
+
+
+class HostUnavailableError(TurnError):
+    """There is no worker that could run the persona; the message says what to do."""
 
 
 class ChatError(PersonasError):

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import importlib_metadata
+import mcp.client.stdio  # noqa: F401  # binds the error stream, which has no file in a test
 import pytest
 import support
 from support.broken import make_broken_plugins

@@ -154,6 +154,9 @@ def test_commands_in_the_docs_exist(words: list[str], capsys: pytest.CaptureFixt
             for setting in settings:
                 name = setting.removeprefix("--AiExtension.").partition("=")[0]
                 assert name in AiExtension.class_own_traits(config=True)
+        case ["jupyter", "labextension", "list" | "disable", *names]:
+            package = REPOSITORY / "jupyter_ai_personas" / "labextension" / "package.json"
+            assert {*names} <= {json.loads(package.read_text("utf-8"))["name"]}
         case ["pytest", folder]:
             assert (REPOSITORY / folder / "tests").is_dir()
         case ["export" | "curl" | "chmod" | "git", *_]:

@@ -14,6 +14,8 @@ from jupyter_ai_personas.context.answers.product_help import PAGES
 
 pytestmark = pytest.mark.slow
 
+LABEXTENSION = "jupyter_ai_personas-0.1.0.data/data/share/jupyter/labextensions/jupyter-ai-personas"
+
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -34,8 +36,13 @@ def test_the_package_contains_what_it_needs_and_no_more(wheel: Path) -> None:
         *(f"jupyter_ai_personas/docs/{page}.md" for page in PAGES),
         "jupyter_ai_personas-0.1.0.data/data/etc/jupyter/jupyter_server_config.d/"
         "jupyter_ai_personas.json",
+        *(f"{LABEXTENSION}/{name}" for name in ("package.json", "install.json")),
     ):
         assert name in names
+    assert [name for name in names if name.startswith(f"{LABEXTENSION}/static/remoteEntry.")]
+    # Neither the sources of the front end nor what they are built with, and one bundle only.
+    folders = ("jupyter_ai_personas/frontend/", "jupyter_ai_personas/labextension/")
+    assert [name for name in names if name.startswith(folders)] == []
 
 
 async def test_pip_install_is_all_that_it_takes(tmp_path: Path, wheel: Path) -> None:
@@ -62,6 +69,8 @@ async def test_pip_install_is_all_that_it_takes(tmp_path: Path, wheel: Path) -> 
     listed = _plain(environment.run("jupyter", "server", "extension", "list"))
     for name in ("jupyter_ai_personas", "jupyterlab_chat", "jupyter_server_ydoc"):
         assert f"{name} enabled" in listed
+    labextensions = _plain(environment.run("jupyter", "labextension", "list"))
+    assert "jupyter-ai-personas v0.1.0 enabled OK" in labextensions
     assert "All is well." in environment.run("jupyter", "ai-personas", "doctor")
     async with (
         InstalledServer(tmp_path / "lab", environment) as server,

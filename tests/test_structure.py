@@ -33,7 +33,10 @@ BELOW = {
     "chat": {"errors", "redaction", "text", "tokens"},
     "routing": {"errors"},
     "providers": {"errors", "redaction", "slices", "text", "tokens", "discovery", "settings"},
-    "hosts": {"errors", "redaction", "stand_ins", "chat", "personas", "providers", "tools"},
+    "hosts": {
+        *("errors", "redaction", "settings", "stand_ins", "version"),
+        *("chat", "personas", "providers", "tools"),
+    },
 }
 BELOW["context"] = BELOW["providers"] | {"chat", "routing", "providers"}
 BELOW["tools"] = BELOW["context"] | {"context"}
@@ -56,6 +59,8 @@ FOREIGN = {
     "jupyter_server": {"server", "cli"},
     "jupyter_events": {"server"},
     "jupyter_server_ydoc": {"server"},
+    "distributed": {"hosts/dask.py"},
+    "dask": {"hosts/dask.py"},
     "IPython": {"magics"},
     "pycrdt": {"chat"},
     "jupyterlab_chat": {"chat", "personas/adapted/models.py", "compat"},
@@ -158,7 +163,16 @@ def loaded_after(code: str) -> set[str]:
     return {name.split(".")[0] for name in json.loads(done.stdout.splitlines()[-1])}
 
 
-HEAVY = {"tantivy", "langchain_core", "pycrdt", "tornado", "jupyter_server", "IPython", "pydantic"}
+HEAVY = {
+    "distributed",
+    "tantivy",
+    "langchain_core",
+    "pycrdt",
+    "tornado",
+    "jupyter_server",
+    "IPython",
+    "pydantic",
+}
 
 
 @pytest.mark.parametrize(

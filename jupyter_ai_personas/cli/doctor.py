@@ -8,16 +8,17 @@ import json
 import platform
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from functools import partial
 from importlib.util import find_spec
 from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import importlib_metadata
 from packaging.requirements import Requirement
 
+from jupyter_ai_personas.cli.findings import Finding, State
+from jupyter_ai_personas.cli.hosts import places_of
 from jupyter_ai_personas.cli.installation import LogKeeper, load_runtime, read_extension
 from jupyter_ai_personas.discovery import Broken
 from jupyter_ai_personas.errors import ConfigurationError, PersonasError
@@ -46,18 +47,6 @@ UNUSED_GROUPS = {
     "jupyter_ai.model_engine_classes": "Write a model provider instead",
 }
 """Entry-point groups of Jupyter AI 2 that nothing here reads → what to use."""
-
-State = Literal["ok", "note", "broken"]
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """The result of one check; ``fix`` says how to fix a problem."""
-
-    section: str
-    state: State
-    text: str
-    fix: str = ""
 
 
 def doctor(*, as_json: bool, root: Path | None = None) -> int:
@@ -129,6 +118,7 @@ def _examine(root: Path | None) -> Iterator[Finding]:
     yield from _logged("Plug-ins", keeper, at_least="note")
     yield from _personas(runtime)
     yield from _local_personas(runtime, root)
+    yield from places_of(runtime)
     yield from _providers(runtime.models)
     yield from _toolsets(runtime.tools)
     yield _default_model(runtime.models)

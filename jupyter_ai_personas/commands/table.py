@@ -387,6 +387,7 @@ async def _status(context: CommandContext, message: Message, rest: str) -> str:
     for name, what in context.blocked.items():
         lines.append(f"- {inert(name)} {inert(what)}")
     lines = lines or ["Nothing is running."]
+    lines += [f"- {line}" for line in context.workers]
     for model, (turns, tokens) in context.usage.items():
         counted = f", {tokens:,} tokens" if tokens else ""
         lines.append(f"- {code(model)}: {turns} {'reply' if turns == 1 else 'replies'}{counted}")

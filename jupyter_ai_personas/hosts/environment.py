@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib
 import logging
-from collections.abc import Mapping
+import threading
+from collections.abc import Collection, Mapping
 from contextlib import suppress
+from dataclasses import replace
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from jupyter_ai_personas import stand_ins
-from jupyter_ai_personas.errors import ModelError
+from jupyter_ai_personas.errors import HostUnavailableError, ModelError
 from jupyter_ai_personas.hosts.protocol import HostConfig
-from jupyter_ai_personas.personas import Persona
+from jupyter_ai_personas.personas import Persona, TurnSpec
+from jupyter_ai_personas.providers.settings import ProviderSettings
 from jupyter_ai_personas.tools import PackageToolsets
 
 if TYPE_CHECKING:
@@ -40,27 +45,99 @@ class HostEnvironment:
         self.log = log
         self._personas = personas if personas is not None else {}
         self._models = models
+        self._lock = threading.Lock()
         self.packages = packages or PackageToolsets(log=log)
         """The toolsets of this process's packages, which may have to be loaded."""
 
     def persona_class(self, path: str) -> type:
-        """Return the class ``module:Class``. Foreign: importing a module may raise anything."""
+        """Return the class ``module:Class``. Foreign: importing a module may raise anything.
+
+        Raises:
+            HostUnavailableError: it is not installed here.
+        """
         for persona in self._personas.values():
             if persona.class_path == path:
                 return persona.cls
         stand_ins.install()
         module, _, name = path.partition(":")
-        found: type = getattr(importlib.import_module(module), name)
+        stand_ins.install()
+        try:
+            found: type = attrgetter(name)(importlib.import_module(module))
+        except (AttributeError, ModuleNotFoundError) as error:
+            package = module.partition(".")[0]
+            if isinstance(error, ModuleNotFoundError) and error.name not in (package, module):
+                raise  # the package lacks another one
+            raise HostUnavailableError(
+                f"The package `{package}`, or its class `{name}`, is not installed where this "
+                "persona runs. The operator must install the same version there as on the server."
+            ) from error
         return found
 
-    def new_models(self) -> ModelCache:
-        """Return a cache of models for one host: asynchronous clients belong to one event loop."""
-        from jupyter_ai_personas.providers import ModelCache, ModelRegistry
+    def new_models(self) -> ModelCache | None:
+        """Return a cache of models for one host: asynchronous clients belong to one event loop.
 
+        ``None``: the host has no models. Blocking, for seconds, unless the models are preloaded.
+        """
+        if not self.config.models:
+            return None
+        from jupyter_ai_personas.providers import ModelCache
+
+        return ModelCache(self._loaded_models())
+
+    def _loaded_models(self) -> ModelRegistry:
+        from jupyter_ai_personas.providers import ModelRegistry
+
+        with self._lock:
+            if self._models is None:
+                models = ModelRegistry(self.config.providers, log=self.log)
+                models.load()
+                with suppress(ModelError):
+                    models.default()  # which the server asks for by its reference
+                self._models = models
+                # Credentials may have come meanwhile.
+                models.use(self.config.providers)
+            return self._models
+
+    async def until_loaded(self) -> None:
+        """Wait until the models are imported, which is done here if nobody else does it.
+
+        The event loop does not wait for imports: they would look like a persona that blocks it.
+        """
+        if self.config.models and self._models is None:
+            await asyncio.to_thread(self.preload)
+
+    def preload(self) -> None:
+        """Import the model providers and toolsets. Blocking: call it in a worker thread."""
+        if self.config.models:
+            self._loaded_models()
+            self.packages.load()
+
+    def shared_config(self, provider_ids: Collection[str] = ()) -> HostConfig:
+        """Return the configuration for a worker that may have the secrets of these providers."""
         if self._models is None:
-            self._models = ModelRegistry(self.config.providers, log=self.log)
-            self._models.read_secrets()
-            self._models.load()
-            with suppress(ModelError):
-                self._models.default()  # which the server asks for by its reference
-        return ModelCache(self._models)
+            return replace(self.config, providers=ProviderSettings())
+        from jupyter_ai_personas.providers.sharing import shared_settings
+
+        return replace(self.config, providers=shared_settings(self._models, provider_ids))
+
+    def providers_of(self, spec: TurnSpec) -> set[str]:
+        """Return the ids of the providers that a turn may use: its model's, and the fallbacks'."""
+        if self._models is None or spec.model is None:
+            return set()
+        found = {spec.model.partition(":")[0]}
+        for fallback in self._models.settings.fallbacks:
+            with suppress(ModelError):  # the turn tells of it if it comes to that
+                found.add(self._models.resolve(fallback).provider_id)
+        return found
+
+    def public_variables(self, passed_on: Collection[str]) -> dict[str, str]:
+        """Return this process's environment variables without secrets, but for ``passed_on``."""
+        from jupyter_ai_personas.providers.sharing import public_environment
+
+        return public_environment(self._models, passed_on)
+
+    def use_providers(self, settings: ProviderSettings) -> None:
+        """Take over settings that have more credentials than those before. Does not block."""
+        self.config = replace(self.config, providers=settings)
+        if self._models is not None:
+            self._models.use(settings)

@@ -14,9 +14,13 @@ __all__ = ["Host", "HostConfig", "HostHealth"]
 
 @dataclass(frozen=True, slots=True)
 class HostConfig:
-    """Configuration of a host, as plain data that can be sent to another process."""
+    """Configuration of a host, as plain data that can be sent to another process.
+
+    ``models``: whether its personas have models at all.
+    """
 
     providers: ProviderSettings = field(default_factory=ProviderSettings)
+    models: bool = True
 
 
 @dataclass(frozen=True, slots=True)

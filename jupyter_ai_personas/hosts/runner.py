@@ -176,6 +176,7 @@ class TurnRunner:
 
     async def _make(self, spec: TurnSpec) -> BasePersona:
         if self._models is None:
+            await self._environment.until_loaded()
             self._models = self._environment.new_models()
         cls = self._environment.persona_class(spec.persona_class)
         context = PersonaContext(

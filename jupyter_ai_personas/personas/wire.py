@@ -243,10 +243,16 @@ class TurnFailed:
 
 @dataclass(frozen=True, slots=True)
 class TurnLost:
-    """The host hung or died. A turn that has not ``begun`` may run in another host."""
+    """The host hung or died. A turn that has not ``begun`` may run in another host.
+
+    ``reason`` is a sentence about a worker that is gone, empty if the host hung. ``blameless``: the
+    persona cannot be the cause.
+    """
 
     turn_id: str
     begun: bool = True
+    reason: str = ""
+    blameless: bool = False
 
 
 TurnEnd: TypeAlias = TurnFinished | TurnFailed | TurnLost

@@ -16,12 +16,22 @@ from .auth import keyword_of, variables_of
 from .parameters import secrets_in
 from .secrets_file import read_secrets_file
 
-__all__ = ["ILLEGAL", "Credentials", "is_legal", "names_a_secret", "read_secrets_file", "redact"]
+__all__ = [
+    "AWS_KEYS",
+    "ILLEGAL",
+    "Credentials",
+    "is_legal",
+    "names_a_secret",
+    "read_secrets_file",
+    "redact",
+]
 
 ILLEGAL = "holds a line break or another character that no HTTP header can carry"
 """The error for a key that :func:`is_legal` refuses."""
 
-_AWS_KEYS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
+AWS_KEYS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
+"""The variables of the AWS strategy that hold secrets."""
+
 # Further signs, without network, that boto3 will find credentials.
 _AWS_VARIABLES = (
     "AWS_BEARER_TOKEN_BEDROCK",
@@ -77,7 +87,7 @@ class Credentials:
         """
         if getattr(strategy, "type", None) == "aws":
             stored = Path(os.environ.get("AWS_SHARED_CREDENTIALS_FILE", "~/.aws/credentials"))
-            found = any(map(self.get, _AWS_KEYS)) or any(map(os.environ.get, _AWS_VARIABLES))
+            found = any(map(self.get, AWS_KEYS)) or any(map(os.environ.get, _AWS_VARIABLES))
             return found or stored.expanduser().is_file()
         return bool(variables_of(strategy)) and not self.missing(strategy)
 
@@ -92,7 +102,7 @@ class Credentials:
         is_aws = getattr(strategy, "type", None) == "aws"
         return {
             keyword_of(strategy, variable): value
-            for variable in (_AWS_KEYS if is_aws else variables_of(strategy))
+            for variable in (AWS_KEYS if is_aws else variables_of(strategy))
             if (value := self.get(variable)) and (named or os.environ.get(variable) != value)
         }
 

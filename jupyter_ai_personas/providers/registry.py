@@ -201,6 +201,15 @@ class ModelRegistry:
         else:
             self.credentials = self._credentials(secrets)
 
+    def use(self, settings: ProviderSettings) -> None:
+        """Take over other settings with the same providers, such as more credentials.
+
+        Safe in any thread. A registry in another process gets the credentials of a provider when a
+        persona there first uses it; see :func:`~.sharing.shared_settings`.
+        """
+        self.settings = settings
+        self.credentials = self._credentials()
+
     def _credentials(self, file: Mapping[str, str] | None = None) -> Credentials:
         endpoints = self.settings.endpoints.values()
         parameters = [{"base_url": one.base_url, **one.parameters} for one in endpoints]

@@ -22,6 +22,7 @@ from jupyter_ai_personas.errors import (
     ToolCallError,
     near_matches,
 )
+from jupyter_ai_personas.personas import Persona
 from jupyter_ai_personas.personas.wire import plain_json
 from jupyter_ai_personas.redaction import redact
 from jupyter_ai_personas.runtime.approval_text import MAX_SHOWN, describe_call
@@ -31,10 +32,17 @@ from jupyter_ai_personas.runtime.executors import CallContext, Preview
 from jupyter_ai_personas.runtime.ledger import TurnStep
 from jupyter_ai_personas.runtime.requests import RequestContext, RequestHandler
 from jupyter_ai_personas.runtime.services import CallReport, Services
-from jupyter_ai_personas.runtime.turn import ActiveTurn
+from jupyter_ai_personas.runtime.turn import ActiveTurn, is_resumable
 from jupyter_ai_personas.tools import ToolInfo
 
-__all__ = ["MAX_RESULT", "ToolCalls", "is_whole", "steps_to_retry", "unfinished_calls"]
+__all__ = [
+    "MAX_RESULT",
+    "ToolCalls",
+    "can_continue",
+    "is_whole",
+    "steps_to_retry",
+    "unfinished_calls",
+]
 
 MAX_RESULT = 1_000_000
 """Characters of JSON that the result of a call may have."""
@@ -424,6 +432,16 @@ def unfinished_calls(steps: Iterable[TurnStep]) -> list[str]:
         elif step.kind == "result":
             begun.pop(step.data["call"], None)
     return list(begun.values())
+
+
+def can_continue(persona: Persona, steps: Sequence[TurnStep] | None) -> bool:
+    """Return whether a turn can be continued from its steps without repeating an effect.
+
+    ``None``: they cannot be read. A turn without steps has had no effect that needs recording.
+    """
+    if steps is None or unfinished_calls(steps):
+        return False
+    return not steps or (is_whole(steps) and is_resumable(persona))
 
 
 def is_whole(steps: Iterable[TurnStep]) -> bool:

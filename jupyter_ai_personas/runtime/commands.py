@@ -42,8 +42,9 @@ class CommandContext:
     ``turns`` run or wait. ``usage`` is model → replies and tokens since the chat was opened.
     ``refresh`` reads the files of local
     personas and returns each with what has changed since, ``None`` if there can be none.
-    ``blocked`` is the name of a persona → where it blocks its event loop. ``stop`` takes turns and
-    a username. ``retry`` takes a request, its reply and a username, and returns whether a turn
+    ``blocked`` is the name of a persona → where it blocks its event loop. ``workers`` are lines
+    about the processes that personas run in, if not in this one. ``stop`` takes turns and a
+    username. ``retry`` takes a request, its reply and a username, and returns whether a turn
     runs. ``gathering`` collects the context of a model beside the chat.
     ``history_of`` returns what a persona is shown of the chat up to a message. ``tools`` are those
     of the server. ``approvals`` are those of this chat that are open; ``decide`` takes the id of
@@ -60,6 +61,7 @@ class CommandContext:
     turns: Sequence[ActiveTurn]
     usage: Mapping[str, tuple[int, int]]
     blocked: Mapping[str, str]
+    workers: Sequence[str]
     default_persona: str | None
     gathering: Gathering
     tools: Toolbox

@@ -17,7 +17,12 @@ from jupyter_ai_personas.chat.history import (
     newest,
     read_history,
 )
-from jupyter_ai_personas.errors import HostLostError, RequestRefusedError, TurnTimeoutError
+from jupyter_ai_personas.errors import (
+    HostLostError,
+    HostUnavailableError,
+    RequestRefusedError,
+    TurnTimeoutError,
+)
 from jupyter_ai_personas.personas import TurnSpec
 from jupyter_ai_personas.personas.wire import (
     HostEvent,
@@ -32,7 +37,7 @@ from jupyter_ai_personas.personas.wire import (
     TurnRequested,
 )
 from jupyter_ai_personas.runtime.board import ApprovalBoard
-from jupyter_ai_personas.runtime.calls import ToolCalls
+from jupyter_ai_personas.runtime.calls import ToolCalls, can_continue, unfinished_calls
 from jupyter_ai_personas.runtime.chat_handle import ChatHandle
 from jupyter_ai_personas.runtime.chat_requests import ChatRequests
 from jupyter_ai_personas.runtime.outcome import Outcome
@@ -41,10 +46,19 @@ from jupyter_ai_personas.runtime.services import Services
 from jupyter_ai_personas.runtime.turn import ActiveTurn
 from jupyter_ai_personas.runtime.typing_status import TypingStatus
 from jupyter_ai_personas.runtime.waiting import Slot, Waiting
-from jupyter_ai_personas.runtime.wording import INTERRUPTED, RETRY, THINKING, WAITING
+from jupyter_ai_personas.runtime.wording import (
+    INTERRUPTED,
+    RETRY,
+    THINKING,
+    WAITING,
+    may_have_happened,
+)
 from jupyter_ai_personas.tools import ToolInfo
 
 __all__ = ["Execution"]
+
+MAX_LOSSES = 3
+"""How many workers a turn may lose and go on elsewhere."""
 
 CHECKPOINT_SECONDS = 1.0
 """Interval at which growing replies are recorded."""
@@ -107,9 +121,27 @@ class Execution:
             # Earlier steps answered the message before its edit.
             self._board.close_turn(turn.id, "The message was edited.")
             self._services.ledger.clear_steps(turn.id)
+        elif turn.outcome is None and turn.lost:
+            await self._after_loss(turn)
         elif turn.outcome is None:
             error = TurnTimeoutError(turn.persona.name, self._settings.turn_timeout)
             turn.settle(Outcome("failed", str(error)))
+
+    async def _after_loss(self, turn: ActiveTurn) -> None:
+        """Continue a turn whose worker is gone from its steps, if that repeats no effect."""
+        steps = await self._services.ledger.steps(turn.id) if turn.has_steps else []
+        unfinished = unfinished_calls(steps or [])
+        persona, reason = turn.persona, turn.lost
+        goes_on = turn.losses <= MAX_LOSSES and not self._services.quarantine.remaining(persona.id)
+        if goes_on and can_continue(persona, steps):
+            self._services.log.warning("Turn %s goes on elsewhere: %s", turn.id, reason)
+            turn.go_on()
+            return
+        note = str(HostLostError(persona.name, reason))
+        if unfinished:
+            note = may_have_happened(unfinished, f"`{persona.name}` was cut off: {reason}")
+        self._board.close_turn(turn.id, "The turn was cut off.")
+        turn.settle(Outcome("failed", note))
 
     def _show(self, turn: ActiveTurn, status: str) -> None:
         # Only in a task of the runtime: the room sends it from a task of its own.
@@ -149,7 +181,7 @@ class Execution:
                 self._spec(turn, message, history, model, problem, instructions, tools),
                 lambda event: self._on_event(turn, requests, event),
             )
-        except RequestRefusedError as error:
+        except (HostUnavailableError, RequestRefusedError) as error:
             turn.settle(Outcome("failed", str(error)))
         except Exception:
             # A fault of ours: the persona runs behind the wall.
@@ -270,6 +302,10 @@ class Execution:
                 turn.settle(Outcome("failed", event.text + hint, {"error": event.error_id}))
             case TurnLost(begun=False):
                 turn.begin_again(turn.message)
-            case TurnLost():
-                self._services.quarantine.failed(turn.persona.id)
-                turn.settle(Outcome("failed", str(HostLostError(turn.persona.name))))
+            case TurnLost(reason=reason):
+                if not event.blameless:
+                    self._services.quarantine.failed(turn.persona.id, cause=reason)
+                if reason and self._settings.resume_interrupted:
+                    turn.lose(reason)
+                else:
+                    turn.settle(Outcome("failed", str(HostLostError(turn.persona.name, reason))))

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import anyio
 from anyio.abc import TaskGroup
 
-from jupyter_ai_personas.hosts import Host, HostEnvironment, ThreadHost
+from jupyter_ai_personas.hosts import Host
 from jupyter_ai_personas.personas import Persona, TurnSpec
 from jupyter_ai_personas.personas.wire import HostEvent, TurnAnswer, TurnEnd, TurnLost
+from jupyter_ai_personas.runtime.placement import Placement
 from jupyter_ai_personas.runtime.settings import RuntimeSettings
 
 __all__ = ["HostPool"]
@@ -21,7 +22,6 @@ WATCH_SECONDS = 0.5
 _SLICE = 0.01
 
 Sink = Callable[[HostEvent], None]
-MakeHost = Callable[[str, HostEnvironment], Host]
 
 
 @dataclass(slots=True)
@@ -42,17 +42,11 @@ class HostPool:
     """One host a persona class; :meth:`run` is the task that all of them live in."""
 
     def __init__(
-        self,
-        environment: HostEnvironment,
-        settings: RuntimeSettings,
-        *,
-        log: logging.Logger,
-        make_host: MakeHost = ThreadHost,
+        self, placement: Placement, settings: RuntimeSettings, *, log: logging.Logger
     ) -> None:
-        self._environment = environment
+        self._placement = placement
         self._settings = settings
         self._log = log
-        self._make_host = make_host
         self._entries: dict[str, _Entry] = {}
         # Persona id → chat id → how many actors hold the persona there.
         self._holds: dict[str, Counter[str]] = {}
@@ -76,6 +70,15 @@ class HostPool:
                             if entry.opened.is_set():
                                 closing.start_soon(entry.host.close)
                     self._entries.clear()
+                    await self._placement.aclose()
+
+    def preload(self) -> None:
+        """Let workers begin to import the personas, which are loaded here."""
+        self._placement.preload()
+
+    def status(self) -> Sequence[str]:
+        """Return how the workers are, as lines for people."""
+        return self._placement.status()
 
     async def start(self, persona: Persona, spec: TurnSpec, sink: Sink) -> None:
         """Begin a turn in the persona's host; ``sink`` gets its events until it ends."""
@@ -132,7 +135,7 @@ class HostPool:
         entry = self._entries.get(persona.id)
         if entry is None:
             assert self._group is not None, "the pool is not running"
-            host = self._make_host(persona.name, self._environment)
+            host = self._placement.host(persona)
             entry = self._entries[persona.id] = _Entry(host, persona)
             # In a task of the pool: the first turn may be stopped, the host is for all.
             self._group.start_soon(self._live, entry)

@@ -24,11 +24,16 @@ class Quarantine:
         self._clock = clock
         self._failed: dict[str, deque[float]] = {}
         self._until: dict[str, float] = {}
+        self._causes: dict[str, str] = {}
 
-    def failed(self, persona_id: str, *, expected: bool = False) -> None:
-        """Note a failure; an ``expected`` one, such as of the model, does not count."""
-        if expected:
+    def failed(self, persona_id: str, *, expected: bool = False, cause: str = "") -> None:
+        """Note a failure; an ``expected`` one, such as of the model, does not count.
+
+        Failures with one ``cause``, such as the end of a worker, count once.
+        """
+        if expected or (cause and self._causes.get(persona_id) == cause):
             return
+        self._causes[persona_id] = cause
         now = self._clock()
         times = self._failed.setdefault(persona_id, deque(maxlen=self._failures))
         times.append(now)

@@ -33,14 +33,14 @@ from jupyter_ai_personas.personas.turn import reply_id
 from jupyter_ai_personas.routing import Chain, find_mentions, may_mention
 from jupyter_ai_personas.runtime.approvals import Decision, read_steps
 from jupyter_ai_personas.runtime.board import ApprovalBoard
-from jupyter_ai_personas.runtime.calls import is_whole, unfinished_calls
+from jupyter_ai_personas.runtime.calls import can_continue, unfinished_calls
 from jupyter_ai_personas.runtime.chat_handle import ChatHandle
 from jupyter_ai_personas.runtime.cut_off_saves import made_at
 from jupyter_ai_personas.runtime.ledger import FinalState, ReplySnapshot, TurnRecord, TurnStep
 from jupyter_ai_personas.runtime.router import Router
 from jupyter_ai_personas.runtime.scheduler import Scheduler
 from jupyter_ai_personas.runtime.services import Services
-from jupyter_ai_personas.runtime.turn import ReplyFinished, TurnOrder, is_resumable
+from jupyter_ai_personas.runtime.turn import ReplyFinished, TurnOrder
 from jupyter_ai_personas.runtime.unsaved import NO_PERSONA, Unsaved, is_deletion
 from jupyter_ai_personas.runtime.wording import INTERRUPTED, NOT_BEGUN, may_have_happened
 
@@ -245,12 +245,9 @@ class Recovery:
         """Continue a turn from its steps, if that repeats nothing; ``None`` cannot be read."""
         persona = self._services.personas.get(record.persona_id)
         unfinished = unfinished_calls(steps or [])
-        whole = steps is not None and is_whole(steps)
         if (
-            unfinished
-            or not whole
-            or persona is None
-            or not is_resumable(persona)
+            persona is None
+            or not can_continue(persona, steps)
             or not self._is_fresh(record, steps or [])
         ):
             self._show_approvals(steps or [], "was interrupted: the server stopped")

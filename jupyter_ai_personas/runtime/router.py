@@ -177,6 +177,7 @@ class Router:
             turns=tuple(self._scheduler.turns.values()),
             usage=self._scheduler.usage,
             blocked=services.hosts.blocked,
+            workers=tuple(services.hosts.status()),
             default_persona=services.default_persona,
             gathering=services.gathering,
             tools=services.tools,

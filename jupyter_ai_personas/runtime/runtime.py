@@ -21,7 +21,7 @@ from jupyter_ai_personas.context.bounds import ContextLimits
 from jupyter_ai_personas.context.gathering import Gathering
 from jupyter_ai_personas.context.local import LocalWorkspace
 from jupyter_ai_personas.errors import ChatNotOpenError, TurnStateError, UnknownTurnError
-from jupyter_ai_personas.hosts import HostConfig, HostEnvironment, ThreadHost
+from jupyter_ai_personas.hosts import HostConfig, HostEnvironment
 from jupyter_ai_personas.personas import (
     ChatPersonas,
     LocalPersonas,
@@ -37,10 +37,11 @@ from jupyter_ai_personas.runtime.commands import CommandInfo, Commands
 from jupyter_ai_personas.runtime.exclusive import ExclusiveSlots
 from jupyter_ai_personas.runtime.executors import ChangeBook, NoChanges, NoToolbox, Toolbox
 from jupyter_ai_personas.runtime.feedback import Feedback, Vote, cast_vote
-from jupyter_ai_personas.runtime.host_pool import HostPool, MakeHost
+from jupyter_ai_personas.runtime.host_pool import HostPool
 from jupyter_ai_personas.runtime.ledger import MemoryLedger, TurnLedger
 from jupyter_ai_personas.runtime.local_files import LocalWatch
 from jupyter_ai_personas.runtime.own_tools import own_toolset
+from jupyter_ai_personas.runtime.placement import MakeHost, Placement
 from jupyter_ai_personas.runtime.quarantine import Quarantine
 from jupyter_ai_personas.runtime.reports import Reports
 from jupyter_ai_personas.runtime.requests import RequestHandler
@@ -94,7 +95,7 @@ class Runtime:
         ledger: TurnLedger | None = None,
         commands: Commands | None = None,
         metrics: Metrics | None = None,
-        make_host: MakeHost = ThreadHost,
+        make_host: MakeHost | None = None,
         request_handlers: Mapping[str, RequestHandler] | None = None,
         approval_url: Callable[[str], str | None] = lambda approval_id: None,
         workspace: WorkspaceAccess | None = None,
@@ -125,7 +126,9 @@ class Runtime:
             models=models,
             packages=self.tools.packages,
         )
-        self.hosts = HostPool(environment, settings, log=log, make_host=make_host)
+        self.placement = Placement(settings, environment, personas, log=log, make_host=make_host)
+        """Where each persona runs."""
+        self.hosts = HostPool(self.placement, settings, log=log)
         self.sessions: set[Session] = set()
         """The chats that are open, and those that were closed while their turns run."""
         self.wanted = anyio.Event()
@@ -264,6 +267,7 @@ class Runtime:
         self._personas_loaded.set()
         await anyio.to_thread.run_sync(self.models.load)
         await anyio.to_thread.run_sync(self.tools.load)
+        self.hosts.preload()
         self.loaded.set()
 
     # -- chats ------------------------------------------------------------------------------

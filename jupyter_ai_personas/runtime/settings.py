@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from jupyter_ai_personas.hosts.places import EVERYBODY, THREADS, Places
 from jupyter_ai_personas.settings import (
     Flag,
     Names,
@@ -163,6 +164,25 @@ class RuntimeSettings:
         "folder: `off`; `text` with tools that only read; `tools` with all tools and MCP servers "
         "that they name. Whoever can write such a file can speak through it.",
         limit=True,
+    )
+    hosts: Mapping[str, str] = setting(
+        {EVERYBODY: THREADS},
+        Places(),
+        'Where personas run: `"threads"` of the server, `"processes"` beside it, or the workers of '
+        'a Dask cluster, `"dask://scheduler:8786"` or `"dask+tls://scheduler:8786"`. Or persona '
+        "name → one of these; `*` stands for all others.",
+        limit=True,
+    )
+    host_processes: int = setting(
+        0,
+        Whole(2),
+        'How many worker processes `hosts = "processes"` has. 0: one for each processor.',
+    )
+    host_variables: Collection[str] = setting(
+        [],
+        Names(["ACME_API_TOKEN"]),
+        "Environment variables that worker processes get although their names are those of "
+        "secrets. What model providers need reaches them anyway.",
     )
     root_dir: str | None = None
     """The server's root directory, if it is one."""

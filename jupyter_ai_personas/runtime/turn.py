@@ -90,6 +90,10 @@ class ActiveTurn:
         """The approvals that it has asked for."""
         self.waiting_since: float | None = None
         """When it began to wait for people, ``None`` if it does not."""
+        self.lost = ""
+        """Why the attempt that ran was lost with its worker, if another may follow."""
+        self.losses = 0
+        """How many attempts were lost with their workers."""
         self._attempts = 0
         self._restarts = False
         self._scope: anyio.CancelScope | None = None
@@ -126,6 +130,19 @@ class ActiveTurn:
         """Seconds since the turn was accepted."""
         # The clock of the machine may have been set back.
         return max(0.0, time.time() - self.accepted_at)
+
+    def lose(self, reason: str) -> None:
+        """End the attempt that runs: its worker is gone."""
+        if self.outcome is None:
+            self.lost = reason
+            self.losses += 1
+            self._wake()
+
+    def go_on(self) -> None:
+        """Make another attempt, which continues from the steps of the lost one."""
+        self.lost = ""
+        self._attempts += 1
+        self.replies.restart()
 
     @contextmanager
     def attempt(self) -> Iterator[anyio.CancelScope]:

@@ -35,12 +35,12 @@ WAITING = "is waiting for an earlier turn"
 RETRY = " `/retry` asks it again."
 
 
-def may_have_happened(tools: Sequence[str]) -> str:
-    """Return what is said of calls of tools that a crash cut off."""
+def may_have_happened(tools: Sequence[str], what: str = "The server stopped.") -> str:
+    """Return what is said of calls of tools that were cut off; ``what`` happened meanwhile."""
     names = ", ".join(code(tool) for tool in dict.fromkeys(tools))
     return (
-        f"*The server stopped while {names} ran. It may have happened: look before you run it "
-        "again with `/retry`.*"
+        f"*{what.removesuffix('.')} while {names} ran. It may have happened: look before you run "
+        "it again with `/retry`.*"
     )
 
 

@@ -20,6 +20,7 @@ from jupyter_server.utils import url_path_join
 from jupyter_ai_personas.commands import ChatCommands
 from jupyter_ai_personas.context import IndexSettings, WorkspaceIndex
 from jupyter_ai_personas.errors import ConfigurationError
+from jupyter_ai_personas.hosts.places import missing_extras
 from jupyter_ai_personas.personas import Persona, PersonaRegistry
 from jupyter_ai_personas.personas.local import emoji_image
 from jupyter_ai_personas.providers import ModelRegistry, ProviderSettings
@@ -95,7 +96,8 @@ class AiExtension(Configured, ExtensionApp):
         manager = getattr(self._server, "extension_manager", None)  # the command line has none
         apps = manager.extension_apps.values() if manager is not None else [{self}]
         files = unread_files(self._server, *(app for some in apps for app in some))
-        reasons = [*files, *self.problems]
+        missing = missing_extras(made_from(RuntimeSettings, self).hosts.values())
+        reasons = [*files, *self.problems, *missing]
         if not self._is_linked_whole and not reasons:
             reasons = ["The server could not apply its configuration; its log says why."]
         return reasons

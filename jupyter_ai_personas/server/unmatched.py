@@ -20,6 +20,7 @@ def unmatched_names(runtime: Runtime) -> Iterator[Unmatched]:
         ("models", settings.models),
         ("persona_config", settings.persona_config),
         ("persona_tools", runtime.tools.persona_names),
+        ("hosts", [name for name in settings.hosts if name != "*"]),
     ):
         for persona in names:
             if persona.startswith(LOCAL_PREFIX):

@@ -21,6 +21,7 @@ SUITES = [
     "startup",
     "idle",
     "throughput",
+    "hosts",
     "long_chat",
     "micro",
     "tools",

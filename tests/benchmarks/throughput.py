@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from contextlib import AsyncExitStack, suppress
 from itertools import pairwise
 from statistics import median
@@ -43,7 +44,7 @@ async def run(options: Options) -> Result:
         cases += [("TempFileYStore", chats), ("SQLiteYStore", 3 * chats)]
     for store, many in cases:
         head = {"update store": store, "turns": 4 * many}
-        rows.append({**head, **await _measure(options, store, many, seconds)})
+        rows.append({**head, **await measure(options, store, many, seconds)})
     turns = 4 * chats
     table = Table(
         f"{turns} replies at once, and more",
@@ -78,12 +79,22 @@ async def run(options: Options) -> Result:
     return Result("throughput", [table], goals)
 
 
-async def _measure(options: Options, store: str, chats: int, seconds: int) -> dict[str, Any]:
+async def measure(
+    options: Options,
+    store: str,
+    chats: int,
+    seconds: int,
+    config: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Return a row: four turns in each chat, on a server with ``config``."""
     async with AsyncExitStack() as stack:
         directory = stack.enter_context(options.directory())
         server = JupyterServer(
             directory / "server",
-            config={"YDocExtension.ystore_class": f"jupyter_server_ydoc.stores.{store}"},
+            config={
+                "YDocExtension.ystore_class": f"jupyter_server_ydoc.stores.{store}",
+                **(config or {}),
+            },
             pythonpath=[make_personas(directory / "personas", 4, _STREAM.format(rate=RATE))],
         )
         await stack.enter_async_context(server)

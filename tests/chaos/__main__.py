@@ -13,6 +13,7 @@ import anyio
 
 from chaos.play import play
 from chaos.tools import play_tools
+from chaos.victims import VICTIMS
 
 
 def main() -> int:
@@ -21,6 +22,9 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=None, help="plays the same people again")
     parser.add_argument("--directory", type=Path, default=None, help="kept, with the server's log")
     parser.add_argument("--tools", action="store_true", help="the game of tools and approvals")
+    parser.add_argument(
+        "--hosts", choices=VICTIMS, default="threads", help="where personas run, and are killed"
+    )
     arguments = parser.parse_args()
     seed = arguments.seed if arguments.seed is not None else int(time.time())
     print(f"seed {seed}", flush=True)
@@ -32,7 +36,7 @@ def main() -> int:
             tools = anyio.run(play_tools, arguments.rounds, seed, directory, say)
             print(tools)
             return 1 if tools.faults else 0
-        tally = anyio.run(play, arguments.rounds, seed, directory, say)
+        tally = anyio.run(play, arguments.rounds, seed, directory, say, arguments.hosts)
     print(tally.table())
     return 1 if tally.faults else 0
 

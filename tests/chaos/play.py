@@ -21,6 +21,7 @@ from websockets.exceptions import InvalidStatus, WebSocketException
 
 from chaos.personas import NAMES, install
 from chaos.tally import Request, Tally, Verdict, judge
+from chaos.victims import SERVER, VICTIMS
 
 PEOPLE = ("Ada", "Bob", "Cleo", "Dan")
 ROUNDS_OF_A_CHAT = 5
@@ -117,11 +118,14 @@ class Person:
 class Play:
     """Rounds on one server, whose directory survives all of them."""
 
-    def __init__(self, directory: Path, seed: int, say: Callable[[str], None]) -> None:
+    def __init__(
+        self, directory: Path, seed: int, say: Callable[[str], None], hosts: str = "threads"
+    ) -> None:
         self.random = Random(seed)
+        packages = install(directory / "packages")
+        self.victims = VICTIMS[hosts](packages, directory / "cluster")
         self.server = JupyterServer(
-            directory / "server",
-            pythonpath=[install(directory / "packages")],
+            directory / "server", config=self.victims.config, pythonpath=[packages]
         )
         self.tally = Tally()
         self._say = say
@@ -132,16 +136,43 @@ class Play:
     @asynccontextmanager
     async def table(self) -> AsyncIterator[TaskGroup]:
         """Run the server, and hold the people's tabs."""
-        async with self.server, anyio.create_task_group() as tabs:
-            yield tabs
-            for person in self._people:
-                await person.close_tab()
+        await self.victims.start()
+        try:
+            async with self.server, anyio.create_task_group() as tabs:
+                yield tabs
+                for person in self._people:
+                    await person.close_tab()
+        finally:
+            await self.victims.close()
 
     async def round(self, tabs: TaskGroup) -> None:
         """Be busy, kill, restart, come back, settle, judge."""
         if self.tally.rounds % ROUNDS_OF_A_CHAT == 0:
             await self._new_chat(tabs)
+        victim = self.victims.kinds[self.tally.rounds % len(self.victims.kinds)]
         self.tally.rounds += 1
+        if victim == SERVER:
+            await self._fall_and_rise(tabs)
+        else:
+            await self._lose(victim)
+        await self._come_back(tabs)
+        verdict = await self._settle()
+        self._say(
+            f"round {self.tally.rounds} ({victim}): {verdict.requests} requests in {self._path}, "
+            f"{len(verdict.faults)} faults"
+        )
+        for fault in verdict.faults:
+            self._say(f"  {fault}")
+
+    async def _lose(self, victim: str) -> None:
+        """Kill what personas run in while people are busy."""
+        async with anyio.create_task_group() as group:
+            group.start_soon(self._be_busy, 6)
+            await anyio.sleep(self.random.uniform(0.05, 3))
+            await self.victims.kill(victim, self.server, self.random)
+
+    async def _fall_and_rise(self, tabs: TaskGroup) -> None:
+        """Kill the server while people are busy, perhaps twice."""
         # Some kills come while the server is still importing, most while everybody is answered.
         await self._be_busy(self.random.choice((1.5, 6)))
         await self._kill()
@@ -153,14 +184,6 @@ class Play:
                 await self._be_busy(4)
             await self._kill()
             await self.server.start()
-        await self._come_back(tabs)
-        verdict = await self._settle()
-        self._say(
-            f"round {self.tally.rounds}: {verdict.requests} requests in {self._path}, "
-            f"{len(verdict.faults)} faults"
-        )
-        for fault in verdict.faults:
-            self._say(f"  {fault}")
 
     async def _be_busy(self, longest: float) -> None:
         with anyio.move_on_after(self.random.uniform(0.05, longest)):
@@ -295,10 +318,17 @@ def accepted_messages(server: JupyterServer) -> set[str]:
 
 
 async def play(
-    rounds: int, seed: int, directory: Path, say: Callable[[str], None] = print
+    rounds: int,
+    seed: int,
+    directory: Path,
+    say: Callable[[str], None] = print,
+    hosts: str = "threads",
 ) -> Tally:
-    """Play ``rounds`` rounds below ``directory``; the same ``seed`` makes the same people."""
-    game = Play(directory, seed, say)
+    """Play ``rounds`` rounds below ``directory``; the same ``seed`` makes the same people.
+
+    ``hosts`` is where personas run: one of :data:`VICTIMS`.
+    """
+    game = Play(directory, seed, say, hosts)
     try:
         async with game.table() as tabs:
             for _ in range(rounds):

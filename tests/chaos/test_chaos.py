@@ -65,6 +65,17 @@ async def test_three_kills_lose_double_and_stop_nothing(tmp_path: Path) -> None:
     assert tally.rounds == 3
 
 
+@pytest.mark.slow
+@pytest.mark.server
+@pytest.mark.parametrize("hosts", ["processes", "dask"])
+async def test_three_kills_of_what_personas_run_in_lose_double_and_stop_nothing(
+    tmp_path: Path, hosts: str
+) -> None:
+    tally = await play(3, seed=11, directory=tmp_path, hosts=hosts)
+    assert tally.faults == []
+    assert tally.rounds == 3
+
+
 @pytest.mark.server
 async def test_three_kills_repeat_no_call_and_lose_no_approval(tmp_path: Path) -> None:
     tally = await play_tools(3, seed=3, directory=tmp_path)

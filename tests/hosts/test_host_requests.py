@@ -47,18 +47,15 @@ async def ask_until_told(persona: BasePersona, message: Message) -> None:
     persona.send_message("withdrawn")
 
 
-left: list[asyncio.Future[Any]] = []
-
-
-async def ask_and_leave(persona: BasePersona, message: Message) -> None:
+async def ask_and_leave(persona: Any, message: Message) -> None:
     """Leave a task behind that waits for an answer."""
-    left[:] = [asyncio.ensure_future(persona.turn.request("test.ask"))]
+    persona.left = asyncio.ensure_future(persona.turn.request("test.ask"))
     await asyncio.sleep(0)
 
 
-async def say_how_that_ended(persona: BasePersona, message: Message) -> None:
-    await asyncio.wait(left)
-    persona.send_message(type(left[0].exception()).__name__)
+async def say_how_that_ended(persona: Any, message: Message) -> None:
+    await asyncio.wait([persona.left])
+    persona.send_message(type(persona.left.exception()).__name__)
 
 
 def said(bench: Bench, turn: str) -> list[str]:

@@ -334,7 +334,7 @@ async def test_a_retry_is_recorded_with_the_reply_that_it_replaces(
         script.fail("@Echo hi", ValueError("no"))
         failed = await here.reply(question)
         here.say("/retry")
-        await here.until(lambda: script.begun == ["@Echo hi"] * 2)
+        await script.until_begun("@Echo hi", "@Echo hi")
         [again] = [t for t in await ledger.open_turns(stage.chat.id) if t.state != "finished"]
         assert [(r.message_id, r.state) for r in again.replies] == [(failed.id, "streaming")]
         script.end("@Echo hi", "now")

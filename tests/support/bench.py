@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import pickle
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
+from uuid import uuid4
 
 import anyio
+import cloudpickle
 
 from jupyter_ai_personas import BasePersona, PersonaDefaults
 from jupyter_ai_personas.chat import Message
@@ -43,8 +49,10 @@ class Bench(HostEnvironment):
     All that crosses the wall is sent through a pickle, as to another process.
     """
 
+    class_path = "tests:Persona"
+
     def __init__(self, make_host: Callable[[str, HostEnvironment], Host]) -> None:
-        super().__init__(crossed(HostConfig()), log=LOG)
+        super().__init__(crossed(HostConfig(models=False)), log=LOG)
         self.host = make_host("Persona", self)
         self.events: dict[str, list[HostEvent]] = {}
         self.acts: dict[str, Act] = {}
@@ -56,12 +64,9 @@ class Bench(HostEnvironment):
         self._changed = anyio.Event()
         self._count = 0
 
-    def new_models(self) -> Any:
-        return None
-
     def persona_class(self, path: str) -> type:
-        if path != "tests:Persona":
-            raise ImportError(path)
+        if path != self.class_path:
+            return super().persona_class(path)
         bench = self
 
         class Persona(BasePersona):
@@ -98,15 +103,23 @@ class Bench(HostEnvironment):
         known: dict[str, Any] = {
             "turn_id": turn_id,
             "persona_id": "p",
-            "persona_class": "tests:Persona",
+            "persona_class": self.class_path,
             "persona_name": "Persona",
             "chat_id": chat,
             "chat_path": f"{chat}.chat",
             "message": Message("m", "ada", turn_id),
             "speaker": "Ada",
+            "config": self.config_of(act),
         }
         self.host.start(crossed(TurnSpec(**{**known, **more})))
         return turn_id
+
+    def config_of(self, act: Act) -> dict[str, Any]:
+        """Return what the persona gets as its configuration."""
+        return {}
+
+    def clean_up(self) -> None:
+        """Remove what the bench has made."""
 
     def take(self, batch: list[HostEvent]) -> None:
         assert batch
@@ -139,9 +152,100 @@ class Bench(HostEnvironment):
         self.host.answer(turn_id, crossed(TurnAnswer(request.id, value, **more)))
 
 
+class Gate:
+    """Holds threads of any process until it is opened."""
+
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / uuid4().hex
+        os.mkfifo(self._path)
+
+    def wait(self) -> None:
+        """Block the calling thread until the gate is open."""
+        self._path.open("rb").close()
+
+    @contextmanager
+    def opened(self) -> Iterator[None]:
+        """Open the gate for as long as the block runs."""
+        holder = os.open(self._path, os.O_RDWR)
+        try:
+            yield
+        finally:
+            os.close(holder)
+
+
+class RemoteBench(Bench):
+    """A bench whose host is in another process, to which what a test defines is sent.
+
+    What the persona there does is noted in a file.
+    """
+
+    class_path = "support.bench_persona:Persona"
+
+    def __init__(self, make_host: Callable[[str, HostEnvironment], Host]) -> None:
+        self._folder = TemporaryDirectory(prefix="bench-")
+        self._journal = Path(self._folder.name) / "journal"
+        self._journal.touch()
+        self._id = uuid4().hex
+        self._kept: list[Any] = []  # or another function would get the number of one that is gone
+        super().__init__(make_host)
+
+    def _noted(self, what: str) -> list[Any]:
+        lines = map(str.split, self._journal.read_text().splitlines())
+        return [int(number) for noted, number in lines if noted == what]
+
+    @property
+    def made(self) -> list[Any]:  # type: ignore[override]
+        return self._noted("made")
+
+    @made.setter
+    def made(self, value: Any) -> None:
+        pass
+
+    @property
+    def shut_down(self) -> list[Any]:  # type: ignore[override]
+        return self._noted("shut_down")
+
+    @shut_down.setter
+    def shut_down(self, value: Any) -> None:
+        pass
+
+    def config_of(self, act: Act) -> dict[str, Any]:
+        """A function that is sent twice is the same one there, with what it remembers."""
+        functions = {
+            "act": act,
+            "make": self.make,
+            "prepare": self.prepare,
+            "shutdown": self.shutdown,
+        }
+        self._kept += functions.values()
+        return {
+            "journal": str(self._journal),
+            "functions": {
+                role: (f"{self._id}-{id(function)}", pickled(function))
+                for role, function in functions.items()
+            },
+        }
+
+    def clean_up(self) -> None:
+        self._folder.cleanup()
+
+
+def pickled(function: Any) -> bytes:
+    """Return a function of a test's module, which no other process can import."""
+    module = sys.modules[function.__module__]
+    cloudpickle.register_pickle_by_value(module)
+    try:
+        dumped: bytes = cloudpickle.dumps(function)
+        return dumped
+    finally:
+        cloudpickle.unregister_pickle_by_value(module)
+
+
 @asynccontextmanager
-async def bench_with(make_host: Callable[[str, HostEnvironment], Host]) -> AsyncIterator[Bench]:
-    bench = Bench(make_host)
+async def bench_with(
+    make_host: Callable[[str, HostEnvironment], Host], bench_class: type[Bench] = Bench
+) -> AsyncIterator[Bench]:
+    bench = bench_class(make_host)
     host = bench.host
     async with asyncio.timeout(WAIT):
         await host.open()
@@ -158,3 +262,4 @@ async def bench_with(make_host: Callable[[str, HostEnvironment], Host]) -> Async
         async with asyncio.timeout(2 * WAIT):
             await host.close()
             await listener
+        bench.clean_up()

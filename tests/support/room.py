@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
@@ -91,7 +92,7 @@ class Script:
 
     async def until_begun(self, *bodies: str) -> None:
         with anyio.fail_after(WAIT):
-            while not set(bodies) <= set(self.begun):
+            while not Counter(bodies) <= Counter(self.begun):
                 await self._changed.wait()
 
 

@@ -57,6 +57,8 @@ export class Cached<T> {
         this.onChange(key);
       }
     } catch (error) {
+      // Who asks next gets another try.
+      entry.asked = 0;
       console.warn('Personas: the server did not answer.', error);
     }
   }

@@ -1,5 +1,5 @@
 /** The open chats. */
-import type { IChatPanel, IChatTracker } from '@jupyter/chat';
+import type { IChatModel, IChatPanel, IChatTracker, IInputModel } from '@jupyter/chat';
 
 /** Call `follow` for each chat that is open, and for each that is opened later. */
 export function eachChat(chats: IChatTracker, follow: (panel: IChatPanel) => void): void {
@@ -7,4 +7,14 @@ export function eachChat(chats: IChatTracker, follow: (panel: IChatPanel) => voi
     follow(panel);
   });
   chats.forEach(follow);
+}
+
+/** The chat that an input for new messages belongs to. */
+export function chatOf(chats: IChatTracker, input: IInputModel): IChatModel | undefined {
+  return chats.find(panel => panel.model.input === input)?.model;
+}
+
+/** The path of an input's chat; the context of an input is set only when the chat is loaded. */
+export function pathOf(chats: IChatTracker, input: IInputModel): string {
+  return chatOf(chats, input)?.name ?? input.chatContext?.name ?? '';
 }

@@ -17,7 +17,7 @@ export interface IOfferedModel {
 
 /** What can be completed: what the server offers, and what runs here. */
 export interface IOffers {
-  commands(chatPath: string): Promise<readonly IOfferedCommand[]>;
+  commands(input: IInputModel): Promise<readonly IOfferedCommand[]>;
   models(): Promise<readonly IOfferedModel[]>;
   /** The commands that run in the browser. */
   own(): readonly IClientCommand[];
@@ -55,7 +55,7 @@ export class CommandProvider implements IChatCommandProvider {
       return [];
     }
     const all: readonly IOfferedCommand[] = [
-      ...(await this.offers.commands(input.chatContext?.name ?? '')),
+      ...(await this.offers.commands(input)),
       ...this.offers.own()
     ];
     const found = matching(typed, all, one => [one.name]).filter(one =>

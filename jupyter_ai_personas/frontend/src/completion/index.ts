@@ -4,7 +4,7 @@ import type { JupyterFrontEnd, JupyterFrontEndPlugin } from '@jupyterlab/applica
 
 import { Api } from '../api';
 import { Cached } from '../cached';
-import { eachChat } from '../chats';
+import { chatOf, eachChat, pathOf } from '../chats';
 import { tellIfItFails } from '../parts/errors';
 import { IPersonas } from '../tokens';
 import { CommandProvider } from './commands';
@@ -41,11 +41,11 @@ export const completionPlugin: JupyterFrontEndPlugin<void> = {
 
     registry.addProvider(
       new CommandProvider({
-        commands: async path => (await commands.get(path)) ?? [],
+        commands: async input => (await commands.get(pathOf(chats, input))) ?? [],
         models: async () => (await models.get('')) ?? [],
         own: () => personas.commands.entries,
         run: (command, text, input) => {
-          const chat = chats.find(panel => panel.model.input === input)?.model;
+          const chat = chatOf(chats, input);
           if (chat !== undefined) {
             void tellIfItFails(Promise.resolve().then(() => command.run(text, chat)));
           }
@@ -54,7 +54,7 @@ export const completionPlugin: JupyterFrontEndPlugin<void> = {
     );
     void app.started.then(() => {
       const stock = registry.getProviders().find(provider => provider.id === STOCK_ID);
-      registry.addProvider(new MentionProvider(personas, stock));
+      registry.addProvider(new MentionProvider(personas, input => pathOf(chats, input), stock));
     });
     eachChat(chats, panel => {
       void commands.get(panel.model.name);

@@ -26,6 +26,7 @@ export class MentionProvider implements IChatCommandProvider {
 
   constructor(
     private readonly personas: IPersonas,
+    private readonly pathOf: (input: IInputModel) => string,
     private readonly stock: IChatCommandProvider | undefined
   ) {}
 
@@ -75,7 +76,7 @@ export class MentionProvider implements IChatCommandProvider {
   }
 
   private async mentionable(input: IInputModel): Promise<Mentionable[]> {
-    const known = await this.personas.load(input.chatContext?.name ?? '');
+    const known = await this.personas.load(this.pathOf(input));
     return known.filter((one): one is Mentionable => one.id !== null && one.mention_name !== null);
   }
 }
