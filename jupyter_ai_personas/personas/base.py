@@ -116,7 +116,7 @@ class BasePersona:
     """Whether turns of different people may run at the same time."""
 
     commands: ClassVar[Mapping[str, str]] = {}
-    """Commands of its own: ``{"/name": "one line for /help"}``; such a message addresses it."""
+    """Commands of its own, as ``{"/name": "one line for /help"}``; such a message addresses it."""
 
     searched_chars: ClassVar[int] = 0
     """How many characters that it searches the workspace for go with each message to its model, at

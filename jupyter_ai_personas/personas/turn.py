@@ -163,7 +163,7 @@ class Turn:
 
     @property
     def ended(self) -> bool:
-        """Whether the turn was stopped or is over: nothing can be written any more."""
+        """Whether the turn was stopped or is over, so that nothing can be written any more."""
         return self._ended
 
     def end(self) -> None:

@@ -88,7 +88,7 @@ class BaseProvider(PlainOverrides):
     fields: ClassVar[list[Field]] = []
     """Further inputs, passed to the constructor by their ``key``."""
     manages_history: ClassVar[bool] = False
-    """Whether the provider keeps the conversation itself: it then gets the newest message only."""
+    """Whether the provider keeps the conversation itself, and gets the newest message only."""
     image_inputs: ClassVar[bool | None] = None
     """Whether its models take images, where LangChain's profile of a model does not tell."""
     persona: ClassVar[Any] = None

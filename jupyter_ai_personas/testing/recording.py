@@ -39,7 +39,7 @@ class Answered:
 
     @property
     def score(self) -> float:
-        """From 0 to 1: the similarity, and for a reply that was voted down one minus it."""
+        """The similarity, from 0 to 1, and for a reply that was voted down one minus it."""
         reply = self.exchange.reply
         if self.state != "done":
             return 0.0
@@ -69,7 +69,7 @@ class Replay:
 
     @property
     def score(self) -> float:
-        """From 0 to 1: the mean of the answers, those with votes weighted by their number.
+        """The mean of the answers, from 0 to 1, those with votes weighted by their number.
 
         Where people voted at all, only replies with votes count.
         """

@@ -146,7 +146,7 @@ def _texts(value: Any, at: str) -> dict[str, str]:
 
 @dataclass(frozen=True, slots=True)
 class McpServersTable:
-    """The kind of the setting ``mcp_servers``: see :func:`read_servers`."""
+    """A dictionary of MCP servers: see :func:`read_servers`."""
 
     @property
     def example(self) -> dict[str, Any]:

@@ -16,7 +16,7 @@ __all__ = ["PolicyTable", "ToolSettings"]
 
 @dataclass(frozen=True, slots=True)
 class PolicyTable:
-    """Pattern → ``allow``, ``ask`` or ``deny``; persona → such a dictionary of its own."""
+    """A dictionary: pattern → ``allow``, ``ask`` or ``deny``; persona → another of its own."""
 
     example: Mapping[str, Any]
 

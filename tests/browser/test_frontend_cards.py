@@ -11,6 +11,7 @@ import pytest
 from playwright.async_api import Locator, Page, expect
 from support.browser import ChatPage
 from support.server import JupyterServer
+from support.yclient import ChatClient
 
 from jupyter_ai_personas.testing import Answer, Call, OpenAIServer
 
@@ -40,10 +41,15 @@ async def lab(start_server: StartServer, model: OpenAIServer) -> JupyterServer:
     return server
 
 
-def write_notebook(server: JupyterServer, path: str, cells: list[Any]) -> None:
-    # With a kernel: JupyterLab asks for one else.
-    kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3"}}
-    nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=kernel), server.root_dir / path)
+KERNEL = {"kernelspec": {"name": "python3", "display_name": "Python 3"}}
+
+
+def write_notebook(
+    server: JupyterServer, path: str, cells: list[Any], metadata: dict[str, Any] = KERNEL
+) -> None:
+    """Without a kernel in its metadata, JupyterLab opens a dialog that asks for one."""
+    notebook = nbformat.v4.new_notebook(cells=cells, metadata=metadata)
+    nbformat.write(notebook, server.root_dir / path)
 
 
 async def dark(server: JupyterServer) -> None:
@@ -65,7 +71,7 @@ async def test_links_open_the_document_at_its_line_or_cell(
     (lab.root_dir / "a b").mkdir()
     (lab.root_dir / "a b" / "é.txt").write_text(lines)
     cells = [nbformat.v4.new_code_cell(f"bees / {n}", id=f"c{n}") for n in range(100)]
-    write_notebook(lab, "bees.ipynb", cells)
+    write_notebook(lab, "bees.ipynb", cells, {})
     model.answer(
         Answer(
             text="[the line](/lab/tree/a%20b/%C3%A9.txt#line=250), "
@@ -94,6 +100,7 @@ async def test_links_open_the_document_at_its_line_or_cell(
         async with page.context.expect_page() as opening:
             await reply.get_by_text("the cell").click(modifiers=["Control"])
         other = await opening.value
+        await other.bring_to_front()
         await expect(active_cell(other)).to_contain_text("bees / 80")
         await expect(active_cell(other)).to_be_in_viewport()
         assert ada.errors == []
@@ -213,3 +220,43 @@ async def test_people_vote_choose_models_and_ask_from_a_cell(
         await expect(up[0]).to_have_accessible_name("Good reply, 1")
         await bob.screenshot("votes-dark")
         assert ada.errors == bob.errors == []
+
+
+async def test_without_model_or_chat_people_are_helped(
+    start_server: StartServer, chromium: Any
+) -> None:
+    server = await start_server(lab=True, config={"LabApp.expose_app_in_browser": True})
+    assert (await server.get("/api/ai/personas"))[0] == 200
+    (server.root_dir / "honey").mkdir()
+    cells = [nbformat.v4.new_code_cell(f"bees / {n}", id=f"c{n}") for n in range(3)]
+    write_notebook(server, "honey/bees.ipynb", cells)
+    async with ChatPage(chromium, server, "team.chat", "Ada") as ada:
+        page = ada.page
+        panel = page.locator(".jp-personas-panel")
+        tab = "[data-id='jupyter-ai-personas-panel'] .lm-TabBar-tabIcon"
+        await page.locator(f".jp-SideBar {tab}").click()
+        link = panel.get_by_role("link", name="How to set one up")
+        await expect(link).to_have_attribute(
+            "href", f"{server.url}/api/ai/help/start#give-it-a-model"
+        )
+        await ada.screenshot("panel-first-run")
+
+        await page.goto(f"{server.url}/lab/workspaces/alone/tree/honey/bees.ipynb?reset")
+        await page.locator(".jp-Notebook .jp-Cell").nth(2).locator(".cm-content").click()
+        # The dialog that offers to create a chat is accepted.
+        await page.evaluate("void jupyterapp.commands.execute('jupyter-ai-personas:ask')")
+        await expect(ada.input).to_have_value("@Guide ")
+        chip = page.locator(".jp-chat-input-container").get_by_text("bees.ipynb: code cell")
+        await expect(chip).to_have_count(1)
+        await ada.screenshot("ask-new-chat")
+        await expect(page.locator(".jp-Notebook .jp-Cell")).to_have_count(3)
+        [chat] = (server.root_dir / "honey").glob("*.chat")
+        async with ChatClient(server, f"honey/{chat.name}", "Bob") as bob:
+            place = {"notebook": "honey/bees.ipynb", "cell": "c2"}
+            await bob.wait_for(
+                lambda client: any(
+                    place.items() <= (state.get("jupyter_ai_personas") or {}).items()
+                    for state in client.present().values()
+                )
+            )
+        assert ada.errors == []

@@ -380,7 +380,7 @@ def test_the_package_has_the_pages_that_it_helps_with() -> None:
         ("where do API keys go?", "start"),
         ("what does /export do", "commands"),
         ("how do I attach a file", "context"),
-        ("which files does the search leave out?", "search"),
+        ("which files does the search leave out?", "workspace-search"),
         ("how do I write a persona", "writing-a-persona"),
     ],
 )

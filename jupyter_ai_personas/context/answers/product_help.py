@@ -20,7 +20,7 @@ PAGES = (
     "commands",
     "guide",
     "context",
-    "search",
+    "workspace-search",
     "tools",
     "providers",
     "magics",

@@ -48,8 +48,9 @@ test('models that can answer in chats are offered', () => {
 });
 
 test('without any model but the search, it is the first run', () => {
-  assert.ok(isFirstRun([provider('workspace'), provider('openai', { available: false })]));
-  assert.ok(!isFirstRun([provider('workspace'), provider('openai')]));
+  assert.ok(isFirstRun(['workspace:search', null]));
+  assert.ok(!isFirstRun(['workspace:search', 'openai:gpt']));
+  assert.ok(!isFirstRun([null]));
   assert.ok(!isFirstRun([]));
 });
 

@@ -24,17 +24,19 @@ interface IWithEditor {
 
 /** Show a place once the document is there; nothing happens if it lacks the place. */
 export async function jump(document: IDocumentWidget, place: Place): Promise<void> {
-  await document.context.ready;
+  const { content, context } = document;
+  const wasOpen = context.isReady;
+  await context.ready;
   await document.revealed;
-  const { content } = document;
   if ('cell' in place && isNotebook(content)) {
     const index = content.widgets.findIndex(cell => cell.model.id === place.cell);
-    if (index >= 0) {
-      content.activeCellIndex = index;
-      content.deselectAll();
-      await content.scrollToItem(index, 'center');
-      // A dialog that asks for a kernel gives the focus back to where it was.
-      content.activate();
+    await activate(content, index);
+    if (!wasOpen) {
+      // The dialog that asks for a kernel gives the focus back to the first cell.
+      await context.sessionContext.ready;
+      if (content.activeCellIndex === 0) {
+        await activate(content, index);
+      }
     }
   } else if ('line' in place && isEditor(content)) {
     const { editor } = content;
@@ -45,6 +47,19 @@ export async function jump(document: IDocumentWidget, place: Place): Promise<voi
     editor.revealPosition(at(place.line + LINES_BELOW));
     editor.setCursorPosition(at(place.line));
     editor.focus();
+  }
+}
+
+async function activate(notebook: Notebook, index: number): Promise<void> {
+  const cell = notebook.widgets[index];
+  if (cell !== undefined) {
+    notebook.activeCellIndex = index;
+    notebook.deselectAll();
+    await notebook.scrollToItem(index, 'center');
+    notebook.activate();
+    // The heights of cells are estimates until they are rendered.
+    await cell.ready;
+    await notebook.scrollToItem(index, 'center');
   }
 }
 

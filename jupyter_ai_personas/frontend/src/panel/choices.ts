@@ -26,18 +26,14 @@ export function chosenModel(settings: ISharedMap | undefined, personaId: string)
 
 /** References of models by provider, of those that can answer in chats now. */
 export function offered(providers: readonly IModelProvider[]): [string, string[]][] {
-  return usable(providers)
+  return providers
+    .filter(provider => provider.chat && provider.available)
     .map(({ id, name, models }): [string, string[]] => [name, models.map(one => `${id}:${one}`)])
     .filter(([, models]) => models.length > 0);
 }
 
-/** Whether no model is set up: those that only search the workspace are there without. */
-export function isFirstRun(providers: readonly IModelProvider[]): boolean {
-  return providers.length > 0 && usable(providers).every(({ id }) => WITHOUT_MODEL.includes(id));
-}
-
-const WITHOUT_MODEL = ['workspace', 'keyless'];
-
-function usable(providers: readonly IModelProvider[]): readonly IModelProvider[] {
-  return providers.filter(provider => provider.chat && provider.available);
+/** Whether no model is set up: the references are those of the personas' models. */
+export function isFirstRun(models: readonly (string | null)[]): boolean {
+  const known = models.filter(model => model !== null);
+  return known.length > 0 && known.every(model => model.startsWith('workspace:'));
 }

@@ -11,7 +11,7 @@ import { Cached } from '../cached';
 import { eachChat } from '../chats';
 import { askIcon } from '../parts/icon';
 import { IPersonas } from '../tokens';
-import { isFirstRun, settingsOf } from './choices';
+import { chosenModel, isFirstRun, settingsOf } from './choices';
 import { Persona } from './persona';
 
 const MAX_AGE = 5_000;
@@ -84,10 +84,12 @@ class Panel extends ReactWidget {
     const { chat } = this;
     const providers = this.models.peek('') ?? [];
     const known = chat === undefined ? [] : this.personas.of(chat.name);
+    const settings = chat && settingsOf(chat);
+    const models = known.map(({ id, model }) => (id && chosenModel(settings, id)) ?? model);
     return (
       <>
         <h2>Personas</h2>
-        {isFirstRun(providers) && (
+        {isFirstRun(models) && (
           <p className="jp-personas-hint">
             No model is set up.{' '}
             <a href={HELP} target="_blank" rel="noreferrer">
