@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
+import anyio
 import psutil
 import pytest
-from support.room import Room
+from support.room import WAIT, Room
 from support.stages import DocumentStage
 
 from agents.talking import asked, said
@@ -18,6 +20,10 @@ async def stopped(here: Room, text: str, until: str) -> None:
     await here.streaming(message, until)
     await here.command("/stop")
     assert (await here.reply(message)).state == "stopped"
+
+
+def written(path: Path) -> str:
+    return path.read_text() if path.exists() else ""
 
 
 async def gone(pid: int) -> None:
@@ -64,11 +70,13 @@ async def test_the_process_and_its_terminals_end_with_the_chat(agents: Any) -> N
     async with agents.room(policy={"*": "allow"}) as here:
         message = here.say("@Bot run echo $$ > pid; exec sleep 1000")
         await here.streaming(message, "running")
-        await here.until(lambda: (agents.root / "pid").exists())
+        with anyio.fail_after(WAIT):
+            while not (pid := written(agents.root / "pid")).endswith("\n"):
+                await anyio.lowlevel.checkpoint()
         await here.command("/stop")
         await here.reply(message)
         await said(here, "hello")
-        await gone(int((agents.root / "pid").read_text()))
+        await gone(int(pid))
     for pid in agents.noted("pid"):
         await gone(pid)
 
