@@ -10,7 +10,7 @@ interface IMark {
 export const MARKS: Record<TurnState, IMark | null> = {
   streaming: null,
   done: null,
-  waiting: { sign: '⏸', word: 'Waits for an approval' },
+  waiting: { sign: '…', word: 'Waits for an approval' },
   stopped: { sign: '■', word: 'Stopped' },
   failed: { sign: '✕', word: 'Failed' },
   interrupted: { sign: '↯', word: 'Interrupted' },
