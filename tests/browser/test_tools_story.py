@@ -1,4 +1,4 @@
-"""Somebody asks for a plot; two people approve, see the cell appear and run, and take it back."""
+"""Without our front end: a plot is asked for, approved on the page, seen by both, taken back."""
 
 from __future__ import annotations
 
@@ -121,8 +121,8 @@ async def test_a_plot_is_asked_for_approved_seen_by_both_and_taken_back(
         )
         assert (await server.get("/api/ai/personas"))[0] == 200
         async with (
-            ChatPage(chromium, server, "team.chat", "Ada") as ada,
-            ChatPage(chromium, server, "team.chat", "Bob") as bob,
+            ChatPage(chromium, server, "team.chat", "Ada", stock=True) as ada,
+            ChatPage(chromium, server, "team.chat", "Bob", stock=True) as bob,
         ):
             for page in (ada, bob):
                 await beside(page)
@@ -148,5 +148,4 @@ async def test_a_plot_is_asked_for_approved_seen_by_both_and_taken_back(
                 await expect(cells(page)).to_have_count(1)
                 await page.wait_for_body("Took back 1 change of Guide")
             await bob.screenshot("story-4-undone")
-            assert ada.errors == bob.errors == []
         assert "data:image/png;base64," in str(model.requests[-1].json["messages"][-1])
