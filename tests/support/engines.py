@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import atexit
 import os
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -70,13 +69,18 @@ async def on_dask(address: str) -> AsyncIterator[DaskEngine]:
         await engine.aclose()
 
 
+at_end = ExitStack()
+"""Closed when the tests of this process end: pytest-xdist leaves out what `atexit` knows."""
+
+
 @cache
 def shared_cluster() -> DaskCluster:
     """A scheduler and one worker for all tests of this process that leave them as they are."""
     folder = TemporaryDirectory(prefix="dask-")
     cluster = DaskCluster(Path(folder.name), pythonpath=[TESTS])
     cluster.__enter__()
-    atexit.register(lambda: (cluster.__exit__(None, None, None), folder.cleanup()))
+    at_end.callback(folder.cleanup)
+    at_end.push(cluster)
     return cluster
 
 
