@@ -29,6 +29,7 @@ async def _with_sessions(desk: Desk, manager: AsyncMappingKernelManager) -> Asyn
         yield
     finally:
         await manager.shutdown_all(now=True)
+        manager.context.destroy()  # its collection would warn that nobody closed it
         sessions.close()  # before its connection: it would do so again when it is collected
         if sessions._connection is not None:
             sessions._connection.close()
