@@ -9,6 +9,7 @@ import logging
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -33,7 +34,7 @@ from .packages import missing_packages
 from .parameters import copied, illegal_secret, key_of_another_model, secrets_in, stripped
 from .references import ModelReference, find_reference
 from .settings import ProviderSettings
-from .trials import Trials
+from .trials import Trials, in_time
 
 if TYPE_CHECKING:
     from .loading import Description
@@ -147,7 +148,7 @@ class ModelRegistry:
         while (reference := self._picked()) is not None and reference not in tried:
             tried.add(reference)
             try:
-                self.build(reference)
+                in_time(partial(self.build, reference), reference)
             except ModelError as error:
                 self._give_up(reference.provider_id, error)
 
@@ -161,6 +162,14 @@ class ModelRegistry:
             return None
         is_known = reference.provider_id in (*self._endpoints, *AUTO_ORDER, _WORKSPACE)
         return None if is_known else reference
+
+    def asked(self, provider_id: str) -> object:
+        """Note that a model of a provider is asked; :meth:`settled` takes what is returned."""
+        return self._trials.begun(provider_id)
+
+    def settled(self, attempt: object) -> None:
+        """Note that a model has begun to answer, or has failed."""
+        self._trials.ended(attempt)
 
     def answered(self, reference: str) -> None:
         """Note that a model has begun to answer: from now on, an error of its provider stands."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from types import ModuleType
+from types import MappingProxyType, ModuleType
 from typing import Any
 
-from traitlets.config import Config, LoggingConfigurable
+from traitlets.config import Application, Config, LoggingConfigurable
 
 from jupyter_ai_personas.errors import ChatError
 from jupyter_ai_personas.personas.adapted.view import ChatView
@@ -17,10 +17,22 @@ from jupyter_ai_personas.personas.base import PersonaContext
 __all__ = ["Surroundings"]
 
 
+class _WebApplication:
+    """The server's web application, of which personas read the settings of other extensions."""
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        """Those of the server in this process; none in a process of its own."""
+        server = Application.instance() if Application.initialized() else None
+        found = getattr(getattr(server, "web_app", None), "settings", {})
+        return MappingProxyType(found)
+
+
 class _Application(LoggingConfigurable):  # type: ignore[misc, unused-ignore]
     """The server's application, of which personas see that it logs no events for them."""
 
     event_logger = None
+    web_app = _WebApplication()
 
     @property
     def serverapp(self) -> _Application:
