@@ -61,6 +61,16 @@ class Earlier(BasePersona):
         self.state.model = None
 
 
+@pytest.mark.parametrize("name", ["config_manager", "state"])
+def test_reading_one_of_another_version_says_why_it_is_not_here(name: str) -> None:
+    persona = Earlier.__new__(Earlier)
+    with pytest.raises(AttributeError, match=f"`Earlier` has no attribute `{name}` here: "):
+        getattr(persona, name)
+    assert not hasattr(persona, name)
+    with pytest.raises(AttributeError, match="has no attribute 'anything'"):
+        getattr(persona, "anything")  # noqa: B009
+
+
 class OfMixin(Earlier):
     def __getattr__(self, name: str) -> Any:
         return name

@@ -19,6 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from traitlets import MetaHasTraits
 from traitlets.config import LoggingConfigurable
 
+from ...personas.adapted.recognition import OF_OTHER_VERSIONS
 from .auth_manager import PersonaAuthManager, PersonaNotAuthenticated
 from .awareness_models import (
     CommandOption,
@@ -94,6 +95,15 @@ class BasePersona(LoggingConfigurable, metaclass=_Meta):  # type: ignore[misc, u
         self._commands: list[CommandOption] = []
         self._preparing: asyncio.Future[None] | None = None
         self._processed: Any = None
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            if (why := OF_OTHER_VERSIONS.get(name)) is None or hasattr(type(self), name):
+                # Errors of properties arrive here too: the original is raised again.
+                return super().__getattribute__(name)
+            text = f"`{type(self).__name__}` has no attribute `{name}` here: {why}"
+            raise AttributeError(text, name=name, obj=self)
 
     # -- what subclasses give -----------------------------------------------------------------
 

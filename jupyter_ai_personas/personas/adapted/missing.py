@@ -7,7 +7,7 @@ import inspect
 from collections.abc import Iterator
 from textwrap import dedent
 
-from jupyter_ai_personas.personas.adapted.recognition import base_of
+from jupyter_ai_personas.personas.adapted.recognition import OF_OTHER_VERSIONS, base_of
 from jupyter_ai_personas.personas.adapted.surroundings import Surroundings
 from jupyter_ai_personas.personas.adapted.view import ChatView
 
@@ -16,11 +16,6 @@ __all__ = ["missing_uses"]
 _CHATS = frozenset({"chat", "ychat"})
 _CHAT = frozenset(dir(ChatView)) | {"awareness"}
 _PARENT = frozenset(dir(Surroundings)) | {"chat", "ychat", "base_url"}
-_OF_OTHER_VERSIONS = {
-    "config_manager": "it was that of an earlier Jupyter AI, which chose the model",
-    "state": "`report_model_configuration` and the like tell of the persona",
-    "on_message": "the server calls `process_message`",
-}
 # They are there, and do nothing that a persona could rely on.
 _EMPTY = {
     "observe_messages": "a turn brings each message, and nothing is called",
@@ -64,7 +59,7 @@ def _unset(cls: type, trees: list[ast.AST]) -> Iterator[str]:
         elif isinstance(node, ast.Constant) and isinstance(node.value, str):
             known.add(node.value)
     for name in used - known:
-        why = _OF_OTHER_VERSIONS.get(name)
+        why = OF_OTHER_VERSIONS.get(name)
         yield f"`self.{name}`, which is not here{f': {why}' if why else ''}"
 
 

@@ -49,7 +49,11 @@ class AdaptedPersona(BasePersona):
             redact=for_people,
         )
         self._surroundings = Surroundings(
-            context, self._view, personas=lambda: self._known, package=package_of(cls)
+            context,
+            self._view,
+            personas=lambda: self._known,
+            package=package_of(cls),
+            classes=[part.__name__ for part in cls.__mro__],
         )
         self._known: dict[str, Any] = {}
         self._lock = asyncio.Lock()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType, ModuleType
 from typing import Any
@@ -52,8 +52,9 @@ class Surroundings(LoggingConfigurable):  # type: ignore[misc, unused-ignore]
         *,
         personas: Callable[[], Mapping[str, Any]],
         package: ModuleType | None,
+        classes: Sequence[str],
     ) -> None:
-        config = Config(context.config)
+        config = _config(context, classes)
         super().__init__(parent=_Application(config=config, log=context.log), config=config)
         self.log = context.log
         self.chat = self.ychat = view
@@ -162,6 +163,18 @@ class Surroundings(LoggingConfigurable):  # type: ignore[misc, unused-ignore]
     def send_system_message(self, body: str) -> None:
         """Write a message as the persona: only the server writes as the system."""
         self.chat.send(body)
+
+
+def _config(context: PersonaContext, classes: Sequence[str]) -> Config:
+    """Return the configuration of the traits of a persona's ``classes``, and its own.
+
+    Those are sections of the server's configuration, if it runs in this process. What the
+    ``persona_config`` has for the persona comes before them.
+    """
+    server = Application.instance().config if Application.initialized() else Config()
+    config = Config({name: Config(server[name]) for name in classes if name in server})
+    config.merge(Config({**context.config, classes[0]: Config(context.config)}))
+    return config
 
 
 def _server(package: Any, connection: Mapping[str, Any]) -> Any:
