@@ -11,6 +11,7 @@ import acp
 from acp import schema
 from pydantic import BaseModel, ValidationError
 
+from jupyter_ai_personas.acp.pieces import Pieces
 from jupyter_ai_personas.acp.process import AgentProcess, ProcessBroken
 from jupyter_ai_personas.acp.reply import Reply
 from jupyter_ai_personas.acp.rpc import INVALID, Rpc, RpcError
@@ -44,6 +45,7 @@ class Agent:
         self._is_killed = False
         self._work: TurnWork | None = None
         self._take: Callable[[Any], Awaitable[None]] | None = None
+        self._pieces: Pieces | None = None
         self.session_id = ""
         """The session of the chat, empty before :meth:`open_session`."""
 
@@ -147,9 +149,9 @@ class Agent:
         *,
         work: TurnWork,
         reply: Reply,
-        put: Callable[[str], Awaitable[None]],
+        pieces: Pieces,
     ) -> schema.PromptResponse:
-        """Let the agent answer; ``put`` takes the text of the reply as it comes.
+        """Let the agent answer; ``pieces`` take the text of the reply as it comes.
 
         Raises:
             ProcessBroken: the agent ended or broke the protocol.
@@ -158,17 +160,17 @@ class Agent:
 
         async def take(update: Any) -> None:
             for piece in reply.take(update):
-                await put(piece)
+                await pieces.put(piece)
             work.updated()
 
-        self._work, self._take = work, take
+        self._work, self._take, self._pieces = work, take, pieces
         try:
             params = {"sessionId": self.session_id, "prompt": list(blocks)}
             told = await self._rpc.request("session/prompt", params)
             answer: schema.PromptResponse = _read(schema.PromptResponse, told)
             return answer
         finally:
-            self._work = self._take = None
+            self._work = self._take = self._pieces = None
 
     async def stop(self, prompting: asyncio.Task[Any]) -> None:
         """Cancel the turn that ``prompting`` waits for; kill the agent if it does not listen."""
@@ -197,9 +199,12 @@ class Agent:
         return answer if model is None else _read(model, answer)
 
     async def _on_request(self, method: str, params: Any) -> Any:
-        if self._work is None:
+        if self._work is None or self._pieces is None:
             raise RpcError(INVALID, "No turn runs.")
-        return await self._work.answer(method, params)
+        work = self._work
+        # People read what the agent says before they are asked.
+        await self._pieces.all_taken()
+        return await work.answer(method, params)
 
     async def _on_update(self, params: Any) -> None:
         # What it tells beside a turn, such as the messages of a session that is loaded, is known.

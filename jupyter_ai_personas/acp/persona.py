@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Coroutine, Mapping
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any
-
-import anyio
 
 from jupyter_ai_personas.acp.settings import AgentSettings
 from jupyter_ai_personas.chat.messages import Message
@@ -23,10 +20,11 @@ if TYPE_CHECKING:
 
 __all__ = ["AcpPersona"]
 
-WAITING_PIECES = 100
-"""Pieces of text that may wait to be shown; an agent that writes faster waits."""
-
 _AGAIN = "Ask again: it is started anew."
+_CANNOT_GO_ON = (
+    "cannot go on where a restart cut it off: its session is gone. What it waited for has not run. "
+    "`/retry` asks it again."
+)
 _STOPS = {
     "max_tokens": "The agent stopped: it has reached its limit of tokens.",
     "max_turn_requests": "The agent stopped: it has reached its limit of steps in one turn.",
@@ -50,8 +48,17 @@ class AcpPersona(BasePersona):
         self._leaving: set[asyncio.Task[None]] = set()
 
     async def process_message(self, message: Message) -> None:
-        """Let the agent answer ``message``."""
+        """Let the agent answer ``message``, or go on where a restart cut it off."""
         turn = current_turn.get() or self.turn
+        try:
+            await self._work_on(turn)
+        except AgentError as error:
+            if turn.spec.so_far and turn.is_silent:
+                # What was written before the restart stays.
+                await turn.stream(_failing(turn.spec.so_far, error))
+            raise
+
+    async def _work_on(self, turn: Turn) -> None:
         async with self._lock:
             if self._ending is not None:
                 await asyncio.shield(self._ending)
@@ -63,7 +70,8 @@ class AcpPersona(BasePersona):
                 fix = "The operator can run `pip install 'jupyter_ai_personas[acp]'`."
                 raise AgentError(self.name, f"needs a package that is missing. {fix}") from None
             try:
-                await self._answer(turn, await self._running(turn))
+                agent = await self._running(turn, await _session_of(turn))
+                await self._answer(turn, agent)
             except ProcessBroken as error:
                 self._drop()
                 raise AgentError(self.name, f"{error}. {_AGAIN}") from error
@@ -98,9 +106,14 @@ class AcpPersona(BasePersona):
         self._leaving.add(task)
         task.add_done_callback(self._leaving.discard)
 
-    async def _running(self, turn: Turn) -> Agent:
-        """Return the agent, which is started if it does not run, with its session."""
+    async def _running(self, turn: Turn, wanted: str | None) -> Agent:
+        """Return the agent, which is started if it does not run, with its session.
+
+        ``wanted`` is the session that a turn goes on in, ``None`` for any.
+        """
         if self._agent is not None and self._agent.is_running:
+            if wanted not in (None, self._agent.session_id):
+                raise AgentError(self.name, _CANNOT_GO_ON)
             return self._agent
         from jupyter_ai_personas.acp.agent import Agent
         from jupyter_ai_personas.acp.work import Place
@@ -125,7 +138,7 @@ class AcpPersona(BasePersona):
         try:
             await agent.initialize()
             chat = await turn.request("chat.read")
-            known = _session_in(chat["metadata"].get(self._key), turn.spec.chat_id)
+            known = wanted or _session_in(chat["metadata"].get(self._key), turn.spec.chat_id)
             resumed = await agent.open_session(known, cwd=place.cwd, mcp=chat["mcp"])
         except BaseException:
             # One without a session is of no use.
@@ -135,6 +148,8 @@ class AcpPersona(BasePersona):
         if agent.session_id != known:
             await self._keep(turn, agent.session_id)
         turn.set_status(None)
+        if wanted is not None and not resumed:
+            raise AgentError(self.name, _CANNOT_GO_ON)
         return agent
 
     @property
@@ -155,6 +170,7 @@ class AcpPersona(BasePersona):
     # -- a turn -------------------------------------------------------------------------------
 
     async def _answer(self, turn: Turn, agent: Agent) -> None:
+        from jupyter_ai_personas.acp.pieces import Pieces
         from jupyter_ai_personas.acp.prompt import prompt_blocks
         from jupyter_ai_personas.acp.reply import Reply
         from jupyter_ai_personas.acp.work import TurnWork
@@ -162,7 +178,8 @@ class AcpPersona(BasePersona):
         assert self._place is not None
         blocks = await prompt_blocks(turn, self.name, is_new=self._is_new)
         self._is_new = False
-        reply = Reply(status=turn.set_status)
+        so_far = turn.spec.so_far or ""
+        reply = Reply(status=turn.set_status, so_far=so_far)
         work = TurnWork(
             turn,
             session_id=agent.session_id,
@@ -171,37 +188,38 @@ class AcpPersona(BasePersona):
             reply=reply,
             log=self.log,
         )
-        pieces, shown = anyio.create_memory_object_stream[str](WAITING_PIECES)
-
-        async def put(piece: str) -> None:
-            # Once the turn has ended, nobody reads.
-            with suppress(anyio.BrokenResourceError):
-                await pieces.send(piece)
+        pieces = Pieces()
 
         async def prompting() -> Any:
-            async with pieces:
+            try:
                 try:
-                    answer = await agent.prompt(blocks, work=work, reply=reply, put=put)
+                    answer = await agent.prompt(blocks, work=work, reply=reply, pieces=pieces)
                 finally:
                     for piece in reply.finish():
-                        await put(piece)
+                        await pieces.put(piece)
                 # Before the reply ends, which shows it.
                 self._record(turn, answer.usage)
                 return answer
+            finally:
+                pieces.end()
 
         task = asyncio.ensure_future(prompting())
         # What it raises is raised here, unless the turn has ended before.
         task.add_done_callback(lambda done: done.cancelled() or done.exception())
 
         async def text() -> AsyncGenerator[str, None]:
-            async for piece in shown:
+            if so_far:
+                yield so_far
+            async for piece in pieces.taken():
                 yield piece
             # What failed belongs to this reply.
             await asyncio.shield(task)
 
         try:
-            async with shown:
+            try:
                 await turn.stream(text())
+            finally:
+                pieces.close()
             await work.finish()
         except BaseException:
             self._let_go(work.leave())
@@ -224,6 +242,23 @@ class AcpPersona(BasePersona):
         before = self._used if all(told[k] >= self._used.get(k, 0) for k in told) else {}
         turn.record_usage({key: count - before.get(key, 0) for key, count in told.items()})
         self._used = told
+
+
+async def _session_of(turn: Turn) -> str | None:
+    """Return the session that a turn which a restart cut off was in, ``None`` for any other turn.
+
+    An empty one cannot be loaded.
+    """
+    if turn.spec.so_far is None:
+        return None
+    steps = await turn.request("tool.steps")
+    found = [step.get("session") for step in steps if step["kind"] == "answer"]
+    return next((one for one in reversed(found) if isinstance(one, str)), "")
+
+
+async def _failing(text: str, error: AgentError) -> AsyncGenerator[str, None]:
+    yield text
+    raise error
 
 
 def _session_in(value: Any, chat_id: str) -> str:

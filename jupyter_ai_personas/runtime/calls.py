@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
 from functools import partial
 from typing import Any
@@ -22,7 +22,6 @@ from jupyter_ai_personas.errors import (
     ToolCallError,
     near_matches,
 )
-from jupyter_ai_personas.personas import Persona
 from jupyter_ai_personas.personas.wire import plain_json
 from jupyter_ai_personas.redaction import redact
 from jupyter_ai_personas.runtime.approval_text import MAX_SHOWN, describe_call
@@ -32,17 +31,10 @@ from jupyter_ai_personas.runtime.executors import CallContext, Preview
 from jupyter_ai_personas.runtime.ledger import TurnStep
 from jupyter_ai_personas.runtime.requests import RequestContext, RequestHandler
 from jupyter_ai_personas.runtime.services import CallReport, Services
-from jupyter_ai_personas.runtime.turn import ActiveTurn, is_resumable
+from jupyter_ai_personas.runtime.turn import ActiveTurn
 from jupyter_ai_personas.tools import ToolInfo
 
-__all__ = [
-    "MAX_RESULT",
-    "ToolCalls",
-    "can_continue",
-    "is_whole",
-    "steps_to_retry",
-    "unfinished_calls",
-]
+__all__ = ["MAX_RESULT", "ToolCalls"]
 
 MAX_RESULT = 1_000_000
 """Characters of JSON that the result of a call may have."""
@@ -286,9 +278,14 @@ class ToolCalls:
             new = await self._new_approval(context, call, tool)
             if isinstance(new, str):
                 return new
+            # The turn of an agent goes on after the text that people have read.
+            services.ledger.checkpoint(self._turn.id, self._turn.replies.so_far())
+            await services.ledger.flush()
             if not await services.approvals.ask(new, path=lambda: self._board.path):
                 return f"`{tool.name}` is not run, since the server cannot record who is asked."
+            self._close_stale(tool, await self._recorded())
             approval = new
+            self._turn.has_steps = True
         self._turn.approval_ids.append(approval.id)
         self._board.show(approval, None)
         try:
@@ -337,6 +334,12 @@ class ToolCalls:
             expires=now + services.settings.approval_timeout,
             text=text,
         )
+
+    def _close_stale(self, tool: ToolInfo, steps: Iterable[TurnStep]) -> None:
+        """Close what an agent asked before a restart, if it asks for something else since."""
+        for asked, decision in read_steps(steps):
+            if decision is None and asked.tool == tool.name and asked.call_id not in self._calls:
+                self._board.close(asked.id, "The persona asks for something else now.")
 
     def _given_up(self, approval: Approval) -> None:
         if not self.ended and self._turn.outcome is None:
@@ -421,48 +424,6 @@ class _Call:
         self.policy = ""
         self.outcome = "failed"
         self.runs_in_host = False
-
-
-def unfinished_calls(steps: Iterable[TurnStep]) -> list[str]:
-    """Return the tools whose calls had begun and not finished: they may have had their effect."""
-    begun: dict[str, str] = {}
-    for step in steps:
-        if step.kind == "begun":
-            begun[step.data["call"]] = str(step.data.get("tool") or "a tool")
-        elif step.kind == "result":
-            begun.pop(step.data["call"], None)
-    return list(begun.values())
-
-
-def can_continue(persona: Persona, steps: Sequence[TurnStep] | None) -> bool:
-    """Return whether a turn can be continued from its steps without repeating an effect.
-
-    ``None``: they cannot be read. A turn without steps has had no effect that needs recording.
-    """
-    if steps is None or unfinished_calls(steps):
-        return False
-    return not steps or (is_whole(steps) and is_resumable(persona))
-
-
-def is_whole(steps: Iterable[TurnStep]) -> bool:
-    """Return whether all answers of the model are recorded: one may not be serialisable."""
-    return all(s.kind != "answer" or s.data.get("message") is not None for s in steps)
-
-
-def steps_to_retry(steps: Sequence[TurnStep]) -> list[TurnStep]:
-    """Return what a person who retries a turn that was cut off wants kept of its steps.
-
-    A call that had not finished runs again; people are asked again about what was not approved.
-    """
-    finished = {step.data["call"] for step in steps if step.kind == "result"}
-    approved = {asked.id for asked, decision in read_steps(steps) if decision and decision.approved}
-
-    def stays(step: TurnStep) -> bool:
-        if step.kind in ("asked", "decided"):
-            return step.data.get("id") in approved
-        return step.kind != "begun" or step.data["call"] in finished
-
-    return [step for step in steps if stays(step)]
 
 
 async def _bounded(result: Any) -> Mapping[str, Any]:

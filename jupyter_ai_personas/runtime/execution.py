@@ -37,9 +37,10 @@ from jupyter_ai_personas.personas.wire import (
     TurnRequested,
 )
 from jupyter_ai_personas.runtime.board import ApprovalBoard
-from jupyter_ai_personas.runtime.calls import ToolCalls, can_continue, unfinished_calls
+from jupyter_ai_personas.runtime.calls import ToolCalls
 from jupyter_ai_personas.runtime.chat_handle import ChatHandle
 from jupyter_ai_personas.runtime.chat_requests import ChatRequests
+from jupyter_ai_personas.runtime.continuing import can_continue, unfinished_calls
 from jupyter_ai_personas.runtime.outcome import Outcome
 from jupyter_ai_personas.runtime.requests import RequestContext, TurnRequests
 from jupyter_ai_personas.runtime.services import Services
@@ -279,6 +280,7 @@ class Execution:
             config=self._services.config_of(persona),
             tools=tuple(tools),
             tool_bounds=self._services.tools.bounds,
+            so_far=turn.so_far,
         )
 
     def _on_event(self, turn: ActiveTurn, requests: TurnRequests, event: HostEvent) -> None:

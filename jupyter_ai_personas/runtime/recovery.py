@@ -33,8 +33,8 @@ from jupyter_ai_personas.personas.turn import reply_id
 from jupyter_ai_personas.routing import Chain, find_mentions, may_mention
 from jupyter_ai_personas.runtime.approvals import Decision, read_steps
 from jupyter_ai_personas.runtime.board import ApprovalBoard
-from jupyter_ai_personas.runtime.calls import can_continue, unfinished_calls
 from jupyter_ai_personas.runtime.chat_handle import ChatHandle
+from jupyter_ai_personas.runtime.continuing import can_continue, unfinished_calls
 from jupyter_ai_personas.runtime.cut_off_saves import made_at
 from jupyter_ai_personas.runtime.ledger import FinalState, ReplySnapshot, TurnRecord, TurnStep
 from jupyter_ai_personas.runtime.router import Router
@@ -264,6 +264,7 @@ class Recovery:
             anew=True,
             turn_id=record.turn_id,
             steps=steps or (),
+            so_far=record.replies[0].body if record.replies else "",
         )
         await self._router.ask(order)
 

@@ -32,9 +32,9 @@ from jupyter_ai_personas.routing import (
     meant_names,
     mention_name,
 )
-from jupyter_ai_personas.runtime.calls import is_whole, steps_to_retry
 from jupyter_ai_personas.runtime.chat_handle import ChatHandle
 from jupyter_ai_personas.runtime.commands import Command, CommandContext, Commands
+from jupyter_ai_personas.runtime.continuing import is_whole, steps_to_retry
 from jupyter_ai_personas.runtime.flood import FloodGate
 from jupyter_ai_personas.runtime.ledger import ReplySnapshot, TurnStep
 from jupyter_ai_personas.runtime.local_files import FileNotices

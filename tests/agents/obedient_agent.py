@@ -53,7 +53,14 @@ class ObedientAgent:
         if "hang" in sys.argv:
             await asyncio.Event().wait()
         version = 7 if "modern" in sys.argv else acp.PROTOCOL_VERSION
-        capabilities = schema.AgentCapabilities(load_session="forgets" not in sys.argv)
+        remembers = "forgets" not in sys.argv
+        resumes = remembers and "resumes" in sys.argv
+        capabilities = schema.AgentCapabilities(
+            load_session=remembers and not resumes,
+            session_capabilities=schema.SessionCapabilities(
+                resume=schema.SessionResumeCapabilities() if resumes else None
+            ),
+        )
         return acp.InitializeResponse(protocol_version=version, agent_capabilities=capabilities)
 
     async def new_session(self, cwd: str, mcp_servers: Any, **_: Any) -> acp.NewSessionResponse:
@@ -74,6 +81,15 @@ class ObedientAgent:
         # Agents repeat what was said when a session is loaded.
         await self._say(session_id, "said long ago")
         return acp.LoadSessionResponse()
+
+    async def resume_session(
+        self, cwd: str, session_id: str, mcp_servers: Any = None, **_: Any
+    ) -> schema.ResumeSessionResponse:
+        if f'"began": "{session_id}"' not in remembered():
+            raise acp.RequestError.resource_not_found(session_id)
+        self._cwd, self._mcp = cwd, mcp_servers
+        noted(resumed=session_id)
+        return schema.ResumeSessionResponse()
 
     async def cancel(self, session_id: str, **_: Any) -> None:
         noted(cancelled=session_id)
@@ -156,6 +172,32 @@ class ObedientAgent:
         await self._update(session_id, acp.update_tool_call("c1", status=status))
         await self._say(session_id, f"allowed: {allowed}")
 
+    async def _do(self, session_id: str, said: str) -> None:
+        """Say what follows, ask for each and do it; after a restart, for what is not done."""
+        noted(task=said)
+        await self._say(session_id, "I begin. ")
+        await self._go_on(session_id, said)
+
+    async def _The(self, session_id: str, said: str) -> None:
+        """Go on after a restart: "The server was restarted while …"."""
+        facts = [json.loads(line) for line in remembered().splitlines()]
+        if writing := [fact["writing"] for fact in facts if "writing" in fact]:
+            await self._write(session_id, writing[-1])
+            return
+        tasks = [fact["task"] for fact in facts if "task" in fact]
+        await self._go_on(session_id, "other" if "strays" in sys.argv else tasks[-1])
+
+    async def _go_on(self, session_id: str, said: str) -> None:
+        for what in said.split():
+            if f'"did": "{what}"' in remembered():
+                continue
+            allowed = await self._permitted(session_id, what)
+            if allowed:
+                noted(did=what)
+            status = "completed" if allowed else "failed"
+            await self._update(session_id, acp.update_tool_call("c1", status=status))
+            await self._say(session_id, f"{what}: {allowed}. ")
+
     async def _tried(self, session_id: str, work: Any) -> None:
         try:
             answer = await work
@@ -167,6 +209,10 @@ class ObedientAgent:
     async def _read(self, session_id: str, path: str) -> None:
         await self._tried(session_id, self._client.read_text_file(path=path, session_id=session_id))
 
+    async def _readwait(self, session_id: str, path: str) -> None:
+        await self._read(session_id, path)
+        await self._wait(session_id, "")
+
     async def _part(self, session_id: str, path: str) -> None:
         await self._tried(
             session_id,
@@ -174,6 +220,7 @@ class ObedientAgent:
         )
 
     async def _write(self, session_id: str, path: str) -> None:
+        noted(writing=path)
         await self._tried(
             session_id,
             self._client.write_text_file(path=path, content="written\n", session_id=session_id),
@@ -274,4 +321,4 @@ if __name__ == "__main__":
     MEMORY.touch()
     if "exits" in sys.argv:
         sys.exit(4)
-    asyncio.run(acp.run_agent(ObedientAgent()))
+    asyncio.run(acp.run_agent(ObedientAgent(), use_unstable_protocol=True))
