@@ -18,7 +18,7 @@ from jupyter_ai_personas.tools import Toolset
 if TYPE_CHECKING:
     from jupyter_ai_personas.providers import ModelRegistry
 
-__all__ = ["Command", "CommandContext", "CommandInfo", "Commands"]
+__all__ = ["Command", "CommandContext", "CommandInfo", "Commands", "CommandsOf"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +46,7 @@ class CommandContext:
     about the processes that personas run in, if not in this one. ``stop`` takes turns and a
     username. ``retry`` takes a request, its reply and a username, and returns whether a turn
     runs. ``gathering`` collects the context of a model beside the chat.
+    ``commands_of`` returns the commands of a persona in this chat.
     ``history_of`` returns what a persona is shown of the chat up to a message. ``tools`` are those
     of the server. ``approvals`` are those of this chat that are open; ``decide`` takes the id of
     one and a decision that was typed. ``allowed`` returns persona id and tool of what needs no
@@ -67,6 +68,7 @@ class CommandContext:
     tools: Toolbox
     own_tools: Callable[[Persona], Awaitable[Toolset | None]]
     undo: Callable[[str | None], Awaitable[Undone | None]]
+    commands_of: CommandsOf
     history_of: Callable[[Persona, Message], tuple[HistoryEntry, ...]]
     model_of: Callable[[Persona], tuple[str | None, str]]
     choose_model: Callable[[Persona, str | None], Awaitable[None]]
@@ -78,6 +80,9 @@ class CommandContext:
     disallow: Callable[[], Awaitable[None]]
 
 
+CommandsOf = Callable[[Persona], Mapping[str, str]]
+"""Returns the commands of a persona in a chat, with the slash → what they do."""
+
 Command = Callable[[CommandContext], Awaitable[str]]
 """Does what was typed and returns the answer, in Markdown; an empty one is not shown."""
 
@@ -87,7 +92,9 @@ class Commands:
 
     names: frozenset[str] = frozenset()
 
-    async def listed(self, personas: Personas, tools: Toolbox, chat_path: str) -> list[CommandInfo]:
+    async def listed(
+        self, personas: Personas, tools: Toolbox, chat_path: str, commands_of: CommandsOf
+    ) -> list[CommandInfo]:
         """Return the commands that can be typed in a chat, those of ``personas`` last."""
         return []
 
@@ -100,7 +107,12 @@ class Commands:
         return False
 
     def asked(
-        self, message: Message, personas: Personas, tools: Toolbox, chat_path: str
+        self,
+        message: Message,
+        personas: Personas,
+        tools: Toolbox,
+        chat_path: str,
+        commands_of: CommandsOf,
     ) -> str | None:
         """Return the id of the persona that the command in ``message`` asks, or ``None``.
 

@@ -183,6 +183,7 @@ class Router:
             tools=services.tools,
             own_tools=partial(own_toolset, services),
             undo=partial(services.changes.undo, self._chat.id),
+            commands_of=partial(services.commands_in, chat.id),
             history_of=self._history_of,
             model_of=lambda persona: services.model_in(chat, persona),
             choose_model=lambda persona, wanted: services.choose_model(chat, persona, wanted),
@@ -311,7 +312,11 @@ class Router:
         """
         services = self._services
         asked = self._commands.asked(
-            message, services.personas, services.tools, self._chat.current.path
+            message,
+            services.personas,
+            services.tools,
+            self._chat.current.path,
+            partial(services.commands_in, self._chat.id),
         )
         if asked is not None:
             return [asked]
