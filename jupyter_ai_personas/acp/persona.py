@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Coroutine, Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from jupyter_ai_personas.acp.settings import AgentSettings
 from jupyter_ai_personas.chat.messages import Message
-from jupyter_ai_personas.errors import AgentError, ConfigurationError, RequestRefusedError
+from jupyter_ai_personas.errors import (
+    AgentError,
+    ConfigurationError,
+    RequestRefusedError,
+    TurnEndedError,
+)
 from jupyter_ai_personas.personas import BasePersona, PersonaContext, PersonaDefaults, Turn
 from jupyter_ai_personas.personas.base import current_turn
 from jupyter_ai_personas.redaction import for_people
@@ -42,7 +48,8 @@ class AcpPersona(BasePersona):
         self._agent: Agent | None = None
         self._place: Place | None = None
         self._is_new = True
-        self._used: dict[str, int] = {}
+        self._mode = ""
+        self._reported: dict[str, Any] = {}
         self._lock = asyncio.Lock()
         self._ending: asyncio.Task[None] | None = None
         self._leaving: set[asyncio.Task[None]] = set()
@@ -63,7 +70,8 @@ class AcpPersona(BasePersona):
             if self._ending is not None:
                 await asyncio.shield(self._ending)
             try:
-                from jupyter_ai_personas.acp.agent import NeedsLogin
+                from jupyter_ai_personas.acp.agent import UnknownChoice
+                from jupyter_ai_personas.acp.login import NeedsLogin
                 from jupyter_ai_personas.acp.process import ProcessBroken
                 from jupyter_ai_personas.acp.rpc import RpcError
             except ImportError:
@@ -71,6 +79,7 @@ class AcpPersona(BasePersona):
                 raise AgentError(self.name, f"needs a package that is missing. {fix}") from None
             try:
                 agent = await self._running(turn, await _session_of(turn))
+                await agent.choose(turn.spec.model, self._mode)
                 await self._answer(turn, agent)
             except ProcessBroken as error:
                 self._drop()
@@ -80,9 +89,9 @@ class AcpPersona(BasePersona):
                 raise AgentError(self.name, f"could not answer: {reason}") from error
             except NeedsLogin as error:
                 self._drop()
-                ways = f" It offers: {error}." if str(error) else ""
-                fix = "Log in with its own command where Jupyter runs, or give it its key in `env`."
-                raise AgentError(self.name, f"wants a login first.{ways} {fix}") from error
+                raise AgentError(self.name, f"wants a login first: {error}") from error
+            except UnknownChoice as error:
+                raise AgentError(self.name, str(error)) from error
             except TimeoutError as error:
                 self._drop()
                 raise AgentError(self.name, f"did not start in time. {_AGAIN}") from error
@@ -116,6 +125,7 @@ class AcpPersona(BasePersona):
                 raise AgentError(self.name, _CANNOT_GO_ON)
             return self._agent
         from jupyter_ai_personas.acp.agent import Agent
+        from jupyter_ai_personas.acp.process import ProcessBroken
         from jupyter_ai_personas.acp.work import Place
 
         self._drop()
@@ -123,7 +133,8 @@ class AcpPersona(BasePersona):
         if root is None:
             raise AgentError(self.name, "works on files, and this server keeps none on a disk.")
         try:
-            command, env = AgentSettings.from_config(self.config).filled()
+            settings = AgentSettings.from_config(self.config)
+            command, env = settings.filled()
         except ConfigurationError as error:
             raise AgentError(self.name, f"cannot be started. {error}") from error
         self._place = place = Place(root, turn.chat_path)
@@ -134,12 +145,18 @@ class AcpPersona(BasePersona):
             fix = "The operator can correct `c.AiExtension.acp_agents`, or install it."
             raise AgentError(self.name, f"cannot be started here. {fix}") from error
         self._agent = agent
-        self._used = {}
+        self._mode = settings.mode
+        self._reported = {}
         try:
             await agent.initialize()
             chat = await turn.request("chat.read")
             known = wanted or _session_in(chat["metadata"].get(self._key), turn.spec.chat_id)
             resumed = await agent.open_session(known, cwd=place.cwd, mcp=chat["mcp"])
+        except ProcessBroken as error:
+            self._drop()
+            said = f" It wrote: {agent.said}" if agent.said else ""
+            fix = "`jupyter ai-personas doctor` tries it out for the operator."
+            raise AgentError(self.name, f"cannot begin: it {error}.{said} {fix}") from error
         except BaseException:
             # One without a session is of no use.
             self._drop()
@@ -198,7 +215,8 @@ class AcpPersona(BasePersona):
                     for piece in reply.finish():
                         await pieces.put(piece)
                 # Before the reply ends, which shows it.
-                self._record(turn, answer.usage)
+                _record(turn, answer.usage, agent.facts.model)
+                await self._report(turn, agent)
                 return answer
             finally:
                 pieces.end()
@@ -230,18 +248,25 @@ class AcpPersona(BasePersona):
         if note := _STOPS.get(task.result().stop_reason):
             turn.send(f"*{note}*")
 
-    def _record(self, turn: Turn, usage: Any) -> None:
-        """Record the tokens of the turn; agents tell those of the whole session."""
-        if usage is None:
-            return
-        told = {
+    async def _report(self, turn: Turn, agent: Agent) -> None:
+        """Tell the server of the agent's models and commands, if they have changed."""
+        report = agent.facts.report()
+        if report != self._reported:
+            self._reported = report
+            with suppress(RequestRefusedError, TurnEndedError):
+                await turn.request("chat.report", report)
+
+
+def _record(turn: Turn, usage: Any, model: str | None) -> None:
+    """Record the tokens of the turn."""
+    told = {"model": model}
+    if usage is not None:
+        told |= {
             "input_tokens": usage.input_tokens,
             "output_tokens": usage.output_tokens,
             "total_tokens": usage.total_tokens,
         }
-        before = self._used if all(told[k] >= self._used.get(k, 0) for k in told) else {}
-        turn.record_usage({key: count - before.get(key, 0) for key, count in told.items()})
-        self._used = told
+        turn.record_usage(told)
 
 
 async def _session_of(turn: Turn) -> str | None:
