@@ -31,11 +31,10 @@ from jupyter_ai_personas.runtime import (
     CommandInfo,
     Commands,
     Decision,
-    Toolbox,
 )
 from jupyter_ai_personas.runtime.local_files import describe
-from jupyter_ai_personas.runtime.router import RETRIABLE
-from jupyter_ai_personas.tools import Prompt
+from jupyter_ai_personas.runtime.retry import RETRIABLE
+from jupyter_ai_personas.tools import Prompt, ToolRegistry
 
 __all__ = ["ChatCommands"]
 
@@ -108,7 +107,9 @@ class ChatCommands(Commands):
         }
         self.names = frozenset(self._handlers)
 
-    async def listed(self, personas: Personas, tools: Toolbox, chat_path: str) -> list[CommandInfo]:
+    async def listed(
+        self, personas: Personas, tools: ToolRegistry, chat_path: str
+    ) -> list[CommandInfo]:
         """Return the commands that can be typed in a chat, those of ``personas`` last.
 
         The MCP servers of personas are started for it, since only they know their prompts.
@@ -145,7 +146,7 @@ class ChatCommands(Commands):
         return message.body.split(None, 1)[0].casefold() in ("/stop", "/deny")
 
     def asked(
-        self, message: Message, personas: Personas, tools: Toolbox, chat_path: str
+        self, message: Message, personas: Personas, tools: ToolRegistry, chat_path: str
     ) -> str | None:
         """Return the id of the persona that the command in ``message`` asks, or ``None``.
 
@@ -322,16 +323,11 @@ async def _retry(context: CommandContext, message: Message, rest: str) -> str:
             continue
         if persona is not None and reply.sender != persona.id:
             continue
-        request = context.chat.get(reply.reply_to or "")
-        if request is None or request.deleted:
-            return "The message that it answers is gone. Send it again."
-        if (request.id, reply.sender) in asked:
+        if (reply.reply_to, reply.sender) in asked:
             answer = "That is asked again already."
             continue
-        if reply.sender not in context.personas:
-            return "That persona is not installed any more."
-        runs = await context.retry(request, reply, message.sender)
-        return "" if runs else "Another server is answering that."
+        await context.retry(reply, message.sender)
+        return ""
     return answer
 
 

@@ -104,15 +104,20 @@ class _Entry:
 
 
 class Approvals:
-    """The approvals of a server. ``decided`` is called once for each that is decided."""
+    """The approvals of a server. ``decided`` is called once for each that is decided.
+
+    ``asks_people``: there are chats in which people can be asked.
+    """
 
     def __init__(
         self,
         ledger: TurnLedger,
         *,
         decided: Callable[[Approval, Decision], None] = lambda approval, decision: None,
+        asks_people: bool = True,
         clock: Callable[[], float] = time.time,
     ) -> None:
+        self.asks_people = asks_people
         self._ledger = ledger
         self._decided = decided
         self._clock = clock
