@@ -32,7 +32,7 @@ from jupyter_ai_personas.runtime import (
     Commands,
     Decision,
 )
-from jupyter_ai_personas.runtime.local_files import describe
+from jupyter_ai_personas.runtime.file_notices import describe
 from jupyter_ai_personas.runtime.retry import RETRIABLE
 from jupyter_ai_personas.tools import Prompt, ToolRegistry
 

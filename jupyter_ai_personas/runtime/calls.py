@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
 from functools import partial
 from typing import Any
@@ -22,7 +22,6 @@ from jupyter_ai_personas.errors import (
     ToolCallError,
     near_matches,
 )
-from jupyter_ai_personas.personas import Persona
 from jupyter_ai_personas.personas.wire import plain_json
 from jupyter_ai_personas.redaction import redact
 from jupyter_ai_personas.runtime.approval_text import MAX_SHOWN, describe_call
@@ -31,17 +30,10 @@ from jupyter_ai_personas.runtime.board import ApprovalBoard
 from jupyter_ai_personas.runtime.ledger import TurnStep
 from jupyter_ai_personas.runtime.requests import RequestContext, RequestHandler
 from jupyter_ai_personas.runtime.services import CallReport, Services
-from jupyter_ai_personas.runtime.turn import ActiveTurn, is_resumable
+from jupyter_ai_personas.runtime.turn import ActiveTurn
 from jupyter_ai_personas.tools import CallContext, Preview, ToolInfo
 
-__all__ = [
-    "MAX_RESULT",
-    "ToolCalls",
-    "can_continue",
-    "is_whole",
-    "steps_to_retry",
-    "unfinished_calls",
-]
+__all__ = ["MAX_RESULT", "ToolCalls"]
 
 MAX_RESULT = 1_000_000
 """Characters of JSON that the result of a call may have."""
@@ -420,48 +412,6 @@ class _Call:
         self.policy = ""
         self.outcome = "failed"
         self.runs_in_host = False
-
-
-def unfinished_calls(steps: Iterable[TurnStep]) -> list[str]:
-    """Return the tools whose calls had begun and not finished: they may have had their effect."""
-    begun: dict[str, str] = {}
-    for step in steps:
-        if step.kind == "begun":
-            begun[step.data["call"]] = str(step.data.get("tool") or "a tool")
-        elif step.kind == "result":
-            begun.pop(step.data["call"], None)
-    return list(begun.values())
-
-
-def can_continue(persona: Persona, steps: Sequence[TurnStep] | None) -> bool:
-    """Return whether a turn can be continued from its steps without repeating an effect.
-
-    ``None``: they cannot be read. A turn without steps has had no effect that needs recording.
-    """
-    if steps is None or unfinished_calls(steps):
-        return False
-    return not steps or (is_whole(steps) and is_resumable(persona))
-
-
-def is_whole(steps: Iterable[TurnStep]) -> bool:
-    """Return whether all answers of the model are recorded: one may not be serialisable."""
-    return all(s.kind != "answer" or s.data.get("message") is not None for s in steps)
-
-
-def steps_to_retry(steps: Sequence[TurnStep]) -> list[TurnStep]:
-    """Return what a person who retries a turn that was cut off wants kept of its steps.
-
-    A call that had not finished runs again; people are asked again about what was not approved.
-    """
-    finished = {step.data["call"] for step in steps if step.kind == "result"}
-    approved = {asked.id for asked, decision in read_steps(steps) if decision and decision.approved}
-
-    def stays(step: TurnStep) -> bool:
-        if step.kind in ("asked", "decided"):
-            return step.data.get("id") in approved
-        return step.kind != "begun" or step.data["call"] in finished
-
-    return [step for step in steps if stays(step)]
 
 
 async def _bounded(result: Any) -> Mapping[str, Any]:

@@ -7,11 +7,11 @@ from collections.abc import Awaitable, Callable, Sequence
 from jupyter_ai_personas.chat import RECENT, Message
 from jupyter_ai_personas.errors import TurnStateError
 from jupyter_ai_personas.routing import Chain
-from jupyter_ai_personas.runtime.calls import is_whole, steps_to_retry
 from jupyter_ai_personas.runtime.chat_handle import ChatHandle
 from jupyter_ai_personas.runtime.ledger import TurnStep
 from jupyter_ai_personas.runtime.scheduler import Scheduler
 from jupyter_ai_personas.runtime.services import Services
+from jupyter_ai_personas.runtime.steps import is_whole, steps_to_retry
 from jupyter_ai_personas.runtime.turn import ActiveTurn, TurnOrder, is_resumable
 
 __all__ = ["RETRIABLE", "Retry"]

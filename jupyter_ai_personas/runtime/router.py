@@ -28,11 +28,11 @@ from jupyter_ai_personas.routing import (
     meant_names,
     mention_name,
 )
+from jupyter_ai_personas.routing.flood import FloodGate
 from jupyter_ai_personas.runtime.chat_handle import ChatHandle
 from jupyter_ai_personas.runtime.commands import Command, CommandContext, Commands
-from jupyter_ai_personas.runtime.flood import FloodGate
+from jupyter_ai_personas.runtime.file_notices import FileNotices
 from jupyter_ai_personas.runtime.ledger import ReplySnapshot
-from jupyter_ai_personas.runtime.local_files import FileNotices
 from jupyter_ai_personas.runtime.retry import Retry
 from jupyter_ai_personas.runtime.scheduler import Scheduler
 from jupyter_ai_personas.runtime.services import Services

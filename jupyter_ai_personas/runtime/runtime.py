@@ -16,6 +16,7 @@ from anyio import TASK_STATUS_IGNORED
 from anyio.abc import TaskGroup, TaskStatus
 
 from jupyter_ai_personas.chat import Chat, MemoryChat, Message, Pacer, User
+from jupyter_ai_personas.chat.feedback import Feedback, Vote, cast_vote
 from jupyter_ai_personas.context.access import WorkspaceAccess
 from jupyter_ai_personas.context.bounds import ContextLimits
 from jupyter_ai_personas.context.gathering import Gathering
@@ -29,16 +30,15 @@ from jupyter_ai_personas.personas import (
     PersonaRegistry,
     Personas,
 )
+from jupyter_ai_personas.personas.local.watching import LocalWatch
 from jupyter_ai_personas.routing import Chain
 from jupyter_ai_personas.runtime.approvals import Approvals
 from jupyter_ai_personas.runtime.attachments import attachments_handler
 from jupyter_ai_personas.runtime.chat_handle import ChatHandle
 from jupyter_ai_personas.runtime.commands import CommandInfo, Commands
 from jupyter_ai_personas.runtime.exclusive import ExclusiveSlots
-from jupyter_ai_personas.runtime.feedback import Feedback, Vote, cast_vote
 from jupyter_ai_personas.runtime.host_pool import HostPool
 from jupyter_ai_personas.runtime.ledger import MemoryLedger, TurnLedger
-from jupyter_ai_personas.runtime.local_files import LocalWatch
 from jupyter_ai_personas.runtime.own_tools import OwnTools
 from jupyter_ai_personas.runtime.placement import MakeHost, Placement
 from jupyter_ai_personas.runtime.quarantine import Quarantine
@@ -155,7 +155,9 @@ class Runtime:
         """Reads the personas of files, if they may define any."""
         self._watch = None
         if local is not None:
-            self._watch = LocalWatch(local, lambda: self.sessions, log=log)
+            self._watch = LocalWatch(
+                local, lambda: [s.chat.path for s in self.sessions], self._look_again, log=log
+            )
         self._services = Services(
             settings=settings,
             personas=personas,
@@ -300,6 +302,10 @@ class Runtime:
         """Note that a chat was opened, closed or moved: other files may define personas for it."""
         if self._watch is not None:
             self._watch.chats_changed()
+
+    def _look_again(self) -> None:
+        for session in self.sessions:
+            session.look_again()
 
     async def personas_at(self, path: str) -> ChatPersonas:
         """Return the personas that serve the chat at ``path``, those of files among them.

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 import anyio.to_thread
 
 from jupyter_ai_personas.chat import Chat, Pacer
+from jupyter_ai_personas.chat.feedback import VoteReport
 from jupyter_ai_personas.context.gathering import Gathering
 from jupyter_ai_personas.errors import ModelError, UnknownPersonaError
 from jupyter_ai_personas.personas import Persona, Personas
 from jupyter_ai_personas.routing import Limits, mention_name
 from jupyter_ai_personas.runtime.approvals import Approval, Approvals, Decision
 from jupyter_ai_personas.runtime.exclusive import ExclusiveSlots
-from jupyter_ai_personas.runtime.feedback import VoteReport
 from jupyter_ai_personas.runtime.host_pool import HostPool
 from jupyter_ai_personas.runtime.ledger import FinalState, TurnLedger
 from jupyter_ai_personas.runtime.own_tools import OwnTools

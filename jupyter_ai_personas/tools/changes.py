@@ -83,17 +83,17 @@ class UndoReport:
 
     def text(self, persona: str) -> str:
         """Return what people are told, in Markdown; ``persona`` is the name of who changed it."""
-        places = len({(change.path, change.cell) for change in self.done})
-        what = f"{places} change{'' if places == 1 else 's'}" if places else "nothing"
+        count = len({(change.path, change.cell) for change in self.done})
+        what = f"{count} change{'' if count == 1 else 's'}" if count else "nothing"
         lines = [f"Took back {what} of {code(persona)}."]
         if self.left:
             named = {(change.path, change.cell): (change, why) for change, why in self.left}
             lines.append("Left as it is:")
-            lines += [f"- {_place(change)}: {sentence(why)}" for change, why in named.values()]
+            lines += [f"- {_target(change)}: {sentence(why)}" for change, why in named.values()]
         return "\n".join(lines)
 
 
-def _place(change: Change) -> str:
+def _target(change: Change) -> str:
     if change.cell is None:
         return code(change.path)
     return f"{code(change.path)}, cell {change.index + 1} ({code(change.cell)})"
