@@ -20,6 +20,7 @@ from jupyter_ai_personas.errors import (
     PersonasError,
     RequestRefusedError,
     ToolCallError,
+    did_you_mean,
     near_matches,
 )
 from jupyter_ai_personas.personas.wire import plain_json
@@ -114,8 +115,7 @@ class ToolCalls:
         call = self._calls[id_] = _Call(id_, name, given, images=arguments.get("images") is True)
         tool = self._tools.get(name)
         if tool is None:
-            near = near_matches(name, self._tools)
-            hint = f" Did you mean {' or '.join(f'`{n}`' for n in near)}?" if near else ""
+            hint = did_you_mean(near_matches(name, self._tools))
             return await self._end(call, _error(f"There is no tool `{redact(name)}`.{hint}"))
         call.tool = tool
         call.arguments = tool.with_defaults(call.arguments)
