@@ -32,6 +32,7 @@ from jupyter_ai_personas.runtime import (
     Commands,
     Decision,
 )
+from jupyter_ai_personas.runtime.commands import CommandsOf
 from jupyter_ai_personas.runtime.file_notices import describe
 from jupyter_ai_personas.runtime.retry import RETRIABLE
 from jupyter_ai_personas.tools import Prompt, ToolRegistry
@@ -108,7 +109,7 @@ class ChatCommands(Commands):
         self.names = frozenset(self._handlers)
 
     async def listed(
-        self, personas: Personas, tools: ToolRegistry, chat_path: str
+        self, personas: Personas, tools: ToolRegistry, chat_path: str, commands_of: CommandsOf
     ) -> list[CommandInfo]:
         """Return the commands that can be typed in a chat, those of ``personas`` last.
 
@@ -117,7 +118,7 @@ class ChatCommands(Commands):
         ours = [CommandInfo(name, text, SOURCE) for name, (text, _) in self._handlers.items()]
         theirs: dict[str, CommandInfo] = {}
         for persona in personas.values():
-            for name, text in persona.commands.items():
+            for name, text in commands_of(persona).items():
                 if name not in self.names:
                     # Of several personas with one command, the first is asked.
                     info = CommandInfo(name, text, persona.source, persona.name)
@@ -146,21 +147,25 @@ class ChatCommands(Commands):
         return message.body.split(None, 1)[0].casefold() in ("/stop", "/deny")
 
     def asked(
-        self, message: Message, personas: Personas, tools: ToolRegistry, chat_path: str
+        self,
+        message: Message,
+        personas: Personas,
+        tools: ToolRegistry,
+        chat_path: str,
+        commands_of: CommandsOf,
     ) -> str | None:
         """Return the id of the persona that the command in ``message`` asks, or ``None``.
 
-        Of several that have the MCP server of a prompt, the one that the message mentions, or the
-        first.
+        Of several that have the command, or the MCP server of a prompt, the one that the message
+        mentions, or the first.
         """
         word = message.body.split(None, 1)[:1]
         if not word or not word[0].startswith("/"):
             return None
         name = word[0].casefold()
-        for persona in personas.values():
-            if name in persona.commands and name not in self.names:
-                return persona.id
-        able = [p.id for p in personas.values() if tools.is_prompt(p, message.body, chat_path)]
+        able = [p.id for p in personas.values() if name in commands_of(p)]
+        if not able or name in self.names:
+            able = [p.id for p in personas.values() if tools.is_prompt(p, message.body, chat_path)]
         mentioned = [id_ for id_ in find_mentions(message.body, personas.names) if id_ in able]
         return next(iter([*mentioned, *able]), None)
 
@@ -173,7 +178,9 @@ class ChatCommands(Commands):
             return in_words(str(error))
 
     async def _help(self, context: CommandContext, message: Message, rest: str) -> str:
-        listed = await self.listed(context.personas, context.tools, context.chat.path)
+        listed = await self.listed(
+            context.personas, context.tools, context.chat.path, context.commands_of
+        )
         lines = [
             f"- `{one.name}`: {one.help}"
             if one.source == SOURCE

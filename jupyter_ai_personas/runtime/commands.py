@@ -17,7 +17,7 @@ from jupyter_ai_personas.runtime.turn import ActiveTurn
 from jupyter_ai_personas.tools import ToolRegistry, Toolset
 from jupyter_ai_personas.tools.changes import UndoReport
 
-__all__ = ["Command", "CommandContext", "CommandInfo", "Commands"]
+__all__ = ["Command", "CommandContext", "CommandInfo", "Commands", "CommandsOf"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +118,10 @@ class CommandContext:
         limit = settings.history_tokens
         return newest(entries, max_messages=settings.history_messages, max_tokens=limit)
 
+    def commands_of(self, persona: Persona) -> Mapping[str, str]:
+        """Return the commands of a persona in this chat, with the slash → what they do."""
+        return self._services.commands_in(self.chat.id, persona)
+
     def model_of(self, persona: Persona) -> tuple[str | None, str]:
         """Return the reference of a persona's model in this chat, or ``None`` and why not."""
         return self._services.model_in(self.chat, persona)
@@ -158,6 +162,9 @@ class CommandContext:
         await self._services.ledger.disallow(self.chat.id)
 
 
+CommandsOf = Callable[[Persona], Mapping[str, str]]
+"""Returns the commands of a persona in a chat, with the slash → what they do."""
+
 Command = Callable[[CommandContext], Awaitable[str]]
 """Does what was typed and returns the answer, in Markdown; an empty one is not shown."""
 
@@ -168,7 +175,7 @@ class Commands:
     names: frozenset[str] = frozenset()
 
     async def listed(
-        self, personas: Personas, tools: ToolRegistry, chat_path: str
+        self, personas: Personas, tools: ToolRegistry, chat_path: str, commands_of: CommandsOf
     ) -> list[CommandInfo]:
         """Return the commands that can be typed in a chat, those of ``personas`` last."""
         return []
@@ -182,7 +189,12 @@ class Commands:
         return False
 
     def asked(
-        self, message: Message, personas: Personas, tools: ToolRegistry, chat_path: str
+        self,
+        message: Message,
+        personas: Personas,
+        tools: ToolRegistry,
+        chat_path: str,
+        commands_of: CommandsOf,
     ) -> str | None:
         """Return the id of the persona that the command in ``message`` asks, or ``None``.
 

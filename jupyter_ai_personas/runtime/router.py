@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
+from functools import partial
 from uuid import uuid4
 
 from jupyter_ai_personas.chat import (
@@ -204,7 +205,11 @@ class Router:
         """
         services = self._services
         asked = self._commands.asked(
-            message, services.personas, services.tools, self._chat.current.path
+            message,
+            services.personas,
+            services.tools,
+            self._chat.current.path,
+            partial(services.commands_in, self._chat.id),
         )
         if asked is not None:
             return [asked]

@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -217,11 +218,33 @@ class Runtime:
     async def commands(self, chat_path: str) -> list[CommandInfo]:
         """Return what can be typed in a chat, commands of personas and MCP servers among it."""
         personas = await self.personas_at(chat_path)
-        return await self._commands.listed(personas, self.tools, chat_path)
+        commands_of = partial(self._services.commands_in, self._chat_id_at(chat_path))
+        return await self._commands.listed(personas, self.tools, chat_path, commands_of)
 
-    def model_of(self, persona: Persona) -> tuple[str | None, str]:
-        """Return the reference of a persona's model, or ``None`` and what is wrong."""
-        return self._services.model_of(persona)
+    def model_of(self, persona: Persona, chat_path: str = "") -> tuple[str | None, str]:
+        """Return the reference of a persona's model, or ``None`` and what is wrong.
+
+        That of a persona with models of its own is what it tells of in the open chat.
+        """
+        model, problem = self._services.model_of(persona)
+        if not persona.has_own_models:
+            return model, problem
+        told = self._services.reports.model(self._chat_id_at(chat_path), persona.id)
+        return told.current or model, problem
+
+    def own_models(self, persona: Persona, chat_path: str) -> Mapping[str, str] | None:
+        """Return the models of its own that a persona tells of in an open chat, id → name.
+
+        ``None`` for a persona that uses the models of providers.
+        """
+        return self._services.own_models_in(self._chat_id_at(chat_path), persona)
+
+    def _chat_id_at(self, path: str) -> str:
+        """Return the id of the open chat at ``path``; empty if there is none."""
+        try:
+            return self._open_chat_at(path).id
+        except ChatNotOpenError:
+            return ""
 
     # -- life -------------------------------------------------------------------------------
 

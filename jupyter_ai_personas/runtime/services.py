@@ -163,6 +163,19 @@ class Services:
             return chosen or self.reports.model(chat.id, persona.id).current, ""
         return self.model_of(persona, chosen)
 
+    def commands_in(self, chat_id: str, persona: Persona) -> Mapping[str, str]:
+        """Return the commands of a persona in a chat, its class's and those that it tells of."""
+        return {**self.reports.commands(chat_id, persona.id), **persona.commands}
+
+    def own_models_in(self, chat_id: str, persona: Persona) -> Mapping[str, str] | None:
+        """Return the models of its own that a persona tells of in a chat, by id with their names.
+
+        ``None`` for one that uses the models of providers.
+        """
+        if not persona.has_own_models:
+            return None
+        return self.reports.model(chat_id, persona.id).options
+
     async def choose_model(self, chat: Chat, persona: Persona, wanted: str | None) -> None:
         """Choose the model of a persona in a chat; ``None`` takes the choice back.
 
