@@ -31,12 +31,11 @@ from jupyter_ai_personas.runtime import (
     CommandInfo,
     Commands,
     Decision,
-    Toolbox,
 )
 from jupyter_ai_personas.runtime.commands import CommandsOf
-from jupyter_ai_personas.runtime.local_files import describe
-from jupyter_ai_personas.runtime.router import RETRIABLE
-from jupyter_ai_personas.tools import Prompt
+from jupyter_ai_personas.runtime.file_notices import describe
+from jupyter_ai_personas.runtime.retry import RETRIABLE
+from jupyter_ai_personas.tools import Prompt, ToolRegistry
 
 __all__ = ["ChatCommands"]
 
@@ -110,7 +109,7 @@ class ChatCommands(Commands):
         self.names = frozenset(self._handlers)
 
     async def listed(
-        self, personas: Personas, tools: Toolbox, chat_path: str, commands_of: CommandsOf
+        self, personas: Personas, tools: ToolRegistry, chat_path: str, commands_of: CommandsOf
     ) -> list[CommandInfo]:
         """Return the commands that can be typed in a chat, those of ``personas`` last.
 
@@ -151,7 +150,7 @@ class ChatCommands(Commands):
         self,
         message: Message,
         personas: Personas,
-        tools: Toolbox,
+        tools: ToolRegistry,
         chat_path: str,
         commands_of: CommandsOf,
     ) -> str | None:
@@ -331,16 +330,11 @@ async def _retry(context: CommandContext, message: Message, rest: str) -> str:
             continue
         if persona is not None and reply.sender != persona.id:
             continue
-        request = context.chat.get(reply.reply_to or "")
-        if request is None or request.deleted:
-            return "The message that it answers is gone. Send it again."
-        if (request.id, reply.sender) in asked:
+        if (reply.reply_to, reply.sender) in asked:
             answer = "That is asked again already."
             continue
-        if reply.sender not in context.personas:
-            return "That persona is not installed any more."
-        runs = await context.retry(request, reply, message.sender)
-        return "" if runs else "Another server is answering that."
+        await context.retry(reply, message.sender)
+        return ""
     return answer
 
 

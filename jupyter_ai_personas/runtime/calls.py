@@ -20,6 +20,7 @@ from jupyter_ai_personas.errors import (
     PersonasError,
     RequestRefusedError,
     ToolCallError,
+    did_you_mean,
     near_matches,
 )
 from jupyter_ai_personas.personas.wire import plain_json
@@ -27,12 +28,11 @@ from jupyter_ai_personas.redaction import redact
 from jupyter_ai_personas.runtime.approval_text import MAX_SHOWN, describe_call
 from jupyter_ai_personas.runtime.approvals import Approval, Decision, read_steps
 from jupyter_ai_personas.runtime.board import ApprovalBoard
-from jupyter_ai_personas.runtime.executors import CallContext, Preview
 from jupyter_ai_personas.runtime.ledger import TurnStep
 from jupyter_ai_personas.runtime.requests import RequestContext, RequestHandler
 from jupyter_ai_personas.runtime.services import CallReport, Services
 from jupyter_ai_personas.runtime.turn import ActiveTurn
-from jupyter_ai_personas.tools import ToolInfo
+from jupyter_ai_personas.tools import CallContext, Preview, ToolInfo
 
 __all__ = ["MAX_RESULT", "ToolCalls"]
 
@@ -115,8 +115,7 @@ class ToolCalls:
         call = self._calls[id_] = _Call(id_, name, given, images=arguments.get("images") is True)
         tool = self._tools.get(name)
         if tool is None:
-            near = near_matches(name, self._tools)
-            hint = f" Did you mean {' or '.join(f'`{n}`' for n in near)}?" if near else ""
+            hint = did_you_mean(near_matches(name, self._tools))
             return await self._end(call, _error(f"There is no tool `{redact(name)}`.{hint}"))
         call.tool = tool
         call.arguments = tool.with_defaults(call.arguments)
@@ -133,7 +132,7 @@ class ToolCalls:
 
     @property
     def _tools(self) -> Mapping[str, ToolInfo]:
-        own = self._services.announced.get(self._turn.persona.id, ())
+        own = self._services.own_tools.announced(self._turn.persona)
         return {**{tool.name: tool for tool in own}, **self._granted}
 
     async def _run(self, context: RequestContext, call: _Call, tool: ToolInfo) -> Any:
@@ -201,7 +200,7 @@ class ToolCalls:
                 raise RequestRefusedError(f"The name of a tool of its own begins with `{prefix}`.")
             if toolbox.permits(tool.name):
                 tools.append(tool)
-        self._services.announced[self._turn.persona.id] = tuple(tools)
+        self._services.own_tools.announce(self._turn.persona, tools)
 
     async def _answer(self, context: RequestContext, arguments: Mapping[str, Any]) -> None:
         """``{"message": {…} or null}``: a model answer that calls tools, before its calls."""
@@ -257,7 +256,7 @@ class ToolCalls:
 
     async def _ask(self, context: RequestContext, call: _Call, tool: ToolInfo) -> Decision | str:
         services = self._services
-        if not services.asks_people:
+        if not services.approvals.asks_people:
             return f"`{tool.name}` needs an approval, which only people in a chat can give."
         approval: Approval | None = None
         for asked, decision in read_steps(await self._recorded()):

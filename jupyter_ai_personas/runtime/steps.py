@@ -1,4 +1,4 @@
-"""How a turn that was cut off goes on from its recorded steps, without repeating an effect."""
+"""What the recorded steps of a turn say: may it continue, and what may have happened?"""
 
 from __future__ import annotations
 
