@@ -62,7 +62,7 @@ def confined(root: Path, path: str) -> Path | None:
     """Return the file or folder at ``path`` below ``root``, all links resolved.
 
     ``None`` where a link or ``..`` leads out of the root, where the path or what it leads to is
-    secret-like, and where no such path can be. What is returned need not exist.
+    secret-like, and where no such path can be. The path need not exist.
     """
     try:
         top = Path(os.path.realpath(root))

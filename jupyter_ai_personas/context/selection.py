@@ -59,7 +59,7 @@ class Selection:
     def walk(self) -> Iterator[tuple[str, FileState]]:
         """Yield path (relative to the root) and state of each file, those high up first.
 
-        What cannot be read, or vanishes meanwhile, is passed over.
+        Files that cannot be read or have vanished are skipped.
         """
         self._rules = {}
         waiting: deque[tuple[str, _Rules]] = deque([("", ())])

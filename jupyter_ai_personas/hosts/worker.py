@@ -107,7 +107,7 @@ class Worker:
 
     @property
     def environment(self) -> HostEnvironment:
-        """What its turns find. It exists after :class:`Configure`."""
+        """The environment of its turns. It exists after :class:`Configure`."""
         assert self._environment is not None, "the worker is not configured"
         return self._environment
 

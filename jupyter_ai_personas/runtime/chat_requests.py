@@ -102,7 +102,7 @@ class ChatRequests:
         self._chat.set_metadata(name, _checked(name, arguments.get("value")))
 
     async def _report(self, context: RequestContext, arguments: Mapping[str, Any]) -> None:
-        """``{"model", "settings", "usage", "commands"}``: what a persona tells of itself."""
+        """``{"model", "settings", "usage", "commands"}``: a report of a persona about itself."""
         self._services.reports.note(context.chat_id, context.persona_id, arguments)
 
 

@@ -43,7 +43,7 @@ _SPENT = "*The persona has made all the calls of tools that it may make in one t
 
 @dataclass(slots=True)
 class Answered:
-    """What came of asking a model once: its answer, if it calls tools."""
+    """The outcome of one model call: its answer, if it calls tools."""
 
     message: AIMessage | None = None
 
@@ -120,7 +120,7 @@ class _Reply:
 
     @property
     def gap(self) -> str:
-        """What must stand between the text so far and a block of its own."""
+        """The separator between the text so far and a new block."""
         text = self._kept + "".join(self._round)
         if not text:
             return ""

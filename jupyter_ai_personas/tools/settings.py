@@ -1,4 +1,4 @@
-"""What an operator may set about tools; times in seconds."""
+"""Operators' settings for tools; times in seconds."""
 
 from __future__ import annotations
 

@@ -171,7 +171,7 @@ class ChatView:
     def send(self, body: str) -> SentId:
         """Write a complete message and return its id, which may be awaited."""
         if self.is_failing or (turn := self._turn) is None or turn.ended:
-            # One that tells of an error stays open: the turn fails with it.
+            # A message about an error stays open: the turn fails with it.
             message_id = self._add(body)
         else:
             message_id = turn.send(body)

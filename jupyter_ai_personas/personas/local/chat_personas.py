@@ -37,7 +37,7 @@ class Personas(Protocol):
 
     @property
     def problems(self) -> Sequence[LocalProblem]:
-        """What is wrong with local files."""
+        """The problems of local files."""
 
     def find(self, name: str) -> Persona:
         """Return the persona of that name, mention name or id.
@@ -113,7 +113,7 @@ class ChatPersonas(Mapping[str, Persona]):
     async def look(self) -> bool:
         """Read the files that have changed; return whether other personas are here than before.
 
-        What takes longer than ``LOOK_SECONDS`` is read again at the next look.
+        A read that takes longer than ``LOOK_SECONDS`` is taken at the next call.
         """
         if self._local is None:
             return False

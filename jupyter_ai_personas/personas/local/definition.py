@@ -1,4 +1,4 @@
-"""What a Markdown file says of a persona: YAML front matter, then the system prompt. Pure."""
+"""Reads the Markdown file of a persona: YAML front matter, then the system prompt. Pure."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ __all__ = ["Cells", "Head", "SavedCells", "SharedCells", "new_id", "splice"]
 
 
 class Head(NamedTuple):
-    """What identifies a cell, without its outputs. ``attribution`` is what METADATA says."""
+    """A cell without its outputs. ``attribution`` is what METADATA says."""
 
     id: str | None
     type: str

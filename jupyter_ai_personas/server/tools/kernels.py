@@ -206,7 +206,7 @@ class KernelLife:
 
     async def is_over(self) -> bool:
         """Return whether the process has ended, a new one may have taken its place."""
-        # The restarter tells of deaths that it sees; people's restarts show in the process only.
+        # The restarter reports deaths that it sees; people's restarts show in the process only.
         if (
             self._has_ended
             or self._id not in self._manager

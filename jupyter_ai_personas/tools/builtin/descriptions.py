@@ -1,4 +1,4 @@
-"""What the built-in tools are called, what they take, and what they do."""
+"""Names, parameters and effects of the built-in tools."""
 
 from __future__ import annotations
 
