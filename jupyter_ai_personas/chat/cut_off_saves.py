@@ -2,8 +2,7 @@
 
 Jupyter's file managers empty a file before they write it, having copied it to ``.~<name>``
 (``jupyter_server.services.contents.fileio.atomic_writing``), and nothing reads that copy again.
-A server that is killed in between leaves a chat that opens empty, and deletes in every tab that
-stayed open what was there.
+If the server is killed in between, the chat opens empty, and every open tab loses its content.
 """
 
 from __future__ import annotations

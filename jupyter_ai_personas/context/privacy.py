@@ -1,7 +1,8 @@
 """Recognises secret-like files: no model, index or quotation gets their content.
 
-Paths here are relative to the server's root, with ``/`` between their parts. Everything that reads
-files for people or models asks :func:`is_secret` and opens what :func:`confined` returns.
+Paths here are relative to the server's root, with ``/`` between their parts. All code that reads
+files for people or models checks :func:`is_secret` and opens the path that :func:`confined`
+returns.
 """
 
 from __future__ import annotations

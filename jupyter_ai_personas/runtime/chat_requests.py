@@ -1,7 +1,7 @@
 """Requests of turns for the chat around them, by personas that keep a view of it.
 
 Personas written for Jupyter AI read and write the chat's model. Below the wall they have a view of
-it: what ``chat.read`` answers, with their own writes.
+it: the answer to ``chat.read``, with their own writes.
 """
 
 from __future__ import annotations

@@ -44,7 +44,7 @@ from jupyter_ai_personas.runtime.wording import INTERRUPTED, cut_off, flooding
 __all__ = ["Router"]
 
 MAX_ROOTS = 1000
-"""How many messages are remembered whose turns are counted, or whose chain was cut off."""
+"""Messages that are remembered with their number of turns, or as cut off."""
 
 
 class Router:

@@ -37,7 +37,7 @@ class TurnOrder:
     anew: bool = False
     turn_id: str | None = None
     steps: Sequence[TurnStep] = ()
-    """What a turn continues from."""
+    """The steps that a turn continues from."""
 
 
 @dataclass(frozen=True, slots=True)

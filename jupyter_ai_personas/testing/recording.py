@@ -1,4 +1,4 @@
-"""Recorded chats: what personas answered once, to be compared with what they answer now.
+"""Recorded chats: compares recorded answers with the present ones.
 
 ``jupyter ai-personas record notes.chat`` writes a recording; a test in three lines replays it::
 

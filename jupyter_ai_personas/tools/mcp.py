@@ -1,4 +1,4 @@
-"""The MCP servers of this process: one of each for all chats, on an event loop of their own."""
+"""The MCP servers of this process: one of each for all chats, on their own event loop."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ LOOK_SECONDS = 1.0
 """How long a chat waits for its files. A slow disk delays nobody for longer."""
 
 _RESERVED = ("Personas",)
-"""What the system's own lines are signed with."""
+"""The name that signs notices of the system."""
 
 
 class Personas(Protocol):
@@ -76,7 +76,7 @@ class ChatPersonas(Mapping[str, Persona]):
         self._reading: asyncio.Future[list[LocalFile]] | None = None
         self._told: dict[str, str] = {}
         self.problems: list[LocalProblem] = []
-        """What is wrong with the files of the chat's folders."""
+        """Problems of the files of the chat's folders."""
 
     def __getitem__(self, id_: str) -> Persona:
         return self._files[id_] if id_ in self._files else self._packages[id_]

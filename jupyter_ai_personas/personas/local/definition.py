@@ -19,7 +19,7 @@ __all__ = ["PARAMETERS", "Definition", "Fault", "FaultyError", "Parsed", "parse"
 MAX_HOPS = 100
 
 MAX_FAULTS = 5
-"""How many faults of one file are told."""
+"""Faults of one file that are reported."""
 
 PARAMETERS = (
     "frequency_penalty",

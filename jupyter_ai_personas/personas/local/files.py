@@ -28,7 +28,7 @@ __all__ = ["LOCAL_PREFIX", "SOURCE", "LocalFile", "LocalPersonas", "LocalProblem
 
 LOCAL_PREFIX = f"{PERSONA_PREFIX}local::"
 SOURCE = "local"
-"""What REST and people are told instead of the name of a package."""
+"""The source that REST and people see instead of the name of a package."""
 
 FOLDER = ".jupyter/personas"
 MAX_BYTES = 100_000
