@@ -54,7 +54,7 @@ class MayNotDecideError(ApprovalError):
             text = f"Only these may decide this: {', '.join(f'`{name}`' for name in approvers)}."
         else:
             text = (
-                "A message in a chat does not prove who typed it. Decide on the page that the message "
-                "links to."
+                "A message in a chat does not prove who typed it. Decide on the page that the "
+                "message links to."
             )
         super().__init__(text)

@@ -29,8 +29,8 @@ class RuntimeSettings:
     default_persona: str | None = setting(
         "Guide",
         Text("Guide", optional=True),
-        "The persona that answers messages without mentions, in a chat with a single person. Empty: "
-        "none.",
+        "The persona that answers messages without mentions, in a chat with a single person. "
+        "Empty: none.",
     )
     models: Mapping[str, str] = setting(
         {},
