@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import anyio
-import anyio.to_thread
-
 from jupyter_ai_personas.personas import Persona
 from jupyter_ai_personas.tools import Toolset
 
@@ -14,9 +11,6 @@ if TYPE_CHECKING:
     from jupyter_ai_personas.runtime.services import Services
 
 __all__ = ["own_toolset"]
-
-SECONDS = 5.0
-"""How long a persona may take to list its tools."""
 
 
 async def own_toolset(services: Services, persona: Persona) -> Toolset | None:
@@ -27,11 +21,7 @@ async def own_toolset(services: Services, persona: Persona) -> Toolset | None:
     announced = services.announced.get(persona.id)
     if announced is not None:
         return Toolset(persona.mention_name, persona.source, announced)
-    found: Toolset | None = Toolset(persona.mention_name, persona.source, (), "starting")
-    with anyio.move_on_after(SECONDS):
-        found = await anyio.to_thread.run_sync(
-            services.packages.tools_of, persona, abandon_on_cancel=True
-        )
+    found = await services.plugins.tools_of(persona)
     if found is None:
         return None
     permitted = tuple(tool for tool in found.tools if services.tools.permits(tool.name))

@@ -22,6 +22,7 @@ from jupyter_ai_personas.context.gathering import Gathering
 from jupyter_ai_personas.context.local import LocalWorkspace
 from jupyter_ai_personas.errors import ChatNotOpenError, TurnStateError, UnknownTurnError
 from jupyter_ai_personas.hosts import HostConfig, HostEnvironment
+from jupyter_ai_personas.hosts.plugins import ImportedPlugins, Plugins
 from jupyter_ai_personas.personas import (
     ChatPersonas,
     LocalPersonas,
@@ -104,6 +105,7 @@ class Runtime:
         load_delay: float = 0.0,
         avatar_url: Callable[[Persona], str | None] = lambda persona: None,
         other_runtime: Callable[[], bool] = lambda: False,
+        plugins: Plugins | None = None,
     ) -> None:
         self.settings = settings
         self.personas = personas
@@ -111,6 +113,7 @@ class Runtime:
         self.log = log
         self.tools: Toolbox = tools or NoToolbox()
         """The tools of this server."""
+        self._plugins = plugins or ImportedPlugins(personas, models, self.tools.load)
         self.avatar_url = avatar_url
         self.pacer = Pacer(LoopClock())
         self.quarantine = Quarantine(
@@ -122,7 +125,7 @@ class Runtime:
         environment = HostEnvironment(
             HostConfig(models.settings),
             log=log,
-            personas=personas,
+            class_of=personas.class_of,
             models=models,
             packages=self.tools.packages,
         )
@@ -158,6 +161,7 @@ class Runtime:
         self._services = Services(
             settings=settings,
             packages=personas,
+            plugins=self._plugins,
             personas=personas,
             local=local,
             models=models,
@@ -241,6 +245,7 @@ class Runtime:
         finally:
             with anyio.CancelScope(shield=True):
                 await self.tools.aclose()
+                await self._plugins.aclose()
                 await self.ledger.aclose()
 
     async def _watch_files(self, watch: LocalWatch) -> None:
@@ -263,10 +268,7 @@ class Runtime:
             await self.wanted.wait()
         # First, so that packages that log while they are imported log no secret.
         await anyio.to_thread.run_sync(self.models.read_secrets)
-        await anyio.to_thread.run_sync(self.personas.load)
-        self._personas_loaded.set()
-        await anyio.to_thread.run_sync(self.models.load)
-        await anyio.to_thread.run_sync(self.tools.load)
+        await self._plugins.load(self._personas_loaded.set)
         self.hosts.preload()
         self.loaded.set()
 

@@ -13,6 +13,7 @@ import anyio.to_thread
 from jupyter_ai_personas.chat import Chat, Pacer
 from jupyter_ai_personas.context.gathering import Gathering
 from jupyter_ai_personas.errors import ModelError, UnknownPersonaError
+from jupyter_ai_personas.hosts.plugins import Plugins
 from jupyter_ai_personas.personas import LocalPersonas, Persona, PersonaRegistry, Personas
 from jupyter_ai_personas.routing import Limits, mention_name
 from jupyter_ai_personas.runtime.approvals import Approval, Approvals, Decision
@@ -131,8 +132,8 @@ class LoopClock:
 class Services:
     """The shared collaborators of a runtime.
 
-    ``packages`` are the personas of packages; ``personas`` those of one chat, of files as well;
-    ``local`` reads files.
+    ``packages`` are the personas of packages, which ``plugins`` found; ``personas`` those of one
+    chat, of files as well; ``local`` reads files.
     ``gathering`` collects what a model is given beside the chat. ``command_names`` are the commands
     that people can type. ``avatar_url`` returns the URL of a persona's image, ``approval_url`` that
     of the page on which people decide. ``announced`` are the tools of personas' own classes, by
@@ -143,6 +144,7 @@ class Services:
 
     settings: RuntimeSettings
     packages: PersonaRegistry
+    plugins: Plugins
     personas: Personas
     local: LocalPersonas | None
     models: ModelRegistry
