@@ -7,6 +7,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
@@ -78,9 +79,11 @@ FOREIGN = {
 }
 
 
+@cache
 def modules() -> list[Path]:
     # The packages of the front end's tools have modules, too.
-    return sorted(set(PACKAGE.rglob("*.py")) - set((PACKAGE / "frontend").rglob("*.py")))
+    folders = [each for each in PACKAGE.iterdir() if each.is_dir() and each.name != "frontend"]
+    return sorted([*PACKAGE.glob("*.py"), *(m for each in folders for m in each.rglob("*.py"))])
 
 
 def name_of(module: Path) -> str:
