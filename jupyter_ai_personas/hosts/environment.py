@@ -45,7 +45,10 @@ class HostEnvironment:
         self._class_of = class_of
         self._models = models
         self._lock = threading.Lock()
-        self.packages = packages or PackageToolsets(log=log)
+        # The server has said already what it registers; this process may lack something else.
+        self._loading_log = log.getChild("plugins")
+        self._loading_log.setLevel(max(logging.WARNING, log.getEffectiveLevel()))
+        self.packages = packages or PackageToolsets(log=self._loading_log)
         """The toolsets of this process's packages, which may have to be loaded."""
 
     def persona_class(self, path: str) -> type:
@@ -84,7 +87,7 @@ class HostEnvironment:
 
         with self._lock:
             if self._models is None:
-                models = ModelRegistry(self.config.providers, log=self.log)
+                models = ModelRegistry(self.config.providers, log=self._loading_log)
                 models.load()
                 with suppress(ModelError):
                     models.default()  # which the server asks for by its reference

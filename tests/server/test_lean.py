@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -234,11 +235,11 @@ async def test_a_lean_server_answers_as_one_with_threads(tmp_path: Path) -> None
         )
         async with server:
             found[hosts] = await answers_of(server)
-            logged[hosts] = sorted(
-                line.partition("] ")[2].strip()
-                for line in server.log
-                if "Registered" in line or "Persona " in line or "provider" in line
+            lines = (line.partition(" AiExtension] ")[2].strip() for line in server.log)
+            about = re.compile(
+                r"Registered (persona|model|toolset)|Persona |Cannot use |The persona"
             )
+            logged[hosts] = sorted(filter(about.match, lines))
     for what, answer in found["threads"].items():
         assert json.dumps(found["processes"][what]) == json.dumps(answer), what
     statuses = {what: answer[0] for what, answer in found["threads"].items() if what[0] != "/"}
