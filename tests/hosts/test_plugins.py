@@ -175,6 +175,8 @@ async def test_the_tools_of_a_class_are_listed_there_also_after_it_was_killed(
     again = await found.plugins.process.ask(ListTools(good))
     assert again == listed
     found.plugins.process.kill()
+    with pytest.raises(ConnectionLostError, match="SIGKILL"):
+        await found.plugins.process.ask(ListTools(good))
     assert await found.plugins.process.ask(ListTools(good)) == listed
 
 
