@@ -211,19 +211,20 @@ SCHEMA = _CODEC.schema
 """It differs where a type differs that crosses, so nobody has to count it up."""
 
 
-def hello(schema: str = SCHEMA) -> bytes:
-    """Return what a worker says first."""
+def hello(schema: str = "") -> bytes:
+    """Return what a process says first, by default a worker."""
     python = ".".join(platform.python_version_tuple()[:2])
-    facts = {"schema": schema, "version": __version__, "python": python}
+    facts = {"schema": schema or SCHEMA, "version": __version__, "python": python}
     return json.dumps(facts).encode()
 
 
-def check_hello(frame: bytes, *, worker: str, wanted: str = SCHEMA) -> None:
-    """Check what a worker said first.
+def check_hello(frame: bytes, *, worker: str, wanted: str = "") -> None:
+    """Check what a process said first; ``wanted`` is its schema, by default that of workers.
 
     Raises:
         HostUnavailableError: it is of another version; the message says what to install.
     """
+    wanted = wanted or SCHEMA
     try:
         facts = json.loads(frame)
         schema, version, python = (str(facts[key]) for key in ("schema", "version", "python"))
