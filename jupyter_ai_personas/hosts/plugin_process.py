@@ -65,8 +65,8 @@ class PluginProcess:
         """Numbers of MCP servers, for which the process is kept."""
         self.began: Entry | None = None
         """The entry point whose code began to run last."""
-        self.signs = 0
-        """How often the process has been heard of."""
+        self.begun = 0
+        """How many entry points have begun to run."""
         self.held: list[Logged] | None = None
         """Where lines of discovery are kept instead of logged, if they are."""
         self.on_change: Callable[[McpChanged], None] = lambda change: None
@@ -177,7 +177,6 @@ class PluginProcess:
             await asyncio.shield(connection.close())
 
     def _take(self, reply: Reply) -> None:
-        self.signs += 1
         match reply:
             case Done(number, value):
                 self._settle(number, value)
@@ -185,6 +184,7 @@ class PluginProcess:
                 self._settle(number, RequestRefusedError(reason))
             case Began(entry):
                 self.began = entry
+                self.begun += 1
             case McpChanged():
                 self.on_change(reply)
             case Logged() if reply.own and self.held is not None:

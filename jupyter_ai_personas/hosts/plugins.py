@@ -13,7 +13,7 @@ import anyio
 import anyio.to_thread
 
 from jupyter_ai_personas.discovery import Broken
-from jupyter_ai_personas.errors import HostUnavailableError, ModelFailedError, PersonasError
+from jupyter_ai_personas.errors import HostUnavailableError, ModelError, PersonasError
 from jupyter_ai_personas.hosts.environment import HostEnvironment
 from jupyter_ai_personas.hosts.plugin_frames import (
     FindPersonas,
@@ -155,11 +155,11 @@ class RemotePlugins:
         asking = asyncio.ensure_future(self.process.ask(request))
         try:
             while True:
-                signs = self.process.signs
+                begun = self.process.begun
                 await asyncio.wait([asking], timeout=self._entry_seconds)
                 if asking.done():
                     return asking.result()
-                if signs == self.process.signs:
+                if begun == self.process.begun:
                     self.process.kill()
                     with suppress(ConnectionLostError):
                         await asking
@@ -200,9 +200,7 @@ class RemotePlugins:
             except (PersonasError, ConnectionLostError) as error:
                 problem = str(error)
             if problem:
-                self._models.give_up(
-                    reference.provider_id, ModelFailedError(str(reference), problem)
-                )
+                self._models.give_up(reference.provider_id, ModelError(problem))
 
     async def tools_of(self, persona: Persona) -> Toolset | None:
         """See :meth:`Plugins.tools_of`."""

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 import support
 from support.plugin import make_plugin
@@ -173,7 +174,11 @@ def install(directory: Path) -> Path:
 
 
 def make_server(directory: Path, *, hosts: str, model: str, packages: Path) -> JupyterServer:
-    weather = {"command": sys.executable, "args": [WEATHER, "stdio"], "env": {"PLANTED": "${SKY}"}}
+    weather = {
+        "command": sys.executable,
+        "args": [WEATHER, "stdio"],
+        "env": {"PLANTED": "${SKY_TOKEN}"},
+    }
     server = JupyterServer(
         directory,
         extensions=(*DEFAULT_EXTENSIONS, "module_probe"),
@@ -188,7 +193,7 @@ def make_server(directory: Path, *, hosts: str, model: str, packages: Path) -> J
             "AiExtension.local_personas": "text",
             "AiExtension.acp_agents": {"Agent": {"command": [sys.executable, "-c", "pass"]}},
         },
-        env={"SKY": "planted-4711-sky"},
+        env={"SKY_TOKEN": "planted-4711-sky"},
         pythonpath=[packages],
     )
     server.create_chat("room.chat")
@@ -280,6 +285,10 @@ async def test_a_lean_server_imports_no_plug_in(tmp_path: Path) -> None:
             _, toolsets = await server.get("/api/ai/toolsets")
             [weather] = [t for t in toolsets["toolsets"] if t["name"] == "mcp:weather"]
             assert weather["status"] == "ok"
+            children = psutil.Process(server.pid).children(recursive=True)
+            ours = [one for one in children if "jupyter_ai_personas.hosts." in str(one.cmdline())]
+            assert len(ours) == 2
+            assert "planted-4711" not in str([one.environ() for one in ours])
             modules = (await server.request("GET", "/probe/modules")).json()
         tops = {name.partition(".")[0] for name in modules}
         assert "jupyter_ai_personas" in tops
