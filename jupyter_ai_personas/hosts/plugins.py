@@ -69,6 +69,8 @@ class ImportedPlugins:
 
     async def load(self, personas_loaded: Callable[[], None]) -> None:
         """See :meth:`Plugins.load`."""
+        # First, so that packages that log while they are imported log no secret.
+        await anyio.to_thread.run_sync(self._models.read_secrets)
         await anyio.to_thread.run_sync(self._personas.load)
         personas_loaded()
         await anyio.to_thread.run_sync(self._models.load)
@@ -120,6 +122,7 @@ class RemotePlugins:
 
     async def load(self, personas_loaded: Callable[[], None]) -> None:
         """See :meth:`Plugins.load`."""
+        await anyio.to_thread.run_sync(self._models.read_secrets)
         try:
             found: FoundPersonas = await self._found(FindPersonas(self._configured, self._left_to))
             self._personas.adopt(found.personas, found.broken)

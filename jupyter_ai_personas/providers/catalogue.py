@@ -159,7 +159,7 @@ class ModelCatalogue:
         """Return what to ask instead of a model that failed, ``None`` if its error stands.
 
         A provider of another package that :meth:`default` picked is not picked again after it
-        failed, unless it has answered before. What only people chose is not replaced.
+        failed, unless it has answered before. A model that only people chose is not replaced.
         """
         if reference != self.untried() and not self._trials.problem(reference.provider_id):
             return None

@@ -163,7 +163,7 @@ class McpServers:
                 name,
                 settings,
                 source=_source(folder),
-                # Whoever can write a file in the workspace must not be trusted by name.
+                # Do not trust servers of workspace files by their names.
                 is_trusted=not folder and name in self._trusted,
             )
         return server
