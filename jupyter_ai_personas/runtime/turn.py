@@ -11,7 +11,7 @@ from typing import Literal
 import anyio
 
 from jupyter_ai_personas.chat import Message
-from jupyter_ai_personas.personas import BasePersona, Persona
+from jupyter_ai_personas.personas import Persona
 from jupyter_ai_personas.personas.turn import reply_id
 from jupyter_ai_personas.routing import Chain
 from jupyter_ai_personas.runtime.ledger import FinalState, TurnStep
@@ -55,11 +55,11 @@ class ReplyFinished:
 
 
 def is_resumable(persona: Persona) -> bool:
-    """Return whether turns of ``persona`` can go on from their steps.
+    """Return whether turns of ``persona`` can continue from their steps.
 
-    The product's loop reads them; an agent loads its session again.
+    The product's loop reads the steps; an agent loads its session again.
     """
-    return persona.is_agent or persona.cls.process_message is BasePersona.process_message
+    return persona.is_agent or not persona.answers_itself
 
 
 class ActiveTurn:
