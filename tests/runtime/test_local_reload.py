@@ -17,7 +17,7 @@ from local_rooms import WAIT, problems, room, write
 from jupyter_ai_personas.context import watching
 from jupyter_ai_personas.personas import ChatPersonas, LocalPersonas
 from jupyter_ai_personas.personas.local import chat_personas, emoji_image
-from jupyter_ai_personas.runtime import local_files
+from jupyter_ai_personas.personas.local import watching as local_watching
 
 
 async def test_what_is_saved_counts_for_the_next_mention(tmp_path: Path) -> None:
@@ -73,7 +73,7 @@ async def test_where_nothing_tells_of_changes_files_are_read_now_and_then(
     cause: Callable[[pytest.MonkeyPatch], None],
 ) -> None:
     cause(monkeypatch)
-    monkeypatch.setattr(local_files, "RETRY_SECONDS", 0.05)
+    monkeypatch.setattr(local_watching, "RETRY_SECONDS", 0.05)
     async with room(tmp_path) as here:
         here.write("researcher")
         await here.chat.until(lambda: here.offered == ["Researcher"])

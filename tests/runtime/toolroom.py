@@ -7,14 +7,22 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import anyio
-from support.room import Room
+from support.room import LOG, Room
 
 from jupyter_ai_personas.chat import Message
 from jupyter_ai_personas.errors import ChatError, RequestRefusedError, ToolCallError
 from jupyter_ai_personas.personas import Persona
-from jupyter_ai_personas.runtime import Approval, CallContext, Decision, Preview, ToolExecutor
-from jupyter_ai_personas.runtime.executors import NoToolbox
-from jupyter_ai_personas.tools import Policy, ToolBounds, ToolInfo
+from jupyter_ai_personas.runtime import Approval, Decision
+from jupyter_ai_personas.tools import (
+    CallContext,
+    PackageToolsets,
+    Policy,
+    Preview,
+    ToolExecutor,
+    ToolInfo,
+    ToolRegistry,
+    ToolSettings,
+)
 from jupyter_ai_personas.tools import decide as decide_policy
 
 READ = ToolInfo("desk.look", "Looks.", "read")
@@ -61,10 +69,8 @@ class Desk:
         return Preview()
 
 
-class Box(NoToolbox):
+class Box(ToolRegistry):
     """The desk's tools, for every persona."""
-
-    bounds = ToolBounds(calls=20, seconds=60)
 
     def __init__(
         self,
@@ -72,6 +78,8 @@ class Box(NoToolbox):
         policy: Mapping[str, Any] | None = None,
         tools: Sequence[ToolInfo] = (READ, WRITE, RUN, HOSTED),
     ) -> None:
+        settings = ToolSettings(max_tool_calls=20, tool_timeout=60)
+        super().__init__(settings, PackageToolsets(log=LOG, entry_points=()))
         self._desk = desk
         self._policy = {} if policy is None else policy
         self._tools = tools
