@@ -31,12 +31,11 @@ from jupyter_ai_personas.runtime import (
     CommandInfo,
     Commands,
     Decision,
-    Toolbox,
 )
 from jupyter_ai_personas.runtime.commands import CommandsOf
-from jupyter_ai_personas.runtime.local_files import describe
-from jupyter_ai_personas.runtime.router import RETRIABLE
-from jupyter_ai_personas.tools import Prompt
+from jupyter_ai_personas.runtime.file_notices import describe
+from jupyter_ai_personas.runtime.retry import RETRIABLE
+from jupyter_ai_personas.tools import Prompt, ToolRegistry
 
 __all__ = ["ChatCommands"]
 
@@ -58,8 +57,9 @@ SEARCHED = 200
 class ChatCommands(Commands):
     """``/help``, ``/personas``, ``/models``, ``/stop``, ``/status``, and the others.
 
-    A message is one of these if its first line begins with it and is its only line. What begins
-    with a command of a persona asks that persona, as a mention does. Anything else that begins
+    A message is one of these if its first line begins with it and is its only line. A message that
+    begins with a command of a persona addresses that persona, as a mention does. Anything else that
+    begins
     with a slash is an ordinary message.
     """
 
@@ -110,7 +110,7 @@ class ChatCommands(Commands):
         self.names = frozenset(self._handlers)
 
     async def listed(
-        self, personas: Personas, tools: Toolbox, chat_path: str, commands_of: CommandsOf
+        self, personas: Personas, tools: ToolRegistry, chat_path: str, commands_of: CommandsOf
     ) -> list[CommandInfo]:
         """Return the commands that can be typed in a chat, those of ``personas`` last.
 
@@ -151,7 +151,7 @@ class ChatCommands(Commands):
         self,
         message: Message,
         personas: Personas,
-        tools: Toolbox,
+        tools: ToolRegistry,
         chat_path: str,
         commands_of: CommandsOf,
     ) -> str | None:
@@ -215,7 +215,7 @@ class ChatCommands(Commands):
                 beside=await gathering.beside(path, message.sender) if uses else (),
                 uses_beside=uses,
                 attached_chars=gathering.limits.total_chars,
-                searched_chars=0 if persona.has_own_models else persona.cls.searched_chars,
+                searched_chars=0 if persona.has_own_models else persona.searched_chars,
             )
         )
 
@@ -331,16 +331,11 @@ async def _retry(context: CommandContext, message: Message, rest: str) -> str:
             continue
         if persona is not None and reply.sender != persona.id:
             continue
-        request = context.chat.get(reply.reply_to or "")
-        if request is None or request.deleted:
-            return "The message that it answers is gone. Send it again."
-        if (request.id, reply.sender) in asked:
+        if (reply.reply_to, reply.sender) in asked:
             answer = "That is asked again already."
             continue
-        if reply.sender not in context.personas:
-            return "That persona is not installed any more."
-        runs = await context.retry(request, reply, message.sender)
-        return "" if runs else "Another server is answering that."
+        await context.retry(reply, message.sender)
+        return ""
     return answer
 
 

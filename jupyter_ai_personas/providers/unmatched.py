@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from ..errors import ModelError, near_matches
+from ..errors import ModelError, did_you_mean, near_matches
+from .catalogue import ModelCatalogue
 from .limits import matches
 from .references import RENAMED, ModelReference
-from .registry import ModelRegistry
 
 __all__ = ["Unmatched", "unmatched_models"]
 
@@ -24,7 +24,7 @@ class Unmatched:
     text: str
 
 
-def unmatched_models(registry: ModelRegistry) -> Iterator[Unmatched]:
+def unmatched_models(registry: ModelCatalogue) -> Iterator[Unmatched]:
     """Yield the names of providers and models in a loaded registry's settings that are none."""
     settings = registry.settings
     for name, entries in (
@@ -43,7 +43,7 @@ def unmatched_models(registry: ModelRegistry) -> Iterator[Unmatched]:
 
 
 def unresolved(
-    name: str, references: Iterable[str], registry: ModelRegistry
+    name: str, references: Iterable[str], registry: ModelCatalogue
 ) -> Iterator[Unmatched]:
     """Yield the references that cannot be used; ``name`` is the setting that they are in."""
     for reference in references:
@@ -54,24 +54,22 @@ def unresolved(
             yield Unmatched(name, f"`{reference}` in {where} cannot be used: {error}")
 
 
-def _matches_nothing(entry: str, registry: ModelRegistry) -> str:
+def _matches_nothing(entry: str, registry: ModelCatalogue) -> str:
     """Return what is wrong with an entry of a list, or nothing."""
     provider, colon, model = entry.partition(":")
     # A package that failed to load may provide what its entry point is named after.
-    ids = {id_.rpartition("/")[2] for id_ in registry.providers}
-    ids.update(registry.providers, (broken.name for broken in registry.broken))
+    ids = {id_.rpartition("/")[2] for id_ in registry.known}
+    ids.update(registry.known, (broken.name for broken in registry.broken))
     listed = [*registry.listed(), *_FORMER]
     ids.update(former.provider_id for former in _FORMER)
     if not any(matches(provider, id_) for id_ in ids):
         near = near_matches(provider.strip(), ids)
         near = near or [str(one) for one in listed if one.model_id == entry.strip()]
-        hint = f" Did you mean {' or '.join(f'`{one}`' for one in near)}?" if near else ""
-        return f"matches no provider.{hint} `jupyter ai-personas models` lists them."
+        return f"matches no provider.{did_you_mean(near)} `jupyter ai-personas models` lists them."
     if not colon or registry.takes_any_model(provider):
         return ""
     if any(matches(entry, one.provider_id, one.model_id) for one in listed):
         return ""
     known = [one.model_id for one in listed if matches(provider, one.provider_id)]
-    near = near_matches(model.strip(), known)
-    hint = f" Did you mean {' or '.join(f'`{provider}:{one}`' for one in near)}?" if near else ""
-    return f"matches no model of that provider.{hint}"
+    near = [f"{provider}:{one}" for one in near_matches(model.strip(), known)]
+    return f"matches no model of that provider.{did_you_mean(near)}"

@@ -12,17 +12,18 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import anyio
-import anyio.to_thread
 from anyio import TASK_STATUS_IGNORED
 from anyio.abc import TaskGroup, TaskStatus
 
 from jupyter_ai_personas.chat import Chat, MemoryChat, Message, Pacer, User
+from jupyter_ai_personas.chat.feedback import Feedback, Vote, cast_vote
 from jupyter_ai_personas.context.access import WorkspaceAccess
 from jupyter_ai_personas.context.bounds import ContextLimits
 from jupyter_ai_personas.context.gathering import Gathering
 from jupyter_ai_personas.context.local import LocalWorkspace
 from jupyter_ai_personas.errors import ChatNotOpenError, TurnStateError, UnknownTurnError
 from jupyter_ai_personas.hosts import HostConfig, HostEnvironment
+from jupyter_ai_personas.hosts.plugins import ImportedPlugins, Plugins
 from jupyter_ai_personas.personas import (
     ChatPersonas,
     LocalPersonas,
@@ -30,18 +31,16 @@ from jupyter_ai_personas.personas import (
     PersonaRegistry,
     Personas,
 )
+from jupyter_ai_personas.personas.local.watching import LocalWatch
 from jupyter_ai_personas.routing import Chain
 from jupyter_ai_personas.runtime.approvals import Approvals
 from jupyter_ai_personas.runtime.attachments import attachments_handler
 from jupyter_ai_personas.runtime.chat_handle import ChatHandle
 from jupyter_ai_personas.runtime.commands import CommandInfo, Commands
 from jupyter_ai_personas.runtime.exclusive import ExclusiveSlots
-from jupyter_ai_personas.runtime.executors import ChangeBook, NoChanges, NoToolbox, Toolbox
-from jupyter_ai_personas.runtime.feedback import Feedback, Vote, cast_vote
 from jupyter_ai_personas.runtime.host_pool import HostPool
 from jupyter_ai_personas.runtime.ledger import MemoryLedger, TurnLedger
-from jupyter_ai_personas.runtime.local_files import LocalWatch
-from jupyter_ai_personas.runtime.own_tools import own_toolset
+from jupyter_ai_personas.runtime.own_tools import OwnTools
 from jupyter_ai_personas.runtime.placement import MakeHost, Placement
 from jupyter_ai_personas.runtime.quarantine import Quarantine
 from jupyter_ai_personas.runtime.reports import Reports
@@ -50,14 +49,14 @@ from jupyter_ai_personas.runtime.scheduler import Scheduler
 from jupyter_ai_personas.runtime.services import (
     LoopClock,
     Metrics,
-    NoMetrics,
     Services,
 )
 from jupyter_ai_personas.runtime.session import Session
 from jupyter_ai_personas.runtime.settings import RuntimeSettings
 from jupyter_ai_personas.runtime.turn import ActiveTurn, TurnOrder
 from jupyter_ai_personas.runtime.workspace_requests import workspace_handlers
-from jupyter_ai_personas.tools import Toolset
+from jupyter_ai_personas.tools import PackageToolsets, ToolRegistry, Toolset, ToolSettings
+from jupyter_ai_personas.tools.changes import ChangeBook
 
 if TYPE_CHECKING:
     from jupyter_ai_personas.providers import ModelRegistry
@@ -100,18 +99,22 @@ class Runtime:
         request_handlers: Mapping[str, RequestHandler] | None = None,
         approval_url: Callable[[str], str | None] = lambda approval_id: None,
         workspace: WorkspaceAccess | None = None,
-        tools: Toolbox | None = None,
+        tools: ToolRegistry | None = None,
         changes: ChangeBook | None = None,
         load_delay: float = 0.0,
         avatar_url: Callable[[Persona], str | None] = lambda persona: None,
         other_runtime: Callable[[], bool] = lambda: False,
+        plugins: Plugins | None = None,
     ) -> None:
         self.settings = settings
         self.personas = personas
         self.models = models
         self.log = log
-        self.tools: Toolbox = tools or NoToolbox()
+        if tools is None:
+            tools = ToolRegistry(ToolSettings(), PackageToolsets(log=log, entry_points=()))
+        self.tools = tools
         """The tools of this server."""
+        self._plugins = plugins or ImportedPlugins(personas, models, tools.load)
         self.avatar_url = avatar_url
         self.pacer = Pacer(LoopClock())
         self.quarantine = Quarantine(
@@ -123,7 +126,7 @@ class Runtime:
         environment = HostEnvironment(
             HostConfig(models.settings),
             log=log,
-            personas=personas,
+            class_of=personas.class_of,
             models=models,
             packages=self.tools.packages,
         )
@@ -138,7 +141,7 @@ class Runtime:
         """Set when plug-ins are imported."""
         self._commands = commands or Commands()
         ledger = ledger or MemoryLedger()
-        metrics = metrics or NoMetrics()
+        metrics = metrics or Metrics()
         self.approvals = Approvals(ledger, decided=metrics.decided)
         """The calls of tools that people are asked about."""
         gathering = Gathering(
@@ -155,12 +158,12 @@ class Runtime:
         """Reads the personas of files, if they may define any."""
         self._watch = None
         if local is not None:
-            self._watch = LocalWatch(local, lambda: self.sessions, log=log)
+            self._watch = LocalWatch(
+                local, lambda: [s.chat.path for s in self.sessions], self._look_again, log=log
+            )
         self._services = Services(
             settings=settings,
-            packages=personas,
             personas=personas,
-            local=local,
             models=models,
             ledger=ledger,
             hosts=self.hosts,
@@ -170,7 +173,7 @@ class Runtime:
             metrics=metrics,
             gathering=gathering,
             tools=self.tools,
-            changes=changes or NoChanges(),
+            changes=changes or ChangeBook(),
             request_handlers={
                 **workspace_handlers(gathering),
                 "attachments.list": attachments_handler(
@@ -179,9 +182,8 @@ class Runtime:
                 **(request_handlers or {}),
             },
             approvals=self.approvals,
-            announced={},
+            own_tools=OwnTools(self._plugins, tools),
             reports=Reports(),
-            asks_people=True,
             approval_url=approval_url,
             command_names=self._commands.names,
             avatar_url=avatar_url,
@@ -211,7 +213,7 @@ class Runtime:
         """Return all toolsets, the broken ones too; those of personas' classes with the persona."""
         found: list[tuple[Toolset, Persona | None]] = [(t, None) for t in self.tools.toolsets()]
         for persona in self.personas.values():
-            if (own := await own_toolset(self._services, persona)) is not None:
+            if (own := await self._services.own_tools.toolset(persona)) is not None:
                 found.append((own, persona))
         return found
 
@@ -224,7 +226,7 @@ class Runtime:
     def model_of(self, persona: Persona, chat_path: str = "") -> tuple[str | None, str]:
         """Return the reference of a persona's model, or ``None`` and what is wrong.
 
-        That of a persona with models of its own is what it tells of in the open chat.
+        A persona with its own models reports its current one to the open chat.
         """
         model, problem = self._services.model_of(persona)
         if not persona.has_own_models:
@@ -233,7 +235,7 @@ class Runtime:
         return told.current or model, problem
 
     def own_models(self, persona: Persona, chat_path: str) -> Mapping[str, str] | None:
-        """Return the models of its own that a persona tells of in an open chat, id → name.
+        """Return the own models that a persona reports in an open chat, id → name.
 
         ``None`` for a persona that uses the models of providers.
         """
@@ -264,6 +266,7 @@ class Runtime:
         finally:
             with anyio.CancelScope(shield=True):
                 await self.tools.aclose()
+                await self._plugins.aclose()
                 await self.ledger.aclose()
 
     async def _watch_files(self, watch: LocalWatch) -> None:
@@ -284,12 +287,7 @@ class Runtime:
         # the server has had time for its first answer, unless a chat waits for them.
         with anyio.move_on_after(self._load_delay):
             await self.wanted.wait()
-        # First, so that packages that log while they are imported log no secret.
-        await anyio.to_thread.run_sync(self.models.read_secrets)
-        await anyio.to_thread.run_sync(self.personas.load)
-        self._personas_loaded.set()
-        await anyio.to_thread.run_sync(self.models.load)
-        await anyio.to_thread.run_sync(self.tools.load)
+        await self._plugins.load(self._personas_loaded.set)
         self.hosts.preload()
         self.loaded.set()
 
@@ -307,8 +305,10 @@ class Runtime:
             if left and (session.chat.id, session.chat.path) == (chat.id, chat.path):
                 session.attach(chat)
                 return session
+        handle = ChatHandle(chat, self.settings.root_dir)
         session = Session(
-            chat,
+            handle,
+            self._personas_of(lambda: handle.current.path),
             self._services,
             self._commands,
             loading=(self._personas_loaded, self.loaded),
@@ -324,14 +324,21 @@ class Runtime:
         if self._watch is not None:
             self._watch.chats_changed()
 
+    def _look_again(self) -> None:
+        for session in self.sessions:
+            session.look_again()
+
     async def personas_at(self, path: str) -> ChatPersonas:
         """Return the personas that serve the chat at ``path``, those of files among them.
 
         The path is relative to the server's root; an empty one stands for a chat in the root.
         """
-        found = ChatPersonas(self.personas, self.local, lambda: path)
+        found = self._personas_of(lambda: path)
         await found.look()
         return found
+
+    def _personas_of(self, path: Callable[[], str]) -> ChatPersonas:
+        return ChatPersonas(self.personas, self.local, path)
 
     async def _serve(self, session: Session) -> None:
         try:
@@ -473,8 +480,7 @@ class Runtime:
             self._services,
             personas=personas,
             ledger=ledger,
-            approvals=Approvals(ledger),
-            asks_people=False,
+            approvals=Approvals(ledger, asks_people=False),
             command_names=frozenset(),
         )
         scheduler = Scheduler(services, ChatHandle(chat, self.settings.root_dir))

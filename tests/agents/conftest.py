@@ -38,6 +38,7 @@ class Agents:
             "command": [sys.executable, SCRIPT],
             "args": list(args),
             "env": {"AGENT_MEMORY": str(self._memory), **options.pop("env", {})},
+            "mode": options.pop("mode", ""),
         }
         agents = AgentsTable().read({"Bot": agent, **options.pop("more", {})}, "acp_agents")
         packages = PackageToolsets(log=LOG)
@@ -61,6 +62,8 @@ class Agents:
 
 
 @pytest.fixture
-def agents(tmp_path: Path) -> Agents:
+async def agents(tmp_path: Path) -> Agents:
     (tmp_path / "root").mkdir()
-    return Agents(tmp_path / "root", tmp_path / "memory.jsonl")
+    agents = Agents(tmp_path / "root", tmp_path / "memory.jsonl")
+    await agents.desk.begin()
+    return agents

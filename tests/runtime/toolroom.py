@@ -7,19 +7,31 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import anyio
-from support.room import Room
+from support.room import LOG, Room
 
 from jupyter_ai_personas.chat import Message
 from jupyter_ai_personas.errors import ChatError, RequestRefusedError, ToolCallError
 from jupyter_ai_personas.personas import Persona
-from jupyter_ai_personas.runtime import Approval, CallContext, Preview, ToolExecutor
-from jupyter_ai_personas.runtime.executors import NoToolbox
-from jupyter_ai_personas.tools import Policy, ToolBounds, ToolInfo, decide
+from jupyter_ai_personas.runtime import Approval, Decision
+from jupyter_ai_personas.tools import (
+    CallContext,
+    PackageToolsets,
+    Policy,
+    Preview,
+    ToolExecutor,
+    ToolInfo,
+    ToolRegistry,
+    ToolSettings,
+)
+from jupyter_ai_personas.tools import decide as decide_policy
 
 READ = ToolInfo("desk.look", "Looks.", "read")
 WRITE = ToolInfo("desk.note", "Notes something.", "write")
 RUN = ToolInfo("desk.run", "Runs something.")
 HOSTED = ToolInfo("pack.plot", "Plots, in the persona's host.", "write")
+
+APPROVED = Decision("approved", "ada", "Ada")
+DENIED = Decision("denied", "bob", "Bob", "Too `dangerous` <b>\n# by far")
 
 
 class Desk:
@@ -57,10 +69,8 @@ class Desk:
         return Preview()
 
 
-class Box(NoToolbox):
+class Box(ToolRegistry):
     """The desk's tools, for every persona."""
-
-    bounds = ToolBounds(calls=20, seconds=60)
 
     def __init__(
         self,
@@ -68,6 +78,8 @@ class Box(NoToolbox):
         policy: Mapping[str, Any] | None = None,
         tools: Sequence[ToolInfo] = (READ, WRITE, RUN, HOSTED),
     ) -> None:
+        settings = ToolSettings(max_tool_calls=20, tool_timeout=60)
+        super().__init__(settings, PackageToolsets(log=LOG, entry_points=()))
         self._desk = desk
         self._policy = {} if policy is None else policy
         self._tools = tools
@@ -80,7 +92,7 @@ class Box(NoToolbox):
 
     def policy(self, tool: ToolInfo, persona: Persona | None = None) -> Policy:
         names = (persona.id, persona.name, persona.mention_name) if persona is not None else ()
-        return decide(self._policy, names, tool.name, tool.effect)
+        return decide_policy(self._policy, names, tool.name, tool.effect)
 
 
 async def call(me: Any, id_: str, tool: str, **arguments: Any) -> dict[str, Any]:
@@ -124,3 +136,13 @@ async def asked(here: Room, count: int = 1) -> list[Approval]:
 def asking(here: Room) -> list[Message]:
     """Return the messages that ask people, or asked them."""
     return [m for m in here.messages if m.is_approval]
+
+
+def result(message: Message) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(message.body)
+    return found
+
+
+async def decide(here: Room, decision: Decision = APPROVED, index: int = 0) -> None:
+    approval = approvals(here)[index]
+    await here.runtime.approvals.decide(approval.id, decision, proven=True)
