@@ -1,5 +1,5 @@
 /** The open chats. */
-import type { IChatModel, IChatPanel, IChatTracker, IInputModel } from '@jupyter/chat';
+import type { IChatModel, IChatPanel, IChatTracker, IInputModel, IUser } from '@jupyter/chat';
 
 /** Call `follow` for each chat that is open, and for each that is opened later. */
 export function eachChat(chats: IChatTracker, follow: (panel: IChatPanel) => void): void {
@@ -17,4 +17,15 @@ export function chatOf(chats: IChatTracker, input: IInputModel): IChatModel | un
 /** The path of an input's chat; the context of an input is set only when the chat is loaded. */
 export function pathOf(chats: IChatTracker, input: IInputModel): string {
   return chatOf(chats, input)?.name ?? input.chatContext?.name ?? '';
+}
+
+/** The name that people see of somebody who has written in a chat, or is in it now. */
+export function nameOf(chat: IChatModel, username: string): string {
+  const present = [...(chat.sharedModel?.awareness.getStates().values() ?? [])].map(
+    state => state.user as IUser | undefined
+  );
+  const user = [...(chat.input.chatContext?.users ?? []), ...present].find(
+    one => one?.username === username
+  );
+  return user?.display_name ?? user?.name ?? username;
 }
