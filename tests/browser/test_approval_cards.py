@@ -69,3 +69,22 @@ async def test_who_asked_denies_with_a_reason_and_others_have_no_buttons(
     assert "They like it cool." in str(model.requests[-1].json["messages"])
     assert (lab.root_dir / "notes.md").read_text() == "Bees like 23 degrees.\nThey hum.\n"
     await ada.screenshot("approval-denied-dark")
+
+
+async def test_a_person_whom_the_server_takes_for_another_is_told_that_they_may_not_decide(
+    lab: JupyterServer, model: OpenAIServer, join: Join
+) -> None:
+    write = Call("workspace__write_file", {"path": "a.md", "content": "A\n", "expected": None})
+    model.answer(Answer(text="I write it.", calls=[write]))
+    [ada] = await join("Ada")
+    await ada.send("@Guide write it")
+    card = ada.page.get_by_role("region", name="Approval for Guide")
+    approve = card.get_by_role("button", name="Approve", exact=True)
+    await approve.wait_for()
+    # Her session has ended: the server gives her another name.
+    await ada.page.context.clear_cookies()
+    await approve.click()
+    await expect(card.get_by_role("alert")).to_contain_text("may not decide")
+    await ada.screenshot("refused-decision")
+    await expect(approve).to_be_enabled()
+    assert not (lab.root_dir / "a.md").exists()

@@ -120,7 +120,7 @@ async def test_a_retry_of_what_somebody_else_has_retried_meanwhile(
     await expect(retry[1]).to_have_count(0)
 
 
-async def test_a_server_that_does_not_answer_and_a_session_that_has_ended(
+async def test_a_server_that_does_not_answer(
     lab: JupyterServer, model: OpenAIServer, join: Join
 ) -> None:
     [ada] = await join("Ada", dark=True)
@@ -137,11 +137,4 @@ async def test_a_server_that_does_not_answer_and_a_session_that_has_ended(
     await ada.page.keyboard.press("Enter")
     await expect(up).to_have_accessible_name("Good reply, 0")
     await up.click()
-    await expect(up).to_have_accessible_name("Good reply, 1")
-
-    await ada.page.context.clear_cookies()
-    await up.click()
-    await expect(toast(ada)).to_have_count(1)
-    print(await toast(ada).last.inner_text())
-    await ada.screenshot("refused-forbidden-dark")
     await expect(up).to_have_accessible_name("Good reply, 1")

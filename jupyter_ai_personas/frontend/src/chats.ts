@@ -1,5 +1,5 @@
 /** The open chats. */
-import type { IChatModel, IChatPanel, IChatTracker, IInputModel, IUser } from '@jupyter/chat';
+import type { IChatModel, IChatPanel, IChatTracker, IInputModel } from '@jupyter/chat';
 
 /** Call `follow` for each chat that is open, and for each that is opened later. */
 export function eachChat(chats: IChatTracker, follow: (panel: IChatPanel) => void): void {
@@ -19,13 +19,8 @@ export function pathOf(chats: IChatTracker, input: IInputModel): string {
   return chatOf(chats, input)?.name ?? input.chatContext?.name ?? '';
 }
 
-/** The name that people see of somebody who has written in a chat, or is in it now. */
+/** The name that people see of somebody, as far as the chat knows it. */
 export function nameOf(chat: IChatModel, username: string): string {
-  const present = [...(chat.sharedModel?.awareness.getStates().values() ?? [])].map(
-    state => state.user as IUser | undefined
-  );
-  const user = [...(chat.input.chatContext?.users ?? []), ...present].find(
-    one => one?.username === username
-  );
+  const user = chat.input.chatContext?.users.find(one => one.username === username);
   return user?.display_name ?? user?.name ?? username;
 }

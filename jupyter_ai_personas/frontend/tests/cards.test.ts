@@ -1,10 +1,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 
-import type { IChatModel } from '@jupyter/chat';
-
 import type { IModelProvider, IPersona } from '../src/api';
-import { nameOf } from '../src/chats';
 import { mayVote, votesOf } from '../src/feedback/votes';
 import { hasFailed, questionFor, whomToAsk } from '../src/notebook/question';
 import { chosenModel, isFirstRun, offered } from '../src/panel/choices';
@@ -106,16 +103,4 @@ test('a cell has failed if an output is an error', () => {
   assert.ok(hasFailed(cell({ outputs: [{ output_type: 'stream' }, { output_type: 'error' }] })));
   assert.ok(!hasFailed(cell({ outputs: [{ output_type: 'stream' }] })));
   assert.ok(!hasFailed(cell({ cell_type: 'markdown' })));
-});
-
-test('people have names who have written, or are there; others have their id', () => {
-  const chat = {
-    input: { chatContext: { users: [{ username: 'ada', display_name: 'Ada' }] } },
-    sharedModel: {
-      awareness: {
-        getStates: () => new Map([[1, {}], [2, { user: { username: 'bob', name: 'Bob' } }]])
-      }
-    }
-  } as unknown as IChatModel;
-  assert.deepEqual(['ada', 'bob', 'cleo'].map(one => nameOf(chat, one)), ['Ada', 'Bob', 'cleo']);
 });

@@ -16,6 +16,9 @@ interface IServices {
 
 type Decide = (decision: { decision: string; scope?: string; reason?: string }) => void;
 
+/** For how many frames a card is given the focus that was on its buttons. */
+const FRAMES = 60;
+
 /** The ids of approvals that the person decides in this tab. */
 const decidedHere = new Set<string>();
 
@@ -25,13 +28,21 @@ export function ApprovalCard(props: IMessageProps & IServices): React.JSX.Elemen
   const card = React.useRef<HTMLElement>(null);
   const id = question?.isOpen === false ? question.id : '';
   React.useEffect(() => {
-    if (decidedHere.delete(id)) {
-      // The buttons are gone. The chat may yet have to show this card in the place of the former.
-      requestAnimationFrame(() => {
+    if (decidedHere.has(id)) {
+      // The buttons are gone. The chat draws the card anew, perhaps more than once.
+      const focus = (frames: number): void => {
         if (document.activeElement === document.body) {
           card.current?.focus();
         }
-      });
+        if (frames > 0) {
+          requestAnimationFrame(() => {
+            focus(frames - 1);
+          });
+        } else {
+          decidedHere.delete(id);
+        }
+      };
+      focus(FRAMES);
     }
   }, [id]);
   if (question === null) {

@@ -98,5 +98,5 @@ function personaName(personas: IPersonas, chat: IChatModel, turn: IOpenTurn): st
 }
 
 function personName(chat: IChatModel, turn: IOpenTurn): string {
-  return turn.person === chat.user?.username ? 'me' : nameOf(chat, turn.person);
+  return turn.person === chat.user?.username ? 'me' : (turn.name ?? nameOf(chat, turn.person));
 }
