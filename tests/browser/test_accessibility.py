@@ -188,8 +188,7 @@ async def test_keys_alone_complete_stop_decide_vote_choose_and_ask(
     await expect(up).to_have_attribute("aria-pressed", "true")
     await expect(up).to_be_focused()
 
-    # Open the panel from the palette of commands, and choose a model.
-    await ada.execute("application:toggle-right-area")
+    # Open the panel by its tab, and choose a model.
     await page.locator(".jp-SideBar [data-id='jupyter-ai-personas-panel']").focus()
     await keyboard.press("Enter")
     chosen = page.locator(".jp-personas-panel").get_by_label("Model in this chat").first
@@ -209,6 +208,7 @@ async def test_keys_alone_complete_stop_decide_vote_choose_and_ask(
     await keyboard.press("Shift+F10")
     await page.get_by_role("menuitem", name="Ask @").wait_for()
     await keyboard.press("A")
+    await keyboard.press("Enter")
     await expect(ada.input).to_be_focused()
     await expect(ada.input).to_have_value("@Guide ")
     await keyboard.type("what is this?")
