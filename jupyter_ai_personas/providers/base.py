@@ -90,7 +90,7 @@ class BaseProvider(PlainOverrides):
     manages_history: ClassVar[bool] = False
     """Whether the provider keeps the conversation itself, and gets the newest message only."""
     image_inputs: ClassVar[bool | None] = None
-    """Whether its models take images, where LangChain's profile of a model does not tell."""
+    """Whether its models take images, if LangChain's profile of a model does not say so."""
     persona: ClassVar[Any] = None
     """Name and avatar under which Jupyter AI v2 showed the provider's answers; kept, not used."""
     unsupported_slash_commands: ClassVar[set[str]] = set()
@@ -179,6 +179,17 @@ class BaseProvider(PlainOverrides):
             "{system}\n\n{context}{history}\nHuman: {input}\nAI:",
             partial_variables={"system": system, "context": ""},
         )
+
+    def _get_ls_params(self, stop: list[str] | None = None, **kwargs: Any) -> Any:
+        """Return what LangChain's tracers say of a call: with the model's id, as each call may
+        name another one by ``model``.
+        """
+        # getattr: a method of the LangChain class that a provider also inherits.
+        params = getattr(super(), "_get_ls_params")(stop=stop, **kwargs)  # noqa: B009
+        called = kwargs.get("model")
+        if isinstance(called, str):
+            return {**params, "ls_model_name": called}
+        return {"ls_model_name": self.model_id, **params}
 
     async def _call_in_executor(self, *args: Any, **kwargs: Any) -> str:
         """Run ``_call`` in a thread: for an ``_acall`` where the vendor only blocks."""

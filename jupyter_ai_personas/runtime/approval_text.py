@@ -11,8 +11,7 @@ from typing import Any
 from jupyter_ai_personas.chat.markdown import code, inert
 from jupyter_ai_personas.redaction import redact
 from jupyter_ai_personas.runtime.approvals import ANYONE, ASKER, Approval, Decision, without_secrets
-from jupyter_ai_personas.runtime.executors import Preview
-from jupyter_ai_personas.tools import ToolInfo
+from jupyter_ai_personas.tools import Preview, ToolInfo
 
 __all__ = ["MAX_SHOWN", "describe_call", "shown"]
 
@@ -67,7 +66,7 @@ def shown(
     """
     if decision is None:
         return f"{approval.text}\n\n{_asked(approval, link, asker)}"
-    # What was long is collapsed: the chat goes on below.
+    # Long parts are collapsed once it is decided.
     head, *rest = _FIRST_BLOCK.split(approval.text, maxsplit=1)
     details = [f"<details><summary>Details</summary>\n\n{each}\n\n</details>" for each in rest]
     return "\n\n".join([head, _decided(decision), *details])

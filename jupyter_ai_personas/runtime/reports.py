@@ -1,7 +1,8 @@
-"""What personas tell of themselves in a chat: their models, settings, usage and commands."""
+"""Reports of personas about their models, settings, usage and commands, by chat."""
 
 from __future__ import annotations
 
+import re
 from collections import OrderedDict
 from collections.abc import Mapping
 from typing import Any
@@ -15,6 +16,10 @@ MAX_REPORTS = 500
 """How many personas' reports are held, one for each chat; the oldest are forgotten first."""
 
 MAX_OPTIONS = 5000
+MAX_COMMANDS = 100
+
+MAX_NAME, MAX_ABOUT = 80, 200
+"""Characters of a command's name, and of what is said of it."""
 
 
 class ReportedModel:
@@ -41,7 +46,7 @@ class Reports:
             self._reports.popitem(last=False)
 
     def model(self, chat_id: str, persona_id: str) -> ReportedModel:
-        """Return what a persona tells of its models; without options if it tells nothing."""
+        """Return the reported models of a persona; without options if it reports none."""
         found = self._reports.get((chat_id, persona_id), {}).get("model")
         found = found if isinstance(found, Mapping) else {}
         current, given = found.get("current"), found.get("options")
@@ -52,22 +57,27 @@ class Reports:
         return ReportedModel(current if isinstance(current, str) else None, options)
 
     def commands(self, chat_id: str, persona_id: str) -> dict[str, str]:
-        """Return the commands that a persona tells of, ``/name`` → what it does."""
+        """Return the reported commands of a persona, ``/name`` → what it does.
+
+        Names have the slash and no capitals; what cannot be typed as one word is left out.
+        """
         found = self._reports.get((chat_id, persona_id), {}).get("commands")
         commands = {}
-        for each in found[:100] if isinstance(found, list) else ():
-            if isinstance(each, Mapping) and isinstance(name := each.get("name"), str):
+        for each in found[:MAX_COMMANDS] if isinstance(found, list) else ():
+            if not isinstance(each, Mapping) or not isinstance(name := each.get("name"), str):
+                continue
+            name = well_formed(name.strip().removeprefix("/").casefold())
+            if 0 < len(name) <= MAX_NAME and not re.search(r"[\s/@]", name):
                 about = each.get("description")
-                name = well_formed(" ".join(name.split()))[:80]
                 text = about if isinstance(about, str) else ""
-                commands[name] = well_formed(" ".join(text.split()))[:200]
+                commands[f"/{name}"] = well_formed(" ".join(text.split()))[:MAX_ABOUT]
         return commands
 
     def resolve(self, chat_id: str, persona_id: str, wanted: str) -> str:
         """Return the id of a model that a persona has, by its id or name.
 
         Raises:
-            ModelError: it tells of models, and of none by that name.
+            ModelError: it reports models, and none by that name.
         """
         options = self.model(chat_id, persona_id).options
         if not options or wanted in options:

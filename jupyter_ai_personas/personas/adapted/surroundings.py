@@ -1,4 +1,4 @@
-"""What a persona of Jupyter AI finds as ``self.parent``: folders, event loop, neighbours."""
+"""The ``self.parent`` of a Jupyter AI persona: folders, event loop, other personas."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class _Application(LoggingConfigurable):  # type: ignore[misc, unused-ignore]
 
 
 class Surroundings(LoggingConfigurable):  # type: ignore[misc, unused-ignore]
-    """What ``PersonaManager`` is in Jupyter AI, as far as personas use it."""
+    """The part of Jupyter AI's ``PersonaManager`` that personas use."""
 
     event_logger = None
 
@@ -112,11 +112,11 @@ class Surroundings(LoggingConfigurable):  # type: ignore[misc, unused-ignore]
     def _nearest(self, name: str) -> Path | None:
         root = self._root.resolve()
         folder = Path(self.get_chat_dir()).resolve()
-        for place in (folder, *folder.parents):
-            if not place.is_relative_to(root):
+        for parent in (folder, *folder.parents):
+            if not parent.is_relative_to(root):
                 return None
-            if (place / name).is_dir():
-                return place
+            if (parent / name).is_dir():
+                return parent
         return None
 
     def get_mcp_settings(self) -> Any:

@@ -28,7 +28,7 @@ __all__ = ["LOCAL_PREFIX", "SOURCE", "LocalFile", "LocalPersonas", "LocalProblem
 
 LOCAL_PREFIX = f"{PERSONA_PREFIX}local::"
 SOURCE = "local"
-"""What REST and people are told instead of the name of a package."""
+"""The source that REST and people see instead of the name of a package."""
 
 FOLDER = ".jupyter/personas"
 MAX_BYTES = 100_000
@@ -84,7 +84,7 @@ class LocalProblem:
 
     @property
     def reason(self) -> str:
-        """What is wrong, with the lines, as one paragraph."""
+        """The faults with their lines, as one paragraph."""
         text = "; ".join(map(str, self.faults))
         text = text if text.endswith(("?", ".")) else f"{text}."
         return f"{text} The version before is in use." if self.persona_id is not None else text
@@ -126,9 +126,9 @@ class LocalPersonas:
 
     def folders(self) -> Iterator[str]:
         """Yield the folders below the root that have personas of their own, within a bound."""
-        for place, names, _ in islice(os.walk(self._root), MAX_WALKED):
-            folder = Path(place).relative_to(self._root).as_posix()
-            if (Path(place) / FOLDER).is_dir():
+        for path, names, _ in islice(os.walk(self._root), MAX_WALKED):
+            folder = Path(path).relative_to(self._root).as_posix()
+            if (Path(path) / FOLDER).is_dir():
                 yield "" if folder == "." else folder
             names[:] = sorted(n for n in names if not n.startswith(".") and n not in _SKIPPED)
 
@@ -136,9 +136,9 @@ class LocalPersonas:
         """Return the folders in which a change may concern a chat: those that exist."""
         found = []
         for folder in folders_of(chat_path):
-            place = self._root / folder
+            base = self._root / folder
             # A folder that is not there yet appears in the one above it.
-            while_there = [place, place / ".jupyter", place / FOLDER]
+            while_there = [base, base / ".jupyter", base / FOLDER]
             found += [one for one in while_there if one.is_dir()]
         return found
 
@@ -168,7 +168,7 @@ class LocalPersonas:
         earlier = known.persona if known is not None else None
         name, stamp = "", None
         try:
-            # What has not changed leads where it did. A fault may be mended elsewhere, as by an
+            # Unchanged folders resolve to the same paths. A fault may be mended elsewhere, as by an
             # image that was missing.
             if known is not None and not known.faults and known.stamp == _stamp(self._root / path):
                 return known

@@ -1,4 +1,4 @@
-"""The toolset ``kernel``: what is in a Python kernel, read without a trace.
+"""The toolset ``kernel``: inspects a Python kernel without leaving a trace.
 
 A request that is silent is no cell: it has no number and no history. Its expression is evaluated
 in the user's namespace and binds no name there.
@@ -15,10 +15,10 @@ from typing import Any
 from jupyter_ai_personas.chat.markdown import code
 from jupyter_ai_personas.errors import ToolCallError
 from jupyter_ai_personas.redaction import names_a_secret, redact
-from jupyter_ai_personas.runtime.executors import CallContext, Preview
 from jupyter_ai_personas.server.tools.documents import Notebooks
 from jupyter_ai_personas.server.tools.executor import Tool
 from jupyter_ai_personas.server.tools.kernels import Kernel, Kernels
+from jupyter_ai_personas.tools import CallContext, Preview
 
 __all__ = ["InspectTools"]
 

@@ -16,7 +16,7 @@ const MAX_AGE = 30_000;
 
 export const completionPlugin: JupyterFrontEndPlugin<void> = {
   id: 'jupyter-ai-personas:completion',
-  description: "Completes personas, commands and models in the chat's input.",
+  description: 'Completes personas, commands and models.',
   autoStart: true,
   requires: [IPersonas, IChatTracker, IChatCommandRegistry],
   activate: (
@@ -42,7 +42,15 @@ export const completionPlugin: JupyterFrontEndPlugin<void> = {
     registry.addProvider(
       new CommandProvider({
         commands: async input => (await commands.get(pathOf(chats, input))) ?? [],
-        models: async () => (await models.get('')) ?? [],
+        models: async (name, input) => {
+          const known = await personas.load(pathOf(chats, input));
+          const persona = known.find(one => one.mention_name?.toLowerCase() === name.toLowerCase());
+          return (
+            persona?.own_models?.map(({ id }) => ({ reference: id, provider: persona.name })) ??
+            (await models.get('')) ??
+            []
+          );
+        },
         own: () => personas.commands.entries,
         run: (command, text, input) => {
           const chat = chatOf(chats, input);
