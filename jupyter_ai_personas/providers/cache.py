@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import threading
 from collections import OrderedDict
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from concurrent.futures import Future
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -66,7 +68,7 @@ class ModelCache:
     ) -> _Entry:
         if isinstance(reference, str):
             reference = self.registry.resolve(reference)
-        key = (reference, json.dumps(parameters or {}, sort_keys=True, default=repr))
+        key = _key(reference, parameters)
         if entry := self._take(key, users):
             return entry
         # One at a time of a provider, without the lock of the event loop: building takes seconds,
@@ -178,19 +180,31 @@ class ModelCache:
     async def _entry_in_time(
         self, reference: ModelReference, parameters: Mapping[str, Any] | None
     ) -> _Entry:
-        """Return the entry of a model, which counts one more user; building it is bounded."""
-        abandoned = False
+        """Return the entry of a model, which counts one more user; building it is bounded.
 
-        def build() -> _Entry:
-            entry = self._entry(reference, parameters, users=1)
+        A constructor may never end. It keeps no process from exiting.
+        """
+        if entry := self._take(_key(reference, parameters), users=1):
+            return entry
+        abandoned = False
+        outcome: Future[_Entry] = Future()
+        outcome.set_running_or_notify_cancel()
+
+        def build() -> None:
+            try:
+                entry = self._entry(reference, parameters, users=1)
+            except Exception as error:
+                outcome.set_exception(error)
+                return
             if abandoned:
                 entry.users -= 1
-            return entry
+            outcome.set_result(entry)
 
+        threading.Thread(target=build, name=f"build {reference}", daemon=True).start()
         bound = self.registry.settings.first_chunk_timeout
         try:
             with anyio.fail_after(bound):
-                return await anyio.to_thread.run_sync(build, abandon_on_cancel=True)
+                return await asyncio.wrap_future(outcome)
         except TimeoutError:
             raise ModelTimeoutError(str(reference), bound or 0, first_chunk=True) from None
         finally:
@@ -218,3 +232,9 @@ class ModelCache:
             self._evicted += self._entries.values()
             self._entries.clear()
         await self._close_evicted()
+
+
+def _key(
+    reference: ModelReference, parameters: Mapping[str, Any] | None
+) -> tuple[ModelReference, str]:
+    return reference, json.dumps(parameters or {}, sort_keys=True, default=repr)
