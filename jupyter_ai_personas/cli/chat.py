@@ -28,18 +28,25 @@ LOOK_SECONDS = 0.02
 _HELP = "Type a message, or `/help`. Ctrl-C stops an answer, Ctrl-D ends the chat."
 
 
-def chat(*, persona: str | None, model: str | None, users: Sequence[str], file: Path | None) -> int:
+def chat(
+    *,
+    persona: str | None,
+    model: str | None,
+    users: Sequence[str],
+    file: Path | None,
+    root: Path | None = None,
+) -> int:
     """Chat until standard input ends; return the exit code.
 
     ``users`` are the people who take part; the first speaks where a line does not begin with
-    ``Name:``.
+    ``Name:``. ``root`` is the folder that tools work in, by default that of ``file``, else this.
 
     Raises:
         PersonasError: a persona, a model, the file or a setting cannot be used.
     """
     people = [person(name) for name in users] or [person()]
-    saved = TerminalFile(file) if file is not None else None
-    root = file.absolute().parent if file is not None else None
+    root = (root or (Path() if file is None else file.parent)).absolute()
+    saved = TerminalFile(file, root) if file is not None else None
     error = anyio.run(_chat, persona, model, people, saved, root)
     if error is not None:
         raise error
@@ -51,7 +58,7 @@ async def _chat(
     model: str | None,
     people: Sequence[User],
     saved: TerminalFile | None,
-    root: Path | None,
+    root: Path,
 ) -> PersonasError | None:
     changes = {} if persona is None else {"default_persona": persona}
     async with run_here(root, **changes) as runtime:
@@ -71,7 +78,7 @@ class _Terminal:
         self._people = {user.shown_name.casefold(): user for user in people}
         self._speaker = people[0]
         self._file = file
-        path = "terminal.chat" if file is None else file.path.name
+        path = "terminal.chat" if file is None else file.chat_path
         self._chat = TerminalChat(path, _print, id=None if file is None else file.id)
         if file is not None:
             file.fill(self._chat)

@@ -11,7 +11,7 @@ from markdown_it import MarkdownIt
 from tornado import web
 from tornado.web import HTTPError
 
-from jupyter_ai_personas.context.answers.product_help import PAGES, anchor, help_page
+from jupyter_ai_personas.context.answers.product_help import anchor, help_page, help_pages
 from jupyter_ai_personas.server.handlers.base import BaseHandler
 
 __all__ = ["HelpHandler"]
@@ -37,7 +37,8 @@ class HelpHandler(BaseHandler):
         if not text:
             raise HTTPError(404, "There is no such page of the documentation.")
         self.set_header("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'")
-        answer = _PAGE.format(title=escape(page), body=_html(text))
+        body = await anyio.to_thread.run_sync(_html, text)
+        answer = _PAGE.format(title=escape(page), body=body)
         self.finish(answer, set_content_type="text/html; charset=UTF-8")
 
 
@@ -60,4 +61,4 @@ def _target(url: str) -> str:
     if "://" in url or not page:
         return url
     name = page.removesuffix(".md")
-    return f"{name}{mark}{place}" if name in PAGES else ""
+    return f"{name}{mark}{place}" if name in help_pages() else ""
