@@ -16,8 +16,8 @@ MAX_LINKS = 10
 def changed_links(changes: Sequence[Change], *, base_url: str | None) -> str:
     """Return a Markdown list of what ``changes`` left, or an empty string.
 
-    ``base_url`` is the server's, such as ``/`` or ``/user/ada/``; without one nothing is linked. Each cell and file is named
-    once, where it was changed last; deleted ones are named without a link.
+    ``base_url`` is the server's, such as ``/`` or ``/user/ada/``; without one nothing is linked.
+    Each cell and file is named once, where it was changed last; deleted ones without a link.
     """
     latest = {(change.path, change.cell): change for change in changes}
     if not latest:

@@ -42,6 +42,7 @@ _LESS_A_PLACE = 0.03
 
 _DIRECTIVE = re.compile(r"^(`{3,})\{([\w-]+)\} *(.*)\n((?:.*\n)*?)\1 *$\n?", re.MULTILINE)
 _CONTAINER = re.compile(r"^:{3,}(?:\{.*)?\n", re.MULTILINE)
+_FRONT_MATTER = re.compile(r"\A---\n.*?\n---\n", re.DOTALL)
 _GENERATED = frozenset({"eval-rst", "public-names", "settings", "toctree"})
 """Directives that only the site's build can carry out. A page with one is no help page."""
 
@@ -77,7 +78,7 @@ def help_page(page: str) -> str:
     if page not in help_pages():
         return ""
     text = (_folder() / f"{page}.md").read_text("utf-8")
-    return _CONTAINER.sub("", _DIRECTIVE.sub(_plain, text))
+    return _CONTAINER.sub("", _DIRECTIVE.sub(_plain, _FRONT_MATTER.sub("", text)))
 
 
 def _folder() -> Path:
