@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from jupyter_ai_personas.cli.installation import LogKeeper, read_extension
+from jupyter_ai_personas.context.index_folder import IndexStatus
 from jupyter_ai_personas.context.own_index import OwnIndex
-from jupyter_ai_personas.context.place import IndexStatus
 from jupyter_ai_personas.errors import ConfigurationError
 
 __all__ = ["search"]
@@ -48,9 +48,9 @@ def _print(hits: list[dict[str, Any]]) -> None:
     if not hits:
         print("Nothing was found.")
     for hit in hits:
-        place = f"cell {hit['cell']}" if hit["cell"] else f"line {hit['line']}"
+        where = f"cell {hit['cell']}" if hit["cell"] else f"line {hit['line']}"
         heading = f"  {hit['heading']}" if hit["heading"] else ""
-        print(f"{hit['path']}, {place}{heading}")
+        print(f"{hit['path']}, {where}{heading}")
         lines = [line for line in str(hit["text"]).splitlines() if line.strip()]
         for line in lines[:_SHOWN_LINES]:
             print(f"    {line[:100]}")

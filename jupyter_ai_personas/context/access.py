@@ -8,7 +8,7 @@ from typing import Protocol, TypeVar
 from jupyter_ai_personas.context.attached import Content
 from jupyter_ai_personas.context.beside import Beside
 from jupyter_ai_personas.context.index import Hit
-from jupyter_ai_personas.context.place import IndexStatus
+from jupyter_ai_personas.context.index_folder import IndexStatus
 
 __all__ = ["SearchIndex", "WorkspaceAccess"]
 

@@ -11,7 +11,7 @@ from filelock import FileLock, Timeout
 
 from jupyter_ai_personas.context.builder import Builder
 from jupyter_ai_personas.context.index import Hit, hits
-from jupyter_ai_personas.context.place import IndexPlace, IndexStatus
+from jupyter_ai_personas.context.index_folder import IndexFolder, IndexStatus
 from jupyter_ai_personas.context.reader import IndexReader, NoIndexError
 from jupyter_ai_personas.context.settings import IndexSettings
 from jupyter_ai_personas.context.store import DamagedError, remove_index
@@ -34,7 +34,7 @@ class OwnIndex:
         *,
         progress: Callable[[IndexStatus], None] = lambda status: None,
     ) -> None:
-        self._place = IndexPlace(root, data_dir)
+        self._folder = IndexFolder(root, data_dir)
         self._settings = settings
         self._progress = progress
         self._lock = threading.Lock()
@@ -45,14 +45,14 @@ class OwnIndex:
         Raises:
             SearchUnavailableError: the index can be neither built nor read.
         """
-        reader = IndexReader(self._place)
+        reader = IndexReader(self._folder)
         try:
             with self._lock:
-                self._place.make()
+                self._folder.make()
                 # A server that holds the lock keeps the index up to date.
                 with (
                     contextlib.suppress(Timeout),
-                    FileLock(self._place.lock, timeout=0, mode=0o600),
+                    FileLock(self._folder.lock, timeout=0, mode=0o600),
                 ):
                     self._build()
             return hits(reader.search(query, limit))
@@ -63,18 +63,18 @@ class OwnIndex:
 
     def status(self) -> IndexStatus:
         """Return the status at the last query; reads a small file."""
-        return self._place.read_status()
+        return self._folder.read_status()
 
     def _build(self) -> None:
         for attempt in (1, 2):
             try:
-                builder = Builder(self._place, self._settings)
+                builder = Builder(self._folder, self._settings)
                 try:
                     builder.build(self._progress)
                 finally:
                     builder.close()
                 return
             except DamagedError:
-                remove_index(self._place.folder)
+                remove_index(self._folder.path)
                 if attempt == 2:
                     raise

@@ -37,7 +37,7 @@ FIRST = (
 )
 """The pages that most people need, in this order; after them come all others."""
 
-_LESS_A_PLACE = 0.03
+_LESS_A_PAGE = 0.03
 """How much less a section counts for each page that more people need."""
 
 _DIRECTIVE = re.compile(r"^(`{3,})\{([\w-]+)\} *(.*)\n((?:.*\n)*?)\1 *$\n?", re.MULTILINE)
@@ -108,21 +108,21 @@ def find_help(question: str, limit: int = 2) -> list[HelpPassage]:
     with closing(sqlite3.connect(":memory:")) as pages:
         pages.execute(
             "create virtual table help using"
-            " fts5(page, title, heading, text, place unindexed, tokenize=porter)"
+            " fts5(page, title, heading, text, number unindexed, tokenize=porter)"
         )
         pages.executemany(
             "insert into help values (?, ?, ?, ?, ?)",
             [
-                (page, *_parted(passage.heading), passage.text, min(place, len(FIRST)))
-                for place, page in enumerate(help_pages())
+                (page, *_parted(passage.heading), passage.text, min(number, len(FIRST)))
+                for number, page in enumerate(help_pages())
                 for passage in markdown(help_page(page))
             ],
         )
         wanted = " OR ".join(f'"{word}"' for word in words)
         rows = pages.execute(
             "select page, title || heading, text from help where help match ?"
-            " order by bm25(help, 12.0, 8.0, 4.0, 1.0) * (1 - ? * place) limit ?",
-            (wanted, _LESS_A_PLACE, limit),
+            " order by bm25(help, 12.0, 8.0, 4.0, 1.0) * (1 - ? * number) limit ?",
+            (wanted, _LESS_A_PAGE, limit),
         ).fetchall()
     return [HelpPassage(*row) for row in rows]
 
