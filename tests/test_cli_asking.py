@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import logging
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -346,6 +347,23 @@ def test_a_root_that_cannot_be_is_told(run: Run) -> None:
     code, _, err = run("chat", "--root", "sub", "--file", "notes.chat")
     assert code == 1
     assert "`notes.chat` is not in the folder" in err
+
+
+@pytest.mark.parametrize("command", ["ask hello", "chat", "list", "new persona a-b --dry-run"])
+def test_a_reader_that_has_ended_is_no_error(run: Run, model: OpenAIServer, command: str) -> None:
+    run("ask", "hello")  # writes the configuration
+    program = Path(sys.executable).parent / "jupyter-ai-personas"
+    with subprocess.Popen(
+        [program, *command.split()],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as process:
+        assert process.stdout is not None
+        process.stdout.close()
+        process.stdout = None
+        _, said = process.communicate(b"@Guide hello\n")
+    assert (process.returncode, said) == (141, b"")
 
 
 def test_in_a_terminal_it_prompts_and_ctrl_c_stops_an_answer(

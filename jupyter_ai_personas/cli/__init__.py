@@ -1,4 +1,4 @@
-"""``jupyter ai-personas``: lists and checks what is installed.
+"""``jupyter ai-personas``: lists and checks installed plug-ins.
 
 Each command imports heavy packages itself, so that ``--help`` answers at once.
 """
@@ -6,6 +6,8 @@ Each command imports heavy packages itself, so that ``--help`` answers at once.
 from __future__ import annotations
 
 import argparse
+import os
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,14 +16,22 @@ from jupyter_ai_personas.version import __version__
 
 __all__ = ["main"]
 
+_BROKEN_PIPE = 128 + 13  # SIGPIPE, which Windows does not have
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return the exit code; ``arguments`` default to ``sys.argv``."""
     options = _parser().parse_args(arguments)
     try:
-        return _run(options)
+        code = _run(options)
+        sys.stdout.flush()
+        return code
     except KeyboardInterrupt:
-        return 130
+        return 128 + signal.SIGINT
+    except BrokenPipeError:
+        # Whoever read the output, such as `head`, has ended. The interpreter flushes it once more.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _BROKEN_PIPE
 
 
 def _run(options: argparse.Namespace) -> int:

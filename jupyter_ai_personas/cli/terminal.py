@@ -1,4 +1,4 @@
-"""A runtime for one terminal: what a server here would have, but for open documents."""
+"""A runtime for one terminal: like a server here, without open documents."""
 
 from __future__ import annotations
 
