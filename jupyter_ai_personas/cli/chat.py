@@ -106,13 +106,15 @@ class _Terminal:
         if self._is_tty:
             self._print(f"{_HELP}\n")
         await self._settle(session)
-        while (line := await self._line()) is not None:
+        while not self._is_cut_off and (line := await self._line()) is not None:
             speaker, body = self._said(line)
             if body:
                 self._chat.post(body, sender=speaker.username)
                 await self._settle(session)
                 if self._file is not None:
                     self._file.save(self._chat)
+        if self._is_cut_off:
+            raise BrokenPipeError
 
     def _said(self, line: str) -> tuple[User, str]:
         """Return who says a line, and what: ``Ben: hello`` is said by Ben, if Ben is here."""
@@ -145,8 +147,6 @@ class _Terminal:
                 if session.has_handled_all and self._waits_for_people(session):
                     return
                 await anyio.sleep(LOOK_SECONDS)
-        if self._is_cut_off:
-            raise BrokenPipeError
 
     def _waits_for_people(self, session: Session) -> bool:
         """Return whether each turn waits for a decision that is open."""
