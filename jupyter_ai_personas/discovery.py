@@ -22,11 +22,14 @@ __all__ = [
     "PERSONAS_GROUP",
     "TOOLSETS_GROUP",
     "Broken",
+    "Entry",
     "Found",
     "Stage",
     "Wanted",
+    "Watch",
     "discover",
     "one_line",
+    "unwatched",
 ]
 
 PERSONAS_GROUP = "jupyter_ai.personas"
@@ -38,6 +41,16 @@ Wanted = Literal["class", "callable"]
 
 
 @dataclass(frozen=True, slots=True)
+class Entry:
+    """An entry point: its group, its name, its distribution's name, and what it names."""
+
+    group: str
+    name: str
+    distribution: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
 class Found:
     """An entry point that loaded: its name, its distribution's name, and the object."""
 
@@ -45,6 +58,12 @@ class Found:
     distribution: str
     value: str
     obj: Any
+    group: str = ""
+
+    @property
+    def entry(self) -> Entry:
+        """The entry point without its object."""
+        return Entry(self.group, self.name, self.distribution, self.value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +91,15 @@ class Broken:
 
     def __str__(self) -> str:
         return f"{self.name} ({self.value}, from {self.distribution}): {self.error}. {self.fix}"
+
+
+Watch = Callable[[Entry], Broken | None]
+"""Called before code of an entry point runs. Returns why it must not, ``None`` if it may."""
+
+
+def unwatched(entry: Entry) -> Broken | None:
+    """Let all entry points run."""
+    return None
 
 
 def _load(
@@ -108,7 +136,7 @@ def _load(
         problem = f"looking at it raised {one_line(error)}"
     if problem:
         return broken("class", problem, f"Fix the {wanted}, or {where}")
-    return Found(entry_point.name, distribution, entry_point.value, obj)
+    return Found(entry_point.name, distribution, entry_point.value, obj, group)
 
 
 def discover(
@@ -117,12 +145,14 @@ def discover(
     check: Callable[[Any], str | None] = lambda obj: None,
     entry_points: Iterable[Any] | None = None,
     wanted: Wanted = "class",
+    watch: Watch = unwatched,
 ) -> tuple[list[Found], list[Broken]]:
     """Load every entry point of ``group``, each of which names what is ``wanted``.
 
     ``check`` gets each loaded object and returns what is wrong with it, or ``None``.
-    ``entry_points`` stands in for the installed ones (tests). Entry points are taken in the order
-    of distribution and name, so that the outcome does not depend on the file system. An error of
+    ``entry_points`` stands in for the installed ones (tests). ``watch`` is called before each one
+    is loaded, and may keep it from that. Entry points are taken in the order of distribution and
+    name, so that the outcome does not depend on the file system. An error of
     any kind while one is loaded or checked, ``SystemExit`` included, makes that one
     :class:`Broken`; only ``KeyboardInterrupt`` passes.
     """
@@ -142,7 +172,8 @@ def discover(
         if identity in seen:  # the same distribution twice on sys.path (editable installs)
             continue
         seen.add(identity)
-        loaded = _load(entry_point, distribution, group, check, wanted)
+        kept = watch(Entry(group, entry_point.name, distribution, entry_point.value))
+        loaded = kept or _load(entry_point, distribution, group, check, wanted)
         if isinstance(loaded, Found):
             found.append(loaded)
         else:

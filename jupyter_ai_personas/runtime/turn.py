@@ -11,7 +11,7 @@ from typing import Literal
 import anyio
 
 from jupyter_ai_personas.chat import Message
-from jupyter_ai_personas.personas import BasePersona, Persona
+from jupyter_ai_personas.personas import Persona
 from jupyter_ai_personas.personas.turn import reply_id
 from jupyter_ai_personas.routing import Chain
 from jupyter_ai_personas.runtime.ledger import FinalState, TurnStep
@@ -54,7 +54,7 @@ class ReplyFinished:
 
 def is_resumable(persona: Persona) -> bool:
     """Return whether turns of ``persona`` are run by the product's loop, which reads its steps."""
-    return persona.cls.process_message is BasePersona.process_message
+    return not persona.answers_itself
 
 
 class ActiveTurn:
