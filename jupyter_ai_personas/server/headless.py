@@ -50,3 +50,5 @@ async def headless_settings(server: ServerApp, root: Path) -> AsyncIterator[dict
     finally:
         with anyio.move_on_after(SHUTDOWN_SECONDS, shield=True):
             await ensure_async(kernels.shutdown_all(now=True))
+        sessions.close()
+        sessions.connection.close()  # which `close` leaves open
