@@ -8,8 +8,11 @@ Guide, read by ``importlib_metadata``.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable
+import os
+import sys
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Literal
 
 import importlib_metadata
@@ -35,6 +38,7 @@ __all__ = [
 PERSONAS_GROUP = "jupyter_ai.personas"
 MODEL_PROVIDERS_GROUP = "jupyter_ai.model_providers"
 TOOLSETS_GROUP = "jupyter_ai_personas.toolsets"
+_GROUPS = (PERSONAS_GROUP, MODEL_PROVIDERS_GROUP, TOOLSETS_GROUP)
 
 Stage = Literal["import", "class", "duplicate", "instantiate", "requirements", "elsewhere"]
 Wanted = Literal["class", "callable"]
@@ -139,6 +143,28 @@ def _load(
     return Found(entry_point.name, distribution, entry_point.value, obj, group)
 
 
+def _installed(group: str) -> Iterable[Any]:
+    """Return the entry points of ``group`` in the folders of ``sys.path``, as they are now."""
+    if group not in _GROUPS:
+        return importlib_metadata.entry_points(group=group)
+    return _read(tuple((folder, _changed(folder)) for folder in sys.path))[group]
+
+
+def _changed(folder: str) -> int:
+    """Return when a package was last added or removed (ns), 0 for a folder that is not there."""
+    try:
+        return os.stat(folder or ".").st_mtime_ns  # noqa: PTH116
+    except OSError:
+        return 0
+
+
+@lru_cache(maxsize=1)
+def _read(folders: tuple[tuple[str, int], ...]) -> Mapping[str, Iterable[Any]]:
+    """Read the entry points of every installed package, once for all groups."""
+    every = importlib_metadata.entry_points()
+    return {group: tuple(every.select(group=group)) for group in _GROUPS}
+
+
 def discover(
     group: str,
     *,
@@ -158,12 +184,18 @@ def discover(
     """
     stand_ins.install()
     if entry_points is None:
-        entry_points = importlib_metadata.entry_points(group=group)
+        entry_points = _installed(group)
     found: list[Found] = []
     broken: list[Broken] = []
 
+    names: dict[int, str] = {}
+
     def key(entry_point: Any) -> tuple[str, str]:
-        return (getattr(entry_point.dist, "name", None) or "", entry_point.name)
+        # `name` parses all metadata of the distribution: ask once.
+        dist = entry_point.dist
+        if id(dist) not in names:
+            names[id(dist)] = getattr(dist, "name", None) or ""
+        return (names[id(dist)], entry_point.name)
 
     seen: set[tuple[str, str, str]] = set()
     for entry_point in sorted(entry_points, key=key):
