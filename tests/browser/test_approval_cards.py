@@ -88,7 +88,9 @@ async def test_a_person_whom_the_server_takes_for_another_is_told_that_they_may_
     # Her session has ended: the server gives her another name.
     await ada.page.context.clear_cookies()
     await approve.click()
-    await expect(card.get_by_role("alert")).to_contain_text("Only these may decide this")
+    await expect(card.get_by_role("alert")).to_contain_text(
+        "Only these may decide this: the person who asked."
+    )
     await ada.screenshot("refused-decision")
     await expect(approve).to_be_enabled()
     assert not (lab.root_dir / "a.md").exists()
