@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from jupyter_ai_personas.discovery import Broken
+from jupyter_ai_personas.discovery import Broken, Entry
 from jupyter_ai_personas.errors import ConfigurationError
+from jupyter_ai_personas.hosts.places import nobody_here
 
 if TYPE_CHECKING:
     from jupyter_ai_personas.runtime import Runtime
@@ -50,9 +55,27 @@ def read_extension(keeper: LogKeeper) -> AiExtension:
     Raises:
         ConfigurationError: a setting cannot work.
     """
-    from jupyter_ai_personas.server.configured import configured_extension
+    with _without("rfc3987_syntax"):
+        from jupyter_ai_personas.server.configured import configured_extension
 
     return configured_extension(keeper.logger)
+
+
+@contextmanager
+def _without(module: str) -> Iterator[None]:
+    """Let imports find no ``module``.
+
+    ``rfc3987_syntax`` compiles a grammar of IRIs for a second and more. jsonschema, which imports
+    it if it is there, only needs it to check such values.
+    """
+    if module in sys.modules:
+        yield
+        return
+    sys.modules[module] = None  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        del sys.modules[module]
 
 
 def load_runtime(extension: AiExtension) -> Runtime:
@@ -64,7 +87,36 @@ def load_runtime(extension: AiExtension) -> Runtime:
     if reasons := extension.why_off():
         raise ConfigurationError("\n".join(reasons))
     extension.build()
-    extension.runtime.personas.load()
-    extension.runtime.models.load()
-    extension.runtime.tools.load()
-    return extension.runtime
+    runtime = extension.runtime
+    if nobody_here(runtime.settings.hosts):
+        # A package that the server survives must not end this process either.
+        kept = asyncio.run(_kept_out(runtime))
+        runtime.personas.watch = runtime.models.watch = runtime.tools.packages.watch = kept.get
+    runtime.personas.load()
+    runtime.models.load()
+    runtime.tools.load()
+    return runtime
+
+
+async def _kept_out(runtime: Runtime) -> Mapping[Entry, Broken]:
+    """Return the entry points whose code ends its process or does not return, tried elsewhere."""
+    from jupyter_ai_personas.hosts.plugins import RemotePlugins
+    from jupyter_ai_personas.personas import PersonaRegistry
+    from jupyter_ai_personas.providers import ModelRegistry
+    from jupyter_ai_personas.tools import PackageToolsets
+
+    # Nothing is told twice: the registries of this process tell of the same plug-ins.
+    silent = logging.Logger("plugins", logging.CRITICAL)
+    silent.addHandler(logging.NullHandler())
+    plugins = RemotePlugins(
+        PersonaRegistry(log=silent),
+        ModelRegistry(runtime.models.settings, log=silent),
+        PackageToolsets(log=silent),
+        passed_on=runtime.settings.host_variables,
+        log=silent,
+    )
+    try:
+        await plugins.load(lambda: None)
+    finally:
+        await plugins.aclose()
+    return plugins.process.kept

@@ -11,7 +11,6 @@ from markdown_it import MarkdownIt
 from tornado import web
 from tornado.web import HTTPError
 
-from jupyter_ai_personas.context.answers.product_help import PAGES, anchor, help_page
 from jupyter_ai_personas.server.handlers.base import BaseHandler
 
 __all__ = ["HelpHandler"]
@@ -33,16 +32,21 @@ class HelpHandler(BaseHandler):
     @authorized
     async def get(self, page: str) -> None:
         """Answer the page as HTML; each heading has its anchor."""
+        from jupyter_ai_personas.context.answers.product_help import help_page
+
         text = await anyio.to_thread.run_sync(help_page, page)
         if not text:
             raise HTTPError(404, "There is no such page of the documentation.")
         self.set_header("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'")
-        answer = _PAGE.format(title=escape(page), body=_html(text))
+        body = await anyio.to_thread.run_sync(_html, text)
+        answer = _PAGE.format(title=escape(page), body=body)
         self.finish(answer, set_content_type="text/html; charset=UTF-8")
 
 
 def _html(text: str) -> str:
     """Return Markdown as HTML; links to other pages lead to those served here, if they are."""
+    from jupyter_ai_personas.context.answers.product_help import anchor
+
     markdown = MarkdownIt("commonmark", {"html": False}).enable("table")
     tokens = markdown.parse(text)
     for opening, inline in pairwise(tokens):
@@ -56,8 +60,10 @@ def _html(text: str) -> str:
 
 
 def _target(url: str) -> str:
+    from jupyter_ai_personas.context.answers.product_help import help_pages
+
     page, mark, fragment = url.partition("#")
     if "://" in url or not page:
         return url
     name = page.removesuffix(".md")
-    return f"{name}{mark}{fragment}" if name in PAGES else ""
+    return f"{name}{mark}{fragment}" if name in help_pages() else ""
