@@ -22,7 +22,7 @@ from jupyter_ai_personas.routing import mention_name
 
 if TYPE_CHECKING:
     from jupyter_ai_personas.acp.agent import Agent
-    from jupyter_ai_personas.acp.work import Place
+    from jupyter_ai_personas.acp.place import Place
 
 __all__ = ["AcpPersona"]
 
@@ -125,8 +125,8 @@ class AcpPersona(BasePersona):
                 raise AgentError(self.name, _CANNOT_GO_ON)
             return self._agent
         from jupyter_ai_personas.acp.agent import Agent
+        from jupyter_ai_personas.acp.place import Place
         from jupyter_ai_personas.acp.process import ProcessBroken
-        from jupyter_ai_personas.acp.work import Place
 
         self._drop()
         root = self.get_workspace_dir()
@@ -196,7 +196,7 @@ class AcpPersona(BasePersona):
         blocks = await prompt_blocks(turn, self.name, is_new=self._is_new)
         self._is_new = False
         so_far = turn.spec.so_far or ""
-        reply = Reply(status=turn.set_status, so_far=so_far)
+        reply = Reply(status=turn.set_status, so_far=so_far, shown=self._place.shown)
         work = TurnWork(
             turn,
             session_id=agent.session_id,
