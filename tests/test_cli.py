@@ -406,7 +406,7 @@ def test_doctor_shows_toolsets_and_how_to_mend_one(run: Run, tmp_path: Path) -> 
     result = run("doctor", "--json", pythonpath=packages, config=config)
     well = {finding["text"] for finding in findings(result, "ok")}
     assert "charts (from acme): 1 tool" in well
-    assert "mcp:weather (from c.AiExtension.mcp_servers): 8 tools" in well
+    assert "mcp:weather (from c.AiExtension.mcp_servers): 9 tools" in well
     broken = {finding["text"]: finding["fix"] for finding in findings(result, "broken")}
     about = "mcp:gone (from c.AiExtension.mcp_servers) cannot be used"
     assert "FileNotFoundError" in broken[about]

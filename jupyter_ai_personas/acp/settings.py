@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from jupyter_ai_personas.errors import ConfigurationError, near_matches
-from jupyter_ai_personas.personas.registry import wrong_with_name
+from jupyter_ai_personas.personas.facts import wrong_with_name
 from jupyter_ai_personas.redaction import remember
 from jupyter_ai_personas.routing import mention_name
 from jupyter_ai_personas.settings.kinds import literal, wrong

@@ -24,8 +24,8 @@ MAX_TRIES = 5
 class ReplyWriter:
     """Writes the replies of one chat.
 
-    The first text of a reply and its end are each written at once. What comes in between is
-    buffered, and one transaction writes all replies of the chat that grew.
+    The first text of a reply and its end are each written at once. Later text is buffered, and one
+    transaction writes all replies of the chat that grew.
     """
 
     def __init__(

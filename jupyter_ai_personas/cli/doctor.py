@@ -240,7 +240,8 @@ def _personas(runtime: Runtime) -> Iterator[Finding]:
             continue
         if persona.is_adapted:
             yield Finding(section, "ok", f"{about} is written for Jupyter AI, and runs adapted")
-            for use in missing_uses(persona.cls):
+            cls = runtime.personas.class_of(persona.class_path)
+            for use in missing_uses(cls) if cls is not None else ():
                 fix = f"Without it, {persona.name} may fail in an answer; ask its authors"
                 yield Finding(section, "note", f"{persona.name} uses {use}", fix)
             continue
@@ -317,8 +318,7 @@ def _providers(models: ModelRegistry) -> Iterator[Finding]:
         if not info.available:
             yield Finding(section, "note", f"{info.id} is not ready: {info.problem}")
             continue
-        provider: Any = models.providers[info.id]
-        strategy = provider.auth_strategy
+        strategy = models.known[info.id].strategy
         if getattr(strategy, "type", None) == "aws" and not models.credentials.present(strategy):
             text = f"{info.id} may be ready: no AWS credentials are seen, boto3 may find a role's"
             yield Finding(section, "note", text)

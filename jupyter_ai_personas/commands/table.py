@@ -57,8 +57,9 @@ SEARCHED = 200
 class ChatCommands(Commands):
     """``/help``, ``/personas``, ``/models``, ``/stop``, ``/status``, and the others.
 
-    A message is one of these if its first line begins with it and is its only line. What begins
-    with a command of a persona asks that persona, as a mention does. Anything else that begins
+    A message is one of these if its first line begins with it and is its only line. A message that
+    begins with a command of a persona addresses that persona, as a mention does. Anything else that
+    begins
     with a slash is an ordinary message.
     """
 
@@ -214,7 +215,7 @@ class ChatCommands(Commands):
                 beside=await gathering.beside(path, message.sender) if uses else (),
                 uses_beside=uses,
                 attached_chars=gathering.limits.total_chars,
-                searched_chars=0 if persona.has_own_models else persona.cls.searched_chars,
+                searched_chars=0 if persona.has_own_models else persona.searched_chars,
             )
         )
 

@@ -1,7 +1,7 @@
 """The side of a worker: it runs the hosts of personas on behalf of a server elsewhere.
 
-Each persona has a thread with an event loop of its own, as in the server's process: one that blocks
-or spins does not hold up the others of the worker.
+Each persona has its own thread and event loop, as in the server's process, so one that blocks or
+spins does not delay the others.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from jupyter_ai_personas.hosts.frames import (
 from jupyter_ai_personas.hosts.thread import ThreadHost
 from jupyter_ai_personas.redaction import RedactingFilter
 
-__all__ = ["Worker"]
+__all__ = ["ReportingHandler", "Worker"]
 
 _OWN = "jupyter_ai_personas.worker"
 
@@ -65,7 +65,7 @@ class Worker:
         self._log = logging.getLogger(f"{_OWN}.{uuid4().hex[:8]}")
         self._log.propagate = False
         self._loggers = [self._log, logging.getLogger()] if alone else [self._log]
-        self._handler = _ReportingHandler(self._log.name, self._report_line)
+        self._handler = ReportingHandler(self._log.name, self._report_line)
         self._environment: HostEnvironment | None = None
         self._hosts: dict[int, ThreadHost] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -107,7 +107,7 @@ class Worker:
 
     @property
     def environment(self) -> HostEnvironment:
-        """What its turns find. It exists after :class:`Configure`."""
+        """The environment of its turns. It exists after :class:`Configure`."""
         assert self._environment is not None, "the worker is not configured"
         return self._environment
 
@@ -161,7 +161,7 @@ class Worker:
             self._send(self._lines.popleft())
 
 
-class _ReportingHandler(logging.Handler):
+class ReportingHandler(logging.Handler):
     """Sends log records to the server, as text without secrets."""
 
     def __init__(self, own: str, report: Callable[[Logged], None]) -> None:

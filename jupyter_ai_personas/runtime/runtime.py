@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import anyio
-import anyio.to_thread
 from anyio import TASK_STATUS_IGNORED
 from anyio.abc import TaskGroup, TaskStatus
 
@@ -24,6 +23,7 @@ from jupyter_ai_personas.context.gathering import Gathering
 from jupyter_ai_personas.context.local import LocalWorkspace
 from jupyter_ai_personas.errors import ChatNotOpenError, TurnStateError, UnknownTurnError
 from jupyter_ai_personas.hosts import HostConfig, HostEnvironment
+from jupyter_ai_personas.hosts.plugins import ImportedPlugins, Plugins
 from jupyter_ai_personas.personas import (
     ChatPersonas,
     LocalPersonas,
@@ -104,6 +104,7 @@ class Runtime:
         load_delay: float = 0.0,
         avatar_url: Callable[[Persona], str | None] = lambda persona: None,
         other_runtime: Callable[[], bool] = lambda: False,
+        plugins: Plugins | None = None,
     ) -> None:
         self.settings = settings
         self.personas = personas
@@ -113,6 +114,7 @@ class Runtime:
             tools = ToolRegistry(ToolSettings(), PackageToolsets(log=log, entry_points=()))
         self.tools = tools
         """The tools of this server."""
+        self._plugins = plugins or ImportedPlugins(personas, models, tools.load)
         self.avatar_url = avatar_url
         self.pacer = Pacer(LoopClock())
         self.quarantine = Quarantine(
@@ -124,7 +126,7 @@ class Runtime:
         environment = HostEnvironment(
             HostConfig(models.settings),
             log=log,
-            personas=personas,
+            class_of=personas.class_of,
             models=models,
             packages=self.tools.packages,
         )
@@ -180,7 +182,7 @@ class Runtime:
                 **(request_handlers or {}),
             },
             approvals=self.approvals,
-            own_tools=OwnTools(personas, tools),
+            own_tools=OwnTools(self._plugins, tools),
             reports=Reports(),
             approval_url=approval_url,
             command_names=self._commands.names,
@@ -224,7 +226,7 @@ class Runtime:
     def model_of(self, persona: Persona, chat_path: str = "") -> tuple[str | None, str]:
         """Return the reference of a persona's model, or ``None`` and what is wrong.
 
-        That of a persona with models of its own is what it tells of in the open chat.
+        A persona with its own models reports its current one to the open chat.
         """
         model, problem = self._services.model_of(persona)
         if not persona.has_own_models:
@@ -233,7 +235,7 @@ class Runtime:
         return told.current or model, problem
 
     def own_models(self, persona: Persona, chat_path: str) -> Mapping[str, str] | None:
-        """Return the models of its own that a persona tells of in an open chat, id → name.
+        """Return the own models that a persona reports in an open chat, id → name.
 
         ``None`` for a persona that uses the models of providers.
         """
@@ -264,6 +266,7 @@ class Runtime:
         finally:
             with anyio.CancelScope(shield=True):
                 await self.tools.aclose()
+                await self._plugins.aclose()
                 await self.ledger.aclose()
 
     async def _watch_files(self, watch: LocalWatch) -> None:
@@ -284,12 +287,7 @@ class Runtime:
         # the server has had time for its first answer, unless a chat waits for them.
         with anyio.move_on_after(self._load_delay):
             await self.wanted.wait()
-        # First, so that packages that log while they are imported log no secret.
-        await anyio.to_thread.run_sync(self.models.read_secrets)
-        await anyio.to_thread.run_sync(self.personas.load)
-        self._personas_loaded.set()
-        await anyio.to_thread.run_sync(self.models.load)
-        await anyio.to_thread.run_sync(self.tools.load)
+        await self._plugins.load(self._personas_loaded.set)
         self.hosts.preload()
         self.loaded.set()
 

@@ -1,4 +1,4 @@
-"""A turn on the server's side: who asked whom what, how far it is, what it wrote."""
+"""The server's side of a turn: its message, persona, phase and replies."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Literal
 import anyio
 
 from jupyter_ai_personas.chat import Message
-from jupyter_ai_personas.personas import BasePersona, Persona
+from jupyter_ai_personas.personas import Persona
 from jupyter_ai_personas.personas.turn import reply_id
 from jupyter_ai_personas.routing import Chain
 from jupyter_ai_personas.runtime.ledger import FinalState, TurnStep
@@ -37,9 +37,9 @@ class TurnOrder:
     anew: bool = False
     turn_id: str | None = None
     steps: Sequence[TurnStep] = ()
-    """What a turn continues from."""
+    """The steps that a turn continues from."""
     so_far: str | None = None
-    """What its reply held when it was cut off, if it goes on by itself; otherwise ``None``."""
+    """The text of the reply at the cut, if the turn continues by itself; otherwise ``None``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +55,11 @@ class ReplyFinished:
 
 
 def is_resumable(persona: Persona) -> bool:
-    """Return whether turns of ``persona`` can go on from their steps.
+    """Return whether turns of ``persona`` can continue from their steps.
 
-    The product's loop reads them; an agent loads its session again.
+    The product's loop reads the steps; an agent loads its session again.
     """
-    return persona.is_agent or persona.cls.process_message is BasePersona.process_message
+    return persona.is_agent or not persona.answers_itself
 
 
 class ActiveTurn:
@@ -206,7 +206,7 @@ class ActiveTurn:
         self.ended.set()
 
     def finished(self) -> ReplyFinished:
-        """Return the event that tells of the end."""
+        """Return the event of its end."""
         assert self.outcome is not None, "the turn has not ended"
         return ReplyFinished(
             self.persona.id,

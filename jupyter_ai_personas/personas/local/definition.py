@@ -1,4 +1,4 @@
-"""What a Markdown file says of a persona: YAML front matter, then the system prompt. Pure."""
+"""Reads the Markdown file of a persona: YAML front matter, then the system prompt. Pure."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 
 from jupyter_ai_personas.errors import near_matches
-from jupyter_ai_personas.personas.registry import wrong_with_name
+from jupyter_ai_personas.personas.facts import wrong_with_name
 from jupyter_ai_personas.text import well_formed
 
 __all__ = ["PARAMETERS", "Definition", "Fault", "FaultyError", "Parsed", "parse"]
@@ -19,7 +19,7 @@ __all__ = ["PARAMETERS", "Definition", "Fault", "FaultyError", "Parsed", "parse"
 MAX_HOPS = 100
 
 MAX_FAULTS = 5
-"""How many faults of one file are told."""
+"""Faults of one file that are reported."""
 
 PARAMETERS = (
     "frequency_penalty",

@@ -21,14 +21,14 @@ from jupyter_ai_personas.personas.local.definition import (
 )
 from jupyter_ai_personas.personas.local.emoji import is_emoji
 from jupyter_ai_personas.personas.local.persona import MarkdownPersona
-from jupyter_ai_personas.personas.registry import Persona
+from jupyter_ai_personas.personas.persona import Persona
 from jupyter_ai_personas.routing import mention_name
 
 __all__ = ["LOCAL_PREFIX", "SOURCE", "LocalFile", "LocalPersonas", "LocalProblem", "folders_of"]
 
 LOCAL_PREFIX = f"{PERSONA_PREFIX}local::"
 SOURCE = "local"
-"""What REST and people are told instead of the name of a package."""
+"""The source that REST and people see instead of the name of a package."""
 
 FOLDER = ".jupyter/personas"
 MAX_BYTES = 100_000
@@ -84,7 +84,7 @@ class LocalProblem:
 
     @property
     def reason(self) -> str:
-        """What is wrong, with the lines, as one paragraph."""
+        """The faults with their lines, as one paragraph."""
         text = "; ".join(map(str, self.faults))
         text = text if text.endswith(("?", ".")) else f"{text}."
         return f"{text} The version before is in use." if self.persona_id is not None else text
@@ -168,7 +168,7 @@ class LocalPersonas:
         earlier = known.persona if known is not None else None
         name, stamp = "", None
         try:
-            # What has not changed leads where it did. A fault may be mended elsewhere, as by an
+            # Unchanged folders resolve to the same paths. A fault may be mended elsewhere, as by an
             # image that was missing.
             if known is not None and not known.faults and known.stamp == _stamp(self._root / path):
                 return known
@@ -209,7 +209,7 @@ class LocalPersonas:
             avatar=avatar,
             emoji=emoji,
             source=SOURCE,
-            cls=MarkdownPersona,
+            class_path=f"{MarkdownPersona.__module__}:{MarkdownPersona.__qualname__}",
             tools=found.tools,
             model_parameters=found.model_parameters,
             max_hops=found.max_hops,
