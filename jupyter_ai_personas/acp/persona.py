@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, Coroutine, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from jupyter_ai_personas.acp.settings import AgentSettings
+from jupyter_ai_personas.acp.settings import start_of
 from jupyter_ai_personas.chat.messages import Message
 from jupyter_ai_personas.errors import (
     AgentError,
@@ -133,8 +133,7 @@ class AcpPersona(BasePersona):
         if root is None:
             raise AgentError(self.name, "works on files, and this server keeps none on a disk.")
         try:
-            settings = AgentSettings.from_config(self.config)
-            command, env = settings.filled()
+            command, env, self._mode = start_of(self.config)
         except ConfigurationError as error:
             raise AgentError(self.name, f"cannot be started. {error}") from error
         self._place = place = Place(root, turn.chat_path)
@@ -145,7 +144,6 @@ class AcpPersona(BasePersona):
             fix = "The operator can correct `c.AiExtension.acp_agents`, or install it."
             raise AgentError(self.name, f"cannot be started here. {fix}") from error
         self._agent = agent
-        self._mode = settings.mode
         self._reported = {}
         try:
             await agent.initialize()
