@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import sys
 import textwrap
 from pathlib import Path
@@ -13,7 +14,7 @@ import importlib_metadata
 import pytest
 import support
 from support.plugin import make_plugin
-from support.programs import Run, findings
+from support.programs import Run, findings, start
 
 from jupyter_ai_personas.cli.doctor import Finding, _environment, _providers, _summary
 from jupyter_ai_personas.providers import ModelRegistry, ProviderSettings
