@@ -11,22 +11,22 @@ import anyio.to_thread
 
 from jupyter_ai_personas.chat.markdown import code
 from jupyter_ai_personas.chat.messages import Attachment
+from jupyter_ai_personas.context.access import SearchIndex
 from jupyter_ai_personas.context.attached import Content, render_attachment
 from jupyter_ai_personas.context.bounds import ContextLimits
-from jupyter_ai_personas.context.index import WorkspaceIndex
 from jupyter_ai_personas.context.privacy import holds_private_key
 from jupyter_ai_personas.context.texts import decode
 from jupyter_ai_personas.errors import AttachmentError, SearchUnavailableError, ToolCallError
 from jupyter_ai_personas.redaction import redact
 from jupyter_ai_personas.server.tools.executor import Recorder, Tool
 from jupyter_ai_personas.server.tools.folders import Folders
-from jupyter_ai_personas.server.tools.notebooks import unified_diff
 from jupyter_ai_personas.server.tools.operations import replaced
 from jupyter_ai_personas.server.tools.paths import tool_path, unusable
 from jupyter_ai_personas.server.tools.texts import PRIVATE_KEY, Texts
 from jupyter_ai_personas.server.workspace import Workspace
 from jupyter_ai_personas.tools import CallContext, Preview
 from jupyter_ai_personas.tools.changes import Change
+from jupyter_ai_personas.tools.differences import unified_diff
 
 __all__ = ["FileTools"]
 
@@ -50,7 +50,7 @@ class FileTools:
         texts: Texts,
         recorder: Recorder,
         *,
-        index: Callable[[], WorkspaceIndex | None],
+        index: Callable[[], SearchIndex | None],
     ) -> None:
         self._workspace = workspace
         self._folders = folders
