@@ -72,7 +72,7 @@ async def _chat(
 
 
 class _Terminal:
-    """One chat: what is typed is posted, what personas write is printed."""
+    """One chat: posts typed lines and prints replies."""
 
     def __init__(self, runtime: Runtime, people: Sequence[User], file: TerminalFile | None) -> None:
         self._runtime = runtime
@@ -117,7 +117,7 @@ class _Terminal:
             raise BrokenPipeError
 
     def _said(self, line: str) -> tuple[User, str]:
-        """Return who says a line, and what: ``Ben: hello`` is said by Ben, if Ben is here."""
+        """Return speaker and text of a line: ``Ben: hello`` is by Ben, if Ben is here."""
         name, colon, rest = line.partition(":")
         speaker = self._people.get(name.strip().casefold())
         if colon and speaker is not None:

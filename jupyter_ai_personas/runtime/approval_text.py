@@ -44,7 +44,8 @@ def describe_call(
     rest = {k: v for k, v in without_secrets(arguments).items() if k not in preview.covers}
     long = {k: v for k, v in rest.items() if isinstance(v, str) and len(v.splitlines()) > 1}
     for name, text in long.items():
-        parts.append(f"{code(name)}:\n\n{_fenced(text)}")
+        # A tool that runs elsewhere describes its change itself.
+        parts.append(f"{code(name)}:\n\n{_fenced(text, 'diff' if name == 'diff' else '')}")
     if lines := [f"{_word(k)}: {_word(v)}" for k, v in rest.items() if k not in long]:
         parts.append(_fenced("\n".join(lines)))
     return "\n\n".join(parts)
@@ -60,7 +61,7 @@ def _word(value: Any) -> str:
 def shown(
     approval: Approval, decision: Decision | None, *, link: str | None = None, asker: str = ""
 ) -> str:
-    """Return the body of the message: as asked, and what was decided or who may decide.
+    """Return the body of the message: the question, and the decision or the approvers.
 
     ``link`` is the address of the page on which people decide, ``asker`` the name of who asked.
     """
