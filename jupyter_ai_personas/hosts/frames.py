@@ -13,8 +13,9 @@ import io
 import json
 import pickle
 import platform
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from operator import attrgetter
 from typing import Any, TypeAlias, get_args
 
 from jupyter_ai_personas.chat.history import HistoryEntry
@@ -266,8 +267,12 @@ class _Plain(pickle.Pickler):
     """Writes what a persona said as plain values: it may have said a string of another class."""
 
     def reducer_override(self, obj: Any) -> Any:
-        if isinstance(obj, type) or type(obj) in _CLASSES:
+        if isinstance(obj, type):
             return NotImplemented
+        # As a call of the class: the default sets each field by its name, which reads four times
+        # as slowly.
+        if (values := _VALUES_OF.get(type(obj))) is not None:
+            return type(obj), values(obj)
         for plain in _VALUES:
             if isinstance(obj, plain):
                 return plain, (plain(obj),)
@@ -291,6 +296,14 @@ class _Reports(pickle.Unpickler):
         return found
 
 
+def _getter(cls: type) -> Callable[[Any], tuple[Any, ...]]:
+    names = [field.name for field in dataclasses.fields(cls)]
+    if len(names) < 2:
+        return lambda obj: tuple(getattr(obj, name) for name in names)
+    return attrgetter(*names)
+
+
+_VALUES_OF = {cls: _getter(cls) for cls in _CLASSES}
 _VALUES: tuple[Any, ...] = (str, int, float, list, tuple)
 _ALLOWED = {(cls.__module__, cls.__qualname__): cls for cls in (*_CLASSES, *_VALUES, dict)}
 
