@@ -58,7 +58,6 @@ class HostEnvironment:
         for persona in self._personas.values():
             if persona.class_path == path:
                 return persona.cls
-        stand_ins.install()
         module, _, name = path.partition(":")
         stand_ins.install()
         try:

@@ -20,7 +20,7 @@ from jupyter_ai_personas.runtime.settings import RuntimeSettings
 __all__ = ["HostPool"]
 
 WATCH_SECONDS = 0.5
-_SLICE = 0.01
+_SLICE = 0.005
 
 Sink = Callable[[HostEvent], None]
 

@@ -25,6 +25,7 @@ from jupyter_ai_personas.runtime.quarantine import Quarantine
 from jupyter_ai_personas.runtime.reports import Reports
 from jupyter_ai_personas.runtime.requests import RequestHandler
 from jupyter_ai_personas.runtime.settings import RuntimeSettings
+from jupyter_ai_personas.runtime.turnstile import Turnstile
 from jupyter_ai_personas.tools import ToolInfo
 
 if TYPE_CHECKING:
@@ -132,7 +133,7 @@ class Services:
     """The shared collaborators of a runtime.
 
     ``packages`` are the personas of packages; ``personas`` those of one chat, of files as well;
-    ``local`` reads files.
+    ``local`` reads files. ``turnstile`` is passed by each turn that begins.
     ``gathering`` collects what a model is given beside the chat. ``command_names`` are the commands
     that people can type. ``avatar_url`` returns the URL of a persona's image, ``approval_url`` that
     of the page on which people decide. ``announced`` are the tools of personas' own classes, by
@@ -151,6 +152,7 @@ class Services:
     exclusive: ExclusiveSlots
     quarantine: Quarantine
     pacer: Pacer
+    turnstile: Turnstile
     metrics: Metrics
     gathering: Gathering
     request_handlers: Mapping[str, RequestHandler]
