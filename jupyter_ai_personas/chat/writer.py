@@ -153,6 +153,10 @@ class ReplyWriter:
         message = self._chat.get(message_id)
         return message is not None and not message.deleted
 
+    def knows(self, message_id: str) -> bool:
+        """Return whether the chat has, or had, a message of that id."""
+        return self._chat.get(message_id) is not None
+
     @property
     def growing(self) -> list[GrowingReply]:
         """The replies that are not finished."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from types import TracebackType
 from typing import Self
@@ -118,7 +118,7 @@ class Machines:
     ) -> None:
         self._stack.close()
 
-    def __iter__(self) -> object:
+    def __iter__(self) -> Iterator[Machine]:
         return iter(self.all)
 
 
