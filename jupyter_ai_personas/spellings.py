@@ -88,11 +88,11 @@ def _without_base64(core: str, text: str, redacted: str) -> str:
     """Replace each run of Base64 that contains ``core``."""
     parts: list[str] = []
     done = 0
-    while (place := text.find(core, done)) >= 0:
-        start = place
+    while (at := text.find(core, done)) >= 0:
+        start = at
         while start > done and text[start - 1] in _BASE64_BEFORE:
             start -= 1
-        match = _BASE64.match(text, place)
+        match = _BASE64.match(text, at)
         parts += text[done:start], redacted
-        done = match.end() if match else place + len(core)
+        done = match.end() if match else at + len(core)
     return "".join([*parts, text[done:]])

@@ -6,7 +6,7 @@ import ast
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
+from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
@@ -78,9 +78,18 @@ FOREIGN = {
 }
 
 
-def modules() -> list[Path]:
-    # The packages of the front end's tools have modules, too.
-    return sorted(set(PACKAGE.rglob("*.py")) - set((PACKAGE / "frontend").rglob("*.py")))
+def modules_below(folder: Path) -> list[Path]:
+    found: list[Path] = []
+    for path in sorted(folder.iterdir()):
+        # The packages of the front end's tools have modules, too.
+        if path.is_dir() and path != PACKAGE / "frontend":
+            found += modules_below(path)
+        elif path.suffix == ".py":
+            found.append(path)
+    return found
+
+
+MODULES = modules_below(PACKAGE)
 
 
 def name_of(module: Path) -> str:
@@ -91,33 +100,41 @@ def package_of(module: Path) -> str:
     return module.relative_to(PACKAGE).parts[0].removesuffix(".py")
 
 
-def imported(module: Path) -> Iterator[tuple[int, str]]:
-    """Yield line and dotted name of each import anywhere in a module, relative ones resolved."""
+PACKAGES = {package_of(module) for module in MODULES}
+
+
+@cache
+def imported(module: Path) -> list[tuple[int, str]]:
+    """Return line and dotted name of each import anywhere in a module, relative ones resolved."""
+    found = []
     package = ["jupyter_ai_personas", *module.relative_to(PACKAGE).parent.parts]
     for node in ast.walk(ast.parse(module.read_text("utf-8"))):
         if isinstance(node, ast.Import):
             for alias in node.names:
-                yield node.lineno, alias.name
+                found.append((node.lineno, alias.name))
         elif isinstance(node, ast.ImportFrom):
             up = package[: len(package) - node.level + 1] if node.level else []
             base = ".".join([*up, *([node.module] if node.module else [])])
             for alias in node.names:
-                yield node.lineno, f"{base}.{alias.name}"
+                found.append((node.lineno, f"{base}.{alias.name}"))
+    return found
 
 
-@pytest.mark.parametrize("module", modules(), ids=name_of)
-def test_a_package_imports_only_packages_below_it(module: Path) -> None:
-    package = package_of(module)
-    allowed = BELOW[package] | {package}
-    packages = {package_of(other) for other in modules()}
-    for line, name in imported(module):
-        top, _, rest = name.partition(".")
-        if top != "jupyter_ai_personas":
-            continue
-        target = rest.split(".")[0]
-        # A public name, such as a lazily imported class.
-        target = target if target in packages else "__init__"
-        assert target in allowed, f"{name_of(module)}:{line} imports {name}"
+def test_a_package_imports_only_packages_below_it() -> None:
+    faults = []
+    for module in MODULES:
+        package = package_of(module)
+        allowed = BELOW[package] | {package}
+        for line, name in imported(module):
+            top, _, rest = name.partition(".")
+            if top != "jupyter_ai_personas":
+                continue
+            target = rest.split(".")[0]
+            # A public name, such as a lazily imported class.
+            target = target if target in PACKAGES else "__init__"
+            if target not in allowed:
+                faults.append(f"{name_of(module)}:{line} imports {name}")
+    assert faults == []
 
 
 def dotted(module: Path) -> str:
@@ -128,9 +145,9 @@ def dotted(module: Path) -> str:
 
 def test_no_modules_import_each_other_in_a_circle() -> None:
     """Imports for type checking and in functions count."""
-    names = {dotted(module) for module in modules()}
+    names = {dotted(module) for module in MODULES}
     graph: dict[str, set[str]] = {}
-    for module in modules():
+    for module in MODULES:
         targets = {
             name if name in names else name.rpartition(".")[0] for _, name in imported(module)
         }
@@ -141,28 +158,37 @@ def test_no_modules_import_each_other_in_a_circle() -> None:
         pytest.fail(" → ".join(reversed(error.args[1])))
 
 
-@pytest.mark.parametrize("module", modules(), ids=name_of)
-def test_libraries_are_imported_only_where_they_belong(module: Path) -> None:
-    for line, name in imported(module):
-        top = name.split(".")[0]
-        top = "langchain_core" if top.startswith("langchain") else top
-        places = FOREIGN.get(top)
-        if places is not None:
-            here = {package_of(module), name_of(module)}
-            assert here & places, f"{name_of(module)}:{line} imports {name}"
+def test_libraries_are_imported_only_where_they_belong() -> None:
+    faults = []
+    for module in MODULES:
+        here = {package_of(module), name_of(module)}
+        for line, name in imported(module):
+            top = name.split(".")[0]
+            top = "langchain_core" if top.startswith("langchain") else top
+            places = FOREIGN.get(top)
+            if places is not None and not here & places:
+                faults.append(f"{name_of(module)}:{line} imports {name}")
+    assert faults == []
 
 
-@pytest.mark.parametrize("module", modules(), ids=name_of)
-def test_modules_can_be_read_in_one_sitting(module: Path) -> None:
-    lines = module.read_text("utf-8").count("\n")
-    assert lines <= 600, f"{name_of(module)} has {lines} lines: split it"
+def test_modules_can_be_read_in_one_sitting() -> None:
+    lines = {name_of(module): module.read_text("utf-8").count("\n") for module in MODULES}
+    assert {name: count for name, count in lines.items() if count > 600} == {}
 
 
-def loaded_after(code: str) -> set[str]:
-    """Return the top-level packages loaded in a new interpreter after ``code``."""
-    script = f"import sys, json\n{code}\nprint(json.dumps(sorted(sys.modules)))"
+def loaded_after(*statements: str) -> dict[str, set[str]]:
+    """Return each statement's top-level packages, loaded in one new interpreter by then."""
+    script = "\n".join(
+        [
+            "import sys, json",
+            *(f"{code}\nprint(json.dumps(sorted(sys.modules)))" for code in statements),
+        ]
+    )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, check=True)
-    return {name.split(".")[0] for name in json.loads(done.stdout.splitlines()[-1])}
+    return {
+        code: {name.split(".")[0] for name in json.loads(line)}
+        for code, line in zip(statements, done.stdout.splitlines(), strict=True)
+    }
 
 
 HEAVY = {
@@ -177,25 +203,26 @@ HEAVY = {
 }
 
 
-@pytest.mark.parametrize(
-    "code",
-    [
-        "import jupyter_ai_personas",
-        "import jupyter_ai_personas.errors",
-        "import jupyter_ai_personas.routing",
-        "from jupyter_ai_personas import BasePersona, PersonaDefaults, Turn",
-        "import jupyter_ai_personas.providers",
-        "import jupyter_ai_personas.context",
-        "import jupyter_ai_personas.runtime",
-        "import jupyter_ai_personas.commands",
-        "import jupyter_ai_personas.testing",
-        "import jupyter_ai_personas.testing.plugin",
-    ],
+LIGHT = (
+    "import jupyter_ai_personas",
+    "import jupyter_ai_personas.errors",
+    "import jupyter_ai_personas.routing",
+    "from jupyter_ai_personas import BasePersona, PersonaDefaults, Turn",
+    "import jupyter_ai_personas.providers",
+    "import jupyter_ai_personas.context",
+    "import jupyter_ai_personas.runtime",
+    "import jupyter_ai_personas.commands",
+    "import jupyter_ai_personas.testing",
+    "import jupyter_ai_personas.testing.plugin",
 )
-def test_nothing_heavy_is_imported_before_it_is_needed(code: str) -> None:
-    assert loaded_after(code) & HEAVY == set()
+
+
+def test_nothing_heavy_is_imported_before_it_is_needed() -> None:
+    for code, loaded in loaded_after(*LIGHT).items():
+        assert loaded & HEAVY == set(), code
 
 
 def test_the_server_extension_is_loaded_without_langchain() -> None:
-    loaded = loaded_after("import jupyter_ai_personas.server")
-    assert loaded & {"acp", "langchain_core", "tantivy", "watchfiles"} == set()
+    code = "import jupyter_ai_personas.server"
+    unwanted = {"acp", "langchain_core", "tantivy", "watchfiles"}
+    assert loaded_after(code)[code] & unwanted == set()

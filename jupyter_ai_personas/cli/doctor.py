@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from jupyter_ai_personas.personas import Persona
     from jupyter_ai_personas.providers import ModelReference, ModelRegistry
     from jupyter_ai_personas.runtime import Runtime
-    from jupyter_ai_personas.runtime.executors import Toolbox
     from jupyter_ai_personas.server import AiExtension
+    from jupyter_ai_personas.tools import ToolRegistry
 
 __all__ = ["doctor"]
 
@@ -330,7 +330,7 @@ def _providers(models: ModelRegistry) -> Iterator[Finding]:
         yield _broken(section, entry)
 
 
-def _toolsets(tools: Toolbox) -> Iterator[Finding]:
+def _toolsets(tools: ToolRegistry) -> Iterator[Finding]:
     section = "Toolsets"
     for entry in tools.packages.broken:
         yield _broken(section, entry)

@@ -11,7 +11,7 @@ from filelock import FileLock, Timeout
 
 from jupyter_ai_personas.cli.installation import LogKeeper, read_extension
 from jupyter_ai_personas.context.builder import Builder
-from jupyter_ai_personas.context.place import IndexPlace, IndexStatus
+from jupyter_ai_personas.context.index_folder import IndexFolder, IndexStatus
 from jupyter_ai_personas.context.reader import IndexReader, NoIndexError
 from jupyter_ai_personas.context.settings import IndexSettings
 from jupyter_ai_personas.context.store import DamagedError, remove_index
@@ -35,13 +35,13 @@ def search(query: str, *, root: Path, limit: int, as_json: bool) -> int:
     if not root.is_dir():
         raise ConfigurationError(f"There is no folder `{root}`. Give one with `--root`.")
     settings = read_extension(LogKeeper()).index_settings()
-    place = IndexPlace(root, Path(jupyter_data_dir()))
+    folder = IndexFolder(root, Path(jupyter_data_dir()))
     try:
-        place.make()
+        folder.make()
         # A server that holds the lock keeps the index up to date.
-        with contextlib.suppress(Timeout), FileLock(place.lock, timeout=0, mode=0o600):
-            _build(place, settings)
-        hits = IndexReader(place).search(query, limit)
+        with contextlib.suppress(Timeout), FileLock(folder.lock, timeout=0, mode=0o600):
+            _build(folder, settings)
+        hits = IndexReader(folder).search(query, limit)
     except (OSError, NotImplementedError, DamagedError, NoIndexError) as error:
         raise SearchUnavailableError(str(error)) from error
     for hit in hits:
@@ -53,17 +53,17 @@ def search(query: str, *, root: Path, limit: int, as_json: bool) -> int:
     return 0
 
 
-def _build(place: IndexPlace, settings: IndexSettings) -> None:
+def _build(folder: IndexFolder, settings: IndexSettings) -> None:
     for attempt in (1, 2):
         try:
-            builder = Builder(place, settings)
+            builder = Builder(folder, settings)
             try:
                 builder.build(_progress)
             finally:
                 builder.close()
             return
         except DamagedError:
-            remove_index(place.folder)
+            remove_index(folder.path)
             if attempt == 2:
                 raise
 
@@ -77,9 +77,9 @@ def _print(hits: list[dict[str, object]]) -> None:
     if not hits:
         print("Nothing was found.")
     for hit in hits:
-        place = f"cell {hit['cell']}" if hit["cell"] else f"line {hit['line']}"
+        where = f"cell {hit['cell']}" if hit["cell"] else f"line {hit['line']}"
         heading = f"  {hit['heading']}" if hit["heading"] else ""
-        print(f"{hit['path']}, {place}{heading}")
+        print(f"{hit['path']}, {where}{heading}")
         lines = [line for line in str(hit["text"]).splitlines() if line.strip()]
         for line in lines[:_SHOWN_LINES]:
             print(f"    {line[:100]}")

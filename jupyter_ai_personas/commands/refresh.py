@@ -12,7 +12,7 @@ __all__ = ["refresh"]
 
 async def refresh(context: CommandContext, message: Message, rest: str) -> str:
     """Answer ``/refresh``, in Markdown."""
-    changes = await context.refresh()
+    changes = context.changed_files()
     if changes is None:
         return (
             "Files define no personas here: the operator has set "

@@ -31,11 +31,11 @@ from jupyter_ai_personas.runtime import (
     CommandInfo,
     Commands,
     Decision,
-    Toolbox,
 )
-from jupyter_ai_personas.runtime.local_files import describe
-from jupyter_ai_personas.runtime.router import RETRIABLE
-from jupyter_ai_personas.tools import Prompt
+from jupyter_ai_personas.runtime.commands import CommandsOf
+from jupyter_ai_personas.runtime.file_notices import describe
+from jupyter_ai_personas.runtime.retry import RETRIABLE
+from jupyter_ai_personas.tools import Prompt, ToolRegistry
 
 __all__ = ["ChatCommands"]
 
@@ -108,7 +108,9 @@ class ChatCommands(Commands):
         }
         self.names = frozenset(self._handlers)
 
-    async def listed(self, personas: Personas, tools: Toolbox, chat_path: str) -> list[CommandInfo]:
+    async def listed(
+        self, personas: Personas, tools: ToolRegistry, chat_path: str, commands_of: CommandsOf
+    ) -> list[CommandInfo]:
         """Return the commands that can be typed in a chat, those of ``personas`` last.
 
         The MCP servers of personas are started for it, since only they know their prompts.
@@ -116,7 +118,7 @@ class ChatCommands(Commands):
         ours = [CommandInfo(name, text, SOURCE) for name, (text, _) in self._handlers.items()]
         theirs: dict[str, CommandInfo] = {}
         for persona in personas.values():
-            for name, text in persona.commands.items():
+            for name, text in commands_of(persona).items():
                 if name not in self.names:
                     # Of several personas with one command, the first is asked.
                     info = CommandInfo(name, text, persona.source, persona.name)
@@ -145,21 +147,25 @@ class ChatCommands(Commands):
         return message.body.split(None, 1)[0].casefold() in ("/stop", "/deny")
 
     def asked(
-        self, message: Message, personas: Personas, tools: Toolbox, chat_path: str
+        self,
+        message: Message,
+        personas: Personas,
+        tools: ToolRegistry,
+        chat_path: str,
+        commands_of: CommandsOf,
     ) -> str | None:
         """Return the id of the persona that the command in ``message`` asks, or ``None``.
 
-        Of several that have the MCP server of a prompt, the one that the message mentions, or the
-        first.
+        Of several that have the command, or the MCP server of a prompt, the one that the message
+        mentions, or the first.
         """
         word = message.body.split(None, 1)[:1]
         if not word or not word[0].startswith("/"):
             return None
         name = word[0].casefold()
-        for persona in personas.values():
-            if name in persona.commands and name not in self.names:
-                return persona.id
-        able = [p.id for p in personas.values() if tools.is_prompt(p, message.body, chat_path)]
+        able = [p.id for p in personas.values() if name in commands_of(p)]
+        if not able or name in self.names:
+            able = [p.id for p in personas.values() if tools.is_prompt(p, message.body, chat_path)]
         mentioned = [id_ for id_ in find_mentions(message.body, personas.names) if id_ in able]
         return next(iter([*mentioned, *able]), None)
 
@@ -172,7 +178,9 @@ class ChatCommands(Commands):
             return in_words(str(error))
 
     async def _help(self, context: CommandContext, message: Message, rest: str) -> str:
-        listed = await self.listed(context.personas, context.tools, context.chat.path)
+        listed = await self.listed(
+            context.personas, context.tools, context.chat.path, context.commands_of
+        )
         lines = [
             f"- `{one.name}`: {one.help}"
             if one.source == SOURCE
@@ -322,16 +330,11 @@ async def _retry(context: CommandContext, message: Message, rest: str) -> str:
             continue
         if persona is not None and reply.sender != persona.id:
             continue
-        request = context.chat.get(reply.reply_to or "")
-        if request is None or request.deleted:
-            return "The message that it answers is gone. Send it again."
-        if (request.id, reply.sender) in asked:
+        if (reply.reply_to, reply.sender) in asked:
             answer = "That is asked again already."
             continue
-        if reply.sender not in context.personas:
-            return "That persona is not installed any more."
-        runs = await context.retry(request, reply, message.sender)
-        return "" if runs else "Another server is answering that."
+        await context.retry(reply, message.sender)
+        return ""
     return answer
 
 

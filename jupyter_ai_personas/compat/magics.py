@@ -56,7 +56,7 @@ COMPLETION_SYSTEM_PROMPT = (
 
 COMPLETION_DEFAULT_TEMPLATE = (
     "The document is named `{{filename}}` and written in {{language}}.\n"
-    "{% if suffix %}This comes after the place to complete:\n\n{{suffix}}\n\n{% endif %}"
+    "{% if suffix %}This comes after the position to complete:\n\n{{suffix}}\n\n{% endif %}"
     "Complete this:\n\n{{prefix}}"
 )
 """Jinja2, with ``filename``, ``language``, ``prefix`` and, optionally, ``suffix``."""

@@ -9,9 +9,9 @@ from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 
+from jupyter_ai_personas.context.index_folder import IndexFolder, IndexStatus
 from jupyter_ai_personas.context.passage import Passage
 from jupyter_ai_personas.context.passages import cut
-from jupyter_ai_personas.context.place import IndexPlace, IndexStatus
 from jupyter_ai_personas.context.reading import read_text
 from jupyter_ai_personas.context.selection import IGNORE_FILES, Selection
 from jupyter_ai_personas.context.settings import IndexSettings
@@ -39,11 +39,11 @@ class Builder:
         OSError: from the constructor: the folder cannot be used.
     """
 
-    def __init__(self, place: IndexPlace, settings: IndexSettings) -> None:
-        self._place = place
-        private = [*map(Path, settings.private), place.folder]
-        self._selection = Selection(place.root, settings.exclude, private)
-        self._suspect = _Suspect(place.reading)
+    def __init__(self, folder: IndexFolder, settings: IndexSettings) -> None:
+        self._folder = folder
+        private = [*map(Path, settings.private), folder.path]
+        self._selection = Selection(folder.root, settings.exclude, private)
+        self._suspect = _Suspect(folder.reading)
         self._backlog: deque[str] = deque()
         self._changed: dict[str, float] = {}
         """Files that were seen to change, and when each may be read."""
@@ -52,7 +52,7 @@ class Builder:
         self._watcher: Watcher | None = None
         self._unwatched = ""
         self._told: IndexStatus | None = None
-        self._writer = IndexWriter(place.folder)
+        self._writer = IndexWriter(folder.path)
 
     def build(self, progress: Callable[[IndexStatus], None]) -> None:
         """Bring the index up to date, once."""
@@ -60,7 +60,7 @@ class Builder:
         while self._work():
             progress(self._status())
         self._writer.commit()
-        self._place.write_status(self._status())
+        self._folder.write_status(self._status())
 
     def run(self, stop: threading.Event) -> None:
         """Keep the index up to date until ``stop``."""
@@ -109,7 +109,7 @@ class Builder:
             if self._watcher is not None:
                 self._watcher.stop()
                 self._watcher = None
-            if kind := remote_file_system(self._place.root):
+            if kind := remote_file_system(self._folder.root):
                 self._unwatched = f"the file system ({kind}) does not tell of all changes"
                 return
             watcher = Watcher(folders)
@@ -140,7 +140,7 @@ class Builder:
             return True
         for change in changes:
             file = Path(change)
-            path = file.relative_to(self._place.root).as_posix()
+            path = file.relative_to(self._folder.root).as_posix()
             if file.name in IGNORE_FILES or self._selection.has_folder(path) or file.is_dir():
                 return True
             self._changed[path] = self._rest.get(path, 0.0)
@@ -148,7 +148,7 @@ class Builder:
 
     def _look(self) -> None:
         """Find out whether the index is still there, and whether somebody could not read it."""
-        if self._place.damaged.exists() or not self._place.lock.exists():
+        if self._folder.damaged.exists() or not self._folder.lock.exists():
             raise DamagedError("the index was removed or found damaged")
 
     # -- doing it ----------------------------------------------------------------------------------
@@ -190,7 +190,7 @@ class Builder:
             return []
         self._suspect.begin(path)
         try:
-            text = read_text(self._place.root / path)
+            text = read_text(self._folder.root / path)
             return list(cut(path, text)) if text else []
         except Exception:  # a faulty file must not hide the others
             return []
@@ -203,7 +203,7 @@ class Builder:
     def _tell(self) -> None:
         status = self._status()
         if status != self._told:
-            self._place.write_status(status)
+            self._folder.write_status(status)
             self._told = status
 
 

@@ -17,7 +17,7 @@ from typing import Any
 import anyio
 import anyio.to_thread
 
-from jupyter_ai_personas.context.place import IndexPlace, IndexStatus
+from jupyter_ai_personas.context.index_folder import IndexFolder, IndexStatus
 from jupyter_ai_personas.context.settings import IndexSettings
 from jupyter_ai_personas.errors import SearchUnavailableError
 from jupyter_ai_personas.redaction import for_people, redact
@@ -59,7 +59,7 @@ class WorkspaceIndex:
     def __init__(
         self, root: Path, data_dir: Path, settings: IndexSettings, *, log: logging.Logger
     ) -> None:
-        self._place = IndexPlace(root, data_dir)
+        self._folder = IndexFolder(root, data_dir)
         self._settings = settings
         self._log = log
         self._data_dir = data_dir
@@ -126,14 +126,14 @@ class WorkspaceIndex:
         """Return the index's status; reads a small file."""
         if self._problem:
             return IndexStatus("failed", problem=self._problem)
-        return self._place.read_status() if self._process is not None else IndexStatus("starting")
+        return self._folder.read_status() if self._process is not None else IndexStatus("starting")
 
     def _serve(self) -> str:
         """Start the process and pass on its answers until it ends; return its last output."""
         # -P: do not import a file of the root that has a module's name.
         command = [sys.executable, "-P", "-m", "jupyter_ai_personas.context.worker"]
         arguments = {
-            "root": str(self._place.root),
+            "root": str(self._folder.root),
             "data_dir": str(self._data_dir),
             "exclude": self._settings.exclude,
             "private": self._settings.private,

@@ -14,8 +14,8 @@ from jupyter_ai_personas.context.attached import Content
 from jupyter_ai_personas.context.beside import Beside
 from jupyter_ai_personas.context.bounds import shown_size
 from jupyter_ai_personas.context.index import Hit
+from jupyter_ai_personas.context.index_folder import IndexStatus
 from jupyter_ai_personas.context.parsing import parse_notebook
-from jupyter_ai_personas.context.place import IndexStatus
 from jupyter_ai_personas.context.privacy import confined, is_secret
 from jupyter_ai_personas.errors import AttachmentError, SearchOffError
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from typing import Any
 
-from jupyter_ai_personas.context.place import IndexPlace
+from jupyter_ai_personas.context.index_folder import IndexFolder
 from jupyter_ai_personas.context.ranking import search
 from jupyter_ai_personas.context.store import DamagedError, OpenIndex, damages
 
@@ -19,8 +19,8 @@ class NoIndexError(Exception):
 class IndexReader:
     """Reads one index. Used by one thread at a time."""
 
-    def __init__(self, place: IndexPlace) -> None:
-        self._place = place
+    def __init__(self, folder: IndexFolder) -> None:
+        self._folder = folder
         self._index: OpenIndex | None = None
 
     def search(self, query: str, limit: int) -> list[dict[str, Any]]:
@@ -29,11 +29,11 @@ class IndexReader:
         Raises:
             NoIndexError: there is no index, or none that can be read; it will be built.
         """
-        status = self._place.read_status()
+        status = self._folder.read_status()
         if not status.files and status.state == "ready":
             return []
         # Before the first commit, and while an index is removed, it is not damaged.
-        if not status.files or self._place.damaged.exists():
+        if not status.files or self._folder.damaged.exists():
             self.close()
             raise NoIndexError("the first files are being indexed")
         try:
@@ -46,12 +46,12 @@ class IndexReader:
         except DamagedError as error:
             self.close()
             with contextlib.suppress(OSError):
-                self._place.damaged.touch()
+                self._folder.damaged.touch()
             raise NoIndexError("the index was damaged and is being built anew") from error
 
     def _search(self, query: str, limit: int) -> list[dict[str, Any]]:
         if self._index is None:
-            self._index = OpenIndex(self._place.folder)
+            self._index = OpenIndex(self._folder.path)
         self._index.refresh()
         with damages():
             return search(self._index, query, limit)

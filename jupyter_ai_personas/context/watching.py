@@ -30,11 +30,11 @@ def remote_file_system(folder: Path, mounts: Path = Path("/proc/self/mounts")) -
     real = os.path.realpath(folder)
     length, found = 0, ""
     for line in lines:
-        _, place, kind, *_ = line.split(" ")
-        place = place.replace("\\040", " ").rstrip("/")
-        # Of two mounts at one place, the later one is seen.
-        if len(place) >= length and (real == place or real.startswith(f"{place}/")):
-            length, found = len(place), kind
+        _, mount, kind, *_ = line.split(" ")
+        mount = mount.replace("\\040", " ").rstrip("/")
+        # Of two mounts at one mount, the later one is seen.
+        if len(mount) >= length and (real == mount or real.startswith(f"{mount}/")):
+            length, found = len(mount), kind
     return found if found.startswith(_REMOTE) else None
 
 

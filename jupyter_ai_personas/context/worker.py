@@ -18,7 +18,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from jupyter_ai_personas.context.builder import Builder
-from jupyter_ai_personas.context.place import IndexPlace
+from jupyter_ai_personas.context.index_folder import IndexFolder
 from jupyter_ai_personas.context.reader import IndexReader, NoIndexError
 from jupyter_ai_personas.context.settings import IndexSettings
 from jupyter_ai_personas.context.store import DamagedError, remove_index
@@ -34,18 +34,18 @@ def main() -> None:
     """Run until the standard input ends; the arguments are one line of JSON on it."""
     sys.setswitchinterval(_SWITCH_S)
     arguments = json.loads(sys.stdin.readline())
-    place = IndexPlace(Path(arguments["root"]), Path(arguments["data_dir"]))
+    folder = IndexFolder(Path(arguments["root"]), Path(arguments["data_dir"]))
     settings = IndexSettings(tuple(arguments["exclude"]), tuple(arguments["private"]))
     stop = threading.Event()
-    threading.Thread(target=_serve, args=(place, stop), name="queries", daemon=True).start()
+    threading.Thread(target=_serve, args=(folder, stop), name="queries", daemon=True).start()
     if hasattr(os, "nice"):
         # Linux counts it by thread: queries are answered at the server's own priority.
         os.nice(_NICE)
     while not stop.is_set():
         try:
-            place.make()
-            with FileLock(place.lock, timeout=0, mode=0o600):
-                _own(place, settings, stop)
+            folder.make()
+            with FileLock(folder.lock, timeout=0, mode=0o600):
+                _own(folder, settings, stop)
         except Timeout:
             pass  # another server builds it
         except (OSError, NotImplementedError) as error:
@@ -54,20 +54,20 @@ def main() -> None:
         stop.wait(_LOCK_S)
 
 
-def _own(place: IndexPlace, settings: IndexSettings, stop: threading.Event) -> None:
+def _own(folder: IndexFolder, settings: IndexSettings, stop: threading.Event) -> None:
     try:
-        builder = Builder(place, settings)
+        builder = Builder(folder, settings)
         try:
             _say({"problem": ""})
             builder.run(stop)
         finally:
             builder.close()
     except DamagedError:
-        remove_index(place.folder)
+        remove_index(folder.path)
 
 
-def _serve(place: IndexPlace, stop: threading.Event) -> None:
-    reader = IndexReader(place)
+def _serve(folder: IndexFolder, stop: threading.Event) -> None:
+    reader = IndexReader(folder)
     try:
         for line in sys.stdin:
             asked = json.loads(line)

@@ -13,6 +13,7 @@ from ..errors import (
     RefusedCredentialsError,
     UnknownModelError,
     UnknownProviderError,
+    did_you_mean,
 )
 from ..redaction import redact
 
@@ -35,11 +36,13 @@ def explain(error: PersonasError) -> str:
 def _explain(error: PersonasError) -> str:
     match error:
         case UnknownProviderError():
-            known = _near(error.near) or " `%ai list` shows what there is."
+            known = did_you_mean(error.near) or " `%ai list` shows what there is."
             return f"There is no model provider `{error.provider_id}`.{known}"
         case UnknownModelError():
             where = f"Provider `{error.provider_id}` has" if error.provider_id else "There is"
-            known = _near(error.near) or f" `{_list(error.provider_id)}` shows what there is."
+            known = (
+                did_you_mean(error.near) or f" `{_list(error.provider_id)}` shows what there is."
+            )
             why = f" It says: {error.reason.rstrip('.')}." if error.reason else ""
             return f"{where} no model `{error.model_id}`.{why}{known}"
         case MissingPackageError():
@@ -76,10 +79,6 @@ def _explain(error: PersonasError) -> str:
 
 def _list(provider_id: str | None) -> str:
     return f"%ai list {provider_id}" if provider_id else "%ai list"
-
-
-def _near(near: list[str]) -> str:
-    return f" Did you mean {' or '.join(f'`{n}`' for n in near)}?" if near else ""
 
 
 def _and(names: list[str]) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
-from ..errors import MagicsError, near_matches
+from ..errors import MagicsError, did_you_mean, near_matches
 from .formats import FORMATS
 
 __all__ = ["COMMANDS", "CellOptions", "Command", "help_text", "parse_cell_line", "parse_line"]
@@ -106,10 +106,7 @@ def _unknown_command(word: str) -> str:
 
 
 def _hint(word: str, known: Sequence[str]) -> str:
-    near = near_matches(word, known)
-    if near:
-        return f" Did you mean {' or '.join(f'`{n}`' for n in near)}?"
-    return " `%ai help` shows what there is."
+    return did_you_mean(near_matches(word, known)) or " `%ai help` shows what there is."
 
 
 def _split(line: str) -> list[str]:

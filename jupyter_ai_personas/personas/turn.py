@@ -9,9 +9,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import (
-    AsyncGenerator,
     AsyncIterable,
-    AsyncIterator,
     Callable,
     Coroutine,
     Generator,
@@ -42,6 +40,7 @@ from jupyter_ai_personas.errors import (
     RequestRefusedError,
     TurnEndedError,
 )
+from jupyter_ai_personas.personas.chunks import chunk_text, each_chunk
 from jupyter_ai_personas.personas.growing import GrowingMessages
 from jupyter_ai_personas.personas.wire import (
     MAX_OPEN_REQUESTS,
@@ -69,7 +68,7 @@ from jupyter_ai_personas.tools.calling import Caller
 if TYPE_CHECKING:
     from jupyter_ai_personas.chat.history import BaseMessage
 
-__all__ = ["SentId", "Turn", "chunk_text", "reply_id"]
+__all__ = ["SentId", "Turn", "reply_id"]
 
 _MOST_TOKENS = 2**53
 """JavaScript counts no further."""
@@ -241,7 +240,7 @@ class Turn:
     async def _stream(self, chunks: AsyncIterable[Any] | Iterable[Any]) -> str | None:
         if inspect.isawaitable(chunks):
             chunks = await chunks
-        source = _iterator(chunks)
+        source = each_chunk(chunks)
         slices = Slices()
         joiner = TextJoiner()
         message_id: str | None = None
@@ -459,50 +458,6 @@ def _is_forgotten(stream: Coroutine[Any, Any, Any]) -> bool:
     return inspect.getcoroutinestate(stream) == inspect.CORO_CREATED
 
 
-def _iterator(chunks: AsyncIterable[Any] | Iterable[Any]) -> AsyncIterator[Any]:
-    if isinstance(chunks, AsyncIterable):
-        return aiter(chunks)
-    if not isinstance(chunks, Iterable):
-        raise TypeError(
-            f"stream_message takes an (async) iterator of strings, not {type(chunks).__name__}"
-        )
-    return _each([chunks] if isinstance(chunks, str) else chunks)
-
-
-async def _each(items: Iterable[Any]) -> AsyncGenerator[Any, None]:
-    for item in items:
-        yield item
-
-
 def reply_id(turn_id: str, number: int) -> str:
     """Return the message id of the ``number``-th reply (from 1) of a turn."""
     return f"{turn_id}-{number}"
-
-
-def chunk_text(chunk: Any) -> str:
-    """Return the text of a chunk: a string, LangChain's with ``content``, or LiteLLM's.
-
-    Raises:
-        TypeError: it is neither.
-    """
-    if isinstance(chunk, str):
-        return chunk
-    content = getattr(chunk, "content", None)
-    if content is None:
-        content = getattr(chunk, "text", None)
-    if isinstance(content, str):
-        return content
-    if isinstance(content, list):
-        return "".join(
-            part if isinstance(part, str) else str(part.get("text") or "")
-            for part in content
-            if isinstance(part, str) or (isinstance(part, Mapping) and part.get("type") == "text")
-        )
-    if isinstance(choices := getattr(chunk, "choices", None), list):
-        # What LiteLLM streams; the last chunk has no text.
-        deltas = [getattr(choice, "delta", None) for choice in choices[:1]]
-        return "".join(str(getattr(delta, "content", None) or "") for delta in deltas)
-    kind = type(chunk).__name__
-    raise TypeError(
-        f"A chunk must be a string or a model's chunk, not {kind}. Pass on its text, as a string."
-    )

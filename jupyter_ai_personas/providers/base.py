@@ -180,6 +180,17 @@ class BaseProvider(PlainOverrides):
             partial_variables={"system": system, "context": ""},
         )
 
+    def _get_ls_params(self, stop: list[str] | None = None, **kwargs: Any) -> Any:
+        """Return what LangChain's tracers say of a call: with the model's id, as each call may
+        name another one by ``model``.
+        """
+        # getattr: a method of the LangChain class that a provider also inherits.
+        params = getattr(super(), "_get_ls_params")(stop=stop, **kwargs)  # noqa: B009
+        called = kwargs.get("model")
+        if isinstance(called, str):
+            return {**params, "ls_model_name": called}
+        return {"ls_model_name": self.model_id, **params}
+
     async def _call_in_executor(self, *args: Any, **kwargs: Any) -> str:
         """Run ``_call`` in a thread: for an ``_acall`` where the vendor only blocks."""
         return str(await self._in_thread("_call", *args, **kwargs))

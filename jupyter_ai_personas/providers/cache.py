@@ -29,7 +29,7 @@ __all__ = ["ModelCache"]
 class _Entry:
     model: Any
     users: int = 0
-    alone: anyio.Lock = field(default_factory=anyio.Lock)
+    lock: anyio.Lock = field(default_factory=anyio.Lock)
     learned: Learned = field(default_factory=Learned)
 
 
@@ -111,7 +111,7 @@ class ModelCache:
             reference = self.registry.resolve(reference)
         first_error: ModelError | None = None
         candidates: list[ModelReference | str] = [reference, *self.registry.settings.fallbacks]
-        for place, candidate in enumerate(candidates, start=1):
+        for number, candidate in enumerate(candidates, start=1):
             begun = False
             try:
                 chunks = self._stream_one(candidate, messages, parameters, tools)
@@ -126,14 +126,14 @@ class ModelCache:
                 if begun:
                     raise
                 first_error = first_error or error
-                if place == len(candidates):
+                if number == len(candidates):
                     other = self.registry.instead_of(reference, first_error)
                     if other is not None:
                         yield ModelChunk(note=f"{first_error} `{other}` answers.", model=str(other))
                         candidates.append(other)
                         reference, first_error = other, None
-                if place < len(candidates):
-                    self.registry.log.warning("Trying `%s` now. %s", candidates[place], error)
+                if number < len(candidates):
+                    self.registry.log.warning("Trying `%s` now. %s", candidates[number], error)
             parameters = None  # They are the first model's.
         if first_error is not None:
             raise first_error
@@ -175,7 +175,7 @@ class ModelCache:
         if getattr(entry.model, "allows_concurrency", True):
             yield
         else:
-            async with entry.alone:
+            async with entry.lock:
                 yield
 
     async def _close_evicted(self) -> None:

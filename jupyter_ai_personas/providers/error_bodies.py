@@ -107,8 +107,8 @@ def _reason_in_mapping(body: Mapping[str, Any], depth: int) -> str:
     reason = next(filter(None, (reason_in(body.get(k), depth=depth + 1) for k in _REASONS)), "")
     where = body.get("loc")
     if reason and isinstance(where, list | tuple):
-        place = ".".join(str(part) for part in where if part != "body")
-        return f"{place}: {reason}" if place else reason
+        location = ".".join(str(part) for part in where if part != "body")
+        return f"{location}: {reason}" if location else reason
     metadata = body.get("metadata")
     if isinstance(metadata, Mapping) and (raw := reason_in(metadata.get("raw"), depth=depth + 1)):
         return f"{reason}: {raw}" if reason else raw

@@ -117,8 +117,8 @@ def what_is_wrong(provider: Any) -> str | None:
 def _comes_second(provider: type) -> bool:
     """Whether ``BaseProvider`` is inherited after LangChain, whose fields then hide its own."""
     names = [cls.__name__ for cls in provider.__mro__]
-    place = names.index("BaseProvider") if "BaseProvider" in names else 0
-    return BaseLanguageModel in provider.__mro__[:place]
+    position = names.index("BaseProvider") if "BaseProvider" in names else 0
+    return BaseLanguageModel in provider.__mro__[:position]
 
 
 def _is_list_of_names(value: Any) -> bool:

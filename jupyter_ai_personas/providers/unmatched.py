@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from ..errors import ModelError, near_matches
+from ..errors import ModelError, did_you_mean, near_matches
 from .limits import matches
 from .references import RENAMED, ModelReference
 from .registry import ModelRegistry
@@ -65,13 +65,11 @@ def _matches_nothing(entry: str, registry: ModelRegistry) -> str:
     if not any(matches(provider, id_) for id_ in ids):
         near = near_matches(provider.strip(), ids)
         near = near or [str(one) for one in listed if one.model_id == entry.strip()]
-        hint = f" Did you mean {' or '.join(f'`{one}`' for one in near)}?" if near else ""
-        return f"matches no provider.{hint} `jupyter ai-personas models` lists them."
+        return f"matches no provider.{did_you_mean(near)} `jupyter ai-personas models` lists them."
     if not colon or registry.takes_any_model(provider):
         return ""
     if any(matches(entry, one.provider_id, one.model_id) for one in listed):
         return ""
     known = [one.model_id for one in listed if matches(provider, one.provider_id)]
-    near = near_matches(model.strip(), known)
-    hint = f" Did you mean {' or '.join(f'`{provider}:{one}`' for one in near)}?" if near else ""
-    return f"matches no model of that provider.{hint}"
+    near = [f"{provider}:{one}" for one in near_matches(model.strip(), known)]
+    return f"matches no model of that provider.{did_you_mean(near)}"

@@ -43,6 +43,11 @@ class VendorProvider(BaseProvider):
     proxies: ClassVar[tuple[str, ...]] = ("HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY")
     """Those of the usual variables with a proxy that the vendor's package heeds."""
 
+    @classmethod
+    def is_lc_serializable(cls) -> bool:
+        """Return ``False``: LangChain could not load it, since its class is made at run time."""
+        return False
+
 
 @cache
 def concrete_class(provider: type) -> type:

@@ -14,8 +14,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from jupyter_ai_personas.routing.names import KEYCAP, NameIndex, extends, is_word
 from jupyter_ai_personas.routing.visible import SIGNS, visible_text
@@ -25,7 +24,8 @@ __all__ = ["MAX_SCANNED", "Sign", "find_mentions", "find_signs", "may_mention"]
 MAX_SCANNED = 100_000
 """The number of characters of a body that are read."""
 
-_SIGN = re.compile(f"[{SIGNS}]")
+_SIGN = re.compile(f"(?P<sign>[{SIGNS}])")
+_MAY_LINK = re.compile(r"://|www\.|mailto:|\]\(", re.IGNORECASE)
 
 # Text that can hold a sign: a URL, the destination of a link, or the text.
 # Parentheses belong to a URL in pairs. In scripts without spaces, full-width punctuation ends it.
@@ -40,12 +40,12 @@ _TOKEN = re.compile(
 # Characters before the sign in an e-mail address or path, beside letters and digits.
 _JOINERS = frozenset("+-%&=#_/.")
 
+_SPACES = frozenset(("", " ", "\n"))
 
 Follows = Literal["nothing", "word", "path"]
 
 
-@dataclass(frozen=True, slots=True)
-class Sign:
+class Sign(NamedTuple):
     """A sign at ``at`` in ``text``, and the id of the persona that it mentions, if any.
 
     ``follows`` tells what stands before it. Only after nothing can there be a mention; a word
@@ -78,7 +78,8 @@ def find_signs(body: str, names: NameIndex) -> Iterator[Sign]:
     """Yield each sign of ``body`` that is not hidden, in order."""
     for text in visible_text(body[:MAX_SCANNED]):
         mentioned = 0
-        for token in _TOKEN.finditer(text):
+        pattern = _TOKEN if _MAY_LINK.search(text) else _SIGN
+        for token in pattern.finditer(text):
             if token["sign"] is None:
                 continue
             at = token.start()
@@ -91,6 +92,8 @@ def find_signs(body: str, names: NameIndex) -> Iterator[Sign]:
 
 def _follows(text: str, at: int, mentioned: int) -> Follows:
     """Return what the sign at ``at`` follows; ``mentioned`` is the end of the last mention."""
+    if text[at - 1 : at] in _SPACES:
+        return "nothing"
     before = at
     while before > mentioned:
         char = text[before - 1]

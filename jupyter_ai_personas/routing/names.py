@@ -125,9 +125,13 @@ class NameIndex:
         A name ends where a grapheme cluster ends; characters after it that cannot be seen belong
         to it. The cost does not depend on the length of ``text``.
         """
-        folded = ""
         # Looked at in a window: a single cluster may be as long as the text.
         limit = min(len(text), start + self._window)
+        window = text[start:limit]
+        if window.isascii():
+            yield from self._begun_in_ascii(window, start)
+            return
+        folded = ""
         for cluster in _GRAPHEME.finditer(text, start, limit):
             folded += _fold(cluster.group())
             if folded not in self._beginnings or limit == cluster.end() < len(text):
@@ -135,6 +139,16 @@ class NameIndex:
             id_ = self._id_of.get(folded)
             if id_ is not None:
                 yield id_, _skip_invisible(text, cluster.end())
+
+    def _begun_in_ascii(self, window: str, start: int) -> Iterator[tuple[str, int]]:
+        # Each character is a cluster, and is seen. The window is longer than all names.
+        window = window.casefold()
+        for end in range(1, len(window) + 1):
+            beginning = window[:end]
+            if beginning not in self._beginnings:
+                return
+            if (id_ := self._id_of.get(beginning)) is not None:
+                yield id_, start + end
 
     def longest_at(self, text: str, start: int) -> tuple[str, int] | None:
         """Return id and end of the longest known name that ``text`` has as a word at ``start``."""

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from functools import cache
 
 from markdown_it import MarkdownIt
+from markdown_it.rules_inline import StateInline
 from markdown_it.token import Token
 
 __all__ = ["SIGNS", "visible_text"]
@@ -27,14 +28,27 @@ _IRRELEVANT = [
     # Core rules: paragraphs are parsed one by one, and only if they can hold a mention.
     *("inline", "linkify", "replacements", "smartquotes", "text_join"),
     # Block and inline rules that hide nothing.
-    *("heading", "hr", "lheading", "reference"),
+    *("heading", "hr", "lheading", "reference", "newline"),
     *("autolink", "emphasis", "entity", "image", "link", "balance_pairs", "fragments_join"),
 ]
+
+_PLAIN = re.compile(r"[^`<\\]+")
+
+
+def _text(state: StateInline, silent: bool) -> bool:
+    """The inline rule for text, which stops only where one of the rules that are left begins."""
+    found = _PLAIN.match(state.src, state.pos)
+    if found is not None:
+        state.push("text", "", 0).content = found.group()
+        state.pos = found.end()
+    return found is not None
 
 
 @cache
 def _parser() -> MarkdownIt:
-    return MarkdownIt("commonmark").disable(_IRRELEVANT)
+    parser = MarkdownIt("commonmark").disable(_IRRELEVANT)
+    parser.inline.ruler.at("text", _text)
+    return parser
 
 
 def visible_text(body: str) -> Iterator[str]:
@@ -91,6 +105,6 @@ def _shown(token: Token) -> str:
         return token.content
     if token.type == "text_special":
         return f"\\{token.content}" if token.content in SIGNS else token.content
-    if token.type in ("softbreak", "hardbreak"):
+    if token.type == "hardbreak":
         return "\n"
     return "`" if token.type == "code_inline" else "<"

@@ -1,9 +1,8 @@
 """The runtime: chats, actors, turns, hosts and the ledger in one supervised task tree."""
 
+from jupyter_ai_personas.chat.feedback import VoteReport
 from jupyter_ai_personas.runtime.approvals import Approval, Approvals, Decision, may_decide
 from jupyter_ai_personas.runtime.commands import Command, CommandContext, CommandInfo, Commands
-from jupyter_ai_personas.runtime.executors import CallContext, Preview, Toolbox, ToolExecutor
-from jupyter_ai_personas.runtime.feedback import VoteReport
 from jupyter_ai_personas.runtime.ledger import Ledger, MemoryLedger
 from jupyter_ai_personas.runtime.requests import RequestContext, RequestHandler
 from jupyter_ai_personas.runtime.runtime import Runtime
@@ -16,7 +15,6 @@ __all__ = [
     "ActiveTurn",
     "Approval",
     "Approvals",
-    "CallContext",
     "CallReport",
     "Command",
     "CommandContext",
@@ -26,14 +24,11 @@ __all__ = [
     "Ledger",
     "MemoryLedger",
     "Metrics",
-    "Preview",
     "RequestContext",
     "RequestHandler",
     "Runtime",
     "RuntimeSettings",
     "Session",
-    "ToolExecutor",
-    "Toolbox",
     "TurnReport",
     "VoteReport",
     "may_decide",

@@ -16,8 +16,8 @@ from jupyter_ai_personas.runtime.waiting import Slot
 __all__ = ["Actor"]
 
 
-class _Place:
-    """The place of one turn among those that an actor runs at once."""
+class _TurnSlot:
+    """The slot of one turn among those that an actor runs at once."""
 
     def __init__(self, actor: Actor, person: str) -> None:
         self._actor = actor
@@ -144,7 +144,7 @@ class Actor:
 
     async def _work(self, turn: ActiveTurn) -> None:
         try:
-            await self._run_turn(turn, _Place(self, turn.person))
+            await self._run_turn(turn, _TurnSlot(self, turn.person))
         finally:
             self._running.discard(turn.person)
             self._resting.discard(turn.person)

@@ -11,8 +11,7 @@ from typing import Any
 from jupyter_ai_personas.chat.markdown import code, inert
 from jupyter_ai_personas.redaction import redact
 from jupyter_ai_personas.runtime.approvals import ANYONE, ASKER, Approval, Decision, without_secrets
-from jupyter_ai_personas.runtime.executors import Preview
-from jupyter_ai_personas.tools import ToolInfo
+from jupyter_ai_personas.tools import Preview, ToolInfo
 
 __all__ = ["MAX_SHOWN", "describe_call", "shown"]
 

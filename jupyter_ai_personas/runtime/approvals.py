@@ -104,15 +104,20 @@ class _Entry:
 
 
 class Approvals:
-    """The approvals of a server. ``decided`` is called once for each that is decided."""
+    """The approvals of a server. ``decided`` is called once for each that is decided.
+
+    ``asks_people``: there are chats in which people can be asked.
+    """
 
     def __init__(
         self,
         ledger: TurnLedger,
         *,
         decided: Callable[[Approval, Decision], None] = lambda approval, decision: None,
+        asks_people: bool = True,
         clock: Callable[[], float] = time.time,
     ) -> None:
+        self.asks_people = asks_people
         self._ledger = ledger
         self._decided = decided
         self._clock = clock
@@ -247,7 +252,7 @@ class Approvals:
         for entry in list(self._open.values()):
             # A document whose file is gone may not know its path any more.
             known = (entry.path(), entry.approval.chat_path)
-            if any(_is_at(place, path) for place in known) and not entry.deciding:
+            if any(_is_below(each, path) for each in known) and not entry.deciding:
                 gone = Decision("denied", reason="The chat was deleted.", at=self._clock())
                 await self._settle(entry, gone)
 
@@ -255,7 +260,7 @@ class Approvals:
         """Note the new path of chats; ``source`` may be a folder."""
         for entry in self._open.values():
             old = entry.approval.chat_path.strip("/")
-            if _is_at(old, source):
+            if _is_below(old, source):
                 new = target.strip("/") + old[len(source.strip("/")) :]
                 entry.approval = replace(entry.approval, chat_path=new)
 
@@ -287,9 +292,9 @@ def may_decide(approval: Approval, user: str, *, proven: bool) -> bool:
     return proven and bool(user) and (asker or user in {*approval.approvers} - {ASKER})
 
 
-def _is_at(path: str, place: str) -> bool:
-    path, place = path.strip("/"), place.strip("/")
-    return bool(place) and (path == place or path.startswith(f"{place}/"))
+def _is_below(path: str, top: str) -> bool:
+    path, top = path.strip("/"), top.strip("/")
+    return bool(top) and (path == top or path.startswith(f"{top}/"))
 
 
 def as_data(approval: Approval) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
 from functools import partial
 from typing import Any
@@ -20,29 +20,21 @@ from jupyter_ai_personas.errors import (
     PersonasError,
     RequestRefusedError,
     ToolCallError,
+    did_you_mean,
     near_matches,
 )
-from jupyter_ai_personas.personas import Persona
 from jupyter_ai_personas.personas.wire import plain_json
 from jupyter_ai_personas.redaction import redact
 from jupyter_ai_personas.runtime.approval_text import MAX_SHOWN, describe_call
 from jupyter_ai_personas.runtime.approvals import Approval, Decision, read_steps
 from jupyter_ai_personas.runtime.board import ApprovalBoard
-from jupyter_ai_personas.runtime.executors import CallContext, Preview
 from jupyter_ai_personas.runtime.ledger import TurnStep
 from jupyter_ai_personas.runtime.requests import RequestContext, RequestHandler
 from jupyter_ai_personas.runtime.services import CallReport, Services
-from jupyter_ai_personas.runtime.turn import ActiveTurn, is_resumable
-from jupyter_ai_personas.tools import ToolInfo
+from jupyter_ai_personas.runtime.turn import ActiveTurn
+from jupyter_ai_personas.tools import CallContext, Preview, ToolInfo
 
-__all__ = [
-    "MAX_RESULT",
-    "ToolCalls",
-    "can_continue",
-    "is_whole",
-    "steps_to_retry",
-    "unfinished_calls",
-]
+__all__ = ["MAX_RESULT", "ToolCalls"]
 
 MAX_RESULT = 1_000_000
 """Characters of JSON that the result of a call may have."""
@@ -123,8 +115,7 @@ class ToolCalls:
         call = self._calls[id_] = _Call(id_, name, given, images=arguments.get("images") is True)
         tool = self._tools.get(name)
         if tool is None:
-            near = near_matches(name, self._tools)
-            hint = f" Did you mean {' or '.join(f'`{n}`' for n in near)}?" if near else ""
+            hint = did_you_mean(near_matches(name, self._tools))
             return await self._end(call, _error(f"There is no tool `{redact(name)}`.{hint}"))
         call.tool = tool
         call.arguments = tool.with_defaults(call.arguments)
@@ -141,7 +132,7 @@ class ToolCalls:
 
     @property
     def _tools(self) -> Mapping[str, ToolInfo]:
-        own = self._services.announced.get(self._turn.persona.id, ())
+        own = self._services.own_tools.announced(self._turn.persona)
         return {**{tool.name: tool for tool in own}, **self._granted}
 
     async def _run(self, context: RequestContext, call: _Call, tool: ToolInfo) -> Any:
@@ -209,7 +200,7 @@ class ToolCalls:
                 raise RequestRefusedError(f"The name of a tool of its own begins with `{prefix}`.")
             if toolbox.permits(tool.name):
                 tools.append(tool)
-        self._services.announced[self._turn.persona.id] = tuple(tools)
+        self._services.own_tools.announce(self._turn.persona, tools)
 
     async def _answer(self, context: RequestContext, arguments: Mapping[str, Any]) -> None:
         """``{"message": {…} or null}``: a model answer that calls tools, before its calls."""
@@ -265,7 +256,7 @@ class ToolCalls:
 
     async def _ask(self, context: RequestContext, call: _Call, tool: ToolInfo) -> Decision | str:
         services = self._services
-        if not services.asks_people:
+        if not services.approvals.asks_people:
             return f"`{tool.name}` needs an approval, which only people in a chat can give."
         approval: Approval | None = None
         for asked, decision in read_steps(await self._recorded()):
@@ -421,48 +412,6 @@ class _Call:
         self.policy = ""
         self.outcome = "failed"
         self.runs_in_host = False
-
-
-def unfinished_calls(steps: Iterable[TurnStep]) -> list[str]:
-    """Return the tools whose calls had begun and not finished: they may have had their effect."""
-    begun: dict[str, str] = {}
-    for step in steps:
-        if step.kind == "begun":
-            begun[step.data["call"]] = str(step.data.get("tool") or "a tool")
-        elif step.kind == "result":
-            begun.pop(step.data["call"], None)
-    return list(begun.values())
-
-
-def can_continue(persona: Persona, steps: Sequence[TurnStep] | None) -> bool:
-    """Return whether a turn can be continued from its steps without repeating an effect.
-
-    ``None``: they cannot be read. A turn without steps has had no effect that needs recording.
-    """
-    if steps is None or unfinished_calls(steps):
-        return False
-    return not steps or (is_whole(steps) and is_resumable(persona))
-
-
-def is_whole(steps: Iterable[TurnStep]) -> bool:
-    """Return whether all answers of the model are recorded: one may not be serialisable."""
-    return all(s.kind != "answer" or s.data.get("message") is not None for s in steps)
-
-
-def steps_to_retry(steps: Sequence[TurnStep]) -> list[TurnStep]:
-    """Return what a person who retries a turn that was cut off wants kept of its steps.
-
-    A call that had not finished runs again; people are asked again about what was not approved.
-    """
-    finished = {step.data["call"] for step in steps if step.kind == "result"}
-    approved = {asked.id for asked, decision in read_steps(steps) if decision and decision.approved}
-
-    def stays(step: TurnStep) -> bool:
-        if step.kind in ("asked", "decided"):
-            return step.data.get("id") in approved
-        return step.kind != "begun" or step.data["call"] in finished
-
-    return [step for step in steps if stays(step)]
 
 
 async def _bounded(result: Any) -> Mapping[str, Any]:

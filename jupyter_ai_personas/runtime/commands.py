@@ -1,24 +1,23 @@
-"""Protocols between the runtime and the commands of a chat."""
+"""What the runtime and the commands of a chat know of each other."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-from jupyter_ai_personas.chat import Chat, Message
-from jupyter_ai_personas.chat.history import HistoryEntry
-from jupyter_ai_personas.context.gathering import Gathering
-from jupyter_ai_personas.personas import Persona, Personas
+from jupyter_ai_personas.chat import Message
+from jupyter_ai_personas.chat.history import HistoryEntry, newest, read_history
+from jupyter_ai_personas.personas import ChatPersonas, Persona, Personas
 from jupyter_ai_personas.runtime.approvals import Approval, Decision
-from jupyter_ai_personas.runtime.executors import Toolbox, Undone
+from jupyter_ai_personas.runtime.chat_handle import ChatHandle
+from jupyter_ai_personas.runtime.retry import Retry
+from jupyter_ai_personas.runtime.scheduler import Scheduler
+from jupyter_ai_personas.runtime.services import Services
 from jupyter_ai_personas.runtime.turn import ActiveTurn
-from jupyter_ai_personas.tools import Toolset
+from jupyter_ai_personas.tools import ToolRegistry, Toolset
+from jupyter_ai_personas.tools.changes import UndoReport
 
-if TYPE_CHECKING:
-    from jupyter_ai_personas.providers import ModelRegistry
-
-__all__ = ["Command", "CommandContext", "CommandInfo", "Commands"]
+__all__ = ["Command", "CommandContext", "CommandInfo", "Commands", "CommandsOf"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,48 +34,136 @@ class CommandInfo:
     persona: str = ""
 
 
-@dataclass(frozen=True, slots=True)
 class CommandContext:
-    """The operations available to a command.
+    """What one command can see and do."""
 
-    ``turns`` run or wait. ``usage`` is model → replies and tokens since the chat was opened.
-    ``refresh`` reads the files of local
-    personas and returns each with what has changed since, ``None`` if there can be none.
-    ``blocked`` is the name of a persona → where it blocks its event loop. ``workers`` are lines
-    about the processes that personas run in, if not in this one. ``stop`` takes turns and a
-    username. ``retry`` takes a request, its reply and a username, and returns whether a turn
-    runs. ``gathering`` collects the context of a model beside the chat.
-    ``history_of`` returns what a persona is shown of the chat up to a message. ``tools`` are those
-    of the server. ``approvals`` are those of this chat that are open; ``decide`` takes the id of
-    one and a decision that was typed. ``allowed`` returns persona id and tool of what needs no
-    approval in this chat, and ``disallow`` takes that back. ``undo`` takes back what the latest
-    turn changed, of the persona with an id or of any. ``own_tools`` returns
-    the tools of a persona's class, if it has any.
-    """
+    def __init__(
+        self,
+        services: Services,
+        chat: ChatHandle,
+        scheduler: Scheduler,
+        retry: Retry,
+        personas: ChatPersonas,
+    ) -> None:
+        self.chat = chat.current
+        """The chat that the command was typed in."""
+        self.personas = personas
+        """The personas of this chat."""
+        self.models = services.models
+        """All providers and models."""
+        self.tools = services.tools
+        """The tools of the server."""
+        self.gathering = services.gathering
+        """Collects what a model is given beside the chat."""
+        self.default_persona = services.default_persona
+        """The id of the persona that answers messages without mentions, or ``None``."""
+        self._services = services
+        self._scheduler = scheduler
+        self._retry = retry
 
-    chat: Chat
-    personas: Personas
-    refresh: Callable[[], Awaitable[list[tuple[str, str]] | None]]
-    models: ModelRegistry
-    turns: Sequence[ActiveTurn]
-    usage: Mapping[str, tuple[int, int]]
-    blocked: Mapping[str, str]
-    workers: Sequence[str]
-    default_persona: str | None
-    gathering: Gathering
-    tools: Toolbox
-    own_tools: Callable[[Persona], Awaitable[Toolset | None]]
-    undo: Callable[[str | None], Awaitable[Undone | None]]
-    history_of: Callable[[Persona, Message], tuple[HistoryEntry, ...]]
-    model_of: Callable[[Persona], tuple[str | None, str]]
-    choose_model: Callable[[Persona, str | None], Awaitable[None]]
-    stop: Callable[[Sequence[ActiveTurn], str], Awaitable[None]]
-    retry: Callable[[Message, Message, str], Awaitable[bool]]
-    approvals: Sequence[Approval]
-    decide: Callable[[str, Decision], Awaitable[Decision]]
-    allowed: Callable[[], Awaitable[set[tuple[str, str]]]]
-    disallow: Callable[[], Awaitable[None]]
+    # -- turns ------------------------------------------------------------------------------
 
+    @property
+    def turns(self) -> Sequence[ActiveTurn]:
+        """The turns that run or wait in this chat."""
+        return tuple(self._scheduler.turns.values())
+
+    @property
+    def usage(self) -> Mapping[str, tuple[int, int]]:
+        """Model → replies and tokens since the chat was opened."""
+        return self._scheduler.usage
+
+    @property
+    def blocked(self) -> Mapping[str, str]:
+        """Name of a persona → where it blocks its event loop."""
+        return self._services.hosts.blocked
+
+    @property
+    def workers(self) -> Sequence[str]:
+        """Lines about the processes that personas run in, other than the server's."""
+        return self._services.hosts.status()
+
+    async def stop(self, turns: Sequence[ActiveTurn], person: str) -> None:
+        """Stop turns for a user and wait until they have ended."""
+        await self._scheduler.stop(turns, by=person)
+
+    async def retry(self, reply: Message, person: str) -> None:
+        """Run the turn of a reply again for a user.
+
+        Raises:
+            TurnStateError: it cannot run again.
+        """
+        await self._retry.reply(reply, person)
+
+    # -- personas and models ----------------------------------------------------------------
+
+    def changed_files(self) -> list[tuple[str, str]] | None:
+        """Return each file of a local persona with its change since the previous call.
+
+        ``None``: files define no personas here. Files are read before a command runs.
+        """
+        return self.personas.changes() if self.personas.has_files else None
+
+    def history_of(self, persona: Persona, until: Message) -> Sequence[HistoryEntry]:
+        """Return what a persona is shown of the chat up to a message."""
+        settings = self._services.settings
+        entries = read_history(
+            self.chat,
+            reader=persona.id,
+            until=until,
+            max_messages=settings.history_messages,
+            max_chars=settings.history_chars,
+            is_command=self._services.command_names,
+        )
+        limit = settings.history_tokens
+        return newest(entries, max_messages=settings.history_messages, max_tokens=limit)
+
+    def commands_of(self, persona: Persona) -> Mapping[str, str]:
+        """Return the commands of a persona in this chat, with the slash → what they do."""
+        return self._services.commands_in(self.chat.id, persona)
+
+    def model_of(self, persona: Persona) -> tuple[str | None, str]:
+        """Return the reference of a persona's model in this chat, or ``None`` and why not."""
+        return self._services.model_in(self.chat, persona)
+
+    async def choose_model(self, persona: Persona, wanted: str | None) -> None:
+        """Choose a persona's model in this chat; see :meth:`Services.choose_model`."""
+        await self._services.choose_model(self.chat, persona, wanted)
+
+    # -- tools ------------------------------------------------------------------------------
+
+    async def own_tools(self, persona: Persona) -> Toolset | None:
+        """Return the tools of a persona's class, ``None`` if it has none."""
+        return await self._services.own_tools.toolset(persona)
+
+    async def undo(self, persona_id: str | None) -> UndoReport | None:
+        """Undo the latest turn, of one persona or of any, that changed something."""
+        return await self._services.changes.undo(self.chat.id, persona_id)
+
+    @property
+    def approvals(self) -> Sequence[Approval]:
+        """The open approvals of this chat."""
+        return self._services.approvals.open(chat_id=self.chat.id)
+
+    async def decide(self, approval_id: str, decision: Decision) -> None:
+        """Decide an approval by what was typed.
+
+        Raises:
+            ApprovalError: it is unknown or decided, or its approvers must prove who they are.
+        """
+        await self._services.approvals.decide(approval_id, decision, proven=False)
+
+    async def allowed(self) -> set[tuple[str, str]]:
+        """Return persona id and tool of each call that needs no approval in this chat."""
+        return await self._services.ledger.allowed(self.chat.id)
+
+    async def disallow(self) -> None:
+        """Revoke what :meth:`allowed` returns."""
+        await self._services.ledger.disallow(self.chat.id)
+
+
+CommandsOf = Callable[[Persona], Mapping[str, str]]
+"""Returns the commands of a persona in a chat, with the slash → what they do."""
 
 Command = Callable[[CommandContext], Awaitable[str]]
 """Does what was typed and returns the answer, in Markdown; an empty one is not shown."""
@@ -87,7 +174,9 @@ class Commands:
 
     names: frozenset[str] = frozenset()
 
-    async def listed(self, personas: Personas, tools: Toolbox, chat_path: str) -> list[CommandInfo]:
+    async def listed(
+        self, personas: Personas, tools: ToolRegistry, chat_path: str, commands_of: CommandsOf
+    ) -> list[CommandInfo]:
         """Return the commands that can be typed in a chat, those of ``personas`` last."""
         return []
 
@@ -100,7 +189,12 @@ class Commands:
         return False
 
     def asked(
-        self, message: Message, personas: Personas, tools: Toolbox, chat_path: str
+        self,
+        message: Message,
+        personas: Personas,
+        tools: ToolRegistry,
+        chat_path: str,
+        commands_of: CommandsOf,
     ) -> str | None:
         """Return the id of the persona that the command in ``message`` asks, or ``None``.
 

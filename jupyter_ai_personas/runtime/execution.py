@@ -37,12 +37,13 @@ from jupyter_ai_personas.personas.wire import (
     TurnRequested,
 )
 from jupyter_ai_personas.runtime.board import ApprovalBoard
-from jupyter_ai_personas.runtime.calls import ToolCalls, can_continue, unfinished_calls
+from jupyter_ai_personas.runtime.calls import ToolCalls
 from jupyter_ai_personas.runtime.chat_handle import ChatHandle
 from jupyter_ai_personas.runtime.chat_requests import ChatRequests
 from jupyter_ai_personas.runtime.outcome import Outcome
 from jupyter_ai_personas.runtime.requests import RequestContext, TurnRequests
 from jupyter_ai_personas.runtime.services import Services
+from jupyter_ai_personas.runtime.steps import can_continue, unfinished_calls
 from jupyter_ai_personas.runtime.turn import ActiveTurn
 from jupyter_ai_personas.runtime.typing_status import TypingStatus
 from jupyter_ai_personas.runtime.waiting import Slot, Waiting
@@ -86,14 +87,14 @@ class Execution:
         self._board = board
         self._on_end = on_end
 
-    async def run(self, turn: ActiveTurn, place: Slot) -> None:
+    async def run(self, turn: ActiveTurn, slot: Slot) -> None:
         """Run a turn until it has ended.
 
-        ``place`` is its place among the turns that the persona runs at once.
+        ``slot`` is its slot among the turns that the persona runs at once.
         """
         try:
             while turn.outcome is None:
-                await self._attempt(turn, place)
+                await self._attempt(turn, slot)
         finally:
             # Also when the server stops: partial replies stay and are marked.
             self.cancel(turn)
@@ -103,7 +104,7 @@ class Execution:
         """Tell the host of a turn to end the attempt; nothing more of that is heard."""
         self._services.hosts.cancel(turn.persona, turn.host_id)
 
-    async def _attempt(self, turn: ActiveTurn, place: Slot) -> None:
+    async def _attempt(self, turn: ActiveTurn, slot: Slot) -> None:
         with turn.attempt() as scope:
             # Resolve once: wait for the slot of the model that is called.
             model, problem = self._services.model_in(self._chat.current, turn.persona)
@@ -114,7 +115,7 @@ class Execution:
                 scope.deadline = anyio.current_time() + self._settings.turn_timeout
                 turn.replies.begin()
                 async with anyio.create_task_group() as group:
-                    waiting = Waiting(turn, scope, (place, exclusive), group, show=self._show)
+                    waiting = Waiting(turn, scope, (slot, exclusive), group, show=self._show)
                     await self._work(turn, model, problem, group, waiting)
         if turn.wants_restart:
             self.cancel(turn)

@@ -2,37 +2,50 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
 import anyio
 import anyio.to_thread
 
-from jupyter_ai_personas.personas import Persona
-from jupyter_ai_personas.tools import Toolset
+from jupyter_ai_personas.personas import Persona, PersonaRegistry
+from jupyter_ai_personas.tools import ToolInfo, ToolRegistry, Toolset
 
-if TYPE_CHECKING:
-    from jupyter_ai_personas.runtime.services import Services
-
-__all__ = ["own_toolset"]
+__all__ = ["OwnTools"]
 
 SECONDS = 5.0
 """How long a persona may take to list its tools."""
 
 
-async def own_toolset(services: Services, persona: Persona) -> Toolset | None:
-    """Return the tools of a persona's class, under its mention name; ``None`` if it has none.
+class OwnTools:
+    """The tools of personas' own classes, by persona."""
 
-    They are those that its host announced, else those of an object that is made to list them.
-    """
-    announced = services.announced.get(persona.id)
-    if announced is not None:
-        return Toolset(persona.mention_name, persona.source, announced)
-    found: Toolset | None = Toolset(persona.mention_name, persona.source, (), "starting")
-    with anyio.move_on_after(SECONDS):
-        found = await anyio.to_thread.run_sync(
-            services.packages.tools_of, persona, abandon_on_cancel=True
-        )
-    if found is None:
-        return None
-    permitted = tuple(tool for tool in found.tools if services.tools.permits(tool.name))
-    return Toolset(found.name, found.source, permitted, found.status, found.problem)
+    def __init__(self, personas: PersonaRegistry, tools: ToolRegistry) -> None:
+        self._personas = personas
+        self._tools = tools
+        self._announced: dict[str, Sequence[ToolInfo]] = {}
+
+    def announce(self, persona: Persona, tools: Sequence[ToolInfo]) -> None:
+        """Note the tools that the host of a persona found; they replace earlier ones."""
+        self._announced[persona.id] = tools
+
+    def announced(self, persona: Persona) -> Sequence[ToolInfo]:
+        """Return the tools that the host of a persona found last."""
+        return self._announced.get(persona.id, ())
+
+    async def toolset(self, persona: Persona) -> Toolset | None:
+        """Return the tools of a persona under its mention name; ``None`` if it has none.
+
+        They are those that its host announced, else those of an object that is made to list them.
+        """
+        announced = self._announced.get(persona.id)
+        if announced is not None:
+            return Toolset(persona.mention_name, persona.source, tuple(announced))
+        found: Toolset | None = Toolset(persona.mention_name, persona.source, (), "starting")
+        with anyio.move_on_after(SECONDS):
+            found = await anyio.to_thread.run_sync(
+                self._personas.tools_of, persona, abandon_on_cancel=True
+            )
+        if found is None:
+            return None
+        permitted = tuple(tool for tool in found.tools if self._tools.permits(tool.name))
+        return Toolset(found.name, found.source, permitted, found.status, found.problem)

@@ -27,19 +27,19 @@ from jupyter_ai_personas.chat import (
     Update,
     decode_message,
 )
+from jupyter_ai_personas.chat.cut_off_saves import made_at
 from jupyter_ai_personas.chat.file_format import parse_chat
 from jupyter_ai_personas.chat.messages import FINAL_STATES
 from jupyter_ai_personas.personas.turn import reply_id
 from jupyter_ai_personas.routing import Chain, find_mentions, may_mention
 from jupyter_ai_personas.runtime.approvals import Decision, read_steps
 from jupyter_ai_personas.runtime.board import ApprovalBoard
-from jupyter_ai_personas.runtime.calls import can_continue, unfinished_calls
 from jupyter_ai_personas.runtime.chat_handle import ChatHandle
-from jupyter_ai_personas.runtime.cut_off_saves import made_at
 from jupyter_ai_personas.runtime.ledger import FinalState, ReplySnapshot, TurnRecord, TurnStep
 from jupyter_ai_personas.runtime.router import Router
 from jupyter_ai_personas.runtime.scheduler import Scheduler
 from jupyter_ai_personas.runtime.services import Services
+from jupyter_ai_personas.runtime.steps import can_continue, unfinished_calls
 from jupyter_ai_personas.runtime.turn import ReplyFinished, TurnOrder
 from jupyter_ai_personas.runtime.unsaved import NO_PERSONA, Unsaved, is_deletion
 from jupyter_ai_personas.runtime.wording import INTERRUPTED, NOT_BEGUN, may_have_happened
@@ -225,8 +225,18 @@ class Recovery:
             return
         # A turn that runs again rewrites its first reply; its other replies stay, final.
         self._put_back(record, [_as_final(reply) for reply in record.replies])
-        # The turn may have started before the ledger recorded it; reuse its ids.
         turn_id = None if record.replies else record.turn_id
+        await self._run_again(record, request, turn_id=turn_id)
+
+    async def _run_again(
+        self,
+        record: TurnRecord,
+        request: Message,
+        *,
+        turn_id: str | None,
+        steps: Sequence[TurnStep] = (),
+    ) -> None:
+        # The turn may have started before the ledger recorded it; reuse its ids.
         rewrite = record.replies[0].message_id if record.replies else reply_id(record.turn_id, 1)
         order = TurnOrder(
             request,
@@ -236,6 +246,7 @@ class Recovery:
             rewrite=rewrite if self._chat.current.get(rewrite) is not None else None,
             anew=True,
             turn_id=turn_id,
+            steps=steps,
         )
         await self._router.ask(order)
 
@@ -254,18 +265,7 @@ class Recovery:
             self._interrupt(record, may_have_happened(unfinished) if unfinished else INTERRUPTED)
             return
         self._put_back(record, record.replies)
-        rewrite = record.replies[0].message_id if record.replies else reply_id(record.turn_id, 1)
-        order = TurnOrder(
-            request,
-            [record.persona_id],
-            Chain(record.root, record.hops),
-            record.person,
-            rewrite=rewrite if self._chat.current.get(rewrite) is not None else None,
-            anew=True,
-            turn_id=record.turn_id,
-            steps=steps or (),
-        )
-        await self._router.ask(order)
+        await self._run_again(record, request, turn_id=record.turn_id, steps=steps or ())
 
     def _is_fresh(self, record: TurnRecord, steps: list[TurnStep]) -> bool:
         """Return whether a turn is young, or waits for people, or they decided a while ago."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import OrderedDict
 from collections.abc import Mapping
 from typing import Any
@@ -15,6 +16,10 @@ MAX_REPORTS = 500
 """How many personas' reports are held, one for each chat; the oldest are forgotten first."""
 
 MAX_OPTIONS = 5000
+MAX_COMMANDS = 100
+
+MAX_NAME, MAX_ABOUT = 80, 200
+"""Characters of a command's name, and of what is said of it."""
 
 
 class ReportedModel:
@@ -52,15 +57,20 @@ class Reports:
         return ReportedModel(current if isinstance(current, str) else None, options)
 
     def commands(self, chat_id: str, persona_id: str) -> dict[str, str]:
-        """Return the commands that a persona tells of, ``/name`` → what it does."""
+        """Return the commands that a persona tells of, ``/name`` → what it does.
+
+        Names have the slash and no capitals; what cannot be typed as one word is left out.
+        """
         found = self._reports.get((chat_id, persona_id), {}).get("commands")
         commands = {}
-        for each in found[:100] if isinstance(found, list) else ():
-            if isinstance(each, Mapping) and isinstance(name := each.get("name"), str):
+        for each in found[:MAX_COMMANDS] if isinstance(found, list) else ():
+            if not isinstance(each, Mapping) or not isinstance(name := each.get("name"), str):
+                continue
+            name = well_formed(name.strip().removeprefix("/").casefold())
+            if 0 < len(name) <= MAX_NAME and not re.search(r"[\s/@]", name):
                 about = each.get("description")
-                name = well_formed(" ".join(name.split()))[:80]
                 text = about if isinstance(about, str) else ""
-                commands[name] = well_formed(" ".join(text.split()))[:200]
+                commands[f"/{name}"] = well_formed(" ".join(text.split()))[:MAX_ABOUT]
         return commands
 
     def resolve(self, chat_id: str, persona_id: str, wanted: str) -> str:

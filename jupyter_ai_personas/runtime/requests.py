@@ -18,7 +18,7 @@ import anyio
 from anyio.abc import TaskGroup
 
 from jupyter_ai_personas.chat import Attachment, Message
-from jupyter_ai_personas.errors import PersonasError, near_matches
+from jupyter_ai_personas.errors import PersonasError, did_you_mean, near_matches
 from jupyter_ai_personas.personas.wire import (
     MAX_ANSWER,
     MAX_OPEN_REQUESTS,
@@ -79,8 +79,7 @@ class TurnRequests:
         """Let the handler of ``request`` answer it."""
         handler = self._handlers.get(request.kind)
         if handler is None:
-            near = near_matches(request.kind, self._handlers)
-            hint = f" Did you mean {' or '.join(f'`{name}`' for name in near)}?" if near else ""
+            hint = did_you_mean(near_matches(request.kind, self._handlers))
             self._refuse(
                 request, f"This server does not offer `{request.kind}`, it may be too old.{hint}"
             )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from uuid import uuid4
@@ -18,11 +17,9 @@ from jupyter_ai_personas.chat import (
     MessagePosted,
     Update,
 )
-from jupyter_ai_personas.chat.history import HistoryEntry, newest, read_history
 from jupyter_ai_personas.chat.markdown import code
 from jupyter_ai_personas.chat.messages import GROWING_STATES
-from jupyter_ai_personas.errors import TurnStateError
-from jupyter_ai_personas.personas import ChatPersonas, Persona
+from jupyter_ai_personas.personas import ChatPersonas
 from jupyter_ai_personas.routing import (
     Chain,
     NameIndex,
@@ -32,23 +29,19 @@ from jupyter_ai_personas.routing import (
     meant_names,
     mention_name,
 )
-from jupyter_ai_personas.runtime.calls import is_whole, steps_to_retry
+from jupyter_ai_personas.routing.flood import FloodGate
 from jupyter_ai_personas.runtime.chat_handle import ChatHandle
 from jupyter_ai_personas.runtime.commands import Command, CommandContext, Commands
-from jupyter_ai_personas.runtime.flood import FloodGate
-from jupyter_ai_personas.runtime.ledger import ReplySnapshot, TurnStep
-from jupyter_ai_personas.runtime.local_files import FileNotices
-from jupyter_ai_personas.runtime.own_tools import own_toolset
+from jupyter_ai_personas.runtime.file_notices import FileNotices
+from jupyter_ai_personas.runtime.ledger import ReplySnapshot
+from jupyter_ai_personas.runtime.retry import Retry
 from jupyter_ai_personas.runtime.scheduler import Scheduler
 from jupyter_ai_personas.runtime.services import Services
-from jupyter_ai_personas.runtime.turn import ActiveTurn, ReplyFinished, TurnOrder, is_resumable
+from jupyter_ai_personas.runtime.turn import ActiveTurn, ReplyFinished, TurnOrder
 from jupyter_ai_personas.runtime.unsaved import NO_PERSONA, Unsaved
 from jupyter_ai_personas.runtime.wording import INTERRUPTED, cut_off, flooding
 
 __all__ = ["Router"]
-
-RETRIABLE = frozenset({"failed", "stopped", "interrupted", "rejected"})
-"""The states of replies whose turns can run again."""
 
 MAX_ROOTS = 1000
 """How many messages are remembered whose turns are counted, or whose chain was cut off."""
@@ -77,6 +70,8 @@ class Router:
         self._turns_of_root: dict[str, int] = {}
         self._warned: dict[str, None] = {}
         self._files = FileNotices()
+        self.retry = Retry(services, chat, scheduler, ask=self.ask)
+        """Runs turns again."""
 
     async def handle(self, event: ChatEvent) -> bool:
         """Do what an event calls for; return whether the ledger has its message as it is."""
@@ -157,7 +152,10 @@ class Router:
         self._unsaved.in_turn(message.id)
         if not (await self._services.ledger.accept([record]))[0]:
             return True
-        text = await command(self._context())
+        context = CommandContext(
+            self._services, self._chat, self._scheduler, self.retry, self._chat_personas
+        )
+        text = await command(context)
         replies: tuple[ReplySnapshot, ...] = ()
         if text:
             reply_id, metadata = self._scheduler.notify(text, reply_to=message.id)
@@ -166,110 +164,6 @@ class Router:
         reply_ids = [reply.message_id for reply in replies]
         self._unsaved.ended(record.turn_id, message.id, SYSTEM_ID, reply_ids)
         return True
-
-    def _context(self) -> CommandContext:
-        services, chat = self._services, self._chat.current
-        return CommandContext(
-            chat=chat,
-            personas=services.personas,
-            refresh=self._refresh,
-            models=services.models,
-            turns=tuple(self._scheduler.turns.values()),
-            usage=self._scheduler.usage,
-            blocked=services.hosts.blocked,
-            workers=tuple(services.hosts.status()),
-            default_persona=services.default_persona,
-            gathering=services.gathering,
-            tools=services.tools,
-            own_tools=partial(own_toolset, services),
-            undo=partial(services.changes.undo, self._chat.id),
-            history_of=self._history_of,
-            model_of=lambda persona: services.model_in(chat, persona),
-            choose_model=lambda persona, wanted: services.choose_model(chat, persona, wanted),
-            stop=lambda turns, by: self._scheduler.stop(turns, by=by),
-            retry=self._retry,
-            approvals=services.approvals.open(chat_id=self._chat.id),
-            decide=partial(services.approvals.decide, proven=False),
-            allowed=partial(services.ledger.allowed, self._chat.id),
-            disallow=partial(services.ledger.disallow, self._chat.id),
-        )
-
-    async def _refresh(self) -> list[tuple[str, str]] | None:
-        # The files were read before the command was handled.
-        return self._chat_personas.changes() if self._chat_personas.has_files else None
-
-    def reply_of(self, turn_id: str) -> Message | None:
-        """Return the latest reply of a turn, of those at the end of the chat."""
-        for message in reversed(self._chat.current.before(None, RECENT)):
-            is_reply = message.by_persona and message.reply_to and not message.deleted
-            if is_reply and message.metadata.get("turn") == turn_id:
-                return message
-        return None
-
-    async def retry_turn(self, turn_id: str, person: str) -> str | None:
-        """See :meth:`Session.retry_turn`."""
-        reply = self.reply_of(turn_id)
-        if reply is None:
-            return None
-        request = self._chat.current.get(reply.reply_to or "")
-        if reply.state not in RETRIABLE:
-            raise TurnStateError("Only a turn that failed or was stopped can run again.")
-        if request is None or request.deleted:
-            raise TurnStateError("The message that it answers is gone. Send it again.")
-        if reply.sender not in self._services.personas:
-            raise TurnStateError("That persona is not installed any more.")
-        if any(
-            (turn.message.id, turn.persona.id) == (request.id, reply.sender)
-            for turn in self._scheduler.turns.values()
-        ):
-            raise TurnStateError("That is asked again already.")
-        turns = await self._ask_again(request, reply, person)
-        if not turns:
-            raise TurnStateError("Another server is answering that.")
-        return turns[0].id
-
-    def _history_of(self, persona: Persona, until: Message) -> tuple[HistoryEntry, ...]:
-        settings = self._services.settings
-        entries = read_history(
-            self._chat.current,
-            reader=persona.id,
-            until=until,
-            max_messages=settings.history_messages,
-            max_chars=settings.history_chars,
-            is_command=self._services.command_names,
-        )
-        limit = settings.history_tokens
-        return tuple(newest(entries, max_messages=settings.history_messages, max_tokens=limit))
-
-    async def _retry(self, request: Message, reply: Message, person: str) -> bool:
-        return bool(await self._ask_again(request, reply, person))
-
-    async def _ask_again(self, request: Message, reply: Message, person: str) -> list[ActiveTurn]:
-        self._services.quarantine.lift(reply.sender)
-        turn_id, steps = await self._left_of(request, reply)
-        order = TurnOrder(
-            request,
-            [reply.sender],
-            Chain(request.id),
-            person,
-            rewrite=reply.id,
-            anew=True,
-            turn_id=turn_id,
-            steps=steps,
-        )
-        return await self.ask(order)
-
-    async def _left_of(
-        self, request: Message, reply: Message
-    ) -> tuple[str | None, Sequence[TurnStep]]:
-        """Return the id and steps of a turn that was cut off, if it can continue from them."""
-        if reply.state == "interrupted" and is_resumable(self._services.personas[reply.sender]):
-            # Found by chat, message and persona: the document may claim anything.
-            key = self._chat.id, request.id, reply.sender
-            found = await self._services.ledger.interrupted(*key)
-            if found is not None and is_whole(found[1]):
-                return found[0], steps_to_retry(found[1])
-        return None, ()
 
     def _mistyped(self, message: Message) -> str:
         """Return a hint for a message that nearly mentions a persona."""
@@ -311,7 +205,11 @@ class Router:
         """
         services = self._services
         asked = self._commands.asked(
-            message, services.personas, services.tools, self._chat.current.path
+            message,
+            services.personas,
+            services.tools,
+            self._chat.current.path,
+            partial(services.commands_in, self._chat.id),
         )
         if asked is not None:
             return [asked]

@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -16,6 +17,7 @@ from anyio import TASK_STATUS_IGNORED
 from anyio.abc import TaskGroup, TaskStatus
 
 from jupyter_ai_personas.chat import Chat, MemoryChat, Message, Pacer, User
+from jupyter_ai_personas.chat.feedback import Feedback, Vote, cast_vote
 from jupyter_ai_personas.context.access import WorkspaceAccess
 from jupyter_ai_personas.context.bounds import ContextLimits
 from jupyter_ai_personas.context.gathering import Gathering
@@ -29,18 +31,16 @@ from jupyter_ai_personas.personas import (
     PersonaRegistry,
     Personas,
 )
+from jupyter_ai_personas.personas.local.watching import LocalWatch
 from jupyter_ai_personas.routing import Chain
 from jupyter_ai_personas.runtime.approvals import Approvals
 from jupyter_ai_personas.runtime.attachments import attachments_handler
 from jupyter_ai_personas.runtime.chat_handle import ChatHandle
 from jupyter_ai_personas.runtime.commands import CommandInfo, Commands
 from jupyter_ai_personas.runtime.exclusive import ExclusiveSlots
-from jupyter_ai_personas.runtime.executors import ChangeBook, NoChanges, NoToolbox, Toolbox
-from jupyter_ai_personas.runtime.feedback import Feedback, Vote, cast_vote
 from jupyter_ai_personas.runtime.host_pool import HostPool
 from jupyter_ai_personas.runtime.ledger import MemoryLedger, TurnLedger
-from jupyter_ai_personas.runtime.local_files import LocalWatch
-from jupyter_ai_personas.runtime.own_tools import own_toolset
+from jupyter_ai_personas.runtime.own_tools import OwnTools
 from jupyter_ai_personas.runtime.placement import MakeHost, Placement
 from jupyter_ai_personas.runtime.quarantine import Quarantine
 from jupyter_ai_personas.runtime.reports import Reports
@@ -49,7 +49,6 @@ from jupyter_ai_personas.runtime.scheduler import Scheduler
 from jupyter_ai_personas.runtime.services import (
     LoopClock,
     Metrics,
-    NoMetrics,
     Services,
 )
 from jupyter_ai_personas.runtime.session import Session
@@ -57,7 +56,8 @@ from jupyter_ai_personas.runtime.settings import RuntimeSettings
 from jupyter_ai_personas.runtime.turn import ActiveTurn, TurnOrder
 from jupyter_ai_personas.runtime.turnstile import Turnstile
 from jupyter_ai_personas.runtime.workspace_requests import workspace_handlers
-from jupyter_ai_personas.tools import Toolset
+from jupyter_ai_personas.tools import PackageToolsets, ToolRegistry, Toolset, ToolSettings
+from jupyter_ai_personas.tools.changes import ChangeBook
 
 if TYPE_CHECKING:
     from jupyter_ai_personas.providers import ModelRegistry
@@ -100,7 +100,7 @@ class Runtime:
         request_handlers: Mapping[str, RequestHandler] | None = None,
         approval_url: Callable[[str], str | None] = lambda approval_id: None,
         workspace: WorkspaceAccess | None = None,
-        tools: Toolbox | None = None,
+        tools: ToolRegistry | None = None,
         changes: ChangeBook | None = None,
         load_delay: float = 0.0,
         avatar_url: Callable[[Persona], str | None] = lambda persona: None,
@@ -110,7 +110,9 @@ class Runtime:
         self.personas = personas
         self.models = models
         self.log = log
-        self.tools: Toolbox = tools or NoToolbox()
+        if tools is None:
+            tools = ToolRegistry(ToolSettings(), PackageToolsets(log=log, entry_points=()))
+        self.tools = tools
         """The tools of this server."""
         self.avatar_url = avatar_url
         self.pacer = Pacer(LoopClock())
@@ -138,7 +140,7 @@ class Runtime:
         """Set when plug-ins are imported."""
         self._commands = commands or Commands()
         ledger = ledger or MemoryLedger()
-        metrics = metrics or NoMetrics()
+        metrics = metrics or Metrics()
         self.approvals = Approvals(ledger, decided=metrics.decided)
         """The calls of tools that people are asked about."""
         gathering = Gathering(
@@ -155,12 +157,12 @@ class Runtime:
         """Reads the personas of files, if they may define any."""
         self._watch = None
         if local is not None:
-            self._watch = LocalWatch(local, lambda: self.sessions, log=log)
+            self._watch = LocalWatch(
+                local, lambda: [s.chat.path for s in self.sessions], self._look_again, log=log
+            )
         self._services = Services(
             settings=settings,
-            packages=personas,
             personas=personas,
-            local=local,
             models=models,
             ledger=ledger,
             hosts=self.hosts,
@@ -171,7 +173,7 @@ class Runtime:
             metrics=metrics,
             gathering=gathering,
             tools=self.tools,
-            changes=changes or NoChanges(),
+            changes=changes or ChangeBook(),
             request_handlers={
                 **workspace_handlers(gathering),
                 "attachments.list": attachments_handler(
@@ -180,9 +182,8 @@ class Runtime:
                 **(request_handlers or {}),
             },
             approvals=self.approvals,
-            announced={},
+            own_tools=OwnTools(personas, tools),
             reports=Reports(),
-            asks_people=True,
             approval_url=approval_url,
             command_names=self._commands.names,
             avatar_url=avatar_url,
@@ -212,18 +213,40 @@ class Runtime:
         """Return all toolsets, the broken ones too; those of personas' classes with the persona."""
         found: list[tuple[Toolset, Persona | None]] = [(t, None) for t in self.tools.toolsets()]
         for persona in self.personas.values():
-            if (own := await own_toolset(self._services, persona)) is not None:
+            if (own := await self._services.own_tools.toolset(persona)) is not None:
                 found.append((own, persona))
         return found
 
     async def commands(self, chat_path: str) -> list[CommandInfo]:
         """Return what can be typed in a chat, commands of personas and MCP servers among it."""
         personas = await self.personas_at(chat_path)
-        return await self._commands.listed(personas, self.tools, chat_path)
+        commands_of = partial(self._services.commands_in, self._chat_id_at(chat_path))
+        return await self._commands.listed(personas, self.tools, chat_path, commands_of)
 
-    def model_of(self, persona: Persona) -> tuple[str | None, str]:
-        """Return the reference of a persona's model, or ``None`` and what is wrong."""
-        return self._services.model_of(persona)
+    def model_of(self, persona: Persona, chat_path: str = "") -> tuple[str | None, str]:
+        """Return the reference of a persona's model, or ``None`` and what is wrong.
+
+        That of a persona with models of its own is what it tells of in the open chat.
+        """
+        model, problem = self._services.model_of(persona)
+        if not persona.has_own_models:
+            return model, problem
+        told = self._services.reports.model(self._chat_id_at(chat_path), persona.id)
+        return told.current or model, problem
+
+    def own_models(self, persona: Persona, chat_path: str) -> Mapping[str, str] | None:
+        """Return the models of its own that a persona tells of in an open chat, id → name.
+
+        ``None`` for a persona that uses the models of providers.
+        """
+        return self._services.own_models_in(self._chat_id_at(chat_path), persona)
+
+    def _chat_id_at(self, path: str) -> str:
+        """Return the id of the open chat at ``path``; empty if there is none."""
+        try:
+            return self._open_chat_at(path).id
+        except ChatNotOpenError:
+            return ""
 
     # -- life -------------------------------------------------------------------------------
 
@@ -286,8 +309,10 @@ class Runtime:
             if left and (session.chat.id, session.chat.path) == (chat.id, chat.path):
                 session.attach(chat)
                 return session
+        handle = ChatHandle(chat, self.settings.root_dir)
         session = Session(
-            chat,
+            handle,
+            self._personas_of(lambda: handle.current.path),
             self._services,
             self._commands,
             loading=(self._personas_loaded, self.loaded),
@@ -303,14 +328,21 @@ class Runtime:
         if self._watch is not None:
             self._watch.chats_changed()
 
+    def _look_again(self) -> None:
+        for session in self.sessions:
+            session.look_again()
+
     async def personas_at(self, path: str) -> ChatPersonas:
         """Return the personas that serve the chat at ``path``, those of files among them.
 
         The path is relative to the server's root; an empty one stands for a chat in the root.
         """
-        found = ChatPersonas(self.personas, self.local, lambda: path)
+        found = self._personas_of(lambda: path)
         await found.look()
         return found
+
+    def _personas_of(self, path: Callable[[], str]) -> ChatPersonas:
+        return ChatPersonas(self.personas, self.local, path)
 
     async def _serve(self, session: Session) -> None:
         try:
@@ -452,8 +484,7 @@ class Runtime:
             self._services,
             personas=personas,
             ledger=ledger,
-            approvals=Approvals(ledger),
-            asks_people=False,
+            approvals=Approvals(ledger, asks_people=False),
             command_names=frozenset(),
         )
         scheduler = Scheduler(services, ChatHandle(chat, self.settings.root_dir))

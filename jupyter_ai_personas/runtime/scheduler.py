@@ -205,12 +205,12 @@ class Scheduler:
 
     # -- running and ending -----------------------------------------------------------------
 
-    async def _run(self, turn: ActiveTurn, place: Slot) -> None:
+    async def _run(self, turn: ActiveTurn, slot: Slot) -> None:
         await self._services.turnstile.enter()
         if self._is_stopping:
             turn.leave()
         elif turn.phase == "queued":
-            await self._execution.run(turn, place)
+            await self._execution.run(turn, slot)
 
     def _end(self, turn: ActiveTurn, outcome: Outcome) -> None:
         """Bring everything of the turn to its final state, once. Does not wait."""

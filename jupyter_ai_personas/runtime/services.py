@@ -6,27 +6,28 @@ import asyncio
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import anyio.to_thread
 
 from jupyter_ai_personas.chat import Chat, Pacer
+from jupyter_ai_personas.chat.feedback import VoteReport
 from jupyter_ai_personas.context.gathering import Gathering
 from jupyter_ai_personas.errors import ModelError, UnknownPersonaError
-from jupyter_ai_personas.personas import LocalPersonas, Persona, PersonaRegistry, Personas
+from jupyter_ai_personas.personas import Persona, Personas
 from jupyter_ai_personas.routing import Limits, mention_name
 from jupyter_ai_personas.runtime.approvals import Approval, Approvals, Decision
 from jupyter_ai_personas.runtime.exclusive import ExclusiveSlots
-from jupyter_ai_personas.runtime.executors import ChangeBook, Toolbox
-from jupyter_ai_personas.runtime.feedback import VoteReport
 from jupyter_ai_personas.runtime.host_pool import HostPool
 from jupyter_ai_personas.runtime.ledger import FinalState, TurnLedger
+from jupyter_ai_personas.runtime.own_tools import OwnTools
 from jupyter_ai_personas.runtime.quarantine import Quarantine
 from jupyter_ai_personas.runtime.reports import Reports
 from jupyter_ai_personas.runtime.requests import RequestHandler
 from jupyter_ai_personas.runtime.settings import RuntimeSettings
 from jupyter_ai_personas.runtime.turnstile import Turnstile
-from jupyter_ai_personas.tools import ToolInfo
+from jupyter_ai_personas.tools import ToolRegistry
+from jupyter_ai_personas.tools.changes import ChangeBook
 
 if TYPE_CHECKING:
     from jupyter_ai_personas.providers import ModelRegistry
@@ -35,7 +36,6 @@ __all__ = [
     "CallReport",
     "LoopClock",
     "Metrics",
-    "NoMetrics",
     "Services",
     "TurnReport",
 ]
@@ -78,8 +78,8 @@ class CallReport:
     seconds: float
 
 
-class Metrics(Protocol):
-    """Counts turns, calls and approvals."""
+class Metrics:
+    """Hears of turns, calls, approvals and votes; this class counts nothing."""
 
     def first_text(self, seconds: float) -> None:
         """Note the first text of a turn, ``seconds`` after the turn was accepted."""
@@ -95,25 +95,6 @@ class Metrics(Protocol):
 
     def voted(self, report: VoteReport) -> None:
         """Note a vote on a reply."""
-
-
-class NoMetrics:
-    """Counts nothing."""
-
-    def voted(self, report: VoteReport) -> None:
-        """See :meth:`Metrics.voted`."""
-
-    def first_text(self, seconds: float) -> None:
-        """See :meth:`Metrics.first_text`."""
-
-    def ended(self, report: TurnReport) -> None:
-        """See :meth:`Metrics.ended`."""
-
-    def called(self, report: CallReport) -> None:
-        """See :meth:`Metrics.called`."""
-
-    def decided(self, approval: Approval, decision: Decision) -> None:
-        """See :meth:`Metrics.decided`."""
 
 
 class LoopClock:
@@ -132,20 +113,16 @@ class LoopClock:
 class Services:
     """The shared collaborators of a runtime.
 
-    ``packages`` are the personas of packages; ``personas`` those of one chat, of files as well;
-    ``local`` reads files. ``turnstile`` is passed by each turn that begins.
+    ``personas`` are those of packages, or those of one chat, with the ones of files.
+    ``turnstile`` is passed by each turn that begins.
     ``gathering`` collects what a model is given beside the chat. ``command_names`` are the commands
     that people can type. ``avatar_url`` returns the URL of a persona's image, ``approval_url`` that
-    of the page on which people decide. ``announced`` are the tools of personas' own classes, by
-    persona id, ``reports`` what personas tell of themselves. ``asks_people``: there is a chat in
-    which people can be asked. ``other_runtime`` returns whether another runtime of personas serves
-    the same chats.
+    of the page on which people decide. ``other_runtime`` returns whether another runtime of
+    personas serves the same chats.
     """
 
     settings: RuntimeSettings
-    packages: PersonaRegistry
     personas: Personas
-    local: LocalPersonas | None
     models: ModelRegistry
     ledger: TurnLedger
     hosts: HostPool
@@ -156,12 +133,11 @@ class Services:
     metrics: Metrics
     gathering: Gathering
     request_handlers: Mapping[str, RequestHandler]
-    tools: Toolbox
+    tools: ToolRegistry
     changes: ChangeBook
     approvals: Approvals
-    announced: dict[str, tuple[ToolInfo, ...]]
+    own_tools: OwnTools
     reports: Reports
-    asks_people: bool
     approval_url: Callable[[str], str | None]
     command_names: frozenset[str]
     avatar_url: Callable[[Persona], str | None]
@@ -189,6 +165,19 @@ class Services:
         if persona.has_own_models:
             return chosen or self.reports.model(chat.id, persona.id).current, ""
         return self.model_of(persona, chosen)
+
+    def commands_in(self, chat_id: str, persona: Persona) -> Mapping[str, str]:
+        """Return the commands of a persona in a chat, its class's and those that it tells of."""
+        return {**self.reports.commands(chat_id, persona.id), **persona.commands}
+
+    def own_models_in(self, chat_id: str, persona: Persona) -> Mapping[str, str] | None:
+        """Return the models of its own that a persona tells of in a chat, by id with their names.
+
+        ``None`` for one that uses the models of providers.
+        """
+        if not persona.has_own_models:
+            return None
+        return self.reports.model(chat_id, persona.id).options
 
     async def choose_model(self, chat: Chat, persona: Persona, wanted: str | None) -> None:
         """Choose the model of a persona in a chat; ``None`` takes the choice back.

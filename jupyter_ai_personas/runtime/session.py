@@ -20,7 +20,6 @@ from jupyter_ai_personas.chat import (
     Restore,
     User,
 )
-from jupyter_ai_personas.errors import TurnStateError
 from jupyter_ai_personas.personas import ChatPersonas
 from jupyter_ai_personas.runtime.board import ApprovalBoard
 from jupyter_ai_personas.runtime.chat_handle import ChatHandle
@@ -59,7 +58,8 @@ class Session:
 
     def __init__(
         self,
-        chat: Chat,
+        chat: ChatHandle,
+        personas: ChatPersonas,
         services: Services,
         commands: Commands,
         *,
@@ -73,19 +73,17 @@ class Session:
         self.closed = anyio.Event()
         """Set when the session has ended."""
         self._loading = loading
-        self._handle = ChatHandle(chat, services.settings.root_dir)
-        self.personas = ChatPersonas(
-            services.packages, services.local, lambda: self._handle.current.path
-        )
+        self._handle = chat
+        self.personas = personas
         """The personas of this chat."""
-        self._services = services = replace(services, personas=self.personas)
+        self._services = services = replace(services, personas=personas)
         self._unsaved = Unsaved(self._handle, services.ledger)
         self._board = ApprovalBoard(services, self._handle)
         self._scheduler = Scheduler(
             services, self._handle, board=self._board, on_end=self._turn_ended
         )
         self._router = Router(
-            services, self._handle, self._scheduler, self._unsaved, commands, self.personas
+            services, self._handle, self._scheduler, self._unsaved, commands, personas
         )
         self._recovery = Recovery(
             services,
@@ -107,7 +105,7 @@ class Session:
         self._will_look = False
         # A chat gets its id when it is first asked for, and an observer must not write.
         assert chat.id
-        chat.subscribe(self._observe)
+        chat.current.subscribe(self._observe)
 
     @property
     def chat(self) -> Chat:
@@ -254,7 +252,7 @@ class Session:
 
     def has_reply_of(self, turn_id: str) -> bool:
         """Return whether a turn has replied here, of late."""
-        return self._router.reply_of(turn_id) is not None
+        return self._router.retry.reply_of(turn_id) is not None
 
     async def retry_turn(self, turn_id: str, *, by: str) -> str | None:
         """Run a turn of this chat again; return the id of the new one, ``None`` if it is not here.
@@ -262,9 +260,7 @@ class Session:
         Raises:
             TurnStateError: it has not ended, or ended well, or cannot run again.
         """
-        if turn_id in self.turns:
-            raise TurnStateError("This turn has not ended yet. Stop it first.")
-        return await self._router.retry_turn(turn_id, by)
+        return await self._router.retry.turn(turn_id, by)
 
     def notify(self, body: str) -> None:
         """Post a line of the system."""

@@ -13,10 +13,10 @@ import anyio
 import anyio.lowlevel
 from jupyter_server.utils import ensure_async
 
+from jupyter_ai_personas.chat.cut_off_saves import undo_cut_off_save
 from jupyter_ai_personas.chat.file_format import ChatFile, add_missing, parse_chat
 from jupyter_ai_personas.chat.markdown import code
 from jupyter_ai_personas.runtime import Runtime, Session
-from jupyter_ai_personas.runtime.cut_off_saves import undo_cut_off_save
 from jupyter_ai_personas.server.live import connections_to
 
 if TYPE_CHECKING:

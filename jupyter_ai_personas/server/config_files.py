@@ -57,13 +57,13 @@ def _parts(app: JupyterApp) -> Iterator[Path]:
 
 
 def _files(app: JupyterApp) -> Iterator[Path]:
-    places = [(Path(folder), "jupyter_config") for folder in app.config_file_paths]
+    candidates = [(Path(folder), "jupyter_config") for folder in app.config_file_paths]
     if app.config_file:
         chosen = Path(app.config_file)
-        places.append((chosen.parent, chosen.stem))
+        candidates.append((chosen.parent, chosen.stem))
     elif app.config_file_name:
-        places += [(Path(folder), app.config_file_name) for folder in app.config_file_paths]
-    for folder, stem in places:
+        candidates += [(Path(folder), app.config_file_name) for folder in app.config_file_paths]
+    for folder, stem in candidates:
         for suffix in (".py", ".json"):
             file = folder / f"{stem}{suffix}"
             if file.is_file():

@@ -114,7 +114,7 @@ def _identity(text: Any, index: int) -> tuple[int, int]:
 
 
 def _boundary(content: bytes, start: int, end: int) -> int:
-    """Return a place between characters in the middle of ``content[start:end]``."""
+    """Return a position between characters in the middle of ``content[start:end]``."""
     middle = (start + end) // 2
     while middle < end - 1 and content[middle] & 0xC0 == 0x80:
         middle += 1

@@ -25,7 +25,7 @@ FEEDBACK = "https://events.jupyter.org/jupyter_ai_personas/feedback/v1"
 _SCHEMAS = Path(__file__).parent / "event_schemas"
 
 
-class ReportingMetrics:
+class ReportingMetrics(Metrics):
     """Emits calls, approvals and votes as Jupyter events, and hands everything on to ``metrics``.
 
     ``event_logger`` is the server's; ``None``: nothing is emitted.

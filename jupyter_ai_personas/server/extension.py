@@ -27,7 +27,7 @@ from jupyter_ai_personas.personas.local import emoji_image
 from jupyter_ai_personas.providers import ModelRegistry, ProviderSettings
 from jupyter_ai_personas.redaction import RedactingFilter, redact
 from jupyter_ai_personas.runtime import Ledger, Runtime, RuntimeSettings
-from jupyter_ai_personas.runtime.changes import LedgerChanges
+from jupyter_ai_personas.runtime.changes import ChangeLog
 from jupyter_ai_personas.server.chats import ChatObserver
 from jupyter_ai_personas.server.config_files import unread_files
 from jupyter_ai_personas.server.events import ReportingMetrics
@@ -233,7 +233,7 @@ class AiExtension(Configured, ExtensionApp):
                 web,
                 root=turns.root_dir,
                 workspace=workspace,
-                changes=LedgerChanges(ledger),
+                changes=ChangeLog(ledger),
                 log=self.log,
                 bounds=self.tool_settings(),
                 index=lambda: self.search,

@@ -13,6 +13,7 @@ from jupyter_ai_personas.runtime import (
     Approval,
     CallReport,
     Decision,
+    Metrics,
     Runtime,
     TurnReport,
     VoteReport,
@@ -24,7 +25,7 @@ _PREFIX = "jupyter_ai_personas"
 _SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 900)
 
 
-class PrometheusMetrics(Collector):
+class PrometheusMetrics(Metrics, Collector):
     """Counts turns, and reads the runtime's own numbers when somebody asks for them.
 
     Nothing is computed for a metric between two scrapes but what a turn itself counts.

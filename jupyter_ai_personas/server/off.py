@@ -21,7 +21,7 @@ from jupyter_ai_personas.chat import (
 )
 from jupyter_ai_personas.redaction import for_people
 from jupyter_ai_personas.routing import may_mention
-from jupyter_ai_personas.runtime.flood import FloodGate
+from jupyter_ai_personas.routing.flood import FloodGate
 from jupyter_ai_personas.runtime.session import SYSTEM_USER
 from jupyter_ai_personas.server.chats import SESSION_EVENTS, find_chat_manager
 

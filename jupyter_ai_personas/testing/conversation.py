@@ -14,7 +14,6 @@ from jupyter_ai_personas.chat import Attachment, Message
 from jupyter_ai_personas.personas import Persona, persona_id
 from jupyter_ai_personas.routing import find_mentions
 from jupyter_ai_personas.runtime import Approval, Decision, Runtime, RuntimeSettings, Session
-from jupyter_ai_personas.runtime.executors import Toolbox
 from jupyter_ai_personas.testing.fakes import FakeChat, FakeEntryPoint, make_runtime
 from jupyter_ai_personas.testing.models import FakeModel, FakeModels
 from jupyter_ai_personas.tools import PackageToolsets, ToolRegistry
@@ -151,7 +150,7 @@ async def converse(
     model: Any = None,
     config: Mapping[str, Any] | None = None,
     settings: RuntimeSettings | None = None,
-    tools: Toolbox | None = None,
+    tools: ToolRegistry | None = None,
     toolsets: Mapping[str, Callable[[], Any]] | None = None,
     tool_policy: Mapping[str, Any] | None = None,
     chat: FakeChat | None = None,

@@ -127,14 +127,14 @@ def events_of(request: Request, answer: Answer) -> Iterator[tuple[str, int | Non
         yield event, None
     pieces = answer.pieces
     others = [_pieces(text) for text in _alternatives(request, answer)]
-    for place in range(max(map(len, [pieces, *others]))):
-        if place < len(pieces):
-            usage = {"usage": _usage(request, place + 1)} if answer.usage_in_each else {}
-            chunk = _chunk(request, [_choice({"content": pieces[place]})], **usage)
-            yield json.dumps(chunk), place
+    for position in range(max(map(len, [pieces, *others]))):
+        if position < len(pieces):
+            usage = {"usage": _usage(request, position + 1)} if answer.usage_in_each else {}
+            chunk = _chunk(request, [_choice({"content": pieces[position]})], **usage)
+            yield json.dumps(chunk), position
         for index, other in enumerate(others, start=1):
-            if place < len(other):
-                choice = _choice({"content": other[place]}, index=index)
+            if position < len(other):
+                choice = _choice({"content": other[position]}, index=index)
                 yield json.dumps(_chunk(request, [choice])), None
     for index in range(1, len(others) + 1):
         yield json.dumps(_chunk(request, [_choice({}, "stop", index=index)])), None
@@ -150,12 +150,12 @@ def events_of(request: Request, answer: Answer) -> Iterator[tuple[str, int | Non
 def _call_deltas(answer: Answer) -> Iterator[dict[str, Any]]:
     """Yield the deltas of tool calls: each begins with its name, then fragments take turns."""
     rest: list[tuple[int | None, str]] = []
-    for place, call in enumerate(answer.calls):
-        index = place if call.index == -1 else call.index
+    for position, call in enumerate(answer.calls):
+        index = position if call.index == -1 else call.index
         function = {"name": call.name, "arguments": "" if answer.fragments else call.text}
         begun: dict[str, Any] = {"type": "function", "function": function}
         begun |= {} if index is None else {"index": index}
-        begun |= {} if (id_ := _call_id(call, place)) is None else {"id": id_}
+        begun |= {} if (id_ := _call_id(call, position)) is None else {"id": id_}
         yield {"tool_calls": [begun]}
         rest += [(index, call.text)] if answer.fragments else []
     while rest:
@@ -165,18 +165,18 @@ def _call_deltas(answer: Answer) -> Iterator[dict[str, Any]]:
         rest = [(index, text[_FRAGMENT:]) for index, text in rest if len(text) > _FRAGMENT]
 
 
-def _call_id(call: Call, place: int) -> str | None:
-    return f"call_{place}" if call.id == "given" else call.id
+def _call_id(call: Call, position: int) -> str | None:
+    return f"call_{position}" if call.id == "given" else call.id
 
 
 def _whole_calls(answer: Answer) -> list[dict[str, Any]]:
     return [
         {
-            "id": _call_id(call, place),
+            "id": _call_id(call, position),
             "type": "function",
             "function": {"name": call.name, "arguments": call.text},
         }
-        for place, call in enumerate(answer.calls)
+        for position, call in enumerate(answer.calls)
     ]
 
 

@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from jupyter_ai_personas.errors import RequestRefusedError, near_matches
+from jupyter_ai_personas.errors import RequestRefusedError, did_you_mean, near_matches
 from jupyter_ai_personas.tools.descriptions import ToolBounds, ToolInfo
 from jupyter_ai_personas.tools.langchain import run_tool
 from jupyter_ai_personas.tools.names import model_names
@@ -107,8 +107,7 @@ class Caller:
 
     def unknown(self, name: str) -> str:
         """Say that there is no such tool."""
-        near = near_matches(name, self.tools)
-        hint = f" Did you mean {' or '.join(f'`{one}`' for one in near)}?" if near else ""
+        hint = did_you_mean(near_matches(name, self.tools))
         return f"There is no tool `{name[:100]}`.{hint}"
 
     async def call(self, id_: str, tool: ToolInfo, arguments: Mapping[str, Any]) -> Called:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, Literal, Protocol, get_args
+from typing import Any, Literal, get_args
 
-__all__ = ["METADATA", "Change", "ChangeKind", "ChangeLog", "InMemoryChangeLog", "TurnChanges"]
+from jupyter_ai_personas.chat.markdown import code, sentence
+
+__all__ = ["METADATA", "Change", "ChangeBook", "ChangeKind", "TurnChanges", "UndoReport"]
 
 METADATA = "jupyter_ai_personas"
 """The key of a cell's metadata that says which persona changed it in which turn."""
@@ -66,50 +68,44 @@ class TurnChanges:
     changes: tuple[Change, ...]
 
 
-class ChangeLog(Protocol):
-    """Keeps the changes of turns, also after their end."""
+@dataclass(frozen=True, slots=True)
+class UndoReport:
+    """What was taken back of a turn. ``left`` are changes that stay, each with the reason."""
 
-    async def record(self, change: Change, *, chat_id: str, turn_id: str, persona_id: str) -> None:
-        """Note a change that was made."""
+    turn: TurnChanges
+    done: tuple[Change, ...]
+    left: tuple[tuple[Change, str], ...]
 
-    async def changes_of_turn(self, turn_id: str) -> Sequence[Change]:
-        """Return the changes of a turn, oldest first."""
+    @property
+    def persona_id(self) -> str:
+        """The persona whose turn it was."""
+        return self.turn.persona_id
 
-    async def latest_turn(self, chat_id: str, persona_id: str | None = None) -> TurnChanges | None:
-        """Return the latest turn of a chat, or of a persona in it, that can be undone, if any."""
+    def text(self, persona: str) -> str:
+        """Return what people are told, in Markdown; ``persona`` is the name of who changed it."""
+        count = len({(change.path, change.cell) for change in self.done})
+        what = f"{count} change{'' if count == 1 else 's'}" if count else "nothing"
+        lines = [f"Took back {what} of {code(persona)}."]
+        if self.left:
+            named = {(change.path, change.cell): (change, why) for change, why in self.left}
+            lines.append("Left as it is:")
+            lines += [f"- {_target(change)}: {sentence(why)}" for change, why in named.values()]
+        return "\n".join(lines)
 
-    async def forget(self, turn_id: str) -> None:
-        """Forget the changes of a turn: they were taken back."""
+
+def _target(change: Change) -> str:
+    if change.cell is None:
+        return code(change.path)
+    return f"{code(change.path)}, cell {change.index + 1} ({code(change.cell)})"
 
 
-class InMemoryChangeLog:
-    """A :class:`ChangeLog` that is lost with the process; it keeps the latest turns."""
+class ChangeBook:
+    """What tools have changed in notebooks and files; here, nothing."""
 
-    def __init__(self, *, most: int = 200) -> None:
-        self._most = most
-        self._turns: dict[str, tuple[str, TurnChanges]] = {}
+    def links(self, turn_id: str) -> str:
+        """Return links to what a turn changed since the previous call, in Markdown."""
+        return ""
 
-    async def record(self, change: Change, *, chat_id: str, turn_id: str, persona_id: str) -> None:
-        """See :meth:`ChangeLog.record`."""
-        _, known = self._turns.pop(turn_id, ("", None))
-        changes = (*(known.changes if known else ()), change)
-        turn = TurnChanges(turn_id=turn_id, persona_id=persona_id, changes=changes)
-        self._turns[turn_id] = (chat_id, turn)
-        while len(self._turns) > self._most:
-            del self._turns[next(iter(self._turns))]
-
-    async def changes_of_turn(self, turn_id: str) -> Sequence[Change]:
-        """See :meth:`ChangeLog.changes_of_turn`."""
-        return self._turns[turn_id][1].changes if turn_id in self._turns else ()
-
-    async def latest_turn(self, chat_id: str, persona_id: str | None = None) -> TurnChanges | None:
-        """See :meth:`ChangeLog.latest_turn`."""
-        for chat, turn in reversed(self._turns.values()):
-            is_meant = chat == chat_id and persona_id in (None, turn.persona_id)
-            if is_meant and any(change.can_be_undone for change in turn.changes):
-                return turn
+    async def undo(self, chat_id: str, persona_id: str | None = None) -> UndoReport | None:
+        """Undo the latest turn of a chat, or of a persona in it, that changed something."""
         return None
-
-    async def forget(self, turn_id: str) -> None:
-        """See :meth:`ChangeLog.forget`."""
-        self._turns.pop(turn_id, None)

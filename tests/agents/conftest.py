@@ -61,6 +61,8 @@ class Agents:
 
 
 @pytest.fixture
-def agents(tmp_path: Path) -> Agents:
+async def agents(tmp_path: Path) -> Agents:
     (tmp_path / "root").mkdir()
-    return Agents(tmp_path / "root", tmp_path / "memory.jsonl")
+    agents = Agents(tmp_path / "root", tmp_path / "memory.jsonl")
+    await agents.desk.begin()
+    return agents

@@ -20,7 +20,7 @@ from support.server import JupyterServer
 from jupyter_ai_personas import BasePersona, PersonaDefaults
 from jupyter_ai_personas.chat.document import DocumentChat
 from jupyter_ai_personas.runtime import RuntimeSettings, TurnReport
-from jupyter_ai_personas.runtime.services import NoMetrics
+from jupyter_ai_personas.runtime.services import Metrics
 from jupyter_ai_personas.testing.fakes import make_runtime
 
 from .options import Goal, Options, Result, Table
@@ -108,7 +108,7 @@ async def _shares(sizes: Sequence[int], turns: int) -> list[tuple[float, float, 
     library: dict[int, list[float]] = {size: [] for size in sizes}
     ended = asyncio.Event()
 
-    class Ends(NoMetrics):
+    class Ends(Metrics):
         def ended(self, report: TurnReport) -> None:
             ended.set()
 

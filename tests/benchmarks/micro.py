@@ -34,7 +34,7 @@ async def run(options: Options) -> Result:
 
 def _measure(file: Path, *, quick: bool) -> list[dict[str, Any]]:
     command = [sys.executable, "-m", "pytest", "-q", str(Path(__file__).with_name("bench_pure.py"))]
-    command += ["-o", "python_functions=bench_*", f"--benchmark-json={file}"]
+    command += ["-o", "python_functions=bench_*", "--benchmark-enable", f"--benchmark-json={file}"]
     command += ["--benchmark-max-time=0.02"] if quick else []
     subprocess.run(command, check=True, timeout=300, stdout=subprocess.PIPE)
     found: list[dict[str, Any]] = json.loads(file.read_text(encoding="utf-8"))["benchmarks"]

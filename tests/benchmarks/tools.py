@@ -18,9 +18,17 @@ from support.room import Room, persona, room
 
 from jupyter_ai_personas.hosts import ThreadHost
 from jupyter_ai_personas.personas import Persona
-from jupyter_ai_personas.runtime import CallContext, Ledger, Preview, ToolExecutor
-from jupyter_ai_personas.runtime.executors import NoToolbox
-from jupyter_ai_personas.tools import Policy, ToolBounds, ToolInfo
+from jupyter_ai_personas.runtime import Ledger
+from jupyter_ai_personas.tools import (
+    CallContext,
+    PackageToolsets,
+    Policy,
+    Preview,
+    ToolExecutor,
+    ToolInfo,
+    ToolRegistry,
+    ToolSettings,
+)
 
 from .options import Goal, Options, Result, Table
 from .streaming import quantile
@@ -56,12 +64,12 @@ class Instant:
         return Preview()
 
 
-class Box(NoToolbox):
+class Box(ToolRegistry):
     """Two tools, for every persona; ``policy`` decides about both."""
 
-    bounds = ToolBounds(calls=10_000)
-
     def __init__(self, policy: Policy) -> None:
+        settings = ToolSettings(max_tool_calls=10_000)
+        super().__init__(settings, PackageToolsets(log=LOG, entry_points=()))
         self._policy = policy
         self._executor = Instant()
 
@@ -123,7 +131,7 @@ async def _reading(directory: Path, options: Options) -> tuple[Table, list[Goal]
         "processor time of one iteration. *gap* is the time from one iteration to the next, in "
         "which other programs and threads run as well.",
     )
-    desk = Desk(directory)
+    desk = await Desk(directory).begin()
     notebook = nbformat.v4.new_notebook()
     text = "x" * (OUTPUTS // CELLS)
     for number in range(CELLS):

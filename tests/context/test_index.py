@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from jupyter_ai_personas.context import Hit, IndexSettings, IndexStatus, WorkspaceIndex
-from jupyter_ai_personas.context.place import IndexPlace
+from jupyter_ai_personas.context.index_folder import IndexFolder
 from jupyter_ai_personas.context.watching import remote_file_system
 from jupyter_ai_personas.errors import SearchUnavailableError
 from jupyter_ai_personas.redaction import remember
@@ -138,7 +138,7 @@ async def test_files_that_vanish_and_change_while_they_are_indexed(root: Path, d
 async def test_what_is_kept_is_used_again(root: Path, data: Path) -> None:
     async with running(root, data) as index:
         await found(index, "honey", "bees.md")
-    folder = IndexPlace(root, data).folder
+    folder = IndexFolder(root, data).path
     (root / "new.md").write_text("gnu")
     (root / "old.md").write_text("moa")
     (root / "bees.md").unlink()
@@ -170,7 +170,7 @@ async def test_secrets_are_neither_found_nor_quoted(root: Path, data: Path) -> N
 async def test_a_damaged_index_is_built_anew(root: Path, data: Path, damage: str) -> None:
     async with running(root, data) as index:
         await found(index, "honey", "bees.md")
-    folder = IndexPlace(root, data).folder
+    folder = IndexFolder(root, data).path
     files = [file for file in folder.rglob("*") if file.is_file() and file.name != "lock"]
     assert len(files) > 5
     for file in files:
@@ -193,7 +193,7 @@ async def test_a_damaged_index_is_built_anew(root: Path, data: Path, damage: str
 
 
 async def test_an_index_that_is_damaged_or_removed_while_it_is_used(root: Path, data: Path) -> None:
-    folder = IndexPlace(root, data).folder
+    folder = IndexFolder(root, data).path
     async with running(root, data) as index:
         await found(index, "honey", "bees.md")
         for file in (folder / "passages").iterdir():

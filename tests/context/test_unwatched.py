@@ -13,7 +13,7 @@ import pytest
 from filelock import FileLock
 
 from jupyter_ai_personas.context import IndexSettings, builder, watching
-from jupyter_ai_personas.context.place import IndexPlace
+from jupyter_ai_personas.context.index_folder import IndexFolder
 from jupyter_ai_personas.context.reader import IndexReader, NoIndexError
 
 
@@ -48,7 +48,7 @@ async def test_changes_are_found_by_a_scan(
     root = tmp_path / "root"
     root.mkdir()
     (root / "bees.md").write_text("honey")
-    place, stop = IndexPlace(root, tmp_path / "data"), threading.Event()
+    place, stop = IndexFolder(root, tmp_path / "data"), threading.Event()
     place.make()
 
     def build() -> None:
@@ -75,7 +75,7 @@ async def test_changes_are_found_by_a_scan(
     assert str(status).endswith(f"Changes are found once a minute, because {reason}.")
 
 
-async def _found(place: IndexPlace, query: str, paths: list[str]) -> None:
+async def _found(place: IndexFolder, query: str, paths: list[str]) -> None:
     reader = IndexReader(place)
     try:
         while True:

@@ -98,6 +98,22 @@ async def test_a_model_of_the_agent_is_chosen_in_the_chat(server: JupyterServer)
         assert second["body"].endswith(", large]")
 
 
+async def test_its_models_and_commands_are_listed_once_it_has_told_of_them(
+    server: JupyterServer,
+) -> None:
+    async with chat(server) as ada:
+        await ada.wait_for_reply(ada.post("@Claude x"), "Claude")
+        _, found = await server.get(f"/api/ai/personas?chat_path={ada.path}")
+        [claude] = [one for one in found["personas"] if one["name"] == "Claude"]
+        own = [{"id": "small", "name": "Small"}, {"id": "large", "name": "Large"}]
+        assert claude["own_models"] == own
+        _, found = await server.get(f"/api/ai/commands?chat_path={ada.path}")
+        [compact] = [one for one in found["commands"] if one["name"] == "/compact"]
+        assert (compact["help"], compact["persona"]) == ("Forget what was said.", "Claude")
+        reply = await ada.wait_for_reply(ada.post("/compact"), "Claude")
+        assert reply["body"] == "forgotten"
+
+
 async def test_a_stop_cancels_the_agent_s_turn_and_the_next_one_is_answered(
     server: JupyterServer,
 ) -> None:

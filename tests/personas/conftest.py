@@ -12,8 +12,8 @@ from jupyter_ai_personas.chat import Attachment, Message
 from jupyter_ai_personas.context import Hit, IndexSettings
 from jupyter_ai_personas.context.builder import Builder
 from jupyter_ai_personas.context.index import hits
+from jupyter_ai_personas.context.index_folder import IndexFolder
 from jupyter_ai_personas.context.local import LocalWorkspace
-from jupyter_ai_personas.context.place import IndexPlace
 from jupyter_ai_personas.context.reader import IndexReader
 from jupyter_ai_personas.personas.builtin.guide import Guide
 from jupyter_ai_personas.providers import ProviderSettings
@@ -28,7 +28,7 @@ class Indexed:
     """The real index of a folder, built once and read here, without its process."""
 
     def __init__(self, root: Path, data: Path) -> None:
-        place = IndexPlace(root, data)
+        place = IndexFolder(root, data)
         place.make()
         builder = Builder(place, IndexSettings())
         builder.build(lambda status: None)

@@ -23,7 +23,8 @@ from jupyter_ai_personas.errors import (
 )
 from jupyter_ai_personas.personas import PersonaContext
 from jupyter_ai_personas.personas.base import current_turn
-from jupyter_ai_personas.personas.turn import MAX_MESSAGES, MAX_NOTES, chunk_text, reply_id
+from jupyter_ai_personas.personas.chunks import chunk_text
+from jupyter_ai_personas.personas.turn import MAX_MESSAGES, MAX_NOTES, reply_id
 from jupyter_ai_personas.personas.wire import (
     MessageSent,
     StatusChanged,

@@ -127,6 +127,27 @@ async def test_messages_are_sent_streamed_and_awaited(hosts: dict[str, Any]) -> 
         assert {reply.state for reply in replies} == {"done"}
 
 
+async def test_what_its_tasks_write_just_after_it_returns_is_part_of_the_turn(
+    hosts: dict[str, Any],
+) -> None:
+    """The library of agents hands on what was received before the answer in tasks of its own."""
+    tasks: set[asyncio.Task[None]] = set()
+
+    def act(me: Any, message: Message) -> None:
+        id_ = me.chat.add_message(NewMessage(body="one", sender=me.id))
+
+        async def hand_on() -> None:
+            for _ in range(5):
+                await asyncio.sleep(0)
+            more = Message(id=id_, body=" two", time=1.0, sender=me.id)
+            me.chat.update_message(more, append=True)
+
+        tasks.add(asyncio.get_running_loop().create_task(hand_on()))
+
+    async with room(adapted(act), **hosts) as here:
+        assert (await here.reply(here.say("@Other hi"))).body == "one two"
+
+
 async def test_an_empty_message_that_gets_nothing_is_not_shown() -> None:
     def act(me: Any, message: Message) -> None:
         me.chat.add_message(NewMessage(body="", sender=me.id))
@@ -472,6 +493,71 @@ async def test_a_persona_s_own_models_are_chosen_by_model(hosts: dict[str, Any])
         assert "`opus-5`" in await here.command("/model @Other Opus")
         assert (await here.reply(here.say("@Other hi"))).body.startswith("opus-5")
     assert switched == ["opus-5"]
+
+
+async def test_the_models_that_it_tells_of_are_listed_with_it(hosts: dict[str, Any]) -> None:
+    async with room(adapted(_told), **hosts) as here:
+        [persona] = here.runtime.personas.values()
+        assert here.runtime.own_models(persona, "room.chat") == {}
+        await here.reply(here.say("@Other hi"))
+        await here.quiet()
+        own = {"opus-5": "Opus", "haiku-5": "Haiku"}
+        assert here.runtime.own_models(persona, "room.chat") == own
+        assert here.runtime.model_of(persona, "room.chat") == ("haiku-5", "")
+        assert here.runtime.own_models(persona, "another.chat") == {}
+
+
+# -- commands -------------------------------------------------------------------------------------
+
+
+async def test_a_command_that_it_tells_of_is_listed_and_asks_it(hosts: dict[str, Any]) -> None:
+    """As of an agent, which tells of its commands when it has begun a session."""
+    said: list[str] = []
+
+    def act(me: Any, message: Message) -> None:
+        said.append(message.body)
+        commands = [
+            CommandOption(name="compact", description="forgets\nwhat was *said*"),
+            CommandOption(name="/Review"),
+            CommandOption(name="/help", description="mine"),
+            CommandOption(name="two words"),
+        ]
+        me.report_slash_commands(commands)
+        me.send_message("done")
+
+    async with room(adapted(act), **hosts) as here:
+        before = [one.name for one in await here.runtime.commands("room.chat")]
+        await here.reply(here.say("@Other hi"))
+        await here.quiet()
+        listed = await here.runtime.commands("room.chat")
+        theirs = [(one.name, one.help, one.persona) for one in listed if one.name not in before]
+        assert theirs == [
+            ("/compact", "forgets what was *said*", "Other"),
+            ("/review", "", "Other"),
+        ]
+        assert [one.name for one in await here.runtime.commands("another.chat")] == before
+        text = await here.command("/help")
+        assert "- `/compact` (Other): forgets" in text
+        assert "mine" not in text
+        assert (await here.reply(here.say("/compact all of it"))).body == "done"
+        assert (await here.reply(here.say("@Other /help"))).body == "done"
+    assert said == ["hi", "/compact all of it", "/help"]
+
+
+async def test_of_two_personas_with_one_command_the_mentioned_one_is_asked() -> None:
+    def act(me: Any, message: Message) -> None:
+        me.report_slash_commands([CommandOption(name="/compact")])
+        me.send_message(f"{me.name}: {message.body}")
+
+    other = adapted(act, "Another", __module__="another_package.personas")
+    async with room(adapted(act), other) as here:
+        for name in ("Other", "Another"):
+            await here.reply(here.say(f"@{name} hi"))
+        await here.quiet()
+        asked = here.say("/compact @Another")
+        assert (await here.reply(asked)).body.startswith("Another: /compact")
+        await here.quiet()
+        assert len(here.replies(asked)) == 1
 
 
 async def test_the_tokens_of_a_turn_are_counted_from_those_of_the_session() -> None:

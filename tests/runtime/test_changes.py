@@ -9,27 +9,24 @@ from pathlib import Path
 
 import pytest
 
-from jupyter_ai_personas.runtime.changes import LedgerChanges
+from jupyter_ai_personas.runtime.changes import ChangeLog
 from jupyter_ai_personas.runtime.ledger import Ledger, MemoryLedger, TurnLedger
-from jupyter_ai_personas.tools.changes import Change, ChangeLog, InMemoryChangeLog
+from jupyter_ai_personas.tools.changes import Change
 
 LOG = logging.getLogger("test")
 
 
 @asynccontextmanager
-async def opened(ledger: TurnLedger) -> AsyncIterator[LedgerChanges]:
+async def opened(ledger: TurnLedger) -> AsyncIterator[ChangeLog]:
     await ledger.open()
     try:
-        yield LedgerChanges(ledger)
+        yield ChangeLog(ledger)
     finally:
         await ledger.aclose()
 
 
-@pytest.fixture(params=["memory", "ledger in memory", "file"])
+@pytest.fixture(params=["memory", "file"])
 async def changes(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[ChangeLog]:
-    if request.param == "memory":
-        yield InMemoryChangeLog()
-        return
     is_file = request.param == "file"
     ledger = Ledger(tmp_path / "ledger.sqlite", log=LOG) if is_file else MemoryLedger()
     async with opened(ledger) as log:

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from jupyter_ai_personas.chat import Insert, MemoryChat
+from jupyter_ai_personas.chat.feedback import MOST_VOTES, Feedback, cast_vote
 from jupyter_ai_personas.errors import FeedbackError, UnknownReplyError
-from jupyter_ai_personas.runtime.feedback import MOST_VOTES, Feedback, cast_vote
 
 PERSONA = "jupyter-ai-personas::tests::Bot"
 

@@ -17,7 +17,7 @@ from support.room import Script, persona, room
 from support.stages import DocumentStage, settle
 
 from jupyter_ai_personas.chat import SYSTEM_ID
-from jupyter_ai_personas.runtime.flood import FloodGate
+from jupyter_ai_personas.routing.flood import FloodGate
 
 Good = persona("Good", lambda me, message: me.send_message("Good day"))
 

@@ -24,7 +24,8 @@ from jupyter_ai_personas.chat import Message
 from jupyter_ai_personas.context import watching
 from jupyter_ai_personas.personas import ChatPersonas, LocalPersonas
 from jupyter_ai_personas.personas.local import chat_personas, emoji_image
-from jupyter_ai_personas.runtime import Ledger, Runtime, RuntimeSettings, Session, local_files
+from jupyter_ai_personas.personas.local import watching as local_watching
+from jupyter_ai_personas.runtime import Ledger, Runtime, RuntimeSettings, Session
 from jupyter_ai_personas.testing import (
     FakeChat,
     FakeEntryPoint,
@@ -417,7 +418,7 @@ async def test_where_nothing_tells_of_changes_files_are_read_now_and_then(
     cause: Callable[[pytest.MonkeyPatch], None],
 ) -> None:
     cause(monkeypatch)
-    monkeypatch.setattr(local_files, "RETRY_SECONDS", 0.05)
+    monkeypatch.setattr(local_watching, "RETRY_SECONDS", 0.05)
     async with room(tmp_path) as here:
         here.write("researcher")
         await here.chat.until(lambda: here.offered == ["Researcher"])

@@ -7,14 +7,23 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import anyio
-from support.room import Room
+from support.room import LOG, Room
 
 from jupyter_ai_personas.chat import Message
 from jupyter_ai_personas.errors import ChatError, RequestRefusedError, ToolCallError
 from jupyter_ai_personas.personas import Persona
-from jupyter_ai_personas.runtime import Approval, CallContext, Preview, ToolExecutor
-from jupyter_ai_personas.runtime.executors import NoToolbox
-from jupyter_ai_personas.tools import Policy, ToolBounds, ToolInfo, decide
+from jupyter_ai_personas.runtime import Approval
+from jupyter_ai_personas.tools import (
+    CallContext,
+    PackageToolsets,
+    Policy,
+    Preview,
+    ToolExecutor,
+    ToolInfo,
+    ToolRegistry,
+    ToolSettings,
+    decide,
+)
 
 READ = ToolInfo("desk.look", "Looks.", "read")
 WRITE = ToolInfo("desk.note", "Notes something.", "write")
@@ -57,10 +66,8 @@ class Desk:
         return Preview()
 
 
-class Box(NoToolbox):
+class Box(ToolRegistry):
     """The desk's tools, for every persona."""
-
-    bounds = ToolBounds(calls=20, seconds=60)
 
     def __init__(
         self,
@@ -68,6 +75,8 @@ class Box(NoToolbox):
         policy: Mapping[str, Any] | None = None,
         tools: Sequence[ToolInfo] = (READ, WRITE, RUN, HOSTED),
     ) -> None:
+        settings = ToolSettings(max_tool_calls=20, tool_timeout=60)
+        super().__init__(settings, PackageToolsets(log=LOG, entry_points=()))
         self._desk = desk
         self._policy = {} if policy is None else policy
         self._tools = tools

@@ -15,8 +15,8 @@ from server.hostile import install
 from support.server import WAIT, JupyterServer
 from support.yclient import ChatClient
 
+from jupyter_ai_personas.chat.cut_off_saves import made_at, undo_cut_off_save
 from jupyter_ai_personas.chat.file_format import ChatFile, format_chat, parse_chat
-from jupyter_ai_personas.runtime.cut_off_saves import made_at, undo_cut_off_save
 
 CHAT = ChatFile(messages=[{"id": "q", "body": "hi", "sender": "ada"}], metadata={"id": "the chat"})
 

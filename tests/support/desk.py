@@ -13,11 +13,11 @@ from jupyter_client.kernelspec import KernelSpecManager
 from jupyter_server.services.contents.largefilemanager import AsyncLargeFileManager
 from jupyter_ydoc import YNotebook, YUnicode
 
-from jupyter_ai_personas.runtime.executors import CallContext, Preview
+from jupyter_ai_personas.runtime import MemoryLedger
+from jupyter_ai_personas.runtime.changes import ChangeLog
 from jupyter_ai_personas.server.tools import BuiltinTools
 from jupyter_ai_personas.server.workspace import Workspace
-from jupyter_ai_personas.tools import ToolSettings
-from jupyter_ai_personas.tools.changes import InMemoryChangeLog
+from jupyter_ai_personas.tools import CallContext, Preview, ToolSettings
 
 LOG = logging.getLogger("test")
 
@@ -70,7 +70,8 @@ class Desk:
             "file_id_manager": self.rooms,
         }
         workspace = Workspace(self.settings, root=root, log=LOG)
-        self.changes = InMemoryChangeLog()
+        self._ledger = MemoryLedger()
+        self.changes = ChangeLog(self._ledger)
         self.shown: asyncio.Queue[str] = asyncio.Queue()
         """What people are shown of the calls."""
         self.tools = BuiltinTools(
@@ -81,6 +82,11 @@ class Desk:
             log=LOG,
             bounds=ToolSettings(**bounds),
         )
+
+    async def begin(self) -> Desk:
+        """Begin to record changes."""
+        await self._ledger.open()
+        return self
 
     def context(self, turn: str = "t1", persona: str = "guide") -> CallContext:
         return CallContext(

@@ -93,8 +93,8 @@ def _files(kind: Kind, names: Names) -> Iterator[tuple[str, str]]:
             yield named.replace("NAME", names.package), Template(text).substitute(values)
 
 
-def _walk(place: Traversable, path: str) -> Iterator[tuple[str, str]]:
-    for item in sorted(place.iterdir(), key=lambda one: one.name):
+def _walk(folder: Traversable, path: str) -> Iterator[tuple[str, str]]:
+    for item in sorted(folder.iterdir(), key=lambda one: one.name):
         here = f"{path}/{item.name}".lstrip("/")
         if item.is_dir():
             yield from _walk(item, here)

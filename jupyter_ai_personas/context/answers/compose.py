@@ -12,7 +12,7 @@ from typing import Any
 
 from jupyter_ai_personas.chat.markdown import code, inert
 from jupyter_ai_personas.context.answers import notebook_facts
-from jupyter_ai_personas.context.answers.names import Places
+from jupyter_ai_personas.context.answers.names import Occurrences
 from jupyter_ai_personas.context.answers.notebook_facts import Cell, CellError
 from jupyter_ai_personas.context.answers.questions import content_words
 from jupyter_ai_personas.context.answers.quoting import (
@@ -81,30 +81,31 @@ def _coverage(hit: Hit, words: Sequence[str]) -> float:
     return sum(word[: max(4, len(word) - 2)] in text for word in words) / len(words)
 
 
-def about_name(places: Places, lab: Link, size: Size) -> str:
+def about_name(occurrences: Occurrences, lab: Link, size: Size) -> str:
     """Return where a name is defined, with its code, and where it is used."""
-    name = code(places.name)
+    name = code(occurrences.name)
     parts = []
-    for place, text in places.definitions[:3]:
+    for one, text in occurrences.definitions[:3]:
         where = link(
-            _where(place.path, place.line), lab(place.path, line=place.line, cell=place.cell)
+            _where(one.path, one.line),
+            lab(one.path, line=one.line, cell=one.cell),
         )
         body = excerpt(text, (), chars=2 * size.chars, lines=size.lines)
         parts.append(
-            f"{name} is defined in **{where}**:\n\n{code_block(body, _language(place.path))}"
+            f"{name} is defined in **{where}**:\n\n{code_block(body, _language(one.path))}"
         )
     if not parts:
         parts.append(f"No definition of {name} was found in the workspace.")
     rows = []
-    for path, group in groupby(places.uses, key=lambda place: place.path):
-        for place in group:
-            url = lab(path, line=place.line, cell=place.cell)
-            rows.append(f"- {link(_where(path, place.line), url)}: {code(place.code[:100])}")
+    for path, group in groupby(occurrences.uses, key=lambda one: one.path):
+        for one in group:
+            url = lab(path, line=one.line, cell=one.cell)
+            rows.append(f"- {link(_where(path, one.line), url)}: {code(one.code[:100])}")
     if rows:
         further = len(rows) - MOST_LINES
         more = [f"- … and {further} more"] if further > 0 else []
         parts.append("\n".join(["It is used in:", "", *rows[:MOST_LINES], *more]))
-    elif places.definitions:
+    elif occurrences.definitions:
         parts.append("No use of it was found.")
     return "\n\n".join(parts)
 
@@ -171,8 +172,8 @@ def _error(path: str, error: CellError, lab: Link, language: str) -> str:
     if error.deeper:
         said += f"\n\nThe traceback ends in {code(error.deeper)}, which this line called."
     if error.name == "NameError" and error.defined_in:
-        places = ", ".join(_at(path, cell, lab) for cell in error.defined_in[:3])
-        said += f"\n\nThe name is defined in {places}: run that first."
+        cells = ", ".join(_at(path, cell, lab) for cell in error.defined_in[:3])
+        said += f"\n\nThe name is defined in {cells}: run that first."
     elif error.name == "NameError":
         said += "\n\nNo cell of the notebook defines that name."
     elif error.name in ("ModuleNotFoundError", "ImportError"):

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from jupyter_ai_personas.context.index import Hit
 from jupyter_ai_personas.context.words import identifier_parts
 
-__all__ = ["Place", "Places", "find_name"]
+__all__ = ["Occurrence", "Occurrences", "find_name"]
 
 _KEYWORDS = (
     "class|def|enum|fn|fun|func|function|impl|interface|macro|module|namespace|object|proc"
@@ -18,7 +18,7 @@ _KEYWORDS = (
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Occurrence:
     """One line: ``line`` counts from 1, in the cell ``cell`` if there is one."""
 
     path: str
@@ -28,16 +28,16 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
-class Places:
+class Occurrences:
     """Definitions and other uses of a name. ``name`` is spelled as in the source."""
 
     name: str
-    definitions: tuple[tuple[Place, str], ...]
+    definitions: tuple[tuple[Occurrence, str], ...]
     """Each with the passage from there on."""
-    uses: tuple[Place, ...]
+    uses: tuple[Occurrence, ...]
 
 
-def find_name(name: str, hits: Sequence[Hit]) -> Places | None:
+def find_name(name: str, hits: Sequence[Hit]) -> Occurrences | None:
     """Return where ``name``, of which the last part counts, is in ``hits``; ``None``: nowhere.
 
     Where it is nowhere as it is written, ``readCSV`` and ``read_csv`` are the same.
@@ -45,19 +45,19 @@ def find_name(name: str, hits: Sequence[Hit]) -> Places | None:
     wanted = name.rpartition(".")[2]
     parts = "_?".join(map(re.escape, identifier_parts(wanted)))
     for pattern in (re.escape(wanted), rf"(?i:{parts})"):
-        if parts and (places := _find(pattern, hits)) is not None:
-            return places
+        if parts and (occurrences := _find(pattern, hits)) is not None:
+            return occurrences
     return None
 
 
-def _find(name: str, hits: Sequence[Hit]) -> Places | None:
+def _find(name: str, hits: Sequence[Hit]) -> Occurrences | None:
     word = re.compile(rf"(?<!\w){name}(?!\w)")
     defining = re.compile(
         rf"\s*(?:(?:\w+\s+){{0,4}}(?:{_KEYWORDS})\s+(?:\([^)]*\)\s*)?{name}(?!\w)"
         rf"|{name}\s*(?::[^=]+)?(?:<-|=(?!=)))"
     )
-    definitions: dict[tuple[str, str | None, int], tuple[Place, str]] = {}
-    uses: dict[tuple[str, str | None, int], Place] = {}
+    definitions: dict[tuple[str, str | None, int], tuple[Occurrence, str]] = {}
+    uses: dict[tuple[str, str | None, int], Occurrence] = {}
     written = ""
     for hit in hits:
         # Chats are not code.
@@ -69,12 +69,12 @@ def _find(name: str, hits: Sequence[Hit]) -> Places | None:
             if found is None:
                 continue
             written = written or found[0]
-            place = Place(hit.path, hit.line + offset, hit.cell, line.strip())
-            key = (hit.path, hit.cell, place.line)
+            occurrence = Occurrence(hit.path, hit.line + offset, hit.cell, line.strip())
+            key = (hit.path, hit.cell, occurrence.line)
             if defining.match(line):
-                definitions.setdefault(key, (place, "\n".join(lines[offset:])))
+                definitions.setdefault(key, (occurrence, "\n".join(lines[offset:])))
             else:
-                uses.setdefault(key, place)
+                uses.setdefault(key, occurrence)
     if not definitions and not uses:
         return None
-    return Places(written, tuple(definitions.values()), tuple(uses.values()))
+    return Occurrences(written, tuple(definitions.values()), tuple(uses.values()))

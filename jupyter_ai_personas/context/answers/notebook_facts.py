@@ -43,7 +43,7 @@ class CellError:
     """An error in a cell's outputs, as its traceback tells it.
 
     ``line`` of the cell, from 1, and ``code`` there are what was running, ``0`` where the
-    traceback does not say. ``deeper`` is the place outside of the notebook that raised it.
+    traceback does not say. ``deeper`` is the location outside of the notebook that raised it.
     ``defined_in`` are the cells that define the name that was missing.
     """
 

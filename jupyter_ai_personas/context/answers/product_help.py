@@ -64,20 +64,20 @@ def find_help(question: str, limit: int = 2) -> list[HelpPassage]:
     with closing(sqlite3.connect(":memory:")) as pages:
         pages.execute(
             "create virtual table help using"
-            " fts5(page, heading, text, place unindexed, tokenize=porter)"
+            " fts5(page, heading, text, number unindexed, tokenize=porter)"
         )
         pages.executemany(
             "insert into help values (?, ?, ?, ?)",
             [
-                (page, passage.heading, passage.text, place)
-                for place, page in enumerate(PAGES)
+                (page, passage.heading, passage.text, number)
+                for number, page in enumerate(PAGES)
                 for passage in markdown(help_page(page))
             ],
         )
         wanted = " OR ".join(f'"{word}"' for word in words)
         rows = pages.execute(
             "select page, heading, text from help where help match ?"
-            " order by bm25(help, 2.0, 6.0, 1.0) * (1 - 0.03 * place) limit ?",
+            " order by bm25(help, 2.0, 6.0, 1.0) * (1 - 0.03 * number) limit ?",
             (wanted, limit),
         ).fetchall()
     return [HelpPassage(*row) for row in rows]

@@ -40,7 +40,7 @@ _FOLDER = re.compile(
     re.IGNORECASE,
 )
 _THIS = re.compile(r"\b(?:folder|directory|workspace|project|repo(?:sitory)?)\b", re.IGNORECASE)
-_PLACE = re.compile(
+_LOCATION = re.compile(
     r"`([^`]+)`|\"([^\"]+)\"|(?<!\S)((?:[\w.-]+/)+[\w.-]*)"
     r"|\b(?:folder|directory)\s+(?!about|has|have|is|are|for|contain|and|or\b)([\w./-]+)"
     r"|\b(?!(?:this|the|my|our|your|that|current|same|whole|a|which|what|project)\b)"
@@ -142,8 +142,8 @@ def content_words(text: str) -> list[str]:
 def _folder(text: str) -> str:
     if _FOLDER.search(text) is None:
         return ""
-    place = _PLACE.search(text)
-    named = next((group for group in place.groups() if group), "") if place else ""
+    location = _LOCATION.search(text)
+    named = next((group for group in location.groups() if group), "") if location else ""
     return named.strip("/") or "."
 
 

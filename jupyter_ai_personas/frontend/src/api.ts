@@ -12,10 +12,17 @@ export interface IPersona {
   readonly description: string;
   readonly avatar_url: string | null;
   readonly model: string | null;
+  /** The models that it tells of; `null` if it uses those of providers. */
+  readonly own_models: readonly IOwnModel[] | null;
   readonly tools: readonly string[];
   readonly source: string;
   readonly status: 'ready' | 'broken';
   readonly problem: string | null;
+}
+
+export interface IOwnModel {
+  readonly id: string;
+  readonly name: string;
 }
 
 export interface IModelProvider {
@@ -33,6 +40,8 @@ export interface ICommand {
   readonly name: string;
   readonly help: string;
   readonly source: string;
+  /** The persona whose command it is, or empty. */
+  readonly persona: string;
 }
 
 /** The server refused; the message is for people. */

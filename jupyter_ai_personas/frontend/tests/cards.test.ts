@@ -37,14 +37,31 @@ function provider(id: string, fields: Partial<IModelProvider> = {}): IModelProvi
 
 test('models that can answer in chats are offered', () => {
   assert.deepEqual(
-    offered([
+    offered(persona('a', 'A'), [
       provider('openai', { name: 'OpenAI', models: ['gpt', 'mini'] }),
       provider('magics', { chat: false }),
       provider('keyed', { available: false }),
       provider('any', { models: [] })
     ]),
-    [['OpenAI', ['openai:gpt', 'openai:mini']]]
+    [
+      [
+        'OpenAI',
+        [
+          { value: 'openai:gpt', label: 'openai:gpt' },
+          { value: 'openai:mini', label: 'openai:mini' }
+        ]
+      ]
+    ]
   );
+});
+
+test('a persona with models of its own is offered these, and none of providers', () => {
+  const claude = persona('c', 'Claude');
+  const own = [{ id: 'opus-5', name: 'Opus' }];
+  assert.deepEqual(offered({ ...claude, own_models: own }, [provider('openai')]), [
+    [claude.name, [{ value: 'opus-5', label: 'Opus' }]]
+  ]);
+  assert.deepEqual(offered({ ...claude, own_models: [] }, [provider('openai')]), []);
 });
 
 test('without any model but the search, it is the first run', () => {
@@ -75,6 +92,7 @@ function persona(id: string | null, mentionName: string | null): IPersona {
     description: '',
     avatar_url: null,
     model: null,
+    own_models: null,
     tools: [],
     source: '',
     status: id === null ? 'broken' : 'ready',

@@ -25,6 +25,13 @@ __all__ = ["AdaptedPersona"]
 CANCEL_SECONDS = 1.5
 """How long a persona's ``cancel_response`` may take."""
 
+SETTLING = 20
+"""Iterations of the event loop in which tasks that a persona has started may still write.
+
+The library of agents hands each update to a task of its own, also those that came before the end
+of the answer.
+"""
+
 _SUMMED = ("input_tokens", "output_tokens", "total_tokens")
 
 
@@ -84,6 +91,8 @@ class AdaptedPersona(BasePersona):
             self._report()
             await self._apply_choices(turn, theirs)
             await self._process(theirs)
+            for _ in range(SETTLING):
+                await asyncio.sleep(0)
         self._report()
         used = {key: value - usage.get(key, 0) for key, value in self._usage().items()}
         if any(used.values()):

@@ -112,11 +112,11 @@ class Surroundings(LoggingConfigurable):  # type: ignore[misc, unused-ignore]
     def _nearest(self, name: str) -> Path | None:
         root = self._root.resolve()
         folder = Path(self.get_chat_dir()).resolve()
-        for place in (folder, *folder.parents):
-            if not place.is_relative_to(root):
+        for parent in (folder, *folder.parents):
+            if not parent.is_relative_to(root):
                 return None
-            if (place / name).is_dir():
-                return place
+            if (parent / name).is_dir():
+                return parent
         return None
 
     def get_mcp_settings(self) -> Any:

@@ -86,8 +86,8 @@ class _LookUp:
                 parts.append(partial(help_text, question.text, passages, base_url))
         hits, problem = await self._hits()
         asked = await self._asked(hits)
-        if question.name and (places := find_name(question.name, hits)) is not None:
-            asked.append(partial(compose.about_name, places, self._turn.link))
+        if question.name and (occurrences := find_name(question.name, hits)) is not None:
+            asked.append(partial(compose.about_name, occurrences, self._turn.link))
         elif hits and not (asked or question.folder):
             of_question = partial(compose.passages, question.text, hits, self._turn.link)
             # Beside help, only a little: it may be what is meant.
@@ -209,8 +209,8 @@ class _LookUp:
 
     async def _of_folder(self) -> list[Part]:
         asked = self._question.folder
-        places = [self._folder] if asked == "." else [self._within(asked), asked]
-        for folder in dict.fromkeys(places):
+        folders = [self._folder] if asked == "." else [self._within(asked), asked]
+        for folder in dict.fromkeys(folders):
             plain = await self._read(folder)
             if plain is not None and "names" in plain:
                 return await self._folder_parts(folder, plain["names"], is_here=asked == ".")

@@ -182,7 +182,7 @@ def _combine(
                 whose = f"of `{packages[id_].source}`" if id_ in packages else "of a package"
                 text = f"the name `{persona.name}` is taken by a persona {whose}; choose another"
                 faults, persona = (*faults, Fault(0, text)), None
-            elif other is not None and found[other].file.startswith(_place(file.path)):
+            elif other is not None and found[other].file.startswith(_folder(file.path)):
                 text = (
                     f"`{found[other].file}` has the name `{persona.name}` already; choose another"
                 )
@@ -214,5 +214,5 @@ def _are_same(files: Sequence[LocalFile], others: Sequence[LocalFile]) -> bool:
     return len(files) == len(others) and all(map(operator.is_, files, others))
 
 
-def _place(path: str) -> str:
+def _folder(path: str) -> str:
     return f"{path.rpartition('/')[0]}/"

@@ -126,9 +126,9 @@ class LocalPersonas:
 
     def folders(self) -> Iterator[str]:
         """Yield the folders below the root that have personas of their own, within a bound."""
-        for place, names, _ in islice(os.walk(self._root), MAX_WALKED):
-            folder = Path(place).relative_to(self._root).as_posix()
-            if (Path(place) / FOLDER).is_dir():
+        for path, names, _ in islice(os.walk(self._root), MAX_WALKED):
+            folder = Path(path).relative_to(self._root).as_posix()
+            if (Path(path) / FOLDER).is_dir():
                 yield "" if folder == "." else folder
             names[:] = sorted(n for n in names if not n.startswith(".") and n not in _SKIPPED)
 
@@ -136,9 +136,9 @@ class LocalPersonas:
         """Return the folders in which a change may concern a chat: those that exist."""
         found = []
         for folder in folders_of(chat_path):
-            place = self._root / folder
+            base = self._root / folder
             # A folder that is not there yet appears in the one above it.
-            while_there = [place, place / ".jupyter", place / FOLDER]
+            while_there = [base, base / ".jupyter", base / FOLDER]
             found += [one for one in while_there if one.is_dir()]
         return found
 

@@ -219,11 +219,11 @@ def known(store: Store, chat_id: str, message_ids: Sequence[str]) -> set[tuple[s
     found: set[tuple[str, str]] = set()
     for start in range(0, len(message_ids), _AT_ONCE):
         some = [as_bytes(message_id) for message_id in message_ids[start : start + _AT_ONCE]]
-        places = ", ".join("?" * len(some))
+        marks = ", ".join("?" * len(some))
         for table in ("turns", "tombstones"):
             pairs = store.db.execute(
                 f"SELECT message_id, persona_id FROM {table}"
-                f" WHERE chat_id = ? AND message_id IN ({places})",
+                f" WHERE chat_id = ? AND message_id IN ({marks})",
                 (as_bytes(chat_id), *some),
             )
             for message, persona in pairs:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 
 from jupyter_server.auth.decorator import authorized
 from tornado import web
@@ -18,8 +19,12 @@ class CommandsHandler(BaseHandler):
     @web.authenticated
     @authorized
     async def get(self) -> None:
-        """Answer ``{"commands": [{"name", "help", "source"}]}``; names begin with the slash."""
+        """Answer ``{"commands": [{"name", "help", "source", "persona"}]}``.
+
+        Names begin with the slash. ``persona`` is the name of the persona whose command it is, or
+        empty.
+        """
         runtime = await self.loaded()
         listed = await runtime.commands(self.get_query_argument("chat_path", ""))
-        found = [{"name": one.name, "help": one.help, "source": one.source} for one in listed]
+        found = [asdict(one) for one in listed]
         self.finish(json.dumps({"commands": found}))

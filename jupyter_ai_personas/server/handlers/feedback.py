@@ -9,7 +9,7 @@ from jupyter_server.auth.decorator import authorized
 from tornado import web
 from tornado.web import HTTPError
 
-from jupyter_ai_personas.runtime.feedback import Vote
+from jupyter_ai_personas.chat.feedback import Vote
 from jupyter_ai_personas.server.handlers.base import BaseHandler
 
 __all__ = ["FeedbackHandler"]

@@ -56,8 +56,8 @@ def _html(text: str) -> str:
 
 
 def _target(url: str) -> str:
-    page, mark, place = url.partition("#")
+    page, mark, fragment = url.partition("#")
     if "://" in url or not page:
         return url
     name = page.removesuffix(".md")
-    return f"{name}{mark}{place}" if name in PAGES else ""
+    return f"{name}{mark}{fragment}" if name in PAGES else ""

@@ -39,15 +39,17 @@ class PersonasHandler(BaseHandler):
         path = self.get_query_argument("chat_path", None)
         personas: Personas = runtime.personas
         if path is not None:
-            personas = await runtime.personas_at(checked(path))
+            path = checked(path)
+            personas = await runtime.personas_at(path)
         kept = {one.persona_id: one for one in personas.problems if one.persona_id is not None}
-        ready = [self._ready(one, kept.get(one.id)) for one in personas.values()]
+        ready = [self._ready(one, kept.get(one.id), path or "") for one in personas.values()]
         broken = [_broken(entry) for entry in personas.broken]
         faulty = [_faulty(one) for one in personas.problems if one.persona_id is None]
         self.finish(json.dumps({"personas": [*ready, *broken, *faulty]}))
 
-    def _ready(self, persona: Persona, faulty: LocalProblem | None) -> dict[str, Any]:
-        model, problem = self.runtime.model_of(persona)
+    def _ready(self, persona: Persona, faulty: LocalProblem | None, path: str) -> dict[str, Any]:
+        model, problem = self.runtime.model_of(persona, path)
+        own = self.runtime.own_models(persona, path)
         if faulty is not None:
             problem = " ".join(filter(None, [str(faulty), problem]))
         return {
@@ -57,6 +59,9 @@ class PersonasHandler(BaseHandler):
             "description": persona.description,
             "avatar_url": self.runtime.avatar_url(persona),
             "model": model,
+            "own_models": None
+            if own is None
+            else [{"id": id_, "name": name} for id_, name in own.items()],
             "tools": self.runtime.tools.wanted(persona),
             "source": persona.source,
             "status": "ready",
@@ -81,6 +86,7 @@ def _unusable(name: str, source: str, problem: str, status: str = "broken") -> d
         "description": "",
         "avatar_url": None,
         "model": None,
+        "own_models": None,
         "tools": [],
         "source": source,
         "status": status,

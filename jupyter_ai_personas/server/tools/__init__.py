@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from jupyter_ai_personas.context import WorkspaceIndex
-from jupyter_ai_personas.runtime.executors import ToolExecutor
+from jupyter_ai_personas.runtime.changes import ChangeLog
 from jupyter_ai_personas.server.tools.documents import Notebooks
 from jupyter_ai_personas.server.tools.executor import Recorder
 from jupyter_ai_personas.server.tools.files import FileTools
@@ -18,16 +18,16 @@ from jupyter_ai_personas.server.tools.kernels import Kernels
 from jupyter_ai_personas.server.tools.notebooks import NotebookTools
 from jupyter_ai_personas.server.tools.running import RunTools
 from jupyter_ai_personas.server.tools.texts import Texts
-from jupyter_ai_personas.server.tools.undo import Undo, UndoReport
+from jupyter_ai_personas.server.tools.undo import Undo
 from jupyter_ai_personas.server.workspace import Workspace
-from jupyter_ai_personas.tools import ToolSettings
-from jupyter_ai_personas.tools.changes import ChangeLog
+from jupyter_ai_personas.tools import ToolExecutor, ToolSettings
+from jupyter_ai_personas.tools.changes import ChangeBook, UndoReport
 from jupyter_ai_personas.tools.links import changed_links
 
 __all__ = ["BuiltinTools"]
 
 
-class BuiltinTools:
+class BuiltinTools(ChangeBook):
     """The executors of the built-in tools, and what they changed.
 
     ``settings`` are those of the server's web application.
@@ -68,9 +68,9 @@ class BuiltinTools:
         self._base_url = str(settings.get("base_url", "/"))
 
     def links(self, turn_id: str) -> str:
-        """See :meth:`~jupyter_ai_personas.runtime.executors.ChangeBook.links`."""
+        """See :meth:`~jupyter_ai_personas.tools.changes.ChangeBook.links`."""
         return changed_links(self._recorder.unlinked(turn_id), base_url=self._base_url)
 
     async def undo(self, chat_id: str, persona_id: str | None = None) -> UndoReport | None:
-        """See :meth:`~jupyter_ai_personas.runtime.executors.ChangeBook.undo`."""
+        """See :meth:`~jupyter_ai_personas.tools.changes.ChangeBook.undo`."""
         return await self._undo.latest(chat_id, persona_id)

@@ -6,10 +6,10 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 from jupyter_ai_personas.errors import PersonasError, ToolCallError
-from jupyter_ai_personas.runtime.executors import CallContext, Preview
-from jupyter_ai_personas.tools import ToolInfo
+from jupyter_ai_personas.runtime.changes import ChangeLog
+from jupyter_ai_personas.tools import CallContext, Preview, ToolInfo
 from jupyter_ai_personas.tools.builtin import BUILTIN, checked_arguments
-from jupyter_ai_personas.tools.changes import Change, ChangeLog
+from jupyter_ai_personas.tools.changes import Change
 
 __all__ = ["Recorder", "Tool", "attribution"]
 
@@ -38,7 +38,7 @@ class Tool:
         self._preview = preview
 
     async def run(self, context: CallContext, arguments: Arguments) -> Mapping[str, Any]:
-        """See :meth:`~jupyter_ai_personas.runtime.executors.ToolExecutor.run`."""
+        """See :meth:`~jupyter_ai_personas.tools.ToolExecutor.run`."""
         try:
             return await self._run(context, checked_arguments(self.info, arguments))
         except ToolCallError as error:
@@ -47,7 +47,7 @@ class Tool:
             return {"error": str(error)}
 
     async def preview(self, context: CallContext, arguments: Arguments) -> Preview:
-        """See :meth:`~jupyter_ai_personas.runtime.executors.ToolExecutor.preview`."""
+        """See :meth:`~jupyter_ai_personas.tools.ToolExecutor.preview`."""
         return await self._preview(context, checked_arguments(self.info, arguments))
 
 

@@ -18,7 +18,6 @@ from jupyter_ai_personas.context.privacy import holds_private_key
 from jupyter_ai_personas.context.texts import decode
 from jupyter_ai_personas.errors import AttachmentError, SearchUnavailableError, ToolCallError
 from jupyter_ai_personas.redaction import redact
-from jupyter_ai_personas.runtime.executors import CallContext, Preview
 from jupyter_ai_personas.server.tools.executor import Recorder, Tool
 from jupyter_ai_personas.server.tools.folders import Folders
 from jupyter_ai_personas.server.tools.notebooks import unified_diff
@@ -26,6 +25,7 @@ from jupyter_ai_personas.server.tools.operations import replaced
 from jupyter_ai_personas.server.tools.paths import tool_path, unusable
 from jupyter_ai_personas.server.tools.texts import PRIVATE_KEY, Texts
 from jupyter_ai_personas.server.workspace import Workspace
+from jupyter_ai_personas.tools import CallContext, Preview
 from jupyter_ai_personas.tools.changes import Change
 
 __all__ = ["FileTools"]

@@ -15,10 +15,10 @@ from typing import Any
 from jupyter_ai_personas.chat.markdown import code
 from jupyter_ai_personas.errors import ToolCallError
 from jupyter_ai_personas.redaction import names_a_secret, redact
-from jupyter_ai_personas.runtime.executors import CallContext, Preview
 from jupyter_ai_personas.server.tools.documents import Notebooks
 from jupyter_ai_personas.server.tools.executor import Tool
 from jupyter_ai_personas.server.tools.kernels import Kernel, Kernels
+from jupyter_ai_personas.tools import CallContext, Preview
 
 __all__ = ["InspectTools"]
 

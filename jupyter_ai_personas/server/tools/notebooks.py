@@ -20,7 +20,6 @@ from jupyter_ai_personas.context.privacy import holds_private_key
 from jupyter_ai_personas.context.rendered import Image
 from jupyter_ai_personas.errors import AttachmentError, ToolCallError
 from jupyter_ai_personas.redaction import redact
-from jupyter_ai_personas.runtime.executors import CallContext, Preview
 from jupyter_ai_personas.server.tools.cells import Cells
 from jupyter_ai_personas.server.tools.documents import Notebooks
 from jupyter_ai_personas.server.tools.executor import Recorder, Tool, attribution
@@ -35,6 +34,7 @@ from jupyter_ai_personas.server.tools.operations import (
     new_source,
 )
 from jupyter_ai_personas.server.tools.paths import unusable
+from jupyter_ai_personas.tools import CallContext, Preview
 from jupyter_ai_personas.tools.changes import Change
 from jupyter_ai_personas.tools.pictures import with_images
 

@@ -49,7 +49,7 @@ def find_cell(cells: Cells, cell: str | int, path: str) -> int:
     )
 
 
-def _place(cells: Cells, after: str | int | None, path: str) -> int:
+def _target(cells: Cells, after: str | int | None, path: str) -> int:
     if after is None:
         return len(cells)
     return 0 if after == "start" else find_cell(cells, after, path) + 1
@@ -127,7 +127,7 @@ def insert_cell(
     cells: Cells, path: str, arguments: Mapping[str, Any], attribution: Mapping[str, Any]
 ) -> Change:
     """Insert a cell."""
-    index = _place(cells, arguments["after"], path)
+    index = _target(cells, arguments["after"], path)
     cell: dict[str, Any] = {
         "id": new_id(),
         "cell_type": arguments["cell_type"],
@@ -175,31 +175,31 @@ def move_cell(
 ) -> Change:
     """Move a cell."""
     index = find_cell(cells, arguments["cell"], path)
-    place = _place(cells, arguments["after"], path)
+    target = _target(cells, arguments["after"], path)
     _upgrade(cells)
     before, was_at = cells.head(index), _before(cells, index)
-    place = _moved(cells, index, place)
-    cells.attribute(place, dict(attribution))
+    target = _moved(cells, index, target)
+    cells.attribute(target, dict(attribution))
     return Change(
         kind="move",
         path=path,
         cell=before.id,
         before=_state(before),
-        after=_state(cells.head(place)),
+        after=_state(cells.head(target)),
         was_at=was_at,
-        at=_before(cells, place),
-        index=place,
+        at=_before(cells, target),
+        index=target,
     )
 
 
-def _moved(cells: Cells, index: int, place: int) -> int:
-    if place in (index, index + 1):
+def _moved(cells: Cells, index: int, target: int) -> int:
+    if target in (index, index + 1):
         return index
     # Removed and inserted: browsers do not know the library's own way to move.
     cell = cells.remove(index)
-    place -= place > index
-    cells.insert(place, cell)
-    return place
+    target -= target > index
+    cells.insert(target, cell)
+    return target
 
 
 def delete_cell(
@@ -235,9 +235,9 @@ def take_back(cells: Cells, change: Change) -> str:
     index = ids.index(change.cell) if change.cell in ids else None
     if change.kind == "delete":
         if index is None and change.before is not None:
-            place = ids.index(change.was_at) + 1 if change.was_at in ids else change.index
+            target = ids.index(change.was_at) + 1 if change.was_at in ids else change.index
             at_start = change.was_at is None and change.index == 0
-            cells.insert(0 if at_start else min(place, len(cells)), change.before)
+            cells.insert(0 if at_start else min(target, len(cells)), change.before)
         return ""
     if index is None:
         return "" if change.kind == "insert" else "somebody deleted it since"
@@ -245,8 +245,8 @@ def take_back(cells: Cells, change: Change) -> str:
     if change.kind == "move":
         if _before(cells, index) != change.at:
             return "somebody moved it since"
-        place = ids.index(change.was_at) + 1 if change.was_at in ids else 0
-        index = _moved(cells, index, place)
+        target = ids.index(change.was_at) + 1 if change.was_at in ids else 0
+        index = _moved(cells, index, target)
     elif (head.source, head.type) != (after.get("source"), after.get("type")):
         return "somebody changed it since"
     elif change.kind == "insert":

@@ -20,7 +20,6 @@ import anyio
 
 from jupyter_ai_personas.chat.markdown import code
 from jupyter_ai_personas.errors import ToolCallError
-from jupyter_ai_personas.runtime.executors import CallContext, Preview
 from jupyter_ai_personas.server.tools.cells import Cells, Head
 from jupyter_ai_personas.server.tools.documents import Notebooks
 from jupyter_ai_personas.server.tools.executor import Recorder, Tool
@@ -34,7 +33,7 @@ from jupyter_ai_personas.server.tools.kernels import (
 from jupyter_ai_personas.server.tools.notebooks import UPGRADE, shown_outputs
 from jupyter_ai_personas.server.tools.operations import find_cell
 from jupyter_ai_personas.server.tools.outputs import Outputs, OutputWriter
-from jupyter_ai_personas.tools import ToolInfo, ToolSettings
+from jupyter_ai_personas.tools import CallContext, Preview, ToolInfo, ToolSettings
 from jupyter_ai_personas.tools.builtin import BUILTIN
 from jupyter_ai_personas.tools.changes import Change
 from jupyter_ai_personas.tools.pictures import with_images

@@ -5,49 +5,17 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import groupby
 
-from jupyter_ai_personas.chat.markdown import code, sentence
 from jupyter_ai_personas.errors import PersonasError, ToolCallError
+from jupyter_ai_personas.runtime.changes import ChangeLog
 from jupyter_ai_personas.server.tools.cells import Cells
 from jupyter_ai_personas.server.tools.documents import Notebooks
 from jupyter_ai_personas.server.tools.operations import take_back
 from jupyter_ai_personas.server.tools.texts import Texts
-from jupyter_ai_personas.tools.changes import Change, ChangeLog, TurnChanges
+from jupyter_ai_personas.tools.changes import Change, UndoReport
 
-__all__ = ["Undo", "UndoReport"]
-
-
-@dataclass(frozen=True, slots=True)
-class UndoReport:
-    """What was taken back of a turn. ``left`` are changes that stay, each with the reason."""
-
-    turn: TurnChanges
-    done: tuple[Change, ...]
-    left: tuple[tuple[Change, str], ...]
-
-    @property
-    def persona_id(self) -> str:
-        """The persona whose turn it was."""
-        return self.turn.persona_id
-
-    def text(self, persona: str) -> str:
-        """Return what people are told, in Markdown; ``persona`` is the name of who changed it."""
-        places = len({(change.path, change.cell) for change in self.done})
-        what = f"{places} change{'' if places == 1 else 's'}" if places else "nothing"
-        lines = [f"Took back {what} of {code(persona)}."]
-        if self.left:
-            named = {(change.path, change.cell): (change, why) for change, why in self.left}
-            lines.append("Left as it is:")
-            lines += [f"- {_place(change)}: {sentence(why)}" for change, why in named.values()]
-        return "\n".join(lines)
-
-
-def _place(change: Change) -> str:
-    if change.cell is None:
-        return code(change.path)
-    return f"{code(change.path)}, cell {change.index + 1} ({code(change.cell)})"
+__all__ = ["Undo"]
 
 
 class Undo:

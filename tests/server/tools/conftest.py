@@ -7,5 +7,5 @@ from support.desk import Desk
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> Desk:
-    return Desk(tmp_path)
+async def desk(tmp_path: Path) -> Desk:
+    return await Desk(tmp_path).begin()

@@ -228,7 +228,7 @@ async def test_a_cell_that_is_deleted_while_it_runs_is_let_go(desk: Desk, kernel
 async def test_a_cell_may_run_as_long_as_any_call_unless_the_persona_asks_for_more(
     tmp_path: Path,
 ) -> None:
-    desk = Desk(tmp_path, tool_timeout=1, cell_timeout=600)
+    desk = await Desk(tmp_path, tool_timeout=1, cell_timeout=600).begin()
     async with with_kernels(desk):
         desk.open("a.ipynb", "import time\ntime.sleep(600)", "time.sleep(1.5)")
         assert (await run(desk))["status"] == "timeout"

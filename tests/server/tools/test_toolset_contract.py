@@ -34,9 +34,9 @@ class BuiltinContract(ToolsetContract):
     desk: Desk
 
     @pytest.fixture(autouse=True)
-    def _desk(self, tmp_path: Path) -> None:
+    async def _desk(self, tmp_path: Path) -> None:
         (tmp_path / "a.txt").write_text("one\ntwo\n")
-        self.desk = Desk(tmp_path)
+        self.desk = await Desk(tmp_path).begin()
         self.desk.open("a.ipynb", "a = 1", "b", "c")
         self.desk.save("saved.ipynb", "a = 1", "b", "c")
 

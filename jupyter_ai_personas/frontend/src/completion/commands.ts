@@ -8,6 +8,8 @@ import { matching } from './matching';
 export interface IOfferedCommand {
   readonly name: string;
   readonly help: string;
+  /** The persona whose command it is, if it is one's. */
+  readonly persona?: string;
 }
 
 export interface IOfferedModel {
@@ -18,7 +20,8 @@ export interface IOfferedModel {
 /** What can be completed: what the server offers, and what runs here. */
 export interface IOffers {
   commands(input: IInputModel): Promise<readonly IOfferedCommand[]>;
-  models(): Promise<readonly IOfferedModel[]>;
+  /** The models of the persona with a mention name. */
+  models(name: string, input: IInputModel): Promise<readonly IOfferedModel[]>;
   /** The commands that run in the browser. */
   own(): readonly IClientCommand[];
   /** Run one of these; `input` tells in which chat. */
@@ -34,7 +37,7 @@ export class CommandProvider implements IChatCommandProvider {
 
   async listCommandCompletions(input: IInputModel): Promise<ChatCommand[]> {
     const before = input.value.slice(0, input.cursorIndex ?? undefined);
-    return [...(await this.commands(input, before)), ...(await this.models(before))];
+    return [...(await this.commands(input, before)), ...(await this.models(input, before))];
   }
 
   onSubmit(input: IInputModel): Promise<void> {
@@ -68,18 +71,19 @@ export class CommandProvider implements IChatCommandProvider {
     return found.map(one => ({
       name: one.name,
       providerId: this.id,
-      // The completion shows plain text.
-      description: one.help.replace(/`/g, ''),
+      description: described(one),
       spaceOnAccept: true
     }));
   }
 
-  private async models(before: string): Promise<ChatCommand[]> {
+  private async models(input: IInputModel, before: string): Promise<ChatCommand[]> {
     const begun = begunModel(before);
     if (begun === null) {
       return [];
     }
-    const found = matching(begun.typed, await this.offers.models(), one => [one.reference]);
+    const found = matching(begun.typed, await this.offers.models(begun.name, input), one => [
+      one.reference
+    ]);
     if (found.length === 1 && found[0]?.reference === begun.typed) {
       return [];
     }
@@ -89,4 +93,10 @@ export class CommandProvider implements IChatCommandProvider {
       description: one.provider
     }));
   }
+}
+
+/** What is said of a command, as plain text: the completion shows no Markdown. */
+function described({ help, persona = '' }: IOfferedCommand): string {
+  const text = help.replace(/`/g, '');
+  return persona === '' ? text : `${persona}: ${text}`;
 }

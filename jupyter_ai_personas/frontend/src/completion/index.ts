@@ -42,7 +42,15 @@ export const completionPlugin: JupyterFrontEndPlugin<void> = {
     registry.addProvider(
       new CommandProvider({
         commands: async input => (await commands.get(pathOf(chats, input))) ?? [],
-        models: async () => (await models.get('')) ?? [],
+        models: async (name, input) => {
+          const known = await personas.load(pathOf(chats, input));
+          const persona = known.find(one => one.mention_name?.toLowerCase() === name.toLowerCase());
+          return (
+            persona?.own_models?.map(({ id }) => ({ reference: id, provider: persona.name })) ??
+            (await models.get('')) ??
+            []
+          );
+        },
         own: () => personas.commands.entries,
         run: (command, text, input) => {
           const chat = chatOf(chats, input);

@@ -1,7 +1,7 @@
 /** The models of a persona in a chat, and whether there is any. */
 import type { IChatModel } from '@jupyter/chat';
 
-import type { IModelProvider } from '../api';
+import type { IModelProvider, IPersona } from '../api';
 import { KEY } from '../messages';
 
 /** A map that people share; only what is used of it. */
@@ -24,12 +24,27 @@ export function chosenModel(settings: ISharedMap | undefined, personaId: string)
   return typeof chosen === 'string' ? chosen : null;
 }
 
-/** References of models by provider, of those that can answer in chats now. */
-export function offered(providers: readonly IModelProvider[]): [string, string[]][] {
-  return providers
-    .filter(provider => provider.chat && provider.available)
-    .map(({ id, name, models }): [string, string[]] => [name, models.map(one => `${id}:${one}`)])
-    .filter(([, models]) => models.length > 0);
+/** A model as a choice: what is sent, and what is shown. */
+export interface IChoice {
+  readonly value: string;
+  readonly label: string;
+}
+
+/** The models of a persona by group: its own, or those of providers that can answer now. */
+export function offered(
+  persona: IPersona,
+  providers: readonly IModelProvider[]
+): [string, IChoice[]][] {
+  const groups: [string, IChoice[]][] =
+    persona.own_models !== null
+      ? [[persona.name, persona.own_models.map(({ id, name }) => ({ value: id, label: name }))]]
+      : providers
+          .filter(provider => provider.chat && provider.available)
+          .map(({ id, name, models }) => [
+            name,
+            models.map(one => ({ value: `${id}:${one}`, label: `${id}:${one}` }))
+          ]);
+  return groups.filter(([, models]) => models.length > 0);
 }
 
 /** Whether no model is set up: the references are those of the personas' models. */

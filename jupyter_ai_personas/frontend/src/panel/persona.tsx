@@ -38,8 +38,9 @@ function Model(props: IProps & { id: string }): React.JSX.Element {
   const { api, chat, id, persona, providers } = props;
   const [problem, setProblem] = React.useState('');
   const chosen = chosenModel(settingsOf(chat), id);
-  const groups = offered(providers);
-  const isListed = groups.some(([, models]) => chosen === null || models.includes(chosen));
+  const groups = offered(persona, providers);
+  const isListed = groups.some(([, models]) => models.some(one => one.value === chosen));
+  const none = persona.own_models === null ? 'none' : 'its own';
   const choose = (model: string): void => {
     setProblem('');
     const query = { chat_path: chat.name, persona_id: id };
@@ -60,12 +61,14 @@ function Model(props: IProps & { id: string }): React.JSX.Element {
             choose(event.target.value);
           }}
         >
-          <option value="">Default ({persona.model ?? 'none'})</option>
+          <option value="">Default ({persona.model ?? none})</option>
           {chosen !== null && !isListed && <option>{chosen}</option>}
           {groups.map(([provider, models]) => (
             <optgroup key={provider} label={provider}>
-              {models.map(model => (
-                <option key={model}>{model}</option>
+              {models.map(({ value, label }) => (
+                <option key={value} value={value}>
+                  {label}
+                </option>
               ))}
             </optgroup>
           ))}

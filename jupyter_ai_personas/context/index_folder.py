@@ -9,7 +9,7 @@ import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-__all__ = ["IndexPlace", "IndexStatus"]
+__all__ = ["IndexFolder", "IndexStatus"]
 
 VERSION = 1
 """Increased when older indexes cannot be read any more."""
@@ -47,19 +47,19 @@ class IndexStatus:
         return said
 
 
-class IndexPlace:
+class IndexFolder:
     """The folder below ``data_dir`` that holds the index of ``root``."""
 
     def __init__(self, root: Path, data_dir: Path) -> None:
         self.root = Path(os.path.realpath(root))
         name = hashlib.blake2b(os.fsencode(self.root), digest_size=8).hexdigest()
-        self.folder = data_dir / "jupyter_ai_personas" / "search" / f"{name}-v{VERSION}"
-        self.lock = self.folder / "lock"
-        self.damaged = self.folder / "damaged"
+        self.path = data_dir / "jupyter_ai_personas" / "search" / f"{name}-v{VERSION}"
+        self.lock = self.path / "lock"
+        self.damaged = self.path / "damaged"
         """Readers make this file when they cannot read the index; the builder then starts anew."""
-        self.reading = self.folder / "reading"
+        self.reading = self.path / "reading"
         """The file being read, and how often reading it ended the process."""
-        self._status = self.folder / "status.json"
+        self._status = self.path / "status.json"
 
     def make(self) -> None:
         """Make the folder, for this user only.
@@ -67,7 +67,7 @@ class IndexPlace:
         Raises:
             OSError: it cannot be made.
         """
-        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     def write_status(self, status: IndexStatus) -> None:
         """Publish the index's status to all servers; ignore a failed write."""

@@ -1,104 +1,27 @@
-"""Local personas in open chats: what people are told of faulty files, and when files change."""
+"""Watches the files of local personas."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import anyio
 
-from jupyter_ai_personas.chat import Message
-from jupyter_ai_personas.chat.markdown import code
-from jupyter_ai_personas.hosts import in_words
-from jupyter_ai_personas.personas import LocalPersonas, LocalProblem, Personas
-from jupyter_ai_personas.routing import NameIndex, find_mentions, may_mention, mention_name
+from jupyter_ai_personas.personas.local.files import LocalPersonas
 
 if TYPE_CHECKING:
     from jupyter_ai_personas.context.watching import Watcher
 
-__all__ = ["FileNotices", "LocalWatch", "describe"]
+__all__ = ["LocalWatch"]
 
 SETTLE_SECONDS = 0.3
 """How long after a change the files are read: a save may be several changes."""
 
 RETRY_SECONDS = 10.0
-"""How often files are looked at where the file system does not tell of changes."""
-
-
-class FileNotices:
-    """Decides which messages of a chat concern a faulty file."""
-
-    def __init__(self) -> None:
-        self._told: set[tuple[str, str]] = set()
-
-    def about(
-        self,
-        message: Message,
-        personas: Personas,
-        addressed: Sequence[str],
-        people: Callable[[], Iterable[str]],
-    ) -> str:
-        """Return what to tell the author of ``message`` of faulty files, in Markdown.
-
-        A file concerns who mentions what it is called. One whose earlier version is in use, or
-        whose name cannot be read, is told of once in each version. ``people`` returns the names
-        of people in the chat.
-        """
-        problems = personas.problems
-        if not problems or not (addressed or may_mention(message.body)):
-            return ""
-        # A name that somebody has here means that one, and not the faulty file.
-        names = [(one.file, name) for one in problems for name in (one.name, one.stem)]
-        named = {
-            file
-            for file, name in names
-            if name
-            and personas.names.id_of(mention_name(name)) is None
-            and find_mentions(message.body, NameIndex([(file, mention_name(name))]))
-        }
-        others = NameIndex([(name, name) for name in people()])
-        is_unknown = not addressed and not find_mentions(message.body, others)
-        told = []
-        for one in problems:
-            key = one.file, one.reason
-            if one.persona_id is not None:
-                concerns = one.persona_id in addressed and key not in self._told
-            elif one.file in named:
-                concerns = True
-            else:
-                concerns = is_unknown and not one.name and key not in self._told
-            if concerns:
-                self._told.add(key)
-                told.append(describe(one))
-        return "\n\n".join(told)
-
-
-def describe(problem: LocalProblem) -> str:
-    """Return what people are told of a faulty file, in Markdown."""
-    what = "cannot be used" if problem.persona_id is None else "has a mistake"
-    return f"The persona file {code(problem.file)} {what}: {in_words(problem.reason)}"
-
-
-class _Chat(Protocol):
-    """An open chat."""
-
-    @property
-    def path(self) -> str:
-        """Its path."""
-
-
-class _Open(Protocol):
-    """The runtime's side of an open chat."""
-
-    @property
-    def chat(self) -> _Chat:
-        """The chat."""
-
-    def look_again(self) -> None:
-        """Read the files that concern it."""
+"""How often files are read where the file system does not report changes."""
 
 
 class _Watched:
@@ -141,16 +64,23 @@ def _inode(folder: Path) -> int:
 
 
 class LocalWatch:
-    """Has the open chats look at their files when these change; :meth:`run` is its task.
+    """Calls ``on_change`` when files change that may define personas; :meth:`run` is its task.
 
-    Each message has them looked at as well, so what is watched only has to be offered early.
+    ``paths`` returns the paths of the open chats. Files are also read before each message, so a
+    change that is missed only delays what is offered for mentioning.
     """
 
     def __init__(
-        self, local: LocalPersonas, sessions: Callable[[], Iterable[_Open]], *, log: logging.Logger
+        self,
+        local: LocalPersonas,
+        paths: Callable[[], Iterable[str]],
+        on_change: Callable[[], None],
+        *,
+        log: logging.Logger,
     ) -> None:
         self._local = local
-        self._sessions = sessions
+        self._paths = paths
+        self._on_change = on_change
         self._log = log
         self._changed = anyio.Event()
         self._has_warned = False
@@ -166,10 +96,10 @@ class LocalWatch:
             while True:
                 self._changed = anyio.Event()
                 # Here: the server knows paths by a database of this thread.
-                paths = {session.chat.path for session in self._sessions()}
+                paths = set(self._paths())
                 problem = await asyncio.to_thread(self._watch, watched, paths)
                 # Also for what changed before it was watched.
-                self._look_again()
+                self._on_change()
                 if problem:
                     self._warn(problem)
                 with anyio.move_on_after(RETRY_SECONDS if problem else None):
@@ -197,10 +127,6 @@ class LocalWatch:
                     return
 
         return tell
-
-    def _look_again(self) -> None:
-        for session in list(self._sessions()):
-            session.look_again()
 
     def _warn(self, problem: str) -> None:
         if not self._has_warned:
