@@ -118,13 +118,15 @@ async def test_a_persona_that_fails_again_and_again_is_paused(place: str) -> Non
         assert (await here.reply(here.say("@Teller hi"))).state == "done"
 
 
-async def test_a_persona_of_jupyter_ai_3_reads_and_writes_its_chat(place: str) -> None:
-    async with room_at(place) as here:
+async def test_a_persona_of_jupyter_ai_3_reads_and_writes_its_chat(
+    place: str, tmp_path: Path
+) -> None:
+    async with room_at(place, root_dir=str(tmp_path)) as here:
         for before in range(2):
             [reply] = await here.replied(here.say(f"@Adapted number {before}"))
-            assert reply.state == "done"
+            assert reply.state == "done", reply.body
             told = f"asked {before} times before; last: @Adapted number {before}; "
-            assert reply.body.startswith(told)
+            assert reply.body == f"{told}{tmp_path}"
 
 
 @pytest.mark.parametrize("place", ["processes", "dask"], indirect=True)
