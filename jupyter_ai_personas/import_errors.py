@@ -1,4 +1,4 @@
-"""What is wrong with a plug-in that cannot be imported, and what to do about it."""
+"""Explains why a plug-in cannot be imported, and names the fix."""
 
 from __future__ import annotations
 

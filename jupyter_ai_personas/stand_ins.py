@@ -140,7 +140,7 @@ def _moved(fullname: str) -> ModuleSpec | None:
 def install() -> None:
     """Make the names importable in this process; calling it again does nothing.
 
-    Whatever imports a plug-in calls this first.
+    Call this before a plug-in is imported.
     """
     with _lock:
         if not any(isinstance(finder, _Finder) for finder in sys.meta_path):

@@ -1,9 +1,8 @@
-"""A save that a crash cut off: the file is empty or half written, and a copy lies beside it.
+"""Repairs a save that a crash interrupted: the file is empty or half written, next to a copy.
 
 Jupyter's file managers empty a file before they write it, having copied it to ``.~<name>``
 (``jupyter_server.services.contents.fileio.atomic_writing``), and nothing reads that copy again.
-A server that is killed in between leaves a chat that opens empty, and deletes in every tab that
-stayed open what was there.
+If the server is killed in between, the chat opens empty, and every open tab loses its content.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 Reads come from a mirror of the messages, and writes go through the maps that the mirror knows,
 since the document's own accessors convert every message on each call. Own writes are not observed:
-an event computes the position of what changed, which costs more in a longer chat.
+an event computes the position of the change, which costs more in a longer chat.
 
 Messages that arrive get the server's time and the position that it gives. The library does this
 too, one message after the other, by positions that may have changed meanwhile, converting all

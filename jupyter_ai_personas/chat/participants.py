@@ -1,4 +1,4 @@
-"""The people, attachments and settings of a chat document, and who is writing."""
+"""The people, attachments and settings of a chat document, and the typing status."""
 
 from __future__ import annotations
 

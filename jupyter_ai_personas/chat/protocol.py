@@ -1,4 +1,4 @@
-"""The protocol of a chat: what the runtime reads, observes and writes.
+"""The protocol of a chat, through which the runtime reads, observes and writes.
 
 Two classes implement it: ``DocumentChat`` over a collaborative ``YChat``, and
 :class:`~jupyter_ai_personas.chat.in_memory.MemoryChat`. One test suite covers both.

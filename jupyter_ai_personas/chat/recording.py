@@ -1,4 +1,4 @@
-"""Recorded chats: what people asked and personas answered, as plain data without secrets."""
+"""Recorded chats: questions and answers as plain data without secrets."""
 
 from __future__ import annotations
 

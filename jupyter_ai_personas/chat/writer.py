@@ -24,8 +24,8 @@ MAX_TRIES = 5
 class ReplyWriter:
     """Writes the replies of one chat.
 
-    The first text of a reply and its end are each written at once; a first text waits a moment on a
-    loaded server, for those of other replies. What comes in between is buffered, and one
+    The first text of a reply and its end are each written at once; on a loaded server, a first text
+    waits a moment for those of other replies. Later text is buffered, and one
     transaction writes all replies of the chat that grew.
     """
 

@@ -1,4 +1,4 @@
-"""``jupyter ai-personas``: lists and checks what is installed.
+"""``jupyter ai-personas``: lists and checks installed plug-ins.
 
 Each command imports heavy packages itself, so that ``--help`` answers at once.
 """

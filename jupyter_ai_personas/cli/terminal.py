@@ -1,4 +1,4 @@
-"""A runtime for one terminal: what a server here would have, but for its documents and kernels."""
+"""A runtime for one terminal: like a server here, without documents and kernels."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``/export``: a chat as a document beside it."""
+"""``/export`` writes a chat as a document into its folder."""
 
 from __future__ import annotations
 

@@ -57,8 +57,9 @@ SEARCHED = 200
 class ChatCommands(Commands):
     """``/help``, ``/personas``, ``/models``, ``/stop``, ``/status``, and the others.
 
-    A message is one of these if its first line begins with it and is its only line. What begins
-    with a command of a persona asks that persona, as a mention does. Anything else that begins
+    A message is one of these if its first line begins with it and is its only line. A message that
+    begins with a command of a persona addresses that persona, as a mention does. Anything else that
+    begins
     with a slash is an ordinary message.
     """
 

@@ -1,4 +1,4 @@
-"""``/tools``: which tools there are or a persona has, and what becomes of a call."""
+"""``/tools`` lists the tools of the server or of a persona, with the policy of each."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What stands in for Jupyter AI's packages; see :mod:`jupyter_ai_personas.stand_ins`."""
+"""Stand-ins for Jupyter AI's packages; see :mod:`jupyter_ai_personas.stand_ins`."""

@@ -110,7 +110,7 @@ class Builder:
                 self._watcher.stop()
                 self._watcher = None
             if kind := remote_file_system(self._folder.root):
-                self._unwatched = f"the file system ({kind}) does not tell of all changes"
+                self._unwatched = f"the file system ({kind}) does not report all changes"
                 return
             watcher = Watcher(folders)
             if watcher.problem:

@@ -1,4 +1,4 @@
-"""Notebooks cut at cells and chats at messages. What is no notebook or chat has no passages."""
+"""Notebooks cut at cells and chats at messages. Other files have no passages."""
 
 from __future__ import annotations
 

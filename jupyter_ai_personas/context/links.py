@@ -1,4 +1,4 @@
-"""URLs that open what lies in the workspace in JupyterLab."""
+"""URLs that open files of the workspace in JupyterLab."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A passage: what one hit of the search shows, and where it begins."""
+"""A passage: the text of one search hit, and its position."""
 
 from __future__ import annotations
 

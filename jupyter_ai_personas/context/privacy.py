@@ -1,7 +1,8 @@
 """Recognises secret-like files: no model, index or quotation gets their content.
 
-Paths here are relative to the server's root, with ``/`` between their parts. Everything that reads
-files for people or models asks :func:`is_secret` and opens what :func:`confined` returns.
+Paths here are relative to the server's root, with ``/`` between their parts. All code that reads
+files for people or models checks :func:`is_secret` and opens the path that :func:`confined`
+returns.
 """
 
 from __future__ import annotations
@@ -62,7 +63,7 @@ def confined(root: Path, path: str) -> Path | None:
     """Return the file or folder at ``path`` below ``root``, all links resolved.
 
     ``None`` where a link or ``..`` leads out of the root, where the path or what it leads to is
-    secret-like, and where no such path can be. What is returned need not exist.
+    secret-like, and where no such path can be. The path need not exist.
     """
     try:
         top = Path(os.path.realpath(root))

@@ -1,9 +1,9 @@
 """Selects the files below the root to index, by a walk or for one path.
 
-Left out are links, hidden and secret-like names, environments of Python, and what ``.gitignore``
-and ``.ignore`` files or the operator's patterns say. All patterns are in the syntax of
-``.gitignore``, and the rules of git hold: the deepest file decides, and what lies in a folder that
-is left out cannot come back.
+Links, hidden and secret-like names, Python environments, and matches of ``.gitignore``, ``.ignore``
+or the operator's patterns are left out. All patterns are in the syntax of
+``.gitignore``, and the rules of git hold: the deepest file decides, and nothing in an excluded
+folder can be included again.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class Selection:
     def walk(self) -> Iterator[tuple[str, FileState]]:
         """Yield path (relative to the root) and state of each file, those high up first.
 
-        What cannot be read, or vanishes meanwhile, is passed over.
+        Files that cannot be read or have vanished are skipped.
         """
         self._rules = {}
         waiting: deque[tuple[str, _Rules]] = deque([("", ())])

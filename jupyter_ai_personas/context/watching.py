@@ -1,4 +1,4 @@
-"""Folders watched for changes, where the file system tells of them."""
+"""Watches folders where the file system reports changes."""
 
 from __future__ import annotations
 

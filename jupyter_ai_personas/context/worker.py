@@ -1,8 +1,8 @@
 """The process beside a server that builds and reads the index: ``python -m …context.worker``.
 
 Each server has one. It answers queries, as lines of JSON on its standard streams; of those that
-serve one root, the one that holds the lock builds the index as well. What a damaged index, a
-strange file or the interpreter's lock could do to the server happens here instead. It ends when
+serve one root, the one that holds the lock builds the index as well. Damaged indexes, strange files
+and long computations affect this process, not the server. It ends when
 its standard input does.
 """
 

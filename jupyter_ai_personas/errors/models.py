@@ -1,4 +1,4 @@
-"""A model cannot be used."""
+"""Errors of models."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Approvals and calls of tools."""
+"""Errors of approvals and of tool calls."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class MayNotDecideError(ApprovalError):
             text = f"Only these may decide this: {', '.join(f'`{name}`' for name in approvers)}."
         else:
             text = (
-                "What is typed in a chat does not prove who typed it. Decide on the page that the "
+                "A message in a chat does not prove who typed it. Decide on the page that the "
                 "message links to."
             )
         super().__init__(text)

@@ -1,4 +1,4 @@
-"""A turn cannot go on, or is not in a state for what is asked."""
+"""Errors of turns."""
 
 from __future__ import annotations
 

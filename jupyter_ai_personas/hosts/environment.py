@@ -125,7 +125,7 @@ class HostEnvironment:
             return set()
         found = {spec.model.partition(":")[0]}
         for fallback in self._models.settings.fallbacks:
-            with suppress(ModelError):  # the turn tells of it if it comes to that
+            with suppress(ModelError):  # the turn reports it if it needs it
                 found.add(self._models.resolve(fallback).provider_id)
         return found
 

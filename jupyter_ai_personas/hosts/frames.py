@@ -1,4 +1,4 @@
-"""What a server and a worker send each other: commands go down, reports come up.
+"""Messages between a server and a worker: commands go down, reports come up.
 
 Each is a frozen dataclass of plain values around the types of
 :mod:`jupyter_ai_personas.personas.wire`. Both sides say their :data:`SCHEMA` first, as JSON that

@@ -1,7 +1,7 @@
 """The side of a worker: it runs the hosts of personas on behalf of a server elsewhere.
 
-Each persona has a thread with an event loop of its own, as in the server's process: one that blocks
-or spins does not hold up the others of the worker.
+Each persona has its own thread and event loop, as in the server's process, so one that blocks or
+spins does not delay the others.
 """
 
 from __future__ import annotations
@@ -107,7 +107,7 @@ class Worker:
 
     @property
     def environment(self) -> HostEnvironment:
-        """What its turns find. It exists after :class:`Configure`."""
+        """The environment of its turns. It exists after :class:`Configure`."""
         assert self._environment is not None, "the worker is not configured"
         return self._environment
 

@@ -1,6 +1,6 @@
 """Expansion of ``{name}`` in a prompt, without touching other braces.
 
-A prompt often contains code, JSON or LaTeX with braces of its own. Only ``{name}``, ``{In[3]}``,
+A prompt often contains code, JSON or LaTeX with braces. Only ``{name}``, ``{In[3]}``,
 ``{Out[2]}`` and ``{Err[5]}`` without spaces are expanded. They are not expanded inside other
 braces, in LaTeX (mathematics, environments, arguments of a command, ``x_{i}``, ``x^{n}``), in an
 f-string or the string of a ``.format()`` call, nor after ``$``, ``#`` or ``%``, which mark

@@ -1,4 +1,4 @@
-"""Personas: what authors write, and the registry of what is installed."""
+"""Personas: the base class for authors, and the registry of installed ones."""
 
 from jupyter_ai_personas.personas.base import BasePersona, PersonaContext, PersonaDefaults
 from jupyter_ai_personas.personas.local import (

@@ -186,7 +186,8 @@ class BasePersona:
     async def process_message(self, message: Message) -> None:
         """Answer ``message``. By default: stream what the model says to :meth:`prompt`.
 
-        What the model was not given, such as an attachment that cannot be read, is named first.
+        The reply begins with the names of what the model was not given, such as unreadable
+        attachments.
         """
         messages, unread = await self._prompt()
         await self.stream_message(_after(unread, self.ask_model(messages)))

@@ -48,7 +48,7 @@ def chunk_text(chunk: Any) -> str:
             if isinstance(part, str) or (isinstance(part, Mapping) and part.get("type") == "text")
         )
     if isinstance(choices := getattr(chunk, "choices", None), list):
-        # What LiteLLM streams; the last chunk has no text.
+        # A chunk of LiteLLM; the last chunk has no text.
         deltas = [getattr(choice, "delta", None) for choice in choices[:1]]
         return "".join(str(getattr(delta, "content", None) or "") for delta in deltas)
     kind = type(chunk).__name__

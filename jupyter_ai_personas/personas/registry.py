@@ -404,7 +404,7 @@ class PersonaRegistry(Mapping[str, Persona]):
         except KeyboardInterrupt:
             raise
         except BaseException as error:
-            # What its `prepare` makes may be missing here.
+            # Objects that `prepare` makes may be missing here.
             problem = f"they cannot be listed before it has answered ({one_line(error)})"
             return Toolset(name, source, (), "broken", problem)
         return Toolset(name, source, tuple(info for info, _ in found.values())) if found else None

@@ -1,7 +1,7 @@
 """A turn as its persona sees it: the message, the chat around it, and the way to answer.
 
-What a turn knows is plain data (:class:`TurnSpec`). What it says and asks for is plain data handed
-to an ``emit`` function, so the persona can run in another process.
+Inputs (:class:`TurnSpec`), output and requests are plain data, and output goes to an ``emit``
+function, so the persona can run in another process.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The workspace as a turn sees it: through the server, which confines what is read."""
+"""The workspace of a turn, read through the server, which confines paths."""
 
 from __future__ import annotations
 

@@ -90,7 +90,7 @@ class BaseProvider(PlainOverrides):
     manages_history: ClassVar[bool] = False
     """Whether the provider keeps the conversation itself, and gets the newest message only."""
     image_inputs: ClassVar[bool | None] = None
-    """Whether its models take images, where LangChain's profile of a model does not tell."""
+    """Whether its models take images, if LangChain's profile of a model does not say so."""
     persona: ClassVar[Any] = None
     """Name and avatar under which Jupyter AI v2 showed the provider's answers; kept, not used."""
     unsupported_slash_commands: ClassVar[set[str]] = set()

@@ -156,7 +156,7 @@ class _Call:
     def fewer(self, messages: list[BaseMessage], error: ModelError) -> list[BaseMessage] | None:
         """Return fewer messages than those that were refused, ``None`` if no fewer are left.
 
-        What was too long is remembered, also for the next call.
+        A conversation that was too long is remembered for the next call.
         """
         if isinstance(error, ContextTooLongError):
             count = count_tokens(self.model)

@@ -1,7 +1,7 @@
-"""Errors that a server sends with HTTP status 200: given a status that says what they are.
+"""Gives errors that a server sends with HTTP status 200 their real status.
 
 A gateway's web page, or ``{"error": …}`` in place of a stream, is an empty stream for the vendors'
-packages, and what it says is lost.
+packages, and its message is lost.
 """
 
 from __future__ import annotations

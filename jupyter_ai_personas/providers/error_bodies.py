@@ -42,7 +42,7 @@ _TITLE = re.compile(r"<(title|h1)\b[^>]{0,200}>([^<]{1,300})<", re.IGNORECASE)
 
 
 def bodies_of(error: Exception) -> Iterator[Any]:
-    """Yield what may be the body of the response that ``error`` tells of, the best first.
+    """Yield candidates for the body of the response in ``error``, the best first.
 
     These are the attributes of the vendors' exceptions; the last one is the exception's text.
     """

@@ -1,4 +1,5 @@
-"""What a provider's constructor lacks: fields that nobody set, and a key that did not reach it."""
+"""Finds what a provider's constructor lacks: fields without a value, and a key that is not
+passed."""
 
 from __future__ import annotations
 

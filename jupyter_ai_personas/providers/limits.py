@@ -14,7 +14,7 @@ __all__ = ["Limits", "matches"]
 class Limits:
     """``allowed`` and ``blocked`` hold entries as :func:`matches` reads them.
 
-    ``None`` allows everything. What is blocked stays blocked when it is allowed too.
+    ``None`` allows everything. Blocking overrides allowing.
     """
 
     allowed: Collection[str] | None = None

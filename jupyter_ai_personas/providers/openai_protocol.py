@@ -24,7 +24,7 @@ class OpenAIProtocolProvider(VendorProvider):
         super().__init__(**kwargs)
 
     def _convert_chunk_to_generation_chunk(self, chunk: dict[str, Any], *more: Any) -> Any:
-        """Read the first choice only, keep the reasoning beside it, and raise what is an error.
+        """Read the first choice only, keep the reasoning, and raise errors.
 
         ``ChatOpenAI`` reads whichever choice comes, and drops the reasoning. An older
         ``langchain-openai`` does not call this method.

@@ -170,7 +170,7 @@ class ModelRegistry:
         """Return what to ask instead of a model that failed, ``None`` if its error stands.
 
         A provider of another package that :meth:`default` picked is not picked again after it
-        failed, unless it has answered before. What only people chose is not replaced.
+        failed, unless it has answered before. A model that only people chose is not replaced.
         """
         if reference != self._picked() and not self._trials.problem(reference.provider_id):
             return None

@@ -140,7 +140,8 @@ class ProviderSettings:
             wanted_key="the name of an environment variable",
         ),
         "Credentials by the name of their environment variable. The environment wins over "
-        "`secrets_file`, which wins over this; whoever can read the configuration can read them.",
+        "`secrets_file`, which wins over this. Everyone who can read the configuration "
+        "can read them.",
         in_notebooks=False,
         secret=True,
     )

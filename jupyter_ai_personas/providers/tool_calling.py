@@ -1,4 +1,4 @@
-"""Models that call tools: which can, what they call, and what is sent back to them."""
+"""Models that call tools: whether they can, their calls, and the results sent back."""
 
 from __future__ import annotations
 

@@ -6,7 +6,7 @@ __all__ = ["Trials"]
 
 
 class Trials:
-    """What became of the first attempts with each provider, by its id; for this process."""
+    """Outcomes of the first attempts with each provider, by its id; for this process."""
 
     def __init__(self) -> None:
         self._picked: set[str] = set()

@@ -11,7 +11,7 @@ __all__ = ["FloodGate"]
 WINDOW = 60.0
 
 MOST_SENDERS = 1000
-"""How many senders there are before those are forgotten who were silent for so long."""
+"""Number of senders above which silent ones are forgotten."""
 
 
 class FloodGate:

@@ -16,7 +16,7 @@ __all__ = ["meant_names"]
 _MOST = 5
 
 MOST_COMPARED = 20
-"""How many unknown names are compared with the known ones, of which each comparison reads all."""
+"""Unknown names that are compared with the known ones; each comparison reads all known names."""
 
 # Letters, digits, emoji, and the punctuation that names have.
 _TYPED = regex.compile(r"(?V1)[\w+#\u200d\p{So}[\p{Sk}--[\x00-\x7f]]-]{3,64}")

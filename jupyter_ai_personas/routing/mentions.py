@@ -2,7 +2,7 @@
 
 1. A mention is a sign (``@``, also in full width) and the longest known name after it.
 2. It ends at the first character that cannot continue a name: anything but a letter or digit,
-   or hyphens and underscores before one. Scripts without spaces need nothing in between.
+   or hyphens and underscores before one. Scripts without spaces need no separator.
 3. Grapheme clusters (UAX 29) are never cut: a combining mark, a variation selector, or the parts
    of an emoji belong to what they follow.
 4. The sign does not follow a word, so an e-mail address is no mention; but it may follow another

@@ -29,7 +29,7 @@ KEYCAP = "\u20e3"
 """The mark that makes a symbol of a digit."""
 
 _SLACK = 64
-"""How many characters a mention may be longer than the longest name, by what is not shown."""
+"""Invisible characters by which a mention may be longer than the longest name."""
 
 
 def mention_name(name: str) -> str:

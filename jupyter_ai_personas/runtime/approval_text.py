@@ -66,7 +66,7 @@ def shown(
     """
     if decision is None:
         return f"{approval.text}\n\n{_asked(approval, link, asker)}"
-    # What was long is collapsed: the chat goes on below.
+    # Long parts are collapsed once it is decided.
     head, *rest = _FIRST_BLOCK.split(approval.text, maxsplit=1)
     details = [f"<details><summary>Details</summary>\n\n{each}\n\n</details>" for each in rest]
     return "\n\n".join([head, _decided(decision), *details])

@@ -31,7 +31,7 @@ __all__ = [
 
 ANYONE, ASKER = "anyone", "asker"
 MOST_DECIDED = 1000
-"""How many decided approvals are remembered, to tell a late decider from a wrong id."""
+"""Decided approvals that are remembered, to distinguish a late decision from a wrong id."""
 
 MAX_REASON = 1000
 

@@ -1,4 +1,4 @@
-"""Requests for what is attached to a message, confined to the server's root directory."""
+"""Requests for a message's attachments, confined to the server's root directory."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ def attachments_handler(root_dir: str | None, *, has_files: bool) -> RequestHand
         attachments = context.attachments
         if attachments and not has_files:
             raise AttachmentError(
-                "What is attached cannot be read: this server does not keep its contents as "
-                "files. Paste into the message what it needs of them."
+                "The attachments cannot be read: this server does not keep its contents as "
+                "files. Paste the relevant parts into the message."
             )
         paths = [attachment.path for attachment in attachments]
         outside = await asyncio.to_thread(_first_outside, root_dir, paths)

@@ -1,7 +1,8 @@
 """Calls of tools on the server's side: policy, approval, record, execution.
 
-The loop below the wall asks with ``tool.call``; nothing that it says is believed but what it wants.
-Steps are recorded before what follows from them: see :class:`TurnStep`.
+The loop below the wall asks with ``tool.call``; only the name and arguments of the call are taken
+from it.
+Steps are recorded before they take effect: see :class:`TurnStep`.
 """
 
 from __future__ import annotations

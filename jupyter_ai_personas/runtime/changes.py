@@ -1,4 +1,4 @@
-"""What turns changed, in the ledger: ``/undo`` works after a restart as well."""
+"""Changes by turns in the ledger, so that ``/undo`` works after a restart."""
 
 from __future__ import annotations
 

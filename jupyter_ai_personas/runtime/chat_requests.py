@@ -1,7 +1,7 @@
 """Requests of turns for the chat around them, by personas that keep a view of it.
 
 Personas written for Jupyter AI read and write the chat's model. Below the wall they have a view of
-it: what ``chat.read`` answers, with their own writes.
+it: the answer to ``chat.read``, with their own writes.
 """
 
 from __future__ import annotations
@@ -102,7 +102,7 @@ class ChatRequests:
         self._chat.set_metadata(name, _checked(name, arguments.get("value")))
 
     async def _report(self, context: RequestContext, arguments: Mapping[str, Any]) -> None:
-        """``{"model", "settings", "usage", "commands"}``: what a persona tells of itself."""
+        """``{"model", "settings", "usage", "commands"}``: a report of a persona about itself."""
         self._services.reports.note(context.chat_id, context.persona_id, arguments)
 
 

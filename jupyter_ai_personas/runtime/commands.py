@@ -1,4 +1,4 @@
-"""What the runtime and the commands of a chat know of each other."""
+"""The interface between the runtime and the commands of a chat."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class CommandInfo:
 
 
 class CommandContext:
-    """What one command can see and do."""
+    """The operations available to one command."""
 
     def __init__(
         self,

@@ -59,7 +59,7 @@ from jupyter_ai_personas.tools import ToolInfo
 __all__ = ["Execution"]
 
 MAX_LOSSES = 3
-"""How many workers a turn may lose and go on elsewhere."""
+"""Workers that a turn may lose before it fails."""
 
 CHECKPOINT_SECONDS = 1.0
 """Interval at which growing replies are recorded."""

@@ -1,4 +1,4 @@
-"""What people are told of faulty files of local personas."""
+"""Notices about faulty files of local personas."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ class FileNotices:
         addressed: Sequence[str],
         people: Callable[[], Iterable[str]],
     ) -> str:
-        """Return what to tell the author of ``message`` of faulty files, in Markdown.
+        """Return the notice about faulty files for the author of ``message``, in Markdown.
 
-        A file concerns who mentions what it is called. One whose earlier version is in use, or
-        whose name cannot be read, is told of once in each version. ``people`` returns the names
+        A file concerns messages that mention its name. A file whose earlier version is in use, or
+        whose name cannot be read, is reported once per version. ``people`` returns the names
         of people in the chat.
         """
         problems = personas.problems
@@ -62,6 +62,6 @@ class FileNotices:
 
 
 def describe(problem: LocalProblem) -> str:
-    """Return what people are told of a faulty file, in Markdown."""
+    """Return the notice about a faulty file, in Markdown."""
     what = "cannot be used" if problem.persona_id is None else "has a mistake"
     return f"The persona file {code(problem.file)} {what}: {in_words(problem.reason)}"

@@ -1,8 +1,8 @@
-"""Restores what the ledger has and the document lost, when a chat opens.
+"""Restores messages and turns from the ledger that the document lost, when a chat opens.
 
 The document is not saved while anything streams, and after a crash the stale file wins over the
-update store. The ledger holds what the server had accepted, and what people wrote since the last
-save. Messages are compared by id, never by time or position.
+update store. The ledger holds accepted turns, and people's messages since the last save. Messages
+are compared by id, never by time or position.
 """
 
 from __future__ import annotations

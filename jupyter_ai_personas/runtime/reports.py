@@ -1,4 +1,4 @@
-"""What personas tell of themselves in a chat: their models, settings, usage and commands."""
+"""Reports of personas about their models, settings, usage and commands, by chat."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Reports:
             self._reports.popitem(last=False)
 
     def model(self, chat_id: str, persona_id: str) -> ReportedModel:
-        """Return what a persona tells of its models; without options if it tells nothing."""
+        """Return the reported models of a persona; without options if it reports none."""
         found = self._reports.get((chat_id, persona_id), {}).get("model")
         found = found if isinstance(found, Mapping) else {}
         current, given = found.get("current"), found.get("options")
@@ -57,7 +57,7 @@ class Reports:
         return ReportedModel(current if isinstance(current, str) else None, options)
 
     def commands(self, chat_id: str, persona_id: str) -> dict[str, str]:
-        """Return the commands that a persona tells of, ``/name`` → what it does.
+        """Return the reported commands of a persona, ``/name`` → what it does.
 
         Names have the slash and no capitals; what cannot be typed as one word is left out.
         """
@@ -77,7 +77,7 @@ class Reports:
         """Return the id of a model that a persona has, by its id or name.
 
         Raises:
-            ModelError: it tells of models, and of none by that name.
+            ModelError: it reports models, and none by that name.
         """
         options = self.model(chat_id, persona_id).options
         if not options or wanted in options:

@@ -44,7 +44,7 @@ from jupyter_ai_personas.runtime.wording import INTERRUPTED, cut_off, flooding
 __all__ = ["Router"]
 
 MAX_ROOTS = 1000
-"""How many messages are remembered whose turns are counted, or whose chain was cut off."""
+"""Messages that are remembered with their number of turns, or as cut off."""
 
 
 class Router:
@@ -316,7 +316,7 @@ class Router:
     async def pass_on(self, event: ReplyFinished, *, again: bool = False) -> None:
         """Address the personas that finished replies mention.
 
-        ``again``: a crash may have come in between; people are not told of a bound again.
+        ``again``: a crash may have come in between; the notice about a bound is not repeated.
         """
         root, limits = event.chain.root, self._services.limits(event.persona_id)
         for message_id, body in event.written if event.state == "done" else ():

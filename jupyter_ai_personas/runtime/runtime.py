@@ -226,7 +226,7 @@ class Runtime:
     def model_of(self, persona: Persona, chat_path: str = "") -> tuple[str | None, str]:
         """Return the reference of a persona's model, or ``None`` and what is wrong.
 
-        That of a persona with models of its own is what it tells of in the open chat.
+        A persona with its own models reports its current one to the open chat.
         """
         model, problem = self._services.model_of(persona)
         if not persona.has_own_models:
@@ -235,7 +235,7 @@ class Runtime:
         return told.current or model, problem
 
     def own_models(self, persona: Persona, chat_path: str) -> Mapping[str, str] | None:
-        """Return the models of its own that a persona tells of in an open chat, id → name.
+        """Return the own models that a persona reports in an open chat, id → name.
 
         ``None`` for a persona that uses the models of providers.
         """

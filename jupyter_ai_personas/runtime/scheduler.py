@@ -39,7 +39,7 @@ from jupyter_ai_personas.runtime.wording import (
 __all__ = ["Scheduler"]
 
 MAX_TURNS = 1000
-"""How many turns a persona may have in one chat, run or waiting: a client may write any sender."""
+"""Turns that a persona may have in one chat, running or waiting: a client may write any sender."""
 
 
 class Scheduler:

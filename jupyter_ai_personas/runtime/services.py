@@ -167,11 +167,11 @@ class Services:
         return self.model_of(persona, chosen)
 
     def commands_in(self, chat_id: str, persona: Persona) -> Mapping[str, str]:
-        """Return the commands of a persona in a chat, its class's and those that it tells of."""
+        """Return the commands of a persona in a chat, its class's and those that it reports."""
         return {**self.reports.commands(chat_id, persona.id), **persona.commands}
 
     def own_models_in(self, chat_id: str, persona: Persona) -> Mapping[str, str] | None:
-        """Return the models of its own that a persona tells of in a chat, by id with their names.
+        """Return the own models that a persona reports in a chat, by id with their names.
 
         ``None`` for one that uses the models of providers.
         """

@@ -140,7 +140,7 @@ class Session:
                     await self._recovered(self._recovery.adopt())
                     await personas_loaded.wait()
                     await self._look()
-                    self.personas.changes()  # people are told of later ones
+                    self.personas.changes()  # later changes are reported
                     self._register()
                     await all_loaded.wait()
                     await self._recovered(self._recovery.recover())

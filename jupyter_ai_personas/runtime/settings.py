@@ -29,8 +29,8 @@ class RuntimeSettings:
     default_persona: str | None = setting(
         "Guide",
         Text("Guide", optional=True),
-        "Who answers a message that mentions nobody, in a chat with a single person. Empty: "
-        "nobody.",
+        "The persona that answers messages without mentions, in a chat with a single person. "
+        "Empty: none.",
     )
     models: Mapping[str, str] = setting(
         {},
@@ -41,7 +41,7 @@ class RuntimeSettings:
     persona_config: Mapping[str, Mapping[str, Any]] = setting(
         {},
         Table("Guide", Parameters({"language": "en"})),
-        "What a persona gets as `self.config`: persona name or id → a dictionary.",
+        "`self.config` of single personas: persona name or id → a dictionary.",
         secret=True,
     )
     max_concurrent_turns: int = setting(
@@ -149,7 +149,8 @@ class RuntimeSettings:
     approvers: Collection[str] = setting(
         ["anyone"],
         Names(["asker", "ada"]),
-        "Who decides about calls of tools: `anyone`, `asker` (who asked the persona) or usernames.",
+        "The people who decide about calls of tools: `anyone`, `asker` (the person who asked the "
+        "persona) or usernames.",
         limit=True,
     )
     approval_timeout: float = setting(
@@ -162,7 +163,7 @@ class RuntimeSettings:
         OneOf(("off", "text", "tools")),
         "Whether Markdown files in `.jupyter/personas` define personas for the chats of their "
         "folder: `off`; `text` with tools that only read; `tools` with all tools and MCP servers "
-        "that they name. Whoever can write such a file can speak through it.",
+        "that they name. Everyone who can write such a file decides what its persona says.",
         limit=True,
     )
     hosts: Mapping[str, str] = setting(
@@ -182,7 +183,7 @@ class RuntimeSettings:
         [],
         Names(["ACME_API_TOKEN"]),
         "Environment variables that worker processes get although their names are those of "
-        "secrets. What model providers need reaches them anyway.",
+        "secrets. Variables that model providers need are always passed.",
     )
     root_dir: str | None = None
     """The server's root directory, if it is one."""

@@ -1,4 +1,5 @@
-"""What the recorded steps of a turn say: may it continue, and what may have happened?"""
+"""Pure functions on the recorded steps of a turn: may it continue, and which calls are
+unfinished?"""
 
 from __future__ import annotations
 

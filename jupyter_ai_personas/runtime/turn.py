@@ -1,4 +1,4 @@
-"""A turn on the server's side: who asked whom what, how far it is, what it wrote."""
+"""The server's side of a turn: its message, persona, phase and replies."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class TurnOrder:
     anew: bool = False
     turn_id: str | None = None
     steps: Sequence[TurnStep] = ()
-    """What a turn continues from."""
+    """The steps that a turn continues from."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +192,7 @@ class ActiveTurn:
         self.ended.set()
 
     def finished(self) -> ReplyFinished:
-        """Return the event that tells of the end."""
+        """Return the event of its end."""
         assert self.outcome is not None, "the turn has not ended"
         return ReplyFinished(
             self.persona.id,

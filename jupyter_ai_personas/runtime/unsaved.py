@@ -1,8 +1,8 @@
 """Tracks data missing in the chat's file: messages changed since a save, ends of turns.
 
-A crash loses what was not saved, in every open tab as well: the stale file wins over the server's
+A crash loses unsaved changes, in every open tab as well: the stale file wins over the server's
 update store. So each message that a person posts, edits or deletes is in the ledger until a save
-has it: as part of a turn's record, or in a record of its own with the persona id ``NO_PERSONA``.
+has it: in a turn's record, or in a separate one with the persona id ``NO_PERSONA``.
 """
 
 from __future__ import annotations

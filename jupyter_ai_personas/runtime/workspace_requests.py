@@ -1,4 +1,4 @@
-"""Requests of turns for what is in the workspace, and for what goes with their message."""
+"""Requests of turns for files of the workspace, and for the context of their message."""
 
 from __future__ import annotations
 

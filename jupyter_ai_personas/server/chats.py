@@ -26,7 +26,7 @@ __all__ = ["ChatObserver"]
 
 SESSION_EVENTS = "https://schema.jupyter.org/jupyter_collaboration/session/v1"
 CONTENTS_EVENTS = "https://events.jupyter.org/jupyter_server/contents_service/v1"
-"""The events of jupyter-collaboration that tell of saves."""
+"""The events of jupyter-collaboration about saves."""
 
 LOOP_ITERATIONS = 100
 """Iterations of the event loop to wait for the chat manager in the settings."""

@@ -21,8 +21,8 @@ def configured_extension(log: logging.Logger) -> AiExtension:
     the server would log of this, unknown settings among it.
 
     Raises:
-        ConfigurationError: a server could not start. What keeps personas off is in
-            :meth:`AiExtension.why_off`.
+        ConfigurationError: a server could not start. The reasons that keep personas off are in
+        :meth:`AiExtension.why_off`.
     """
     server = ServerApp(log=log)
     try:

@@ -1,4 +1,4 @@
-"""Jupyter events of calls, approvals and votes; ``event_schemas/`` says what they hold."""
+"""Jupyter events of calls, approvals and votes; ``event_schemas/`` defines their fields."""
 
 from __future__ import annotations
 

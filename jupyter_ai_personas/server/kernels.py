@@ -1,7 +1,7 @@
 """Passes settings to kernels, which inherit the server's environment.
 
 The operator's choices of models hold in the magics too. Parameters stay in the server, since they
-may hold secrets; of the secrets file only the path is told.
+may hold secrets; of the secrets file only the path is passed.
 """
 
 from __future__ import annotations

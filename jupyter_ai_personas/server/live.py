@@ -1,4 +1,4 @@
-"""The documents that are open: read from what their editors share, without holding the loop."""
+"""Open documents, read from their shared content without blocking the loop."""
 
 from __future__ import annotations
 

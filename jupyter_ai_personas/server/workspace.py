@@ -140,7 +140,7 @@ class Workspace:
 
     async def _saved(self, path: str, use: Callable[[Content], T]) -> T:
         manager = self._manager
-        # What the server shows nobody, no model sees either.
+        # Models see no files that the server hides.
         if await _ask(manager, "is_hidden", path) and not manager.allow_hidden:
             raise AttachmentError("it is hidden, and the server shows no hidden files.")
         about = await _ask(manager, "get", path, content=False)

@@ -7,12 +7,11 @@ To add a setting, add one field to the dataclass of the package that reads it::
 
     max_hops: int = setting(4, Whole(minimum=0), "Personas that may pass a message on, in a row.")
 
-:class:`~jupyter_ai_personas.runtime.RuntimeSettings` holds what turns need,
-:class:`~jupyter_ai_personas.providers.ProviderSettings` what models need. A new dataclass has to be
+:class:`~jupyter_ai_personas.runtime.RuntimeSettings` has the settings of turns,
+:class:`~jupyter_ai_personas.providers.ProviderSettings` those of models. A new dataclass has to be
 named in ``server/extension.py`` as well, where the traits are made. Pass ``limit=True`` if the
 setting restricts something and allows everything while it is unset: a misspelling of its name keeps
-personas off then. A value with a structure of its own is a dataclass of settings, and its kind is
-:class:`Record`.
+personas off then. A structured value is a dataclass of settings, and its kind is :class:`Record`.
 """
 
 from jupyter_ai_personas.settings.fields import Record, Setting, setting, settings_of

@@ -1,8 +1,8 @@
-"""Traits made from settings, and a configuration that drops nothing silently.
+"""Makes traits from settings, and applies a configuration without dropping errors silently.
 
 traitlets raises at the first invalid value. Its caller logs the error and continues with defaults,
 so an error in one setting may drop a list of blocked providers. A :class:`Configured` object
-collects errors in :attr:`~Configured.problems` instead, and nothing may be started with them.
+collects errors in :attr:`~Configured.problems` instead, and personas stay off while there are any.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """A loopback server that speaks the OpenAI chat-completions protocol, and misbehaves on request.
 
-It is a real HTTP server in a thread of its own, so that the vendors' real clients can be driven
-without a key and without a network, from any event loop, thread or process: ``POST
+It is a real HTTP server in its own thread. The vendors' real clients work with it without a key or
+a network, from any event loop, thread or process: ``POST
 …/chat/completions`` in one piece or as server-sent events, ``GET …/models``, and error bodies.
 """
 

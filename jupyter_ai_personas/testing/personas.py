@@ -1,4 +1,4 @@
-"""What every persona must do: a test class for authors to inherit.
+"""The contract of personas, as a test class for authors to inherit.
 
 For example::
 

@@ -1,4 +1,4 @@
-"""Recorded chats: what personas answered once, to be compared with what they answer now.
+"""Recorded chats: compares recorded answers with the present ones.
 
 ``jupyter ai-personas record notes.chat`` writes a recording; a test in three lines replays it::
 
@@ -47,7 +47,7 @@ class Answered:
 
     @property
     def diff(self) -> str:
-        """What changed, as a unified diff; empty if nothing did."""
+        """The difference, as a unified diff; empty if nothing did."""
         question, reply = self.exchange.question, self.exchange.reply
         votes = f" (+{reply.up} -{reply.down})" if reply.up or reply.down else ""
         lines = unified_diff(
@@ -63,7 +63,7 @@ class Answered:
 
 @dataclass(frozen=True, slots=True)
 class Replay:
-    """What a persona answers now to everything that was recorded."""
+    """The answers of a persona to all recorded messages."""
 
     answers: Sequence[Answered]
 

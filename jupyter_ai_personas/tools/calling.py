@@ -111,7 +111,7 @@ class Caller:
         return f"There is no tool `{name[:100]}`.{hint}"
 
     async def call(self, id_: str, tool: ToolInfo, arguments: Mapping[str, Any]) -> Called:
-        """Call a tool. Whatever goes wrong is in the result.
+        """Call a tool. Errors are part of the result.
 
         Raises:
             TurnEndedError: the turn was stopped or is over.

@@ -1,4 +1,4 @@
-"""What turns changed in notebooks and files: for ``/undo``, and for links at the end of a reply."""
+"""Changes by turns in notebooks and files, for ``/undo`` and for links at the end of a reply."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ class TurnChanges:
 
 @dataclass(frozen=True, slots=True)
 class UndoReport:
-    """What was taken back of a turn. ``left`` are changes that stay, each with the reason."""
+    """Result of ``/undo``. ``left`` are changes that stay, each with the reason."""
 
     turn: TurnChanges
     done: tuple[Change, ...]
@@ -100,7 +100,7 @@ def _target(change: Change) -> str:
 
 
 class ChangeBook:
-    """What tools have changed in notebooks and files; here, nothing."""
+    """Changes by tools in notebooks and files; this class has none."""
 
     def links(self, turn_id: str) -> str:
         """Return links to what a turn changed since the previous call, in Markdown."""

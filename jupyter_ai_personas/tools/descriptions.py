@@ -1,4 +1,4 @@
-"""Tools and toolsets as plain data: what crosses the wall, and what people and REST are shown."""
+"""Tools and toolsets as plain data, for the wall, REST and people."""
 
 from __future__ import annotations
 

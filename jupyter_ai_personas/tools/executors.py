@@ -1,4 +1,4 @@
-"""What runs a tool on the server's side: its protocol, who calls, what people are shown before."""
+"""The protocol of tools that run on the server's side: executor, context of a call, preview."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def _show_nothing(text: str) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallContext:
-    """Who calls a tool: turn, call, persona, chat, and the username of who asked the persona.
+    """The origin of a call: turn, call, persona, chat, and the username of the person who asked.
 
     ``images``: the model takes images. ``show`` shows people what the call does or waits for,
     beside the persona's name.
@@ -36,7 +36,7 @@ class CallContext:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Preview:
-    """What people are shown of a call before they decide, as plain text.
+    """The description of a call for the people who decide, as plain text.
 
     ``target`` is what is changed or run, such as a path. ``diff`` is a unified diff, ``code`` what
     is to run, in ``language``. ``note`` says what else follows, such as a kernel that is started.

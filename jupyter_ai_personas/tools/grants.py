@@ -1,4 +1,5 @@
-"""Which tools a persona has: what its author names, changed and limited by the operator. Pure."""
+"""Decides which tools a persona has: the author names them, the operator changes and limits them.
+Pure."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ _HOW = "decorate the function with `@tool` of `langchain_core.tools`"
 
 
 class UnusableToolError(Exception):
-    """What a package offers is no tool that a model can be given; the message says why."""
+    """The object of a package cannot be given to a model as a tool; the message says why."""
 
 
 def named_tools(toolset: str, source: str, items: Any) -> dict[str, tuple[ToolInfo, Any]]:
@@ -66,7 +66,7 @@ def describe(tool: Any, toolset: str, source: str) -> ToolInfo:
 async def run_tool(tool: Any, arguments: Mapping[str, Any]) -> dict[str, Any]:
     """Run a LangChain tool and return its result as a JSON object.
 
-    What it raises, and arguments that do not fit, become ``{"error": …}``: the model goes on.
+    Exceptions and wrong arguments become ``{"error": …}``, so that the model continues.
     """
     from pydantic import ValidationError
 

@@ -1,4 +1,4 @@
-"""Links to what a turn changed, for the end of its reply."""
+"""Links to the changes of a turn, for the end of its reply."""
 
 from __future__ import annotations
 

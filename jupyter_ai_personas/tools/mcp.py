@@ -1,4 +1,4 @@
-"""The MCP servers of this process: one of each for all chats, on an event loop of their own."""
+"""The MCP servers of this process: one of each for all chats, on their own event loop."""
 
 from __future__ import annotations
 
@@ -173,7 +173,7 @@ class McpServers:
                 name,
                 settings,
                 source=_source(folder),
-                # Whoever can write a file in the workspace must not be trusted by name.
+                # Do not trust servers of workspace files by their names.
                 is_trusted=not folder and name in self._trusted,
                 log=self._log,
             )

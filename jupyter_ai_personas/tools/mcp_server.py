@@ -1,7 +1,7 @@
 """One MCP server: started when it is needed, described as it was then, called, started again.
 
-All of it runs on one event loop. What a server says is foreign: names, descriptions, schemas,
-results and times are bounded.
+All of it runs on one event loop. Servers are untrusted: names, descriptions, schemas, results and
+times are bounded.
 """
 
 from __future__ import annotations

@@ -36,7 +36,7 @@ class McpServerSettings:
     def connection(self, environment: Mapping[str, str] | None = None) -> dict[str, Any]:
         """Return what LangChain's adapters connect with; ``${NAME}`` is read from the environment.
 
-        What comes from it is taken for a secret from then on: no log, chat or prompt shows it.
+        Values from it count as secrets: no log, chat or prompt shows them.
 
         Raises:
             ConfigurationError: a variable is not set.
@@ -139,7 +139,7 @@ def _texts(value: Any, at: str) -> dict[str, str]:
             raise wrong(f"the name in {at}", "text", "KEY", key)
         if not isinstance(inner, str):
             raise wrong(f'{at}["{key}"]', "text", "${MY_KEY}", inner)
-    # What is written out here is a secret as much as what a variable holds.
+    # Literal values are secrets, too.
     remember([inner for inner in value.values() if not _VARIABLE.search(inner)])
     return dict(value)
 

@@ -8,7 +8,7 @@ mapping holds the patterns of the persona that its key names::
 ``*`` stands for any characters; the name of a toolset stands for all its tools. Of the patterns
 that match, the most specific decide: an exact name, then more characters that are not ``*``, and
 for one persona before for all. Of those that are equal, or each more specific in one respect, the
-stricter decides. What no pattern matches is decided by the tool's effect.
+stricter decides. Without a matching pattern, the tool's effect decides.
 """
 
 from __future__ import annotations

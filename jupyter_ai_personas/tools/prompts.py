@@ -30,17 +30,17 @@ class Prompt:
 
     @property
     def command(self) -> str:
-        """What people type."""
+        """The command, as people type it."""
         return f"/{self.server}.{self.name}"
 
     @property
     def tool(self) -> str:
-        """What patterns of the operator match, as those of tools do."""
+        """The name that the operator's patterns match."""
         return f"mcp:{self.server}.{self.name}"
 
     @property
     def usage(self) -> str:
-        """What follows the command; what may be left out stands in brackets."""
+        """The text after the command; what may be left out stands in brackets."""
         return " ".join(a.name if a.required else f"[{a.name}]" for a in self.arguments)
 
 

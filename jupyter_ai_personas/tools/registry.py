@@ -32,7 +32,7 @@ class HasTools(Protocol):
 
     @property
     def mention_name(self) -> str:
-        """What people mention."""
+        """Its name in mentions."""
 
     @property
     def tools(self) -> tuple[str, ...]:
@@ -50,8 +50,9 @@ class HasTools(Protocol):
 class ToolRegistry:
     """All tools of a server but those of personas' own classes.
 
-    ``executors`` run tools on the server's side, by the tools' names. What a package describes only
-    (see :class:`ToolInfo`) is offered if there is one for it, or where nothing runs (``None``).
+    ``executors`` run tools on the server's side, by the tools' names. A tool that a package only
+    describes (see :class:`ToolInfo`) is offered if it has an executor, or if there are no executors
+    at all (``None``).
     """
 
     def __init__(
@@ -262,7 +263,7 @@ class ToolRegistry:
         named = decide(self.settings.tool_policy, _names(persona), tool.name, tool.effect)
         if not persona.file:
             return named
-        # Whoever writes a file may give its persona the name of one that the operator trusts.
+        # A file may define a persona with the name of one that the operator trusts.
         by_id = decide(self.settings.tool_policy, (persona.id,), tool.name, tool.effect)
         return stricter(named, by_id)
 

@@ -1,4 +1,4 @@
-"""What an operator may set about tools; times in seconds."""
+"""Operators' settings for tools; times in seconds."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ class ToolSettings:
         False,
         Flag(),
         "Whether `.jupyter/mcp_settings.json` in the folder of a chat, and above it up to the "
-        "server's root, adds MCP servers. Whoever can write such a file can start commands.",
+        "server's root, adds MCP servers. Everyone who can write such a file can start commands.",
     )
     max_tool_calls: int = setting(
         50, Whole(50), "Calls of tools that a persona may make while it answers one message."

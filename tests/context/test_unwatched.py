@@ -19,7 +19,7 @@ from jupyter_ai_personas.context.reader import IndexReader, NoIndexError
 
 def _is_remote(monkeypatch: pytest.MonkeyPatch) -> str:
     monkeypatch.setattr(builder, "remote_file_system", lambda root: "nfs4")
-    return "the file system (nfs4) does not tell of all changes"
+    return "the file system (nfs4) does not report all changes"
 
 
 def _has_no_watches(monkeypatch: pytest.MonkeyPatch) -> str:

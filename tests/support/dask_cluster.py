@@ -32,6 +32,7 @@ class DaskProcess:
         machine: Machine | None = None,
     ) -> None:
         self.log: list[str] = []
+        self.machine = machine
         self._said = threading.Condition()
         self._process = subprocess.Popen(
             [

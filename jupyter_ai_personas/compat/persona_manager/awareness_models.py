@@ -1,4 +1,4 @@
-"""What a persona tells of itself: models, settings, usage, commands."""
+"""Reports of a persona about itself: models, settings, usage, commands."""
 
 from __future__ import annotations
 

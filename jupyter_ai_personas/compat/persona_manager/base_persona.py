@@ -1,7 +1,7 @@
 """The ``BasePersona`` that personas of Jupyter AI 3 inherit where that is not installed.
 
-It holds what such a persona has of its own: its description, what it tells of itself, and the steps
-of answering. Everything that concerns the chat goes to ``self.chat``, and the rest to
+It holds what such a persona has of its own: its description, its reports, and the steps of
+answering. Everything that concerns the chat goes to ``self.chat``, and the rest to
 ``self.parent``; :mod:`jupyter_ai_personas.personas.adapted` provides both.
 """
 
@@ -31,7 +31,7 @@ __all__ = ["BasePersona", "GenerationInterrupted", "PersonaDefaults", "Preparati
 
 
 class PersonaDefaults(BaseModel):
-    """What a persona is unless somebody says otherwise."""
+    """Defaults of a persona."""
 
     model_config = ConfigDict(protected_namespaces=(), extra="allow")
 
@@ -91,7 +91,7 @@ class BasePersona(LoggingConfigurable, metaclass=_Meta):  # type: ignore[misc, u
 
     @property
     def defaults(self) -> Any:
-        """What the persona is."""
+        """The description of the persona."""
         raise NotImplementedError(f"`{type(self).__name__}` has no `defaults`")
 
     async def process_message(self, message: Any) -> None:
@@ -140,7 +140,7 @@ class BasePersona(LoggingConfigurable, metaclass=_Meta):  # type: ignore[misc, u
 
     @property
     def name(self) -> str:
-        """What it is called in the chat."""
+        """Its name in the chat."""
         return getattr(self.parent, "persona_name", "") or str(self.defaults.name)
 
     @property
@@ -150,7 +150,7 @@ class BasePersona(LoggingConfigurable, metaclass=_Meta):  # type: ignore[misc, u
 
     @property
     def system_prompt(self) -> str:
-        """What its model is told first."""
+        """The system prompt of its model."""
         return str(self.defaults.system_prompt)
 
     @property
@@ -268,7 +268,7 @@ class BasePersona(LoggingConfigurable, metaclass=_Meta):  # type: ignore[misc, u
         found: str | None = self.parent.attached_path(attachment_id)
         return found
 
-    # -- what it tells of itself --------------------------------------------------------------
+    # -- reports ------------------------------------------------------------------------------
 
     def get_model_configuration(self) -> ModelConfiguration:
         """Return the model and what can be chosen."""

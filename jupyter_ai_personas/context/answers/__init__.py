@@ -1,1 +1,1 @@
-"""Answers without a model: what a question asks for, and what of the workspace answers it; pure."""
+"""Answers without a model: classifies a question and finds the answer in the workspace; pure."""

@@ -1,6 +1,6 @@
 """Composes findings as Markdown: quoted passages with links, names, notebooks, folders; pure.
 
-The same text is the answer where there is no model, and what a model is given where there is one.
+Without a model the text is the answer; with one it is part of the prompt.
 """
 
 from __future__ import annotations

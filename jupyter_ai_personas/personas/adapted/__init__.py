@@ -1,7 +1,7 @@
 """Runs personas of packages that are written for Jupyter AI 3, unmodified.
 
-An :class:`AdaptedPersona` holds an object of such a class. It gives the object a view of the chat
-and of its surroundings, and makes of what the object writes replies of the turn.
+An :class:`AdaptedPersona` holds an object of such a class. It gives the object a view of the chat,
+and turns its writes into replies of the turn.
 """
 
 from jupyter_ai_personas.personas.adapted.persona import AdaptedPersona

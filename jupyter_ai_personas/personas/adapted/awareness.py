@@ -1,4 +1,4 @@
-"""``self.awareness`` of a persona: what it sets becomes its status."""
+"""``self.awareness`` of a persona: the fields that it sets become its status."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the source of a persona of Jupyter AI uses that is not here, before its first answer."""
+"""Finds names that the source of a Jupyter AI persona uses and this package lacks."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """Permissions that an agent of ``jupyter_ai_acp_client`` asks for become approvals of the server.
 
 That package shows the question in a message's metadata, ``{"tool_calls": [{"permission_status":
-"pending", "permission_options": [...]}]}``, and waits for a click on a button of its own, which
-posts to a route of its own. Here the question is asked like one about any tool: the policy first,
+"pending", "permission_options": [...]}]}``, and waits for a click on its own button, which posts to
+its own route. Here the question is asked like one about any tool: the policy first,
 then people, in a message that lasts. The tool is ``<mention name>.<kind>``: ``Claude.edit``, say.
 """
 

@@ -158,7 +158,7 @@ class AdaptedPersona(BasePersona):
         """Let the persona let go of everything."""
         await self.inner.shutdown()
 
-    # -- what it tells of itself --------------------------------------------------------------
+    # -- reports ------------------------------------------------------------------------------
 
     def _report(self) -> None:
         """Tell the server what has changed of the persona's models, settings and commands."""

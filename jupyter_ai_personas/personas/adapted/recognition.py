@@ -1,4 +1,4 @@
-"""Which classes are personas of packages that are written for Jupyter AI 3."""
+"""Recognizes classes of personas that are written for Jupyter AI 3."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a persona of Jupyter AI finds as ``self.parent``: folders, event loop, neighbours."""
+"""The ``self.parent`` of a Jupyter AI persona: folders, event loop, other personas."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class _Application(LoggingConfigurable):  # type: ignore[misc, unused-ignore]
 
 
 class Surroundings(LoggingConfigurable):  # type: ignore[misc, unused-ignore]
-    """What ``PersonaManager`` is in Jupyter AI, as far as personas use it."""
+    """The part of Jupyter AI's ``PersonaManager`` that personas use."""
 
     event_logger = None
 

@@ -1,6 +1,7 @@
 """The chat as a persona of Jupyter AI sees it: ``self.chat`` and ``self.ychat``.
 
-It has what the server told when the turn began, and what the persona wrote since. Nothing reaches
+It has the server's state at the beginning of the turn, and the persona's writes since. Nothing
+reaches
 the document but through the turn: new messages are its replies, the rest are requests.
 """
 
@@ -171,7 +172,7 @@ class ChatView:
     def send(self, body: str) -> SentId:
         """Write a complete message and return its id, which may be awaited."""
         if self.is_failing or (turn := self._turn) is None or turn.ended:
-            # One that tells of an error stays open: the turn fails with it.
+            # A message about an error stays open: the turn fails with it.
             message_id = self._add(body)
         else:
             message_id = turn.send(body)
@@ -297,7 +298,7 @@ class ChatView:
                 self._wanted.popleft()
 
     def _not_shown(self) -> None:
-        self._log.warning("What is written outside of a turn is not shown in the chat")
+        self._log.warning("Text that is written outside of a turn is not shown in the chat")
 
 
 def _without_secrets(value: Any) -> Any:

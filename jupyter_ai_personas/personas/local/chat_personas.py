@@ -21,7 +21,7 @@ LOOK_SECONDS = 1.0
 """How long a chat waits for its files. A slow disk delays nobody for longer."""
 
 _RESERVED = ("Personas",)
-"""What the system's own lines are signed with."""
+"""The name that signs notices of the system."""
 
 
 class Personas(Protocol):
@@ -37,7 +37,7 @@ class Personas(Protocol):
 
     @property
     def problems(self) -> Sequence[LocalProblem]:
-        """What is wrong with local files."""
+        """The problems of local files."""
 
     def find(self, name: str) -> Persona:
         """Return the persona of that name, mention name or id.
@@ -76,7 +76,7 @@ class ChatPersonas(Mapping[str, Persona]):
         self._reading: asyncio.Future[list[LocalFile]] | None = None
         self._told: dict[str, str] = {}
         self.problems: list[LocalProblem] = []
-        """What is wrong with the files of the chat's folders."""
+        """Problems of the files of the chat's folders."""
 
     def __getitem__(self, id_: str) -> Persona:
         return self._files[id_] if id_ in self._files else self._packages[id_]
@@ -113,7 +113,7 @@ class ChatPersonas(Mapping[str, Persona]):
     async def look(self) -> bool:
         """Read the files that have changed; return whether other personas are here than before.
 
-        What takes longer than ``LOOK_SECONDS`` is read again at the next look.
+        A read that takes longer than ``LOOK_SECONDS`` is taken at the next call.
         """
         if self._local is None:
             return False

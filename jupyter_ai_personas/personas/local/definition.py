@@ -1,4 +1,4 @@
-"""What a Markdown file says of a persona: YAML front matter, then the system prompt. Pure."""
+"""Reads the Markdown file of a persona: YAML front matter, then the system prompt. Pure."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = ["PARAMETERS", "Definition", "Fault", "FaultyError", "Parsed", "parse"
 MAX_HOPS = 100
 
 MAX_FAULTS = 5
-"""How many faults of one file are told."""
+"""Faults of one file that are reported."""
 
 PARAMETERS = (
     "frequency_penalty",

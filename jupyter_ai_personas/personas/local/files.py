@@ -28,7 +28,7 @@ __all__ = ["LOCAL_PREFIX", "SOURCE", "LocalFile", "LocalPersonas", "LocalProblem
 
 LOCAL_PREFIX = f"{PERSONA_PREFIX}local::"
 SOURCE = "local"
-"""What REST and people are told instead of the name of a package."""
+"""The source that REST and people see instead of the name of a package."""
 
 FOLDER = ".jupyter/personas"
 MAX_BYTES = 100_000
@@ -84,7 +84,7 @@ class LocalProblem:
 
     @property
     def reason(self) -> str:
-        """What is wrong, with the lines, as one paragraph."""
+        """The faults with their lines, as one paragraph."""
         text = "; ".join(map(str, self.faults))
         text = text if text.endswith(("?", ".")) else f"{text}."
         return f"{text} The version before is in use." if self.persona_id is not None else text
@@ -168,7 +168,7 @@ class LocalPersonas:
         earlier = known.persona if known is not None else None
         name, stamp = "", None
         try:
-            # What has not changed leads where it did. A fault may be mended elsewhere, as by an
+            # Unchanged folders resolve to the same paths. A fault may be mended elsewhere, as by an
             # image that was missing.
             if known is not None and not known.faults and known.stamp == _stamp(self._root / path):
                 return known

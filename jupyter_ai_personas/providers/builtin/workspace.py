@@ -30,7 +30,7 @@ _NO_MODEL = (
 class WorkspaceProvider(BaseProvider, BaseChatModel):
     """No language model: says what was found in the workspace, or how to set up a model.
 
-    What was found comes with the question (:func:`~jupyter_ai_personas.providers.with_extract`).
+    The question contains the extract (:func:`~jupyter_ai_personas.providers.with_extract`).
     ``delay`` is the time in seconds between two words, so that streaming can be seen.
     """
 

@@ -2,8 +2,8 @@
 
 Each owner locks its own byte of a lock file beside the ledger; the kernel drops the lock when the
 process ends in any way. This needs no clocks and no heartbeats. Reused process ids, containers that
-restart under another host name and process-id namespaces do not confuse it, and it needs from the
-file system only what SQLite needs anyway. A child made by ``fork`` does not inherit the lock, so a
+restart under another host name and process-id namespaces do not confuse it, and it has the same
+requirements of the file system as SQLite. A child made by ``fork`` does not inherit the lock, so a
 remaining worker does not keep its owner alive.
 
 POSIX drops *all* of a process's locks on a file when the process closes *any* descriptor of it.

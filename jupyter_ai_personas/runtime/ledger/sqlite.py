@@ -97,7 +97,8 @@ class Ledger(TurnLedger):
 
     @property
     def recorded(self) -> bool:
-        """Whether turns are in the file now. What a crash may repeat must not begin if not."""
+        """Whether turns are in the file now. Otherwise, nothing that a crash may repeat must
+        begin."""
         return self._store is not None and self._store.recorded
 
     async def open(self) -> None:

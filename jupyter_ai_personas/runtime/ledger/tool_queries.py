@@ -1,4 +1,4 @@
-"""SQL for the steps of turns, what a chat allows, and changes by turns.
+"""SQL for the steps of turns, grants of chats, and changes by turns.
 
 Each function is a step of a transaction.
 """

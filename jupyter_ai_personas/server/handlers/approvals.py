@@ -1,4 +1,4 @@
-"""``approvals``: what people are asked about calls of tools, by REST and on a page."""
+"""``approvals``: open approvals of tool calls, by REST and on a page."""
 
 from __future__ import annotations
 

@@ -120,7 +120,7 @@ class BaseHandler(APIHandler):
 
     @staticmethod
     def status_of(error: PersonasError) -> int:
-        """Return the status that tells of an error of ours."""
+        """Return the HTTP status of one of our errors."""
         return next((code for kinds, code in _STATUS if isinstance(error, kinds)), 400)
 
     def write_error(self, status_code: int, **kwargs: Any) -> None:

@@ -1,4 +1,4 @@
-"""``GET commands``: what can be typed in a chat."""
+"""``GET commands``: the commands of a chat."""
 
 from __future__ import annotations
 

@@ -39,7 +39,7 @@ class MessageHandler(BaseHandler):
     async def post(self, name: str) -> None:
         """Take ``{"message": …}``, answer ``{"response": …}``.
 
-        Who accepts ``application/x-ndjson`` gets the reply while it grows, in lines:
+        With ``Accept: application/x-ndjson`` the reply is streamed in lines:
         ``{"text": …}`` with more of it (``{"text": …, "anew": true}``: with all of it so far, in
         place of what came before), at last ``{"response": …}`` with all of it, or
         ``{"message": …}`` that says why it failed.

@@ -1,4 +1,4 @@
-"""``GET toolsets``: what tools there are, and what becomes of a call."""
+"""``GET toolsets``: the tools with their policies."""
 
 from __future__ import annotations
 

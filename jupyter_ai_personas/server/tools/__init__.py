@@ -1,4 +1,4 @@
-"""What runs the built-in tools: on open documents, files and kernels of this server."""
+"""Runs the built-in tools on open documents, files and kernels of this server."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """The cells of a notebook that can be changed: of a shared document, or of a file.
 
-All methods are synchronous and cost what the cells cost that they touch, so several of them make
-one change that nobody else's can come between.
+All methods are synchronous, so no other change can come between several calls. Their cost depends
+on the cells that they touch.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ __all__ = ["Cells", "Head", "SavedCells", "SharedCells", "new_id", "splice"]
 
 
 class Head(NamedTuple):
-    """What identifies a cell, without its outputs. ``attribution`` is what METADATA says."""
+    """A cell without its outputs. ``attribution`` is what METADATA says."""
 
     id: str | None
     type: str

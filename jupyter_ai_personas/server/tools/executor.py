@@ -1,4 +1,4 @@
-"""What all executors of built-in tools do: check arguments, and say what went wrong."""
+"""The base of executors of built-in tools: checks arguments, and turns errors into results."""
 
 from __future__ import annotations
 

@@ -110,7 +110,7 @@ class FileTools:
         change: Callable[[str, str | None, Mapping[str, Any]], str],
     ) -> dict[str, Any]:
         path = await self._texts.path(arguments["path"])
-        # What was changed is also noted: a stop cannot come between.
+        # Shielded, so that each change is recorded.
         with anyio.CancelScope(shield=True):
             old, new = await self._texts.change(path, lambda text: change(path, text, arguments))
             if len(old or "") <= MAX_KEPT:

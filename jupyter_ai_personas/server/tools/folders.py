@@ -1,4 +1,4 @@
-"""Folders of the server's root as tools see them: without what is hidden or secret-like."""
+"""Lists folders of the server's root for tools, without hidden and secret-like names."""
 
 from __future__ import annotations
 

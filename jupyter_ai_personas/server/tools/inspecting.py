@@ -1,4 +1,4 @@
-"""The toolset ``kernel``: what is in a Python kernel, read without a trace.
+"""The toolset ``kernel``: inspects a Python kernel without leaving a trace.
 
 A request that is silent is no cell: it has no number and no history. Its expression is evaluated
 in the user's namespace and binds no name there.

@@ -20,10 +20,10 @@ from jupyter_ai_personas.errors import ToolCallError
 __all__ = ["Kernel", "KernelLife", "Kernels"]
 
 START_SECONDS = 60.0
-"""How long the process of a kernel that died may take to be there again."""
+"""Time limit for the restart of a kernel that died."""
 
 BUSY_SECONDS = 300.0
-"""How long a call waits for a kernel that starts, or runs something else."""
+"""Time limit for a kernel that starts or is busy."""
 
 REPLY_SECONDS = 1.0
 """A kernel that takes longer to answer is busy."""
@@ -206,7 +206,7 @@ class KernelLife:
 
     async def is_over(self) -> bool:
         """Return whether the process has ended, a new one may have taken its place."""
-        # The restarter tells of deaths that it sees; people's restarts show in the process only.
+        # The restarter reports deaths that it sees; people's restarts show in the process only.
         if (
             self._has_ended
             or self._id not in self._manager

@@ -151,7 +151,7 @@ class NotebookTools:
                 had_ids = cells.has_ids
                 return operation(cells, path, arguments, attribution(context)), had_ids
 
-            # What was changed is also noted: a stop cannot come between.
+            # Shielded, so that each change is recorded.
             with anyio.CancelScope(shield=True):
                 done, had_ids = await self._notebooks.change(path, change)
                 await self._recorder.note(context, done)

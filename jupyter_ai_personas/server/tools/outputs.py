@@ -14,7 +14,7 @@ MAX_CHARS = 20_000_000
 
 
 class Outputs:
-    """What a run has put out so far, in the form of nbformat 4."""
+    """The outputs of a run so far, in the form of nbformat 4."""
 
     def __init__(self) -> None:
         self.items: list[dict[str, Any]] = []

@@ -1,4 +1,4 @@
-"""Which paths tools may read and write: below the root, not hidden, not secret-like."""
+"""Checks paths that tools may read and write: below the root, not hidden, not secret-like."""
 
 from __future__ import annotations
 

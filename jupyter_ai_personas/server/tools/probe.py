@@ -1,7 +1,7 @@
-"""Runs inside a notebook's kernel, where this source is evaluated in a namespace of its own.
+"""Runs inside a notebook's kernel, where this source is evaluated in a separate namespace.
 
-Only the standard library of any Python that kernels still have. It reads the user's namespace and
-runs nothing of it: no ``repr``, property or ``__len__`` of a class that the user wrote.
+Only the standard library of any Python that kernels still have. It reads the user's namespace
+without running user code: no ``repr``, property or ``__len__`` of the user's classes.
 """
 
 from __future__ import annotations

@@ -73,7 +73,7 @@ class RunTools:
         self._info = _bounded(BUILTIN["notebook.run_cell"], bounds)
         self._log = log
         self._runs: set[asyncio.Task[None]] = set()
-        # What people were shown before they approved: turn and call → source.
+        # Source that people approved: turn and call → source.
         self._shown: dict[tuple[str, str], str] = {}
 
     def tools(self) -> list[Tool]:

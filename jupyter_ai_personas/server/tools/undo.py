@@ -33,7 +33,7 @@ class Undo:
     async def latest(self, chat_id: str, persona_id: str | None = None) -> UndoReport | None:
         """Take back the latest turn of a chat, or of a persona in it, that changed something.
 
-        ``None``: there is none. What somebody changed since is left alone.
+        ``None``: there is none. Later changes by others stay.
         """
         async with self._lock:
             turn = await self._changes.latest_turn(chat_id, persona_id)

@@ -1,4 +1,4 @@
-"""The built-in toolsets as plain data. What runs them is on the server's side: ``server/tools``."""
+"""The built-in toolsets as plain data. ``server/tools`` runs them."""
 
 from jupyter_ai_personas.tools.builtin.arguments import checked_arguments
 from jupyter_ai_personas.tools.builtin.descriptions import BUILTIN, kernel, notebook, workspace

@@ -1,4 +1,4 @@
-"""Arguments of built-in tools, checked against their schema; an error names what to do."""
+"""Arguments of built-in tools, checked against their schema; an error names the fix."""
 
 from __future__ import annotations
 

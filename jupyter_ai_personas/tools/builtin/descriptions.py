@@ -1,4 +1,4 @@
-"""What the built-in tools are called, what they take, and what they do."""
+"""Names, parameters and effects of the built-in tools."""
 
 from __future__ import annotations
 
@@ -80,8 +80,8 @@ _NOTEBOOK_TOOLS = (
         "Insert a cell into a notebook. It is not run.",
         ("path", "source"),
         path=_NOTEBOOK,
-        source=_text("What is in the cell."),
-        cell_type=_text("What kind of cell.", enum=["code", "markdown", "raw"], default="code"),
+        source=_text("The source of the cell."),
+        cell_type=_text("The type of the cell.", enum=["code", "markdown", "raw"], default="code"),
         after=_AFTER,
     ),
     _tool(
@@ -94,7 +94,7 @@ _NOTEBOOK_TOOLS = (
         source=_text("The whole new source."),
         expected=_text("The whole source before. It must be what is there now."),
         old=_text("A part of the source that occurs once, to be replaced by `new`."),
-        new=_text("What replaces `old`."),
+        new=_text("The replacement of `old`."),
     ),
     _tool(
         "notebook.move_cell",
@@ -148,7 +148,7 @@ _WORKSPACE_TOOLS = (
         "read",
         "Search the files of the workspace.",
         ("query",),
-        query=_text("What to look for."),
+        query=_text("The words to look for."),
         limit=_number("How many results.", least=1, most=50, default=10),
     ),
     _tool(
@@ -171,7 +171,7 @@ _WORKSPACE_TOOLS = (
         ("path", "old", "new"),
         path=_FILE,
         old=_text("A part of the text that occurs once."),
-        new=_text("What replaces it."),
+        new=_text("The replacement."),
     ),
 )
 
