@@ -125,7 +125,7 @@ async def test_a_persona_of_jupyter_ai_3_reads_and_writes_its_chat(
         for before in range(2):
             [reply] = await here.replied(here.say(f"@Adapted number {before}"))
             assert reply.state == "done", reply.body
-            told = f"asked {before} times before; last: @Adapted number {before}; "
+            told = f"asked {before} times before; last: number {before}; "
             assert reply.body == f"{told}{tmp_path}"
 
 
