@@ -17,6 +17,7 @@ import importlib_metadata
 import mcp.client.stdio  # noqa: F401  # binds the error stream, which has no file in a test
 import pytest
 import support
+from agents import obedient
 from support.broken import make_broken_plugins
 from support.plugin import make_plugin
 
@@ -405,7 +406,7 @@ def test_doctor_shows_toolsets_and_how_to_mend_one(run: Run, tmp_path: Path) -> 
     result = run("doctor", "--json", pythonpath=packages, config=config)
     well = {finding["text"] for finding in findings(result, "ok")}
     assert "charts (from acme): 1 tool" in well
-    assert "mcp:weather (from c.AiExtension.mcp_servers): 8 tools" in well
+    assert "mcp:weather (from c.AiExtension.mcp_servers): 9 tools" in well
     broken = {finding["text"]: finding["fix"] for finding in findings(result, "broken")}
     about = "mcp:gone (from c.AiExtension.mcp_servers) cannot be used"
     assert "FileNotFoundError" in broken[about]
@@ -515,12 +516,37 @@ def test_list_has_the_personas_of_files_in_the_root(
     assert "Broken: Critic." in run("list").stdout
 
 
-def test_doctor_says_whether_an_agent_can_be_started(run: Run) -> None:
-    agents = {"Shell": {"command": "sh"}, "Ghost": {"command": ["no-such-agent"]}}
+def test_doctor_tries_agents_out_and_says_what_helps(run: Run, tmp_path: Path) -> None:
+    locked = tmp_path / "locked"
+    locked.write_text("#!/bin/sh\n")
+    agent = [sys.executable, obedient.SCRIPT]
+    env = {"AGENT_MEMORY": str(tmp_path / "memory.jsonl")}
+    agents = {
+        "Well": {"command": agent, "env": env, "mode": "plan"},
+        "Ghost": {"command": ["no-such-agent"]},
+        "Locked": {"command": str(locked)},
+        "Dead": {"command": ["sh", "-c", "echo no model configured >&2; exit 3"]},
+        "Keyless": {"command": agent, "args": ["login-env"], "env": env},
+        "Odd": {"command": agent, "env": env, "mode": "wild"},
+    }
     result = run("doctor", "--json", config={"AiExtension": {"acp_agents": agents}})
     about = "from c.AiExtension.acp_agents)"
     well = {finding["text"] for finding in findings(result, "ok")}
-    assert f"Shell (@Shell, {about} is started with its first message" in well
-    broken = {finding["text"]: finding["fix"] for finding in findings(result, "broken")}
-    text = f"Ghost (@Ghost, {about} cannot be started: there is no command `no-such-agent`"
-    assert broken[text].startswith("Install it, or give its full path")
+    assert f"Well (@Well, {about} was started, and begins a session" in well
+    broken = {
+        finding["text"].partition(" ")[0]: (finding["text"], finding["fix"])
+        for finding in findings(result, "broken")
+    }
+    for name, text, fix in (
+        ("Ghost", "there is no command `no-such-agent`", "Install it, or give its full path"),
+        ("Locked", f"`{locked}` is not executable", f"Run `chmod +x {locked}`"),
+        ("Dead", "it ended with exit code 3. It wrote: no model configured", "Run `sh -c "),
+        (
+            "Keyless",
+            "it wants a login first: Authentication required",
+            "The operator can set `AGENT_KEY` in its `env` in `c.AiExtension.acp_agents`",
+        ),
+        ("Odd", "it has no mode `wild`. It has `ask`, `plan`", "Correct its `mode` in"),
+    ):
+        assert broken[name][0] == f"{name} (@{name}, {about} cannot be started: {text}"
+        assert broken[name][1].startswith(fix)

@@ -34,13 +34,13 @@ BELOW = {
     "routing": {"errors"},
     "providers": {"errors", "redaction", "slices", "text", "tokens", "discovery", "settings"},
     "hosts": {
-        *("errors", "redaction", "settings", "stand_ins", "version"),
+        *("discovery", "errors", "redaction", "settings", "version"),
         *("chat", "personas", "providers", "tools"),
     },
 }
 BELOW["context"] = BELOW["providers"] | {"chat", "routing", "providers"}
 BELOW["tools"] = BELOW["context"] | {"context"}
-BELOW["personas"] = BELOW["tools"] | {"tools"}
+BELOW["personas"] = BELOW["tools"] | {"tools", "stand_ins"}
 # What other packages import by Jupyter AI's names; nothing of ours imports it.
 BELOW["compat"] = BELOW["personas"] | {"personas"}
 BELOW["acp"] = BELOW["personas"] | {"personas"}

@@ -6,7 +6,12 @@ touches no other chat, and it knows what was said to others. It is started with 
 and ends when the persona leaves the chat's memory; the session is loaded again if the agent can.
 """
 
-from jupyter_ai_personas.acp.agents import AGENTS_SOURCE, agent_personas, why_not_startable
+from jupyter_ai_personas.acp.agents import (
+    AGENTS_SOURCE,
+    agent_personas,
+    try_out,
+    why_not_startable,
+)
 from jupyter_ai_personas.acp.persona import AcpPersona
 from jupyter_ai_personas.acp.settings import AgentSettings, AgentsTable
 
@@ -16,5 +21,6 @@ __all__ = [
     "AgentSettings",
     "AgentsTable",
     "agent_personas",
+    "try_out",
     "why_not_startable",
 ]

@@ -11,12 +11,16 @@ import acp
 from acp import schema
 from pydantic import BaseModel, ValidationError
 
+from jupyter_ai_personas.acp.login import NeedsLogin, advice, method_of
+from jupyter_ai_personas.acp.pieces import Pieces
 from jupyter_ai_personas.acp.process import AgentProcess, ProcessBroken
 from jupyter_ai_personas.acp.reply import Reply
 from jupyter_ai_personas.acp.rpc import INVALID, Rpc, RpcError
+from jupyter_ai_personas.acp.session import SessionFacts
 from jupyter_ai_personas.acp.work import TurnWork
+from jupyter_ai_personas.redaction import for_people
 
-__all__ = ["Agent", "NeedsLogin"]
+__all__ = ["Agent", "UnknownChoice"]
 
 START_SECONDS = 60.0
 """How long an agent may take to begin: some are downloaded first."""
@@ -25,25 +29,31 @@ CANCEL_SECONDS = 2.0
 """How long an agent may take to end a turn that is stopped, before it is killed."""
 
 _AUTH_REQUIRED = -32000
+_MOST_SESSIONS = 10
 
 
-class NeedsLogin(Exception):  # noqa: N818
-    """The agent wants its user to log in first; the text names its ways."""
+class UnknownChoice(Exception):  # noqa: N818
+    """The agent has no such model or mode; the text continues "the agent"."""
 
 
 class Agent:
     """An agent that runs. All methods belong to the event loop that started it."""
 
-    def __init__(self, process: AgentProcess, *, log: logging.Logger) -> None:
+    def __init__(
+        self, process: AgentProcess, *, env: Mapping[str, str], log: logging.Logger
+    ) -> None:
         self._log = log
         self._process = process
+        self._env = env
         self._rpc = Rpc(process, on_request=self._on_request, on_update=self._on_update, log=log)
         self._reading = asyncio.ensure_future(self._rpc.run())
         self._capabilities = schema.AgentCapabilities()
-        self._logins: list[str] = []
+        self._logins: list[Any] = []
+        self._told: dict[str, SessionFacts] = {}
         self._is_killed = False
         self._work: TurnWork | None = None
         self._take: Callable[[Any], Awaitable[None]] | None = None
+        self._pieces: Pieces | None = None
         self.session_id = ""
         """The session of the chat, empty before :meth:`open_session`."""
 
@@ -51,6 +61,11 @@ class Agent:
     def is_running(self) -> bool:
         """Whether it still answers, as far as it is known."""
         return not (self._is_killed or self._reading.done() or self._process.has_ended)
+
+    @property
+    def said(self) -> str:
+        """What it wrote beside the protocol, on one line, in part."""
+        return self._process.said
 
     @classmethod
     async def start(
@@ -61,7 +76,8 @@ class Agent:
         Raises:
             OSError: it cannot be started.
         """
-        return cls(await AgentProcess.start(command, env=env, cwd=cwd, log=log), log=log)
+        process = await AgentProcess.start(command, env=env, cwd=cwd, log=log)
+        return cls(process, env=env, log=log)
 
     async def initialize(self) -> None:
         """Agree on the protocol.
@@ -84,7 +100,7 @@ class Agent:
                 f"speaks version {theirs} of the Agent Client Protocol, and this server {ours}"
             )
         self._capabilities = answer.agent_capabilities or self._capabilities
-        self._logins = [str(one.name) for one in answer.auth_methods or ()]
+        self._logins = list(answer.auth_methods or ())
 
     async def open_session(
         self, session_id: str, *, cwd: str, mcp: Sequence[Mapping[str, Any]]
@@ -102,13 +118,71 @@ class Agent:
             return True
         request = schema.NewSessionRequest(cwd=cwd, mcp_servers=servers)
         try:
-            answer = await self._ask("session/new", request, schema.NewSessionResponse)
+            answer = await self._new_session(request)
         except RpcError as error:
-            if error.code == _AUTH_REQUIRED:
-                raise NeedsLogin(", ".join(self._logins)) from None
-            raise ProcessBroken(f"begins no session: {error.message[:300]}") from None
-        self.session_id = answer.session_id
+            self._need_login(error)
+            said = for_people(" ".join(error.message.split()))[:300]
+            raise ProcessBroken(f"begins no session: {said}") from None
+        self.session_id = _read(schema.NewSessionResponse, answer).session_id
+        self.facts.take_answer(answer)
         return False
+
+    @property
+    def facts(self) -> SessionFacts:
+        """What it tells of its session."""
+        return self._facts_of(self.session_id)
+
+    def _facts_of(self, session_id: str) -> SessionFacts:
+        while session_id not in self._told and len(self._told) >= _MOST_SESSIONS:
+            del self._told[next(iter(self._told))]
+        return self._told.setdefault(session_id, SessionFacts())
+
+    async def _new_session(self, request: BaseModel) -> Any:
+        try:
+            return await self._ask("session/new", request, None)
+        except RpcError as error:
+            method = method_of(self._logins, self._env)
+            if error.code != _AUTH_REQUIRED or method is None:
+                raise
+            # It has the key, and waits to be told to use it.
+            await self._ask("authenticate", schema.AuthenticateRequest(method_id=method), None)
+            return await self._ask("session/new", request, None)
+
+    def _need_login(self, error: RpcError) -> None:
+        """Raise :class:`NeedsLogin` if this is what an error says."""
+        if error.code == _AUTH_REQUIRED:
+            raise NeedsLogin(advice(error.message, self._logins)) from None
+
+    async def choose(self, model: str | None, mode: str) -> None:
+        """Choose the model and the mode of the session, if they are others.
+
+        Raises:
+            ProcessBroken: the agent ends or breaks the protocol.
+            UnknownChoice: it has no such model or mode.
+            TimeoutError: it does not answer.
+        """
+        facts = self.facts
+        if mode and mode != facts.mode:
+            await self._choose("mode", mode, facts.modes, "session/set_mode", {"modeId": mode})
+            facts.mode = mode
+        if model and model != facts.model:
+            method, params = facts.choice_of_model(model)
+            await self._choose("model", model, facts.models, method, params)
+            facts.model = model
+
+    async def _choose(
+        self, what: str, id_: str, known: Mapping[str, str], method: str, params: Mapping[str, str]
+    ) -> None:
+        listed = ", ".join(f"`{one}`" for one in list(known)[:20])
+        if id_ not in known:
+            has = f"It has {listed}." if listed else f"It tells of no {what}s."
+            raise UnknownChoice(f"has no {what} `{id_[:80]}`. {has}")
+        try:
+            async with asyncio.timeout(START_SECONDS):
+                await self._rpc.request(method, {"sessionId": self.session_id, **params})
+        except RpcError as error:
+            said = for_people(" ".join(error.message.split()))[:300]
+            raise UnknownChoice(f"refuses the {what} `{id_}`: {said}") from None
 
     async def _resume(self, session_id: str, cwd: str, servers: list[Any]) -> bool:
         wanted = {"cwd": cwd, "session_id": session_id, "mcp_servers": servers}
@@ -116,15 +190,17 @@ class Agent:
         try:
             if self._capabilities.load_session:
                 load = schema.LoadSessionRequest.model_validate(wanted)
-                await self._ask("session/load", load, None)
+                answer = await self._ask("session/load", load, None)
             elif more is not None and more.resume is not None:
                 resume = schema.ResumeSessionRequest.model_validate(wanted)
-                await self._ask("session/resume", resume, None)
+                answer = await self._ask("session/resume", resume, None)
             else:
                 return False
         except RpcError as error:
+            self._need_login(error)
             self._log.info("The session is gone, a new one begins: %s", error.message[:200])
             return False
+        self._facts_of(session_id).take_answer(answer)
         return True
 
     def _mcp_server(self, one: Mapping[str, Any]) -> Any:
@@ -147,28 +223,33 @@ class Agent:
         *,
         work: TurnWork,
         reply: Reply,
-        put: Callable[[str], Awaitable[None]],
+        pieces: Pieces,
     ) -> schema.PromptResponse:
-        """Let the agent answer; ``put`` takes the text of the reply as it comes.
+        """Let the agent answer; ``pieces`` take the text of the reply as it comes.
 
         Raises:
             ProcessBroken: the agent ended or broke the protocol.
+            NeedsLogin: its user has to log in.
             RpcError: it answered with an error.
         """
 
         async def take(update: Any) -> None:
             for piece in reply.take(update):
-                await put(piece)
+                await pieces.put(piece)
             work.updated()
 
-        self._work, self._take = work, take
+        self._work, self._take, self._pieces = work, take, pieces
         try:
             params = {"sessionId": self.session_id, "prompt": list(blocks)}
-            told = await self._rpc.request("session/prompt", params)
+            try:
+                told = await self._rpc.request("session/prompt", params)
+            except RpcError as error:
+                self._need_login(error)
+                raise
             answer: schema.PromptResponse = _read(schema.PromptResponse, told)
             return answer
         finally:
-            self._work = self._take = None
+            self._work = self._take = self._pieces = None
 
     async def stop(self, prompting: asyncio.Task[Any]) -> None:
         """Cancel the turn that ``prompting`` waits for; kill the agent if it does not listen."""
@@ -197,20 +278,24 @@ class Agent:
         return answer if model is None else _read(model, answer)
 
     async def _on_request(self, method: str, params: Any) -> Any:
-        if self._work is None:
+        if self._work is None or self._pieces is None:
             raise RpcError(INVALID, "No turn runs.")
-        return await self._work.answer(method, params)
+        work = self._work
+        # People read what the agent says before they are asked.
+        await self._pieces.all_taken()
+        return await work.answer(method, params)
 
     async def _on_update(self, params: Any) -> None:
-        # What it tells beside a turn, such as the messages of a session that is loaded, is known.
-        if (take := self._take) is None:
-            return
         try:
             notification = schema.SessionNotification.model_validate(params)
         except ValidationError:
             self._log.debug("An update of the agent is not understood")
             return
-        if notification.session_id == self.session_id:
+        # A session is told of before its id is read here.
+        if self._facts_of(notification.session_id).take_update(notification.update):
+            return
+        # What else it tells beside a turn, such as the messages of a session, is known.
+        if (take := self._take) is not None and notification.session_id == self.session_id:
             await take(notification.update)
 
 

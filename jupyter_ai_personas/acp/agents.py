@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
+import shlex
 import shutil
+import tempfile
 from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
@@ -13,13 +17,18 @@ from jupyter_ai_personas.chat.messages import PERSONA_PREFIX
 from jupyter_ai_personas.errors import ConfigurationError
 from jupyter_ai_personas.personas import Persona
 from jupyter_ai_personas.personas.local.emoji import is_emoji
+from jupyter_ai_personas.redaction import for_people
 from jupyter_ai_personas.routing import mention_name
 
-__all__ = ["AGENTS_SOURCE", "agent_personas", "why_not_startable"]
+__all__ = ["AGENTS_SOURCE", "agent_personas", "try_out", "why_not_startable"]
 
 AGENTS_SOURCE = "c.AiExtension.acp_agents"
 _ID = f"{PERSONA_PREFIX}acp::"
 LIBRARY = "agent-client-protocol"
+TRY_SECONDS = 20.0
+"""How long an agent that is tried out may take to begin."""
+
+_DOCS = "https://agentclientprotocol.com"
 
 
 def agent_personas(agents: Mapping[str, AgentSettings]) -> list[Persona]:
@@ -41,7 +50,8 @@ def _persona(name: str, agent: AgentSettings) -> Persona:
         avatar_link=agent.avatar if is_link else None,
         emoji=agent.avatar if is_emoji(agent.avatar) else "",
         source=AGENTS_SOURCE,
-        cls=AcpPersona,
+        class_path=f"{AcpPersona.__module__}:{AcpPersona.__qualname__}",
+        answers_itself=True,
         tools=agent.tools,
         is_agent=True,
         own_config=agent.as_config(),
@@ -58,7 +68,47 @@ def why_not_startable(persona: Persona) -> tuple[str, str] | None:
         (program, *_), env = agent.filled()
     except ConfigurationError as error:
         return "its configuration is incomplete", str(error).rstrip(".")
-    if shutil.which(program, path=env.get("PATH")) is None:
-        fix = f"Install it, or give its full path in `{AGENTS_SOURCE}`"
-        return f"there is no command `{program}`", fix
+    if shutil.which(program, path=env.get("PATH")) is not None:
+        return None
+    if Path(program).is_file():
+        return f"`{program}` is not executable", f"Run `chmod +x {shlex.quote(program)}`"
+    fix = f"Install it, or give its full path in `{AGENTS_SOURCE}`"
+    return f"there is no command `{program}`", fix
+
+
+async def try_out(persona: Persona, log: logging.Logger) -> tuple[str, str] | None:
+    """Start an agent in an empty folder, with a session; return what is wrong and the fix."""
+    from jupyter_ai_personas.acp.agent import Agent, UnknownChoice
+    from jupyter_ai_personas.acp.login import NeedsLogin
+    from jupyter_ai_personas.acp.process import ProcessBroken
+
+    settings = AgentSettings.from_config(persona.own_config)
+    command, env = settings.filled()
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            agent = await Agent.start(command, env=env, cwd=folder, log=log)
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or str(error)
+            return f"it cannot be started: {reason}", f"Correct `{AGENTS_SOURCE}`"
+        try:
+            async with asyncio.timeout(TRY_SECONDS):
+                await agent.initialize()
+                await agent.open_session("", cwd=folder, mcp=())
+                await agent.choose(None, settings.mode)
+        except ProcessBroken as error:
+            said = f". It wrote: {agent.said}" if agent.said else ""
+            shown = shlex.join([command[0], *command[1:]])
+            return f"it {error}{said}", f"Run `{for_people(shown)}` in a terminal, and correct it"
+        except UnknownChoice as error:
+            return f"it {error}".rstrip("."), f"Correct its `mode` in `{AGENTS_SOURCE}`"
+        except NeedsLogin as error:
+            said, _, fix = str(error).partition(". ")
+            return f"it wants a login first: {said}", fix.rstrip(".")
+        except TimeoutError:
+            return (
+                f"it does not answer within {TRY_SECONDS:g} s",
+                f"Look whether it speaks the protocol: {_DOCS}",
+            )
+        finally:
+            await agent.end()
     return None

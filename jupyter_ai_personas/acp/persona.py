@@ -7,11 +7,14 @@ from collections.abc import AsyncGenerator, Coroutine, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-import anyio
-
 from jupyter_ai_personas.acp.settings import AgentSettings
 from jupyter_ai_personas.chat.messages import Message
-from jupyter_ai_personas.errors import AgentError, ConfigurationError, RequestRefusedError
+from jupyter_ai_personas.errors import (
+    AgentError,
+    ConfigurationError,
+    RequestRefusedError,
+    TurnEndedError,
+)
 from jupyter_ai_personas.personas import BasePersona, PersonaContext, PersonaDefaults, Turn
 from jupyter_ai_personas.personas.base import current_turn
 from jupyter_ai_personas.redaction import for_people
@@ -23,10 +26,11 @@ if TYPE_CHECKING:
 
 __all__ = ["AcpPersona"]
 
-WAITING_PIECES = 100
-"""Pieces of text that may wait to be shown; an agent that writes faster waits."""
-
 _AGAIN = "Ask again: it is started anew."
+_CANNOT_GO_ON = (
+    "cannot go on where a restart cut it off: its session is gone. What it waited for has not run. "
+    "`/retry` asks it again."
+)
 _STOPS = {
     "max_tokens": "The agent stopped: it has reached its limit of tokens.",
     "max_turn_requests": "The agent stopped: it has reached its limit of steps in one turn.",
@@ -44,26 +48,39 @@ class AcpPersona(BasePersona):
         self._agent: Agent | None = None
         self._place: Place | None = None
         self._is_new = True
-        self._used: dict[str, int] = {}
+        self._mode = ""
+        self._reported: dict[str, Any] = {}
         self._lock = asyncio.Lock()
         self._ending: asyncio.Task[None] | None = None
         self._leaving: set[asyncio.Task[None]] = set()
 
     async def process_message(self, message: Message) -> None:
-        """Let the agent answer ``message``."""
+        """Let the agent answer ``message``, or go on where a restart cut it off."""
         turn = current_turn.get() or self.turn
+        try:
+            await self._work_on(turn)
+        except AgentError as error:
+            if turn.spec.so_far and turn.is_silent:
+                # What was written before the restart stays.
+                await turn.stream(_failing(turn.spec.so_far, error))
+            raise
+
+    async def _work_on(self, turn: Turn) -> None:
         async with self._lock:
             if self._ending is not None:
                 await asyncio.shield(self._ending)
             try:
-                from jupyter_ai_personas.acp.agent import NeedsLogin
+                from jupyter_ai_personas.acp.agent import UnknownChoice
+                from jupyter_ai_personas.acp.login import NeedsLogin
                 from jupyter_ai_personas.acp.process import ProcessBroken
                 from jupyter_ai_personas.acp.rpc import RpcError
             except ImportError:
                 fix = "The operator can run `pip install 'jupyter_ai_personas[acp]'`."
                 raise AgentError(self.name, f"needs a package that is missing. {fix}") from None
             try:
-                await self._answer(turn, await self._running(turn))
+                agent = await self._running(turn, await _session_of(turn))
+                await agent.choose(turn.spec.model, self._mode)
+                await self._answer(turn, agent)
             except ProcessBroken as error:
                 self._drop()
                 raise AgentError(self.name, f"{error}. {_AGAIN}") from error
@@ -72,9 +89,9 @@ class AcpPersona(BasePersona):
                 raise AgentError(self.name, f"could not answer: {reason}") from error
             except NeedsLogin as error:
                 self._drop()
-                ways = f" It offers: {error}." if str(error) else ""
-                fix = "Log in with its own command where Jupyter runs, or give it its key in `env`."
-                raise AgentError(self.name, f"wants a login first.{ways} {fix}") from error
+                raise AgentError(self.name, f"wants a login first: {error}") from error
+            except UnknownChoice as error:
+                raise AgentError(self.name, str(error)) from error
             except TimeoutError as error:
                 self._drop()
                 raise AgentError(self.name, f"did not start in time. {_AGAIN}") from error
@@ -98,11 +115,17 @@ class AcpPersona(BasePersona):
         self._leaving.add(task)
         task.add_done_callback(self._leaving.discard)
 
-    async def _running(self, turn: Turn) -> Agent:
-        """Return the agent, which is started if it does not run, with its session."""
+    async def _running(self, turn: Turn, wanted: str | None) -> Agent:
+        """Return the agent, which is started if it does not run, with its session.
+
+        ``wanted`` is the session that a turn goes on in, ``None`` for any.
+        """
         if self._agent is not None and self._agent.is_running:
+            if wanted not in (None, self._agent.session_id):
+                raise AgentError(self.name, _CANNOT_GO_ON)
             return self._agent
         from jupyter_ai_personas.acp.agent import Agent
+        from jupyter_ai_personas.acp.process import ProcessBroken
         from jupyter_ai_personas.acp.work import Place
 
         self._drop()
@@ -110,7 +133,8 @@ class AcpPersona(BasePersona):
         if root is None:
             raise AgentError(self.name, "works on files, and this server keeps none on a disk.")
         try:
-            command, env = AgentSettings.from_config(self.config).filled()
+            settings = AgentSettings.from_config(self.config)
+            command, env = settings.filled()
         except ConfigurationError as error:
             raise AgentError(self.name, f"cannot be started. {error}") from error
         self._place = place = Place(root, turn.chat_path)
@@ -121,12 +145,18 @@ class AcpPersona(BasePersona):
             fix = "The operator can correct `c.AiExtension.acp_agents`, or install it."
             raise AgentError(self.name, f"cannot be started here. {fix}") from error
         self._agent = agent
-        self._used = {}
+        self._mode = settings.mode
+        self._reported = {}
         try:
             await agent.initialize()
             chat = await turn.request("chat.read")
-            known = _session_in(chat["metadata"].get(self._key), turn.spec.chat_id)
+            known = wanted or _session_in(chat["metadata"].get(self._key), turn.spec.chat_id)
             resumed = await agent.open_session(known, cwd=place.cwd, mcp=chat["mcp"])
+        except ProcessBroken as error:
+            self._drop()
+            said = f" It wrote: {agent.said}" if agent.said else ""
+            fix = "`jupyter ai-personas doctor` tries it out for the operator."
+            raise AgentError(self.name, f"cannot begin: it {error}.{said} {fix}") from error
         except BaseException:
             # One without a session is of no use.
             self._drop()
@@ -135,6 +165,8 @@ class AcpPersona(BasePersona):
         if agent.session_id != known:
             await self._keep(turn, agent.session_id)
         turn.set_status(None)
+        if wanted is not None and not resumed:
+            raise AgentError(self.name, _CANNOT_GO_ON)
         return agent
 
     @property
@@ -155,6 +187,7 @@ class AcpPersona(BasePersona):
     # -- a turn -------------------------------------------------------------------------------
 
     async def _answer(self, turn: Turn, agent: Agent) -> None:
+        from jupyter_ai_personas.acp.pieces import Pieces
         from jupyter_ai_personas.acp.prompt import prompt_blocks
         from jupyter_ai_personas.acp.reply import Reply
         from jupyter_ai_personas.acp.work import TurnWork
@@ -162,7 +195,8 @@ class AcpPersona(BasePersona):
         assert self._place is not None
         blocks = await prompt_blocks(turn, self.name, is_new=self._is_new)
         self._is_new = False
-        reply = Reply(status=turn.set_status)
+        so_far = turn.spec.so_far or ""
+        reply = Reply(status=turn.set_status, so_far=so_far)
         work = TurnWork(
             turn,
             session_id=agent.session_id,
@@ -171,37 +205,39 @@ class AcpPersona(BasePersona):
             reply=reply,
             log=self.log,
         )
-        pieces, shown = anyio.create_memory_object_stream[str](WAITING_PIECES)
-
-        async def put(piece: str) -> None:
-            # Once the turn has ended, nobody reads.
-            with suppress(anyio.BrokenResourceError):
-                await pieces.send(piece)
+        pieces = Pieces()
 
         async def prompting() -> Any:
-            async with pieces:
+            try:
                 try:
-                    answer = await agent.prompt(blocks, work=work, reply=reply, put=put)
+                    answer = await agent.prompt(blocks, work=work, reply=reply, pieces=pieces)
                 finally:
                     for piece in reply.finish():
-                        await put(piece)
+                        await pieces.put(piece)
                 # Before the reply ends, which shows it.
-                self._record(turn, answer.usage)
+                _record(turn, answer.usage, agent.facts.model)
+                await self._report(turn, agent)
                 return answer
+            finally:
+                pieces.end()
 
         task = asyncio.ensure_future(prompting())
         # What it raises is raised here, unless the turn has ended before.
         task.add_done_callback(lambda done: done.cancelled() or done.exception())
 
         async def text() -> AsyncGenerator[str, None]:
-            async for piece in shown:
+            if so_far:
+                yield so_far
+            async for piece in pieces.taken():
                 yield piece
             # What failed belongs to this reply.
             await asyncio.shield(task)
 
         try:
-            async with shown:
+            try:
                 await turn.stream(text())
+            finally:
+                pieces.close()
             await work.finish()
         except BaseException:
             self._let_go(work.leave())
@@ -212,18 +248,42 @@ class AcpPersona(BasePersona):
         if note := _STOPS.get(task.result().stop_reason):
             turn.send(f"*{note}*")
 
-    def _record(self, turn: Turn, usage: Any) -> None:
-        """Record the tokens of the turn; agents tell those of the whole session."""
-        if usage is None:
-            return
-        told = {
+    async def _report(self, turn: Turn, agent: Agent) -> None:
+        """Tell the server of the agent's models and commands, if they have changed."""
+        report = agent.facts.report()
+        if report != self._reported:
+            self._reported = report
+            with suppress(RequestRefusedError, TurnEndedError):
+                await turn.request("chat.report", report)
+
+
+def _record(turn: Turn, usage: Any, model: str | None) -> None:
+    """Record the tokens of the turn."""
+    told = {"model": model}
+    if usage is not None:
+        told |= {
             "input_tokens": usage.input_tokens,
             "output_tokens": usage.output_tokens,
             "total_tokens": usage.total_tokens,
         }
-        before = self._used if all(told[k] >= self._used.get(k, 0) for k in told) else {}
-        turn.record_usage({key: count - before.get(key, 0) for key, count in told.items()})
-        self._used = told
+        turn.record_usage(told)
+
+
+async def _session_of(turn: Turn) -> str | None:
+    """Return the session that a turn which a restart cut off was in, ``None`` for any other turn.
+
+    An empty one cannot be loaded.
+    """
+    if turn.spec.so_far is None:
+        return None
+    steps = await turn.request("tool.steps")
+    found = [step.get("session") for step in steps if step["kind"] == "answer"]
+    return next((one for one in reversed(found) if isinstance(one, str)), "")
+
+
+async def _failing(text: str, error: AgentError) -> AsyncGenerator[str, None]:
+    yield text
+    raise error
 
 
 def _session_in(value: Any, chat_id: str) -> str:

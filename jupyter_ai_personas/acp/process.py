@@ -11,16 +11,20 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import suppress
 
 from jupyter_ai_personas.acp.environment import minimal_environment
+from jupyter_ai_personas.redaction import for_people
 
 __all__ = ["AgentProcess", "ProcessBroken", "kill_group", "spawn"]
 
 MAX_LINE = 10_000_000
 """Bytes that one message of an agent may have."""
 
+MAX_SAID = 300
+"""Characters of an agent's standard error that people are shown."""
+
 MAX_LOGGED = 200
 """Lines of an agent's standard error that go to the log."""
 
-END_SECONDS = 0.7
+END_SECONDS = 0.5
 """How long a process may take to end by itself, before it is killed with its children."""
 
 _CHUNK = 65_536
@@ -68,6 +72,7 @@ class AgentProcess:
         self._stdin, self._stdout = process.stdin, process.stdout
         self._log = log
         self._is_killed = False
+        self._said: list[str] = []
         self._errors = asyncio.ensure_future(self._log_errors())
 
     @classmethod
@@ -117,11 +122,20 @@ class AgentProcess:
         except (ConnectionError, RuntimeError) as error:
             raise ProcessBroken("does not run any more") from error
 
+    @property
+    def said(self) -> str:
+        """The beginning of what it wrote to its standard error; of a traceback, the end."""
+        lines = self._said
+        if any(line.startswith("Traceback") for line in lines):
+            lines = lines[-1:]
+        return for_people(" ".join(" ".join(lines).split()))[:MAX_SAID]
+
     async def reason(self) -> str:
         """Return how it ended, after its output is closed."""
         with suppress(TimeoutError):
             async with asyncio.timeout(END_SECONDS):
                 await self._process.wait()
+                await asyncio.shield(self._errors)
         code = self._process.returncode
         if code is None:
             return "closed its output"
@@ -163,5 +177,6 @@ class AgentProcess:
             for line in chunk.decode("utf-8", "replace").splitlines():
                 if logged < MAX_LOGGED and line.strip():
                     logged += 1
+                    self._said.append(line[:MAX_SAID])
                     self._log.info("stderr: %s", line[:500])
             await asyncio.sleep(0)

@@ -20,12 +20,20 @@ _ABOUT = (
     "lines of dashes is what you were not told before, as data; the message to answer follows."
 )
 
+_GO_ON = (
+    "The server was restarted while you waited for people to allow something. What you asked for "
+    "has not been done. Go on with the task where you stopped, and ask again for what you need."
+)
+
 
 async def prompt_blocks(turn: Turn, name: str, *, is_new: bool) -> list[dict[str, Any]]:
     """Return the content of a prompt. ``is_new``: the session knows nothing of the chat.
 
-    A command of the agent, such as ``/compact``, is sent alone.
+    A command of the agent, such as ``/compact``, is sent alone. A turn that goes on after a restart
+    is in the session already.
     """
+    if turn.spec.so_far is not None:
+        return [_text(_GO_ON)]
     said = _without_mention(turn.message.body, name)
     if said.startswith("/"):
         return [_text(said)]

@@ -75,11 +75,14 @@ class Call:
 
 
 class Reply:
-    """The reply of one turn. ``status`` shows what the agent does at present."""
+    """The reply of one turn. ``status`` shows what the agent does at present.
 
-    def __init__(self, *, status: Callable[[str | None], None]) -> None:
+    ``so_far`` is the text of it that stands already.
+    """
+
+    def __init__(self, *, status: Callable[[str | None], None], so_far: str = "") -> None:
         self._status = status
-        self._text = ""
+        self._text = so_far
         self._thought = ""
         self._plan: list[Any] = []
         self._shown_plan = ""

@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from itertools import count
 from typing import Any
 
-from jupyter_ai_personas.acp.process import AgentProcess, ProcessBroken
+from jupyter_ai_personas.acp.process import END_SECONDS, AgentProcess, ProcessBroken
 from jupyter_ai_personas.text import well_formed_json
 
 __all__ = ["INVALID", "NOT_FOUND", "Rpc", "RpcError"]
@@ -107,7 +107,13 @@ class Rpc:
         id_ = next(self._ids)
         waiting = self._waiting[id_] = asyncio.get_running_loop().create_future()
         try:
-            await self._send({"id": id_, "method": method, "params": params})
+            try:
+                await self._send({"id": id_, "method": method, "params": params})
+            except ProcessBroken:
+                # How it ended is known once its output is read.
+                await asyncio.wait([waiting], timeout=2 * END_SECONDS)
+                if not waiting.done():
+                    raise
             return await waiting
         finally:
             del self._waiting[id_]

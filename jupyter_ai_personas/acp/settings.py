@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from jupyter_ai_personas.errors import ConfigurationError, near_matches
-from jupyter_ai_personas.personas.registry import wrong_with_name
+from jupyter_ai_personas.personas.facts import wrong_with_name
 from jupyter_ai_personas.redaction import remember
 from jupyter_ai_personas.routing import mention_name
 from jupyter_ai_personas.settings.kinds import literal, wrong
@@ -16,7 +16,7 @@ from jupyter_ai_personas.tools.mcp_settings import McpServerSettings
 __all__ = ["AgentSettings", "AgentsTable"]
 
 _EXAMPLE = {"command": ["claude-agent-acp"], "env": {"ANTHROPIC_API_KEY": "${ANTHROPIC_API_KEY}"}}
-_KNOWN = ("command", "args", "env", "avatar", "description", "tools")
+_KNOWN = ("command", "args", "env", "avatar", "description", "tools", "mode")
 TOOLS = ("workspace", "notebook.read")
 """What an agent has of the server unless the operator says otherwise: its files."""
 
@@ -30,15 +30,18 @@ class AgentSettings:
     avatar: str = ""
     description: str = ""
     tools: tuple[str, ...] = TOOLS
+    mode: str = ""
 
     def as_config(self) -> dict[str, Any]:
         """Return what the persona gets to start it, as plain data."""
-        return {"agent": {"command": list(self.command), "env": dict(self.env)}}
+        told = {"command": list(self.command), "env": dict(self.env), "mode": self.mode}
+        return {"agent": told}
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> AgentSettings:
         """Return what :meth:`as_config` gave."""
-        return cls(tuple(config["agent"]["command"]), config["agent"]["env"])
+        told = config["agent"]
+        return cls(tuple(told["command"]), told["env"], mode=told["mode"])
 
     def filled(self) -> tuple[list[str], dict[str, str]]:
         """Return command and environment with the values of the operator's variables.
@@ -100,15 +103,16 @@ def _agent(one: Any, at: str) -> AgentSettings:
     if not command or not command[0].strip():
         raise wrong(f"{at}.command", "a command", _EXAMPLE["command"], one.get("command"))
     args = _texts(one.get("args", ()), f"{at}.args", ["--verbose"])
-    for key in ("avatar", "description"):
+    for key, example in (("avatar", "🤖"), ("description", "writes code"), ("mode", "plan")):
         if not isinstance(one.get(key, ""), str):
-            raise wrong(f"{at}.{key}", "text", "🤖" if key == "avatar" else "writes code", one[key])
+            raise wrong(f"{at}.{key}", "text", example, one[key])
     return AgentSettings(
         command=(*command, *args),
         env=_environment(one.get("env") or {}, f"{at}.env"),
         avatar=one.get("avatar", "").strip(),
         description=" ".join(one.get("description", "").split()),
         tools=_texts(one.get("tools", TOOLS), f"{at}.tools", list(TOOLS)),
+        mode=one.get("mode", "").strip(),
     )
 
 

@@ -12,7 +12,7 @@ import json
 import logging
 import os
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -84,10 +84,12 @@ class TurnWork:
         self._reply = reply
         self._log = log
         self._counts: Counter[str] = Counter()
-        self._announcing = asyncio.Lock()
-        self._is_announced = False
-        # The agent's id of a call that people allowed → the server's id.
-        self._allowed: dict[str, str] = {}
+        self._beginning = asyncio.Lock()
+        self._has_begun = False
+        # Calls of an earlier attempt, before a restart.
+        self._finished: set[str] = set()
+        # Calls that people allowed: the agent's id and the server's id of each.
+        self._allowed: list[tuple[str, str]] = []
         self._terminals: dict[str, Terminal] = {}
         self._telling: set[asyncio.Task[None]] = set()
         self._methods: dict[str, tuple[type[BaseModel], Callable[[Any], Awaitable[Any]]]] = {
@@ -128,17 +130,19 @@ class TurnWork:
 
     def updated(self) -> None:
         """Record the end of calls that were allowed and have ended."""
-        for id_ in list(self._allowed):
-            call = self._reply.calls.get(id_)
+        for known, id_ in list(self._allowed):
+            call = self._reply.calls.get(known)
             if call is not None and call.status in _ENDED:
-                task = asyncio.ensure_future(self._tell(self._allowed.pop(id_), call.status))
+                self._allowed.remove((known, id_))
+                task = asyncio.ensure_future(self._tell(id_, call.status))
                 self._telling.add(task)
                 task.add_done_callback(self._telling.discard)
 
     async def finish(self) -> None:
         """Record the end of everything that was allowed."""
-        for id_ in list(self._allowed):
-            await self._tell(self._allowed.pop(id_), "ended with the turn")
+        allowed, self._allowed = self._allowed, []
+        for _, id_ in allowed:
+            await self._tell(id_, "ended with the turn")
         await self.leave()
 
     async def leave(self) -> None:
@@ -150,17 +154,15 @@ class TurnWork:
     # -- permissions --------------------------------------------------------------------------
 
     async def _permission(self, asked: schema.RequestPermissionRequest) -> Any:
+        options = _options(asked.options)
         call = self._reply.note(asked.tool_call)
         if call is None:
             raise RpcError(INVALID, "There are too many calls in this turn.")
         kind = call.kind if call.kind in _KINDS else "other"
         id_ = await self._is_allowed(f"{self._toolset}.{kind}", call.described())
         if id_ is not None:
-            self._allowed[call.id] = id_
-        # The operator's policy and people's `/approve` for the chat are kept here; the agent must
-        # not keep a rule of its own.
-        kinds = ("allow_once", "allow_always") if id_ else ("reject_once", "reject_always")
-        options = {option.kind: option.option_id for option in reversed(asked.options)}
+            self._allowed.append((call.id, id_))
+        kinds = ("allow_once",) if id_ else ("reject_once", "reject_always")
         chosen = next((options[kind] for kind in kinds if kind in options), None)
         if chosen is None:
             return _CANCELLED
@@ -168,15 +170,23 @@ class TurnWork:
 
     async def _is_allowed(self, tool: str, arguments: Mapping[str, Any]) -> str | None:
         """Return the id of a call that may run, ``None`` if it may not."""
-        async with self._announcing:
-            if not self._is_announced:
-                tools = [self._tool(kind).as_json() for kind in _KINDS]
-                await self._turn.request("tool.announce", {"tools": tools})
-                self._is_announced = True
+        await self._begin()
         id_ = self._id(tool, arguments)
         asked = {"call": id_, "tool": tool, "arguments": dict(arguments)}
         answer = await self._turn.request("tool.call", asked)
         return id_ if answer.get("run") else None
+
+    async def _begin(self) -> None:
+        """Before the first call: read what was recorded of the turn, and record its session."""
+        async with self._beginning:
+            if self._has_begun:
+                return
+            steps = await self._turn.request("tool.steps")
+            self._finished = {step["call"] for step in steps if step["kind"] == "result"}
+            await self._turn.request("tool.answer", {"message": {"session": self._session_id}})
+            tools = [self._tool(kind).as_json() for kind in _KINDS]
+            await self._turn.request("tool.announce", {"tools": tools})
+            self._has_begun = True
 
     def _tool(self, kind: str) -> ToolInfo:
         # An agent may ask to read and do anything: only the operator allows that unasked.
@@ -184,11 +194,17 @@ class TurnWork:
         return ToolInfo(f"{self._toolset}.{kind}", "What the agent asks for.", effect)
 
     def _id(self, tool: str, arguments: Mapping[str, Any]) -> str:
-        """Return an id that is the same when the turn is run again and asks for the same."""
+        """Return an id that is the same when the turn goes on and asks for the same.
+
+        What was done before is known to the agent: it asks for it to be done once more.
+        """
         text = json.dumps([tool, arguments], sort_keys=True, default=str)
         digest = hashlib.sha256(text.encode()).hexdigest()[:16]
-        self._counts[digest] += 1
-        return f"acp-{digest}-{self._counts[digest]}"
+        while True:
+            self._counts[digest] += 1
+            id_ = f"acp-{digest}-{self._counts[digest]}"
+            if id_ not in self._finished:
+                return id_
 
     async def _tell(self, id_: str, status: str, **facts: Any) -> None:
         try:
@@ -201,6 +217,7 @@ class TurnWork:
 
     async def _call(self, tool: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """Call a tool of the server. Raises :class:`RpcError` with its error."""
+        await self._begin()
         asked = {"call": self._id(tool, arguments), "tool": tool, "arguments": dict(arguments)}
         answer = await self._turn.request("tool.call", asked)
         result: dict[str, Any] = answer.get("result") or {}
@@ -316,3 +333,22 @@ class TurnWork:
         self._terminal(asked.terminal_id).kill()
         del self._terminals[asked.terminal_id]
         return {}
+
+
+def _options(options: Sequence[schema.PermissionOption]) -> dict[str, str]:
+    """Return the ids of an agent's options by their kinds.
+
+    The operator's policy and people's approval for the chat are kept by the server: the agent must
+    not keep a rule of its own.
+
+    Raises:
+        RpcError: there is none that allows a call once, or it is not clear what an id means.
+    """
+    kinds: dict[str, str] = {}
+    for option in options:
+        if kinds.setdefault(option.option_id, option.kind) != option.kind:
+            raise RpcError(INVALID, "Two options have the same `optionId`.")
+    found = {kind: id_ for id_, kind in reversed(kinds.items())}
+    if "allow_once" not in found:
+        raise RpcError(INVALID, "There is no option of the kind `allow_once`.")
+    return found

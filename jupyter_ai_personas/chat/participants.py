@@ -46,13 +46,19 @@ class Participants:
         names = {name for name in list(yusers.keys()) if not name.startswith(PERSONA_PREFIX)}
         # Other extensions' bots.
         names = {name for name in names if decode_user(name, plain(yusers.get(name))).offered}
-        awareness = self._ychat.awareness
-        for state in list(awareness.states.values()) if awareness is not None else ():
-            user = state.get("user") if isinstance(state, Mapping) else None
-            username = user.get("username") if isinstance(user, Mapping) else None
-            if isinstance(username, str):
-                names.add(username)
+        names |= self._present().keys()
         return {name for name in names if not name.startswith(PERSONA_PREFIX)}
+
+    def _present(self) -> dict[str, User]:
+        """Return whom the clients announce, by username."""
+        awareness = self._ychat.awareness
+        present = {}
+        for state in list(awareness.states.values()) if awareness is not None else ():
+            raw = state.get("user") if isinstance(state, Mapping) else None
+            username = raw.get("username") if isinstance(raw, Mapping) else None
+            if isinstance(username, str):
+                present[username] = decode_user(username, raw)
+        return present
 
     @property
     def shows_live(self) -> bool:
@@ -159,8 +165,16 @@ class Participants:
         awareness = self._ychat.awareness
         if awareness is not None and announced != self._turns:
             self._turns = announced
-            state = {"turns": [asdict(turn) for turn in announced]}
+            state = {"turns": [asdict(one) | self._named(one.person) for one in announced]}
             awareness.set_local_state_field(METADATA_KEY, state)
+
+    def _named(self, username: str) -> dict[str, str]:
+        """Return the name that people see, if it is known.
+
+        A client that has just joined knows of nobody who has not written.
+        """
+        user = self.user(username) or self._present().get(username)
+        return {} if user is None else {"name": user.display_name or user.name}
 
     def watch_newcomers(self) -> None:
         """Announce the writing status again to each client that joins."""

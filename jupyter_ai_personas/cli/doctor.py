@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import json
+import logging
 import platform
 import sys
 from collections.abc import Iterator, Sequence
@@ -239,7 +240,8 @@ def _personas(runtime: Runtime) -> Iterator[Finding]:
             continue
         if persona.is_adapted:
             yield Finding(section, "ok", f"{about} is written for Jupyter AI, and runs adapted")
-            for use in missing_uses(persona.cls):
+            cls = runtime.personas.class_of(persona.class_path)
+            for use in missing_uses(cls) if cls is not None else ():
                 fix = f"Without it, {persona.name} may fail in an answer; ask its authors"
                 yield Finding(section, "note", f"{persona.name} uses {use}", fix)
             continue
@@ -255,15 +257,23 @@ def _personas(runtime: Runtime) -> Iterator[Finding]:
 
 
 def _agent(about: str, persona: Persona) -> Finding:
-    from jupyter_ai_personas.acp import why_not_startable
+    from jupyter_ai_personas.acp import try_out, why_not_startable
 
-    found = why_not_startable(persona)
+    found = why_not_startable(persona) or asyncio.run(try_out(persona, _agents_log()))
     if found is not None:
         return Finding("Personas", "broken", f"{about} cannot be started: {found[0]}", found[1])
     if persona.avatar is not None and not persona.avatar.is_file():
         fix = f"Correct its `avatar` in `{persona.source}`"
         return Finding("Personas", "broken", f"{about} has an avatar that does not exist", fix)
-    return Finding("Personas", "ok", f"{about} is started with its first message")
+    return Finding("Personas", "ok", f"{about} was started, and begins a session")
+
+
+def _agents_log() -> logging.Logger:
+    """Return a log that nobody reads: what agents write is in the finding."""
+    log = logging.getLogger(f"{__name__}.agents")
+    log.propagate = False
+    log.addHandler(logging.NullHandler())
+    return log
 
 
 def _local_personas(runtime: Runtime, root: Path | None) -> Iterator[Finding]:
@@ -308,8 +318,7 @@ def _providers(models: ModelRegistry) -> Iterator[Finding]:
         if not info.available:
             yield Finding(section, "note", f"{info.id} is not ready: {info.problem}")
             continue
-        provider: Any = models.providers[info.id]
-        strategy = provider.auth_strategy
+        strategy = models.known[info.id].strategy
         if getattr(strategy, "type", None) == "aws" and not models.credentials.present(strategy):
             text = f"{info.id} may be ready: no AWS credentials are seen, boto3 may find a role's"
             yield Finding(section, "note", text)

@@ -215,7 +215,7 @@ class ChatCommands(Commands):
                 beside=await gathering.beside(path, message.sender) if uses else (),
                 uses_beside=uses,
                 attached_chars=gathering.limits.total_chars,
-                searched_chars=0 if persona.has_own_models else persona.cls.searched_chars,
+                searched_chars=0 if persona.has_own_models else persona.searched_chars,
             )
         )
 

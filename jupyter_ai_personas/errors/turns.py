@@ -99,7 +99,10 @@ class UnknownTurnError(TurnError):
     """No open chat has that turn."""
 
     def __init__(self) -> None:
-        super().__init__("There is no such turn in a chat that is open. Open its chat first.")
+        super().__init__(
+            "No open chat has this turn: somebody has retried it meanwhile, or its chat is closed. "
+            "Open its chat, and look."
+        )
 
 
 class TurnStateError(TurnError):

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import importlib
 import logging
 import threading
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from dataclasses import replace
-from operator import attrgetter
 from typing import TYPE_CHECKING
 
-from jupyter_ai_personas import stand_ins
 from jupyter_ai_personas.errors import HostUnavailableError, ModelError
 from jupyter_ai_personas.hosts.protocol import HostConfig
-from jupyter_ai_personas.personas import Persona, TurnSpec
+from jupyter_ai_personas.personas import TurnSpec
+from jupyter_ai_personas.personas.making import import_class
 from jupyter_ai_personas.providers.settings import ProviderSettings
 from jupyter_ai_personas.tools import PackageToolsets
 
@@ -28,7 +26,8 @@ __all__ = ["HostEnvironment"]
 class HostEnvironment:
     """The persona classes and the models of one process.
 
-    A host in the server's process shares the server's ``personas``, ``models`` and ``packages``.
+    A host in the server's process shares the server's ``models`` and ``packages``, and the classes
+    that ``class_of`` returns for ``module:Class``.
     A host in another process gets :attr:`config`, and makes an environment of that alone.
     """
 
@@ -37,16 +36,19 @@ class HostEnvironment:
         config: HostConfig,
         *,
         log: logging.Logger,
-        personas: Mapping[str, Persona] | None = None,
+        class_of: Callable[[str], type | None] = lambda path: None,
         models: ModelRegistry | None = None,
         packages: PackageToolsets | None = None,
     ) -> None:
         self.config = config
         self.log = log
-        self._personas = personas if personas is not None else {}
+        self._class_of = class_of
         self._models = models
         self._lock = threading.Lock()
-        self.packages = packages or PackageToolsets(log=log)
+        # The server has said already what it registers; this process may lack something else.
+        self._loading_log = log.getChild("plugins")
+        self._loading_log.setLevel(max(logging.WARNING, log.getEffectiveLevel()))
+        self.packages = packages or PackageToolsets(log=self._loading_log)
         """The toolsets of this process's packages, which may have to be loaded."""
 
     def persona_class(self, path: str) -> type:
@@ -55,14 +57,12 @@ class HostEnvironment:
         Raises:
             HostUnavailableError: it is not installed here.
         """
-        for persona in self._personas.values():
-            if persona.class_path == path:
-                return persona.cls
-        module, _, name = path.partition(":")
-        stand_ins.install()
+        if (found := self._class_of(path)) is not None:
+            return found
         try:
-            found: type = attrgetter(name)(importlib.import_module(module))
+            return import_class(path)
         except (AttributeError, ModuleNotFoundError) as error:
+            module, _, name = path.partition(":")
             package = module.partition(".")[0]
             if isinstance(error, ModuleNotFoundError) and error.name not in (package, module):
                 raise  # the package lacks another one
@@ -70,7 +70,6 @@ class HostEnvironment:
                 f"The package `{package}`, or its class `{name}`, is not installed where this "
                 "persona runs. The operator must install the same version there as on the server."
             ) from error
-        return found
 
     def new_models(self) -> ModelCache | None:
         """Return a cache of models for one host: asynchronous clients belong to one event loop.
@@ -88,7 +87,7 @@ class HostEnvironment:
 
         with self._lock:
             if self._models is None:
-                models = ModelRegistry(self.config.providers, log=self.log)
+                models = ModelRegistry(self.config.providers, log=self._loading_log)
                 models.load()
                 with suppress(ModelError):
                     models.default()  # which the server asks for by its reference

@@ -7,20 +7,17 @@ any version reads; nothing else is sent to a worker of another schema.
 
 from __future__ import annotations
 
-import dataclasses
-import hashlib
-import io
 import json
 import pickle
 import platform
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from operator import attrgetter
-from typing import Any, TypeAlias, get_args
+from typing import TypeAlias, get_args
 
 from jupyter_ai_personas.chat.history import HistoryEntry
 from jupyter_ai_personas.chat.messages import Attachment, Message, Selection
 from jupyter_ai_personas.errors import HostUnavailableError
+from jupyter_ai_personas.hosts.plain import Codec
 from jupyter_ai_personas.hosts.protocol import HostConfig, HostHealth
 from jupyter_ai_personas.personas.wire import HostEvent, TurnAnswer, TurnRequest, TurnSpec
 from jupyter_ai_personas.providers.settings import ProviderSettings
@@ -208,32 +205,26 @@ _PARTS = (
 _CLASSES = (*get_args(Command), *get_args(Report), *get_args(HostEvent), *_PARTS)
 
 
-def _schema() -> str:
-    """Return a digest of the names and types of all fields that cross."""
-    described = [
-        [cls.__qualname__, *(f"{f.name}: {f.type}" for f in dataclasses.fields(cls))]
-        for cls in _CLASSES
-    ]
-    return hashlib.sha256(json.dumps(described).encode()).hexdigest()[:16]
+_CODEC = Codec(_CLASSES)
 
-
-SCHEMA = _schema()
+SCHEMA = _CODEC.schema
 """It differs where a type differs that crosses, so nobody has to count it up."""
 
 
-def hello() -> bytes:
-    """Return what a worker says first."""
+def hello(schema: str = "") -> bytes:
+    """Return what a process says first, by default a worker."""
     python = ".".join(platform.python_version_tuple()[:2])
-    facts = {"schema": SCHEMA, "version": __version__, "python": python}
+    facts = {"schema": schema or SCHEMA, "version": __version__, "python": python}
     return json.dumps(facts).encode()
 
 
-def check_hello(frame: bytes, *, worker: str) -> None:
-    """Check what a worker said first.
+def check_hello(frame: bytes, *, worker: str, wanted: str = "") -> None:
+    """Check what a process said first; ``wanted`` is its schema, by default that of workers.
 
     Raises:
         HostUnavailableError: it is of another version; the message says what to install.
     """
+    wanted = wanted or SCHEMA
     try:
         facts = json.loads(frame)
         schema, version, python = (str(facts[key]) for key in ("schema", "version", "python"))
@@ -242,10 +233,10 @@ def check_hello(frame: bytes, *, worker: str) -> None:
             f"{worker} is no worker of jupyter_ai_personas. Run `pip install "
             f"jupyter_ai_personas=={__version__}` where it runs, and restart it."
         ) from None
-    if schema != SCHEMA:
+    if schema != wanted:
         raise HostUnavailableError(
             f"{worker} has another version of jupyter_ai_personas ({version}, schema {schema}) "
-            f"than the server ({__version__}, schema {SCHEMA}). Install one version on both, and "
+            f"than the server ({__version__}, schema {wanted}). Install one version on both, and "
             "restart both."
         )
     here = ".".join(platform.python_version_tuple()[:2])
@@ -263,49 +254,9 @@ def pack(items: list[Command] | list[Report]) -> bytes:
     return pickle.dumps(items, protocol=5)
 
 
-class _Plain(pickle.Pickler):
-    """Writes what a persona said as plain values: it may have said a string of another class."""
-
-    def reducer_override(self, obj: Any) -> Any:
-        if isinstance(obj, type):
-            return NotImplemented
-        # As a call of the class: the default sets each field by its name, which reads four times
-        # as slowly.
-        if (values := _VALUES_OF.get(type(obj))) is not None:
-            return type(obj), values(obj)
-        for plain in _VALUES:
-            if isinstance(obj, plain):
-                return plain, (plain(obj),)
-        return (dict, (dict(obj),)) if isinstance(obj, Mapping) else (str, (type(obj).__name__,))
-
-
 def pack_reports(reports: list[Report]) -> bytes:
     """Return reports as bytes that :func:`unpack_reports` reads."""
-    file = io.BytesIO()
-    _Plain(file, protocol=5).dump(reports)
-    return file.getvalue()
-
-
-class _Reports(pickle.Unpickler):
-    """Makes only objects of our own: what comes up is written by others' code."""
-
-    def find_class(self, module: str, name: str) -> Any:
-        found = _ALLOWED.get((module, name))
-        if found is None:
-            raise pickle.UnpicklingError(f"A report must not contain `{module}.{name}`.")
-        return found
-
-
-def _getter(cls: type) -> Callable[[Any], tuple[Any, ...]]:
-    names = [field.name for field in dataclasses.fields(cls)]
-    if len(names) < 2:
-        return lambda obj: tuple(getattr(obj, name) for name in names)
-    return attrgetter(*names)
-
-
-_VALUES_OF = {cls: _getter(cls) for cls in _CLASSES}
-_VALUES: tuple[Any, ...] = (str, int, float, list, tuple)
-_ALLOWED = {(cls.__module__, cls.__qualname__): cls for cls in (*_CLASSES, *_VALUES, dict)}
+    return _CODEC.pack(reports)
 
 
 def unpack_reports(frame: bytes) -> list[Report]:
@@ -314,7 +265,7 @@ def unpack_reports(frame: bytes) -> list[Report]:
     Raises:
         pickle.UnpicklingError: something else than reports.
     """
-    reports = _Reports(io.BytesIO(frame)).load()
+    reports = _CODEC.unpack(frame)
     if not isinstance(reports, list) or not all(isinstance(one, Report) for one in reports):
         raise pickle.UnpicklingError("These are no reports.")
     return reports

@@ -10,7 +10,15 @@ from typing import Any
 
 from jupyter_ai_personas.settings.kinds import literal, wrong
 
-__all__ = ["EVERYBODY", "PROCESSES", "THREADS", "Places", "dask_address", "missing_extras"]
+__all__ = [
+    "EVERYBODY",
+    "PROCESSES",
+    "THREADS",
+    "Places",
+    "dask_address",
+    "missing_extras",
+    "nobody_here",
+]
 
 THREADS = "threads"
 PROCESSES = "processes"
@@ -69,6 +77,11 @@ def dask_address(place: str) -> str | None:
     if match is None:
         return None
     return f"{'tls' if match[1] else 'tcp'}://{match[2]}:{match[3]}"
+
+
+def nobody_here(places: Mapping[str, str]) -> bool:
+    """Return whether no persona runs in the server's process, which then imports no plug-ins."""
+    return THREADS not in places.values()
 
 
 def missing_extras(places: Iterable[str]) -> list[str]:

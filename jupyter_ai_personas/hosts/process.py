@@ -20,21 +20,23 @@ from jupyter_ai_personas.hosts.remote import RemoteHost
 from jupyter_ai_personas.hosts.runner import SHUTDOWN_SECONDS
 from jupyter_ai_personas.hosts.workers import ConnectionLostError, Workers
 
-__all__ = ["ProcessEngine"]
+__all__ = ["ProcessConnection", "ProcessEngine"]
+
+WORKER = "jupyter_ai_personas.hosts.worker_process"
+"""The module that a worker process runs."""
 
 START_SECONDS = 60.0
 """How long a worker may take to say its first word."""
 
 
-LAST_WORDS_SECONDS = 0.02
-"""How long what an ended worker has written may take to be read."""
-
-
 class ProcessConnection:
     """A :class:`~jupyter_ai_personas.hosts.workers.Connection` to a process of our own."""
 
-    def __init__(self, environment: HostEnvironment, passed_on: Collection[str]) -> None:
+    def __init__(
+        self, environment: HostEnvironment, passed_on: Collection[str], module: str = WORKER
+    ) -> None:
         self.name = "the new worker process"
+        self._module = module
         self._environment = environment
         self._passed_on = passed_on
         self._process: subprocess.Popen[bytes] | None = None
@@ -50,7 +52,7 @@ class ProcessConnection:
             # In the thread of the event loop: Linux kills the process with the thread that began
             # it. A session of its own: a persona's own processes end with it.
             self._process = subprocess.Popen(  # noqa: ASYNC220
-                [sys.executable, "-m", "jupyter_ai_personas.hosts.worker_process"],
+                [sys.executable, "-m", self._module],
                 stdin=theirs.fileno(),
                 env=self._environment.public_variables(self._passed_on),
                 start_new_session=True,
@@ -88,9 +90,10 @@ class ProcessConnection:
 
     def _at_end(self) -> None:
         self._ended.set()
-        # A process that the worker began may hold the socket: it does not end by itself.
+        # What it wrote before is still read.
         assert self._writer is not None
-        asyncio.get_running_loop().call_later(LAST_WORDS_SECONDS, self._writer.transport.abort)
+        with suppress(OSError):
+            self._writer.get_extra_info("socket").shutdown(socket.SHUT_RD)
 
     def send(self, frame: bytes) -> None:
         """See :meth:`Connection.send`."""

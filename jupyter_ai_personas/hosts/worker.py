@@ -38,7 +38,7 @@ from jupyter_ai_personas.hosts.frames import (
 from jupyter_ai_personas.hosts.thread import ThreadHost
 from jupyter_ai_personas.redaction import RedactingFilter
 
-__all__ = ["Worker"]
+__all__ = ["ReportingHandler", "Worker"]
 
 _OWN = "jupyter_ai_personas.worker"
 
@@ -65,7 +65,7 @@ class Worker:
         self._log = logging.getLogger(f"{_OWN}.{uuid4().hex[:8]}")
         self._log.propagate = False
         self._loggers = [self._log, logging.getLogger()] if alone else [self._log]
-        self._handler = _ReportingHandler(self._log.name, self._report_line)
+        self._handler = ReportingHandler(self._log.name, self._report_line)
         self._environment: HostEnvironment | None = None
         self._hosts: dict[int, ThreadHost] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -161,7 +161,7 @@ class Worker:
             self._send(self._lines.popleft())
 
 
-class _ReportingHandler(logging.Handler):
+class ReportingHandler(logging.Handler):
     """Sends log records to the server, as text without secrets."""
 
     def __init__(self, own: str, report: Callable[[Logged], None]) -> None:

@@ -11,13 +11,15 @@ import os
 import signal
 import socket
 import sys
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
+from typing import Any, NoReturn
 
 from jupyter_ai_personas.hosts.frames import Report, hello, pack_reports, unpack_commands
 from jupyter_ai_personas.hosts.framing import read_frames, write_frame
 from jupyter_ai_personas.hosts.worker import Worker
 
-__all__ = ["main"]
+__all__ = ["main", "serve_parent"]
 
 _PR_SET_PDEATHSIG = 1
 
@@ -55,14 +57,19 @@ async def _serve(connection: socket.socket) -> None:
     await worker.close()
 
 
-def main() -> None:
-    """Serve until the server ends the connection."""
+def serve_parent(serve: Callable[[socket.socket], Coroutine[Any, Any, None]]) -> NoReturn:
+    """Run ``serve`` with the socket to the server, and end this process with it."""
     _end_with_parent()
     # Ctrl+C in the server's terminal is the server's business.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    asyncio.run(_serve(_take_socket()))
+    asyncio.run(serve(_take_socket()))
     # Threads of abandoned personas must not keep the process.
     os._exit(0)
+
+
+def main() -> None:
+    """Serve until the server ends the connection."""
+    serve_parent(_serve)
 
 
 if __name__ == "__main__":

@@ -1,13 +1,15 @@
 """Personas: the base class for authors, and the registry of installed ones."""
 
 from jupyter_ai_personas.personas.base import BasePersona, PersonaContext, PersonaDefaults
+from jupyter_ai_personas.personas.facts import persona_id
 from jupyter_ai_personas.personas.local import (
     ChatPersonas,
     LocalPersonas,
     LocalProblem,
     Personas,
 )
-from jupyter_ai_personas.personas.registry import Persona, PersonaRegistry, persona_id
+from jupyter_ai_personas.personas.persona import Persona
+from jupyter_ai_personas.personas.registry import PersonaRegistry
 from jupyter_ai_personas.personas.turn import Turn
 from jupyter_ai_personas.personas.wire import TurnSpec
 

@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+from operator import attrgetter
+
+from jupyter_ai_personas import stand_ins
 from jupyter_ai_personas.errors import PersonaCodeError
 from jupyter_ai_personas.personas.adapted import AdaptedPersona, is_adapted
 from jupyter_ai_personas.personas.base import BasePersona, PersonaContext
 
-__all__ = ["make_persona"]
+__all__ = ["import_class", "make_persona"]
+
+
+def import_class(path: str) -> type:
+    """Return the class ``module:Class``. Foreign: importing a module may raise anything."""
+    stand_ins.install()
+    module, _, name = path.partition(":")
+    found: type = attrgetter(name)(import_module(module))
+    return found
 
 
 def make_persona(cls: type, context: PersonaContext) -> BasePersona:

@@ -13,11 +13,12 @@ if TYPE_CHECKING:
     from .base import BaseProvider
     from .cache import ModelCache
     from .calling import stream_model
+    from .catalogue import ModelCatalogue, ProviderInfo
     from .extracts import with_extract
     from .fields import IntegerField, MultilineTextField, TextField
     from .pieces import ModelChunk, reply_text
     from .references import ModelReference
-    from .registry import ModelRegistry, ProviderInfo
+    from .registry import ModelRegistry
     from .settings import Endpoint, ProviderSettings
     from .vendor import VendorProvider
 
@@ -28,12 +29,13 @@ _MODULES = {
     "EnvAuthStrategy": "auth",
     "IntegerField": "fields",
     "ModelCache": "cache",
+    "ModelCatalogue": "catalogue",
     "ModelChunk": "pieces",
     "ModelReference": "references",
     "ModelRegistry": "registry",
     "MultiEnvAuthStrategy": "auth",
     "MultilineTextField": "fields",
-    "ProviderInfo": "registry",
+    "ProviderInfo": "catalogue",
     "ProviderSettings": "settings",
     "TextField": "fields",
     "VendorProvider": "vendor",
@@ -49,6 +51,7 @@ __all__ = [
     "EnvAuthStrategy",
     "IntegerField",
     "ModelCache",
+    "ModelCatalogue",
     "ModelChunk",
     "ModelReference",
     "ModelRegistry",

@@ -16,6 +16,7 @@ __all__ = [
     "EnvAuthStrategy",
     "MultiEnvAuthStrategy",
     "keyword_of",
+    "plain_strategy",
     "variables_of",
 ]
 
@@ -60,6 +61,17 @@ def variables_of(strategy: Any) -> tuple[str, ...]:
     if kind == "multienv":
         return tuple(str(name) for name in strategy.names)
     return ()
+
+
+def plain_strategy(strategy: Any) -> AuthStrategy:
+    """Return a strategy of ours that says what ``strategy`` does, of whichever package it is."""
+    kind = getattr(strategy, "type", None)
+    if kind == "env":
+        keyword = getattr(strategy, "keyword_param", None)
+        return EnvAuthStrategy(str(strategy.name), None if keyword is None else str(keyword))
+    if kind == "multienv":
+        return MultiEnvAuthStrategy([str(name) for name in strategy.names])
+    return AwsAuthStrategy() if kind == "aws" else None
 
 
 def keyword_of(strategy: Any, variable: str) -> str:

@@ -4,50 +4,33 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from langchain_core.language_models import BaseLanguageModel
 
-from ..discovery import MODEL_PROVIDERS_GROUP, Broken, Found, discover
-from .auth import variables_of
+from ..discovery import MODEL_PROVIDERS_GROUP, Broken, Found, Watch, discover, unwatched
+from .auth import plain_strategy, variables_of
+from .descriptions import Description
 from .endpoints import endpoint_class
 from .settings import Endpoint
 from .vendor import VendorProvider, is_chat_class
 
-__all__ = ["Description", "describe", "discover_providers", "endpoint_classes", "what_is_wrong"]
+__all__ = ["describe", "discover_providers", "endpoint_classes", "what_is_wrong"]
 
 _OWN_DISTRIBUTION = "jupyter_ai_personas"
-
-
-@dataclass(frozen=True, slots=True)
-class Description:
-    """The declarations of a provider class, read once, since reading may run its code."""
-
-    provider: type
-    name: str
-    models: tuple[str, ...]
-    chat_models: tuple[str, ...]
-    chat: bool
-    registry: bool
-    packages: tuple[str, ...]
-    strategy: Any
-    keys_in_headers: bool
-    allows_concurrency: bool
 
 
 def describe(provider: Any) -> Description:
     """Describe a class in which :func:`what_is_wrong` finds nothing."""
     chat = is_chat_class(provider)
     return Description(
-        provider=provider,
-        name=provider.name,
-        models=tuple(provider.models),
-        chat_models=tuple(provider.chat_models()) if chat else (),
+        name=str(provider.name),
+        models=tuple(map(str, provider.models)),
+        chat_models=tuple(map(str, provider.chat_models())) if chat else (),
         chat=chat,
         registry=bool(provider.registry),
-        packages=tuple(provider.pypi_package_deps or ()),
-        strategy=provider.auth_strategy,
+        packages=tuple(map(str, provider.pypi_package_deps or ())),
+        strategy=plain_strategy(provider.auth_strategy),
         # Another package's key may be a document of several lines, for all that is known here.
         keys_in_headers=issubclass(provider, VendorProvider),
         allows_concurrency=_allows_concurrency(provider),
@@ -66,9 +49,9 @@ def _allows_concurrency(provider: Any) -> bool:
     return bool(allowed)
 
 
-def discover_providers() -> tuple[list[Found], list[Broken]]:
+def discover_providers(watch: Watch = unwatched) -> tuple[list[Found], list[Broken]]:
     """Load the entry points of the group, our own first. Blocking: imports foreign packages."""
-    found, broken = discover(MODEL_PROVIDERS_GROUP, check=what_is_wrong)
+    found, broken = discover(MODEL_PROVIDERS_GROUP, check=what_is_wrong, watch=watch)
     # A package that takes the id of a built-in must not change what that id means. Of two classes
     # of one package with one id, as Jupyter AI v2 allowed, the chat model is more useful.
     found.sort(

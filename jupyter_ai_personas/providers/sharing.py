@@ -14,12 +14,12 @@ from .references import RENAMED
 from .settings import ProviderSettings
 
 if TYPE_CHECKING:
-    from .registry import ModelRegistry
+    from .catalogue import ModelCatalogue
 
 __all__ = ["public_environment", "shared_settings"]
 
 
-def shared_settings(models: ModelRegistry, provider_ids: Collection[str]) -> ProviderSettings:
+def shared_settings(models: ModelCatalogue, provider_ids: Collection[str]) -> ProviderSettings:
     """Return the settings with the secrets of these providers, and of no other.
 
     The secrets file is read here only. Parameters may hold secrets, so those of other providers
@@ -50,7 +50,7 @@ def shared_settings(models: ModelRegistry, provider_ids: Collection[str]) -> Pro
 
 
 def public_environment(
-    models: ModelRegistry | None, passed_on: Collection[str] = ()
+    models: ModelCatalogue | None, passed_on: Collection[str] = ()
 ) -> dict[str, str]:
     """Return this process's environment without secrets, for another process.
 
@@ -59,7 +59,7 @@ def public_environment(
     """
     secret: set[str] = set()
     if models is not None:
-        secret = {variable for id_ in models.providers for variable in _variables(models, id_)}
+        secret = {variable for id_ in models.known for variable in _variables(models, id_)}
         secret |= set(models.settings.credentials)
     return {
         name: value
@@ -78,9 +78,9 @@ def _plain(name: str) -> str:
     return "".join(name.split()).casefold()
 
 
-def _variables(models: ModelRegistry, provider_id: str) -> Iterator[str]:
-    provider = models.providers.get(provider_id)
-    strategy = getattr(provider, "auth_strategy", None)
+def _variables(models: ModelCatalogue, provider_id: str) -> Iterator[str]:
+    known = models.known.get(provider_id)
+    strategy = None if known is None else known.strategy
     if getattr(strategy, "type", None) == "aws":
         yield from AWS_KEYS
     yield from variables_of(strategy)

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from ..errors import ModelError, did_you_mean, near_matches
+from .catalogue import ModelCatalogue
 from .limits import matches
 from .references import RENAMED, ModelReference
-from .registry import ModelRegistry
 
 __all__ = ["Unmatched", "unmatched_models"]
 
@@ -24,7 +24,7 @@ class Unmatched:
     text: str
 
 
-def unmatched_models(registry: ModelRegistry) -> Iterator[Unmatched]:
+def unmatched_models(registry: ModelCatalogue) -> Iterator[Unmatched]:
     """Yield the names of providers and models in a loaded registry's settings that are none."""
     settings = registry.settings
     for name, entries in (
@@ -43,7 +43,7 @@ def unmatched_models(registry: ModelRegistry) -> Iterator[Unmatched]:
 
 
 def unresolved(
-    name: str, references: Iterable[str], registry: ModelRegistry
+    name: str, references: Iterable[str], registry: ModelCatalogue
 ) -> Iterator[Unmatched]:
     """Yield the references that cannot be used; ``name`` is the setting that they are in."""
     for reference in references:
@@ -54,12 +54,12 @@ def unresolved(
             yield Unmatched(name, f"`{reference}` in {where} cannot be used: {error}")
 
 
-def _matches_nothing(entry: str, registry: ModelRegistry) -> str:
+def _matches_nothing(entry: str, registry: ModelCatalogue) -> str:
     """Return what is wrong with an entry of a list, or nothing."""
     provider, colon, model = entry.partition(":")
     # A package that failed to load may provide what its entry point is named after.
-    ids = {id_.rpartition("/")[2] for id_ in registry.providers}
-    ids.update(registry.providers, (broken.name for broken in registry.broken))
+    ids = {id_.rpartition("/")[2] for id_ in registry.known}
+    ids.update(registry.known, (broken.name for broken in registry.broken))
     listed = [*registry.listed(), *_FORMER]
     ids.update(former.provider_id for former in _FORMER)
     if not any(matches(provider, id_) for id_ in ids):

@@ -278,9 +278,14 @@ class ToolCalls:
             new = await self._new_approval(context, call, tool)
             if isinstance(new, str):
                 return new
+            # The turn of an agent goes on after the text that people have read.
+            services.ledger.checkpoint(self._turn.id, self._turn.replies.so_far())
+            await services.ledger.flush()
             if not await services.approvals.ask(new, path=lambda: self._board.path):
                 return f"`{tool.name}` is not run, since the server cannot record who is asked."
+            self._close_stale(tool, await self._recorded())
             approval = new
+            self._turn.has_steps = True
         self._turn.approval_ids.append(approval.id)
         self._board.show(approval, None)
         try:
@@ -329,6 +334,12 @@ class ToolCalls:
             expires=now + services.settings.approval_timeout,
             text=text,
         )
+
+    def _close_stale(self, tool: ToolInfo, steps: Iterable[TurnStep]) -> None:
+        """Close what an agent asked before a restart, if it asks for something else since."""
+        for asked, decision in read_steps(steps):
+            if decision is None and asked.tool == tool.name and asked.call_id not in self._calls:
+                self._board.close(asked.id, "The persona asks for something else now.")
 
     def _given_up(self, approval: Approval) -> None:
         if not self.ended and self._turn.outcome is None:

@@ -280,6 +280,7 @@ class Execution:
             config=self._services.config_of(persona),
             tools=tuple(tools),
             tool_bounds=self._services.tools.bounds,
+            so_far=turn.so_far,
         )
 
     def _on_event(self, turn: ActiveTurn, requests: TurnRequests, event: HostEvent) -> None:

@@ -4,23 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import anyio
-import anyio.to_thread
-
-from jupyter_ai_personas.personas import Persona, PersonaRegistry
+from jupyter_ai_personas.hosts.plugins import Plugins
+from jupyter_ai_personas.personas import Persona
 from jupyter_ai_personas.tools import ToolInfo, ToolRegistry, Toolset
 
 __all__ = ["OwnTools"]
-
-SECONDS = 5.0
-"""How long a persona may take to list its tools."""
 
 
 class OwnTools:
     """The tools of personas' own classes, by persona."""
 
-    def __init__(self, personas: PersonaRegistry, tools: ToolRegistry) -> None:
-        self._personas = personas
+    def __init__(self, plugins: Plugins, tools: ToolRegistry) -> None:
+        self._plugins = plugins
         self._tools = tools
         self._announced: dict[str, Sequence[ToolInfo]] = {}
 
@@ -40,11 +35,7 @@ class OwnTools:
         announced = self._announced.get(persona.id)
         if announced is not None:
             return Toolset(persona.mention_name, persona.source, tuple(announced))
-        found: Toolset | None = Toolset(persona.mention_name, persona.source, (), "starting")
-        with anyio.move_on_after(SECONDS):
-            found = await anyio.to_thread.run_sync(
-                self._personas.tools_of, persona, abandon_on_cancel=True
-            )
+        found = await self._plugins.tools_of(persona)
         if found is None:
             return None
         permitted = tuple(tool for tool in found.tools if self._tools.permits(tool.name))

@@ -247,6 +247,7 @@ class Recovery:
             anew=True,
             turn_id=turn_id,
             steps=steps,
+            so_far=(record.replies[0].body if record.replies else "") if steps else None,
         )
         await self._router.ask(order)
 

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import anyio
-import anyio.to_thread
 from anyio import TASK_STATUS_IGNORED
 from anyio.abc import TaskGroup, TaskStatus
 
@@ -24,6 +23,7 @@ from jupyter_ai_personas.context.gathering import Gathering
 from jupyter_ai_personas.context.local import LocalWorkspace
 from jupyter_ai_personas.errors import ChatNotOpenError, TurnStateError, UnknownTurnError
 from jupyter_ai_personas.hosts import HostConfig, HostEnvironment
+from jupyter_ai_personas.hosts.plugins import ImportedPlugins, Plugins
 from jupyter_ai_personas.personas import (
     ChatPersonas,
     LocalPersonas,
@@ -105,6 +105,7 @@ class Runtime:
         load_delay: float = 0.0,
         avatar_url: Callable[[Persona], str | None] = lambda persona: None,
         other_runtime: Callable[[], bool] = lambda: False,
+        plugins: Plugins | None = None,
     ) -> None:
         self.settings = settings
         self.personas = personas
@@ -114,6 +115,7 @@ class Runtime:
             tools = ToolRegistry(ToolSettings(), PackageToolsets(log=log, entry_points=()))
         self.tools = tools
         """The tools of this server."""
+        self._plugins = plugins or ImportedPlugins(personas, models, tools.load)
         self.avatar_url = avatar_url
         self.pacer = Pacer(LoopClock())
         self.quarantine = Quarantine(
@@ -125,7 +127,7 @@ class Runtime:
         environment = HostEnvironment(
             HostConfig(models.settings),
             log=log,
-            personas=personas,
+            class_of=personas.class_of,
             models=models,
             packages=self.tools.packages,
         )
@@ -182,7 +184,7 @@ class Runtime:
                 **(request_handlers or {}),
             },
             approvals=self.approvals,
-            own_tools=OwnTools(personas, tools),
+            own_tools=OwnTools(self._plugins, tools),
             reports=Reports(),
             approval_url=approval_url,
             command_names=self._commands.names,
@@ -266,6 +268,7 @@ class Runtime:
         finally:
             with anyio.CancelScope(shield=True):
                 await self.tools.aclose()
+                await self._plugins.aclose()
                 await self.ledger.aclose()
 
     async def _watch_files(self, watch: LocalWatch) -> None:
@@ -286,12 +289,7 @@ class Runtime:
         # the server has had time for its first answer, unless a chat waits for them.
         with anyio.move_on_after(self._load_delay):
             await self.wanted.wait()
-        # First, so that packages that log while they are imported log no secret.
-        await anyio.to_thread.run_sync(self.models.read_secrets)
-        await anyio.to_thread.run_sync(self.personas.load)
-        self._personas_loaded.set()
-        await anyio.to_thread.run_sync(self.models.load)
-        await anyio.to_thread.run_sync(self.tools.load)
+        await self._plugins.load(self._personas_loaded.set)
         self.hosts.preload()
         self.loaded.set()
 

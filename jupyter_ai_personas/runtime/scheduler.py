@@ -138,9 +138,11 @@ class Scheduler:
             rewrite=order.rewrite,
             links=partial(self._services.changes.links, turn_id),
         )
-        return ActiveTurn(
+        turn = ActiveTurn(
             turn_id, persona, message, person=order.person, chain=order.chain, replies=replies
         )
+        turn.so_far = order.so_far
+        return turn
 
     def _record(self, order: TurnOrder, turn: ActiveTurn) -> TurnRecord:
         record = self._chat.record(
@@ -150,7 +152,8 @@ class Scheduler:
             return record
         # A crash before the first checkpoint must not leave a second message about this turn.
         metadata = {"reply_to": turn.message.id, "turn": turn.id, "state": "streaming"}
-        return replace(record, replies=(ReplySnapshot(order.rewrite, "", "streaming", metadata),))
+        reply = ReplySnapshot(order.rewrite, order.so_far or "", "streaming", metadata)
+        return replace(record, replies=(reply,))
 
     def _enqueue(self, turn: ActiveTurn) -> None:
         settings, persona = self._services.settings, turn.persona

@@ -304,7 +304,7 @@ class Session:
         """Put back what is not in the chat's file, when the document has got its content."""
         turns = self.turns.values()
         replies = [id_ for turn in turns for id_ in turn.replies.ids]
-        self._held = self.unsaved.union((turn.message.id for turn in turns), replies)
+        self._held = self._unsaved.at_risk.union((turn.message.id for turn in turns), replies)
         before = [raw for id_ in self._held if (raw := self.chat.raw(id_)) is not None]
         chat_id = self.chat.id
         try:

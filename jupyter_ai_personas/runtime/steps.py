@@ -31,7 +31,15 @@ def can_continue(persona: Persona, steps: Sequence[TurnStep] | None) -> bool:
     """
     if steps is None or unfinished_calls(steps):
         return False
+    if persona.is_agent and steps:
+        # What it did since its last call was not seen, unless it has waited for people.
+        return _waits_for_people(steps)
     return not steps or (is_whole(steps) and is_resumable(persona))
+
+
+def _waits_for_people(steps: Sequence[TurnStep]) -> bool:
+    ended = {step.data["call"] for step in steps if step.kind == "result"}
+    return any(approval.call_id not in ended for approval, _ in read_steps(steps))
 
 
 def is_whole(steps: Iterable[TurnStep]) -> bool:

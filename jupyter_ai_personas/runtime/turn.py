@@ -11,7 +11,7 @@ from typing import Literal
 import anyio
 
 from jupyter_ai_personas.chat import Message
-from jupyter_ai_personas.personas import BasePersona, Persona
+from jupyter_ai_personas.personas import Persona
 from jupyter_ai_personas.personas.turn import reply_id
 from jupyter_ai_personas.routing import Chain
 from jupyter_ai_personas.runtime.ledger import FinalState, TurnStep
@@ -38,6 +38,8 @@ class TurnOrder:
     turn_id: str | None = None
     steps: Sequence[TurnStep] = ()
     """The steps that a turn continues from."""
+    so_far: str | None = None
+    """The text of the reply at the cut, if the turn continues by itself; otherwise ``None``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +55,11 @@ class ReplyFinished:
 
 
 def is_resumable(persona: Persona) -> bool:
-    """Return whether turns of ``persona`` are run by the product's loop, which reads its steps."""
-    return persona.cls.process_message is BasePersona.process_message
+    """Return whether turns of ``persona`` can continue from their steps.
+
+    The product's loop reads the steps; an agent loads its session again.
+    """
+    return persona.is_agent or not persona.answers_itself
 
 
 class ActiveTurn:
@@ -88,6 +93,8 @@ class ActiveTurn:
         """Whether the ledger has steps of it."""
         self.approval_ids: list[str] = []
         """The approvals that it has asked for."""
+        self.so_far: str | None = None
+        """See :class:`TurnOrder`."""
         self.waiting_since: float | None = None
         """When it began to wait for people, ``None`` if it does not."""
         self.lost = ""
@@ -107,7 +114,12 @@ class ActiveTurn:
 
     @property
     def is_resumable(self) -> bool:
-        """Whether it continues from its steps after a restart: the product's own loop runs it."""
+        """Whether it continues from its steps after a restart.
+
+        An agent that works may do what the server does not see; one that waits for people does not.
+        """
+        if self.persona.is_agent and self.waiting_since is None:
+            return False
         return self.has_steps and is_resumable(self.persona)
 
     def wait(self, is_waiting: bool) -> None:
@@ -141,6 +153,7 @@ class ActiveTurn:
     def go_on(self) -> None:
         """Make another attempt, which continues from the steps of the lost one."""
         self.lost = ""
+        self.so_far = next((body for _, body in self.replies.written), "")
         self._attempts += 1
         self.replies.restart()
 
@@ -153,6 +166,7 @@ class ActiveTurn:
             self._restarts = False
             self._attempts += 1
             self.has_steps = False
+            self.so_far = None
             self.replies.restart()
         with anyio.CancelScope() as self._scope:
             yield self._scope

@@ -35,6 +35,14 @@ MAX_CHARS = 1_000_000
 """A longer message gets no record of its own."""
 
 
+SETTLING = 10.0
+"""Seconds after which a save stands.
+
+A room checks that its file is unchanged before it writes. Two servers that do so at once both
+write, and the file of the last one lacks what the first one had saved.
+"""
+
+
 @dataclass(slots=True)
 class _Change:
     """A message that a person changed.
@@ -86,14 +94,27 @@ class Unsaved:
         self._due: list[str] = []
         # Message id and persona id, as the ledger identifies turns → the end of the last one.
         self._ends: dict[tuple[str, str], _End] = {}
+        # The id of a message → when a save was found to have it, in the loop's time.
+        self._saved_at: dict[str, float] = {}
 
     @property
     def ids(self) -> set[str]:
         """The ids of the messages that the file may lack as they are now."""
         return {id_ for end in self._ends.values() for id_ in end.message_ids} | set(self._changes)
 
+    @property
+    def at_risk(self) -> set[str]:
+        """:attr:`ids`, and those whose save another server may have overwritten."""
+        self._settle()
+        return self.ids | self._saved_at.keys()
+
+    def _settle(self) -> None:
+        since = asyncio.get_running_loop().time() - SETTLING
+        self._saved_at = {id_: at for id_, at in self._saved_at.items() if at > since}
+
     def saved(self, file: Mapping[str, Message | None]) -> None:
         """Let go of what the chat's file has; ``file``: what it has under each of :attr:`ids`."""
+        before = self.ids
         for message_id, change in list(self._changes.items()):
             if message_id in file and not change.coming and _is_saved(file[message_id], change.now):
                 del self._changes[message_id]
@@ -101,6 +122,8 @@ class Unsaved:
         gone = [key for key, end in self._ends.items() if end.is_in(file, self._chat.current)]
         if gone:
             self._ledger.saved(self._chat.id, [self._ends.pop(key).turn_id for key in gone])
+        self._settle()
+        self._saved_at |= dict.fromkeys(before - self.ids, asyncio.get_running_loop().time())
 
     # -- turns ------------------------------------------------------------------------------
 

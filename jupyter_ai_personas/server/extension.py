@@ -21,7 +21,9 @@ from jupyter_ai_personas.acp import agent_personas
 from jupyter_ai_personas.commands import ChatCommands
 from jupyter_ai_personas.context import IndexSettings, WorkspaceIndex
 from jupyter_ai_personas.errors import ConfigurationError
-from jupyter_ai_personas.hosts.places import missing_extras
+from jupyter_ai_personas.hosts.places import missing_extras, nobody_here
+from jupyter_ai_personas.hosts.plugins import RemotePlugins
+from jupyter_ai_personas.hosts.remote_mcp import RemoteMcp
 from jupyter_ai_personas.personas import Persona, PersonaRegistry
 from jupyter_ai_personas.personas.local import emoji_image
 from jupyter_ai_personas.providers import ModelRegistry, ProviderSettings
@@ -46,6 +48,7 @@ from jupyter_ai_personas.server.workspace import Workspace
 from jupyter_ai_personas.settings.traits import Configured, made_from, traits_of
 from jupyter_ai_personas.tools import McpServers, PackageToolsets, ToolRegistry, ToolSettings
 from jupyter_ai_personas.tools.executors import ToolExecutor
+from jupyter_ai_personas.tools.mcp_place import McpPlace
 
 __all__ = ["AiExtension"]
 
@@ -149,11 +152,17 @@ class AiExtension(Configured, ExtensionApp):
         return made_from(ToolSettings, self)
 
     def tool_registry(
-        self, root_dir: str | None, executors: Mapping[str, ToolExecutor] | None
+        self,
+        root_dir: str | None,
+        executors: Mapping[str, ToolExecutor] | None,
+        *,
+        packages: PackageToolsets | None = None,
+        mcp_place: McpPlace | None = None,
     ) -> ToolRegistry:
         """Return the tools of this server, none of which is loaded or started.
 
         ``executors`` run the built-in tools, by the tools' names; ``None``: no server runs.
+        ``mcp_place`` is where the clients of MCP servers live, by default in this process.
 
         Raises:
             ConfigurationError: some of the configuration could not be applied.
@@ -165,9 +174,10 @@ class AiExtension(Configured, ExtensionApp):
             trusted=settings.trusted_mcp_servers,
             seconds=settings.tool_timeout,
             root=Path(root_dir) if in_workspace and root_dir is not None else None,
+            place=mcp_place,
             log=self.log,
         )
-        packages = PackageToolsets(log=self.log)
+        packages = packages or PackageToolsets(log=self.log)
         return ToolRegistry(settings, packages, executors=executors, mcp=servers)
 
     def index_settings(self) -> IndexSettings:
@@ -238,18 +248,27 @@ class AiExtension(Configured, ExtensionApp):
                 bounds=self.tool_settings(),
                 index=lambda: self.search,
             )
+        agents = agent_personas(settings.acp_agents)
+        personas = PersonaRegistry(log=self.log, left_to=self._persona_manager, configured=agents)
+        models = ModelRegistry(self.provider_settings(), log=self.log, server_settings=web)
+        packages = PackageToolsets(log=self.log)
+        plugins = mcp_place = None
+        if web is not None and nobody_here(turns.hosts):
+            plugins = RemotePlugins(
+                personas,
+                models,
+                packages,
+                configured=agents,
+                left_to=self._persona_manager,
+                passed_on=turns.host_variables,
+                log=self.log,
+            )
+            mcp_place = RemoteMcp(plugins.process)
         self.runtime = Runtime(
             turns,
-            personas=PersonaRegistry(
-                log=self.log,
-                left_to=self._persona_manager,
-                configured=agent_personas(settings.acp_agents),
-            ),
-            models=ModelRegistry(
-                self.provider_settings(),
-                log=self.log,
-                server_settings=web,
-            ),
+            personas=personas,
+            models=models,
+            plugins=plugins,
             ledger=ledger,
             commands=ChatCommands(),
             metrics=ReportingMetrics(
@@ -257,7 +276,10 @@ class AiExtension(Configured, ExtensionApp):
             ),
             log=self.log,
             tools=self.tool_registry(
-                turns.root_dir, None if builtin is None else builtin.executors
+                turns.root_dir,
+                None if builtin is None else builtin.executors,
+                packages=packages,
+                mcp_place=mcp_place,
             ),
             changes=builtin,
             load_delay=LOAD_DELAY,

@@ -132,7 +132,7 @@ class FakeModels(ModelRegistry):
         settings = settings or ProviderSettings(default_model=f"{first.id}:{first.model_id}")
         super().__init__(settings, log=logging.getLogger(__name__))
 
-    def load(self) -> None:
+    def load(self, *, try_default: bool = True) -> None:
         """Register the models' classes; nothing is discovered."""
         with self._lock:
             if not self._loaded:

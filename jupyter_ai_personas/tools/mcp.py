@@ -1,20 +1,19 @@
-"""The MCP servers of this process: one of each for all chats, on their own event loop."""
+"""The MCP servers of a Jupyter server: one of each for all chats."""
 
 from __future__ import annotations
 
 import asyncio
 import json
 import logging
-import threading
 from collections.abc import Coroutine, Iterable, Mapping
 from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
-from typing import Any, TypeVar
+from typing import Any
 
 from jupyter_ai_personas.errors import ConfigurationError, RequestRefusedError
 from jupyter_ai_personas.tools.descriptions import Toolset
 from jupyter_ai_personas.tools.executors import CallContext, Preview
-from jupyter_ai_personas.tools.mcp_server import McpServer
+from jupyter_ai_personas.tools.mcp_place import McpClient, McpPlace, McpThread
 from jupyter_ai_personas.tools.mcp_settings import McpServerSettings, read_servers
 from jupyter_ai_personas.tools.prompts import Prompt
 
@@ -23,18 +22,16 @@ __all__ = ["McpExecutor", "McpServers"]
 WAIT_SECONDS = 10.0
 """How long after its start turns wait for a server; later ones have its tools."""
 
-STOP_SECONDS = 3.0
 FILE = ".jupyter/mcp_settings.json"
 MAX_FILE = 100_000
-
-T = TypeVar("T")
 
 
 class McpServers:
     """Servers by name: the operator's ``servers``, and those of files in the chats' folders.
 
     ``root`` is the server's root directory if such files are read, else ``None``. Methods are
-    called on the event loop of the caller; a thread is started with the first server.
+    called on the event loop of the caller. ``place`` is where the clients live, by default a thread
+    of this process.
     """
 
     def __init__(
@@ -45,6 +42,7 @@ class McpServers:
         trusted: Iterable[str] = (),
         seconds: float = 120.0,
         root: Path | None = None,
+        place: McpPlace | None = None,
     ) -> None:
         self.seconds = seconds
         self.configured = dict(servers)
@@ -53,10 +51,9 @@ class McpServers:
         self._log = log
         self._root = root
         # By the folder of the file, "" for the operator's, and the name.
-        self._servers: dict[tuple[str, str], McpServer] = {}
+        self._servers: dict[tuple[str, str], McpClient] = {}
         self._files: dict[str, tuple[object, dict[str, McpServerSettings], str]] = {}
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._lock = threading.Lock()
+        self._place = place or McpThread(log=log)
 
     # -- what there is ----------------------------------------------------------------------
 
@@ -109,7 +106,7 @@ class McpServers:
             if any(fnmatchcase(f"mcp:{name}", pattern) for pattern in patterns)
         ]
         if starting:
-            await self._on_loop(_all(starting))
+            await self._place.run(_all(starting))
 
     async def call(
         self, tool: str, arguments: Mapping[str, Any], chat_path: str
@@ -120,7 +117,7 @@ class McpServers:
         if found is None:
             raise RequestRefusedError(f"There is no MCP server `{name}` here.")
         server = self._server(found[0], name, found[1])
-        return await self._on_loop(server.call(tool, arguments, seconds=self.seconds))
+        return await self._place.run(server.call(tool, arguments, seconds=self.seconds))
 
     def check(self, name: str, chat_path: str) -> None:
         """Raise :class:`RequestRefusedError` if a server does not run."""
@@ -151,42 +148,25 @@ class McpServers:
         if found is None:
             raise RequestRefusedError(f"There is no MCP server `{prompt.server}` here.")
         server = self._server(found[0], prompt.server, found[1])
-        return await self._on_loop(server.prompt(prompt.name, arguments, seconds=self.seconds))
+        return await self._place.run(server.prompt(prompt.name, arguments, seconds=self.seconds))
 
     async def aclose(self) -> None:
-        """End all servers, within ``STOP_SECONDS``."""
-        loop, self._loop = self._loop, None
-        if loop is None:
-            return
-        ending = asyncio.run_coroutine_threadsafe(
-            _all([server.aclose() for server in self._servers.values()]), loop
-        )
-        await asyncio.wait([asyncio.wrap_future(ending)], timeout=STOP_SECONDS)
-        loop.call_soon_threadsafe(loop.stop)
+        """End all servers, within a bound."""
+        await self._place.aclose(self._servers.values())
 
-    def _server(self, folder: str, name: str, settings: McpServerSettings) -> McpServer:
+    def _server(self, folder: str, name: str, settings: McpServerSettings) -> McpClient:
         server = self._servers.get((folder, name))
         if server is None or server.settings != settings:
-            if server is not None and self._loop is not None:
-                asyncio.run_coroutine_threadsafe(server.aclose(), self._loop)
-            server = self._servers[folder, name] = McpServer(
+            if server is not None:
+                self._place.end(server)
+            server = self._servers[folder, name] = self._place.client(
                 name,
                 settings,
                 source=_source(folder),
                 # Do not trust servers of workspace files by their names.
                 is_trusted=not folder and name in self._trusted,
-                log=self._log,
             )
         return server
-
-    async def _on_loop(self, work: Coroutine[Any, Any, T]) -> T:
-        with self._lock:
-            if self._loop is None:
-                self._loop = asyncio.new_event_loop()
-                threading.Thread(
-                    target=_serve, args=(self._loop,), name="mcp servers", daemon=True
-                ).start()
-        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, self._loop))
 
     # -- files of the workspace -------------------------------------------------------------
 
@@ -239,14 +219,6 @@ def _folders(chat_path: str) -> list[str]:
 
 def _source(folder: str) -> str:
     return f"{folder.lstrip('/')}/{FILE}".lstrip("/") if folder else "c.AiExtension.mcp_servers"
-
-
-def _serve(loop: asyncio.AbstractEventLoop) -> None:
-    asyncio.set_event_loop(loop)
-    try:
-        loop.run_forever()
-    finally:
-        loop.close()
 
 
 async def _all(works: Iterable[Coroutine[Any, Any, Any]]) -> None:

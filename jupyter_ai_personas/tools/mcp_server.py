@@ -11,8 +11,8 @@ import json
 import logging
 import math
 import re
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
 
 import anyio
 
@@ -20,7 +20,6 @@ from jupyter_ai_personas.discovery import one_line
 from jupyter_ai_personas.errors import ConfigurationError, RequestRefusedError
 from jupyter_ai_personas.redaction import redact
 from jupyter_ai_personas.tools.descriptions import Effect, ToolInfo, Toolset, ToolsetStatus
-from jupyter_ai_personas.tools.mcp_settings import McpServerSettings
 from jupyter_ai_personas.tools.prompts import Prompt, PromptArgument
 
 __all__ = ["McpServer"]
@@ -41,23 +40,39 @@ _NAME = re.compile(r"[\w./-]{1,100}")
 _MISSING = "Install `langchain-mcp-adapters`: `pip install 'jupyter_ai_personas[mcp]'`."
 
 
+class HasConnection(Protocol):
+    """Says how a server is reached; see :class:`McpServerSettings`."""
+
+    def connection(self) -> dict[str, Any]:
+        """Return what LangChain's adapters connect with.
+
+        Raises:
+            ConfigurationError: a variable is not set.
+        """
+
+
 class McpServer:
-    """A server. ``source`` says where it is configured; ``is_trusted``: its hints are believed."""
+    """A server. ``source`` says where it is configured; ``is_trusted``: its hints are believed.
+
+    ``changed`` is called when :attr:`toolset` and :attr:`prompts` are others than before.
+    """
 
     def __init__(
         self,
         name: str,
-        settings: McpServerSettings,
+        settings: HasConnection,
         *,
         source: str,
         is_trusted: bool,
         log: logging.Logger,
+        changed: Callable[[], None] = lambda: None,
     ) -> None:
         self.name = name
         self.settings = settings
         self._source = source
         self._is_trusted = is_trusted
         self._log = log
+        self._changed = changed
         self._session: Any = None
         self._tools: dict[str, str] = {}
         self._reads: set[str] = set()
@@ -118,6 +133,7 @@ class McpServer:
             self._pause = min(2 * self._pause, LAST_PAUSE)
             self._task = None
             self._ready.set()
+            self._changed()
 
     async def _serve(self) -> None:
         from langchain_mcp_adapters.sessions import create_session
@@ -136,6 +152,7 @@ class McpServer:
             self.toolset = self._described("ok", tools, problem)
             self._log.info("MCP server `%s` has started: %d tools.", self.name, len(tools))
             self._ready.set()
+            self._changed()
             self._pause = FIRST_PAUSE
             await self._over.wait()
 

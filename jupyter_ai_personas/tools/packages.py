@@ -6,28 +6,59 @@ import logging
 import re
 import threading
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
-from jupyter_ai_personas.discovery import TOOLSETS_GROUP, Broken, Found, Stage, discover, one_line
+from jupyter_ai_personas.discovery import (
+    TOOLSETS_GROUP,
+    Broken,
+    Found,
+    Stage,
+    Watch,
+    discover,
+    one_line,
+    unwatched,
+)
 from jupyter_ai_personas.tools.descriptions import ToolInfo, Toolset
 from jupyter_ai_personas.tools.langchain import UnusableToolError, named_tools
 
-__all__ = ["BUILTIN", "PackageToolsets"]
+__all__ = ["BUILTIN", "FoundToolsets", "PackageToolsets"]
 
 BUILTIN = "jupyter_ai_personas"
 _RESERVED = frozenset({"notebook", "workspace", "kernel", "mcp"})
 
 
-class PackageToolsets:
-    """The toolsets of this process's packages by name. :meth:`load` blocks; the rest only reads."""
+@dataclass(frozen=True, slots=True)
+class FoundToolsets:
+    """The toolsets that a process has found; ``runnable`` as :attr:`PackageToolsets.runnable`."""
 
-    def __init__(self, *, log: logging.Logger, entry_points: Iterable[Any] | None = None) -> None:
-        """``entry_points`` stand in for the installed ones (tests)."""
+    toolsets: tuple[Toolset, ...]
+    runnable: frozenset[str]
+    broken: tuple[Broken, ...]
+
+
+class PackageToolsets:
+    """The toolsets of packages by name. :meth:`load` blocks; the rest only reads."""
+
+    def __init__(
+        self,
+        *,
+        log: logging.Logger,
+        entry_points: Iterable[Any] | None = None,
+        watch: Watch = unwatched,
+    ) -> None:
+        """``entry_points`` stand in for the installed ones (tests).
+
+        ``watch`` is called before code of an entry point runs.
+        """
         self._log = log
         self._entry_points = entry_points
         self._lock = threading.Lock()
         self._loaded = False
+        self._watch = watch
         self._tools: dict[str, Any] = {}
+        self.runnable: frozenset[str] = frozenset()
+        """The full names of the tools that packages run, and do not only describe."""
         self.toolsets: dict[str, Toolset] = {}
         self.broken: list[Broken] = []
 
@@ -37,13 +68,30 @@ class PackageToolsets:
             if self._loaded:
                 return
             found, self.broken = discover(
-                TOOLSETS_GROUP, entry_points=self._entry_points, wanted="callable"
+                TOOLSETS_GROUP,
+                entry_points=self._entry_points,
+                wanted="callable",
+                watch=self._watch,
             )
             for entry in found:
+                self._watch(entry.entry)
                 self._add(entry)
             for problem in self.broken:
                 self._log.warning("Toolset %s", problem)
+            is_plain = {name: isinstance(tool, ToolInfo) for name, tool in self._tools.items()}
+            self.runnable = frozenset(name for name, plain in is_plain.items() if not plain)
             self._loaded = True
+
+    @property
+    def found(self) -> FoundToolsets:
+        """What was found, as plain data for :meth:`adopt` in another process."""
+        return FoundToolsets(tuple(self.toolsets.values()), self.runnable, tuple(self.broken))
+
+    def adopt(self, found: FoundToolsets) -> None:
+        """Take over what another process has found, and logged."""
+        self.toolsets = {toolset.name: toolset for toolset in found.toolsets}
+        self.runnable = found.runnable
+        self.broken = list(found.broken)
 
     def _add(self, entry: Found) -> None:
         def broken(stage: Stage, error: str, fix: str) -> None:
@@ -83,6 +131,5 @@ class PackageToolsets:
         return self._loaded
 
     def tool(self, name: str) -> Any:
-        """Return the LangChain tool of that full name, ``None`` if a package has no such tool."""
-        tool = self._tools.get(name)
-        return None if isinstance(tool, ToolInfo) else tool
+        """Return the LangChain tool of that full name, ``None`` if this process has none."""
+        return self._tools[name] if name in self.runnable and name in self._tools else None

@@ -104,7 +104,7 @@ class ToolRegistry:
         tools = tuple(
             (tool.name in executors and executors[tool.name].info) or tool
             for tool in toolset.tools
-            if tool.name in executors or self.packages.tool(tool.name) is not None
+            if tool.name in executors or tool.name in self.packages.runnable
         )
         return toolset if tools == toolset.tools else replace(toolset, tools=tools)
 

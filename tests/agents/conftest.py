@@ -38,6 +38,7 @@ class Agents:
             "command": [sys.executable, SCRIPT],
             "args": list(args),
             "env": {"AGENT_MEMORY": str(self._memory), **options.pop("env", {})},
+            "mode": options.pop("mode", ""),
         }
         agents = AgentsTable().read({"Bot": agent, **options.pop("more", {})}, "acp_agents")
         packages = PackageToolsets(log=LOG)

@@ -44,6 +44,8 @@ class ObedientAgent:
         self._client: Any = None
         self._mcp: list[Any] = []
         self._cwd = ""
+        self._logged_in = False
+        self._model, self._mode = "small-1", "ask"
 
     def on_connect(self, conn: Any) -> None:
         self._client = conn
@@ -52,17 +54,75 @@ class ObedientAgent:
         noted(pid=os.getpid())
         if "hang" in sys.argv:
             await asyncio.Event().wait()
+        if "dies-first" in sys.argv:
+            os._exit(5)
         version = 7 if "modern" in sys.argv else acp.PROTOCOL_VERSION
-        capabilities = schema.AgentCapabilities(load_session="forgets" not in sys.argv)
-        return acp.InitializeResponse(protocol_version=version, agent_capabilities=capabilities)
+        methods: list[Any] = [schema.AuthMethodAgent(id="web", name="Log in on the web")]
+        if "login-env" in sys.argv:
+            keys = [schema.AuthEnvVar(name="AGENT_KEY")]
+            method = schema.EnvVarAuthMethod(id="key", name="Use a key", vars=keys, type="env_var")
+            methods.append(method)
+        remembers = "forgets" not in sys.argv
+        resumes = remembers and "resumes" in sys.argv
+        capabilities = schema.AgentCapabilities(
+            load_session=remembers and not resumes,
+            mcp_capabilities=schema.McpCapabilities(http="http" in sys.argv),
+            session_capabilities=schema.SessionCapabilities(
+                resume=schema.SessionResumeCapabilities() if resumes else None
+            ),
+        )
+        return acp.InitializeResponse(
+            protocol_version=version, agent_capabilities=capabilities, auth_methods=methods
+        )
+
+    async def authenticate(self, method_id: str, **_: Any) -> None:
+        noted(authenticated=method_id)
+        self._logged_in = True
 
     async def new_session(self, cwd: str, mcp_servers: Any, **_: Any) -> acp.NewSessionResponse:
-        if "login" in sys.argv:
+        if "login" in sys.argv or ("login-env" in sys.argv and not self._logged_in):
             raise acp.RequestError.auth_required()
+        if "dies-second" in sys.argv:
+            sys.stderr.write("no model configured\n")
+            os._exit(6)
+        if "refuses" in sys.argv:
+            raise acp.RequestError.internal_error()
         self._cwd, self._mcp = cwd, mcp_servers
         session_id = f"session-{remembered().count('began') + 1}"
         noted(began=session_id)
-        return acp.NewSessionResponse(session_id=session_id)
+        told = schema.AvailableCommandsUpdate(
+            session_update="available_commands_update",
+            available_commands=[
+                schema.AvailableCommand(name="compact", description="Forgets what was said.")
+            ],
+        )
+        await self._update(session_id, told)
+        return acp.NewSessionResponse(session_id=session_id, **self._choices())
+
+    def _choices(self) -> dict[str, Any]:
+        models = [
+            schema.SessionConfigSelectOption(value=f"{size}-1", name=size.title())
+            for size in ("small", "large")
+        ]
+        option = schema.SessionConfigOptionSelect(
+            **{"id": "m", "name": "Model", "category": "model", "type": "select"},
+            current_value=self._model,
+            options=models,
+        )
+        modes = [schema.SessionMode(id=name, name=name.title()) for name in ("ask", "plan")]
+        state = schema.SessionModeState(current_mode_id=self._mode, available_modes=modes)
+        return {"modes": state, "config_options": [option]}
+
+    async def set_session_mode(self, mode_id: str, session_id: str, **_: Any) -> None:
+        self._mode = mode_id
+
+    async def set_config_option(
+        self, config_id: str, session_id: str, value: Any, **_: Any
+    ) -> schema.SetSessionConfigOptionResponse:
+        self._model = value
+        return schema.SetSessionConfigOptionResponse(
+            config_options=self._choices()["config_options"]
+        )
 
     async def load_session(
         self, cwd: str, session_id: str, mcp_servers: Any, **_: Any
@@ -73,7 +133,16 @@ class ObedientAgent:
         noted(loaded=session_id)
         # Agents repeat what was said when a session is loaded.
         await self._say(session_id, "said long ago")
-        return acp.LoadSessionResponse()
+        return acp.LoadSessionResponse(**self._choices())
+
+    async def resume_session(
+        self, cwd: str, session_id: str, mcp_servers: Any = None, **_: Any
+    ) -> schema.ResumeSessionResponse:
+        if f'"began": "{session_id}"' not in remembered():
+            raise acp.RequestError.resource_not_found(session_id)
+        self._cwd, self._mcp = cwd, mcp_servers
+        noted(resumed=session_id)
+        return schema.ResumeSessionResponse()
 
     async def cancel(self, session_id: str, **_: Any) -> None:
         noted(cancelled=session_id)
@@ -82,6 +151,8 @@ class ObedientAgent:
     async def prompt(self, prompt: list[Any], session_id: str, **_: Any) -> acp.PromptResponse:
         self._cancelled.clear()
         noted(prompt=[block.text for block in prompt])
+        if "login-late" in sys.argv:
+            raise acp.RequestError.auth_required()
         word, _, rest = prompt[-1].text.partition(" ")
         act = getattr(self, f"_{word.strip('/')}", None)
         self._session = session_id
@@ -104,6 +175,9 @@ class ObedientAgent:
 
     async def _where(self, session_id: str, said: str) -> None:
         await self._say(session_id, f"{session_id} in {self._cwd} ({Path.cwd()})")
+
+    async def _how(self, session_id: str, said: str) -> None:
+        await self._say(session_id, f"{self._model}, {self._mode}")
 
     async def _compact(self, session_id: str, said: str) -> None:
         await self._say(session_id, "forgotten")
@@ -156,6 +230,32 @@ class ObedientAgent:
         await self._update(session_id, acp.update_tool_call("c1", status=status))
         await self._say(session_id, f"allowed: {allowed}")
 
+    async def _do(self, session_id: str, said: str) -> None:
+        """Say what follows, ask for each and do it; after a restart, for what is not done."""
+        noted(task=said)
+        await self._say(session_id, "I begin. ")
+        await self._go_on(session_id, said)
+
+    async def _The(self, session_id: str, said: str) -> None:
+        """Go on after a restart: "The server was restarted while …"."""
+        facts = [json.loads(line) for line in remembered().splitlines()]
+        if writing := [fact["writing"] for fact in facts if "writing" in fact]:
+            await self._write(session_id, writing[-1])
+            return
+        tasks = [fact["task"] for fact in facts if "task" in fact]
+        await self._go_on(session_id, "other" if "strays" in sys.argv else tasks[-1])
+
+    async def _go_on(self, session_id: str, said: str) -> None:
+        for what in said.split():
+            if f'"did": "{what}"' in remembered():
+                continue
+            allowed = await self._permitted(session_id, what)
+            if allowed:
+                noted(did=what)
+            status = "completed" if allowed else "failed"
+            await self._update(session_id, acp.update_tool_call("c1", status=status))
+            await self._say(session_id, f"{what}: {allowed}. ")
+
     async def _tried(self, session_id: str, work: Any) -> None:
         try:
             answer = await work
@@ -167,6 +267,10 @@ class ObedientAgent:
     async def _read(self, session_id: str, path: str) -> None:
         await self._tried(session_id, self._client.read_text_file(path=path, session_id=session_id))
 
+    async def _readwait(self, session_id: str, path: str) -> None:
+        await self._read(session_id, path)
+        await self._wait(session_id, "")
+
     async def _part(self, session_id: str, path: str) -> None:
         await self._tried(
             session_id,
@@ -174,6 +278,7 @@ class ObedientAgent:
         )
 
     async def _write(self, session_id: str, path: str) -> None:
+        noted(writing=path)
         await self._tried(
             session_id,
             self._client.write_text_file(path=path, content="written\n", session_id=session_id),
@@ -274,4 +379,4 @@ if __name__ == "__main__":
     MEMORY.touch()
     if "exits" in sys.argv:
         sys.exit(4)
-    asyncio.run(acp.run_agent(ObedientAgent()))
+    asyncio.run(acp.run_agent(ObedientAgent(), use_unstable_protocol=True))

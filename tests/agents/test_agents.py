@@ -9,6 +9,7 @@ import pytest
 from support.room import LOG, FakeStage
 
 from agents.talking import asked, decide, said
+from jupyter_ai_personas.acp.session import SessionFacts
 from jupyter_ai_personas.tools import McpServers
 from jupyter_ai_personas.tools.mcp_settings import McpServerSettings
 
@@ -22,8 +23,10 @@ async def test_an_agent_answers_a_mention_and_its_tokens_are_recorded(agents: An
         assert reply.state == "done"
         assert reply.metadata["usage"]["total_tokens"] == 10
         again = await here.reply(here.say("@Bot again"))
-        # It tells the tokens of the whole session, which are those of the first turn.
-        assert again.metadata["usage"]["total_tokens"] == 0
+        assert again.metadata["usage"]["total_tokens"] == 10
+        assert again.metadata["usage"]["model"] == "small-1"
+        status = await here.command("/status")
+        assert "`small-1`: 2 replies, 20 tokens" in status
     assert len(agents.noted("pid")) == 1
 
 
@@ -264,3 +267,111 @@ async def test_mcp_servers_of_the_persona_are_passed_on(agents: Any) -> None:
     async with agents.room(policy={"mcp:weather.*": "allow"}, tools=tools, mcp=mcp) as here:
         [told] = json.loads(await said(here, "mcps"))
     assert (told["name"], told["command"], told["args"]) == ("weather", "weather-server", ["-v"])
+
+
+async def test_a_server_by_http_is_passed_on_with_its_headers_to_an_agent_that_can(
+    agents: Any,
+) -> None:
+    server = McpServerSettings(url="http://localhost:1/mcp", headers={"X-Key": "http-key-1234"})
+    tools = {"persona_tools": {"Bot": ["mcp:far"]}}
+    for args, count in ((["http"], 1), ([], 0)):
+        mcp = McpServers({"far": server}, log=LOG)
+        options: Any = {"policy": {"mcp:far.*": "allow"}, "tools": tools, "mcp": mcp}
+        async with agents.room(*args, **options) as here:
+            told = json.loads(await said(here, "mcps"))
+        assert len(told) == count
+        for one in told:
+            assert one["url"] == "http://localhost:1/mcp"
+            assert {h["name"]: h["value"] for h in one["headers"]} == {"X-Key": "http-key-1234"}
+
+
+# -- models, modes and commands -------------------------------------------------------------------
+
+
+async def test_the_model_of_an_agent_is_chosen_among_those_that_it_tells_of(agents: Any) -> None:
+    async with agents.room() as here:
+        assert await said(here, "how") == "small-1, ask"
+        assert "uses `small-1`" in await here.command("/model @Bot")
+        assert "Did you mean `large-1`" in await here.command("/model @Bot larg-1")
+        assert "uses `large-1`" in await here.command("/model @Bot Large")
+        assert await said(here, "how") == "large-1, ask"
+    assert len(agents.noted("pid")) == 1
+
+
+async def test_a_model_that_an_agent_does_not_have_is_named_with_those_that_it_has(
+    agents: Any,
+) -> None:
+    async with agents.room() as here:
+        await here.command("/model @Bot huge")
+        body = await said(here, "how", "failed")
+    assert "`Bot` has no model `huge`. It has `small-1`, `large-1`." in body
+
+
+async def test_the_operator_chooses_the_mode_of_an_agent(agents: Any) -> None:
+    async with agents.room(mode="plan") as here:
+        assert await said(here, "how") == "small-1, plan"
+    async with agents.room(mode="wild") as here:
+        assert "has no mode `wild`. It has `ask`, `plan`." in await said(here, "how", "failed")
+
+
+async def test_commands_of_an_agent_are_listed_and_sent_to_it(agents: Any) -> None:
+    async with agents.room() as here:
+        await said(here, "hello")
+        assert "- `/compact` (Bot): Forgets what was said." in await here.command("/help")
+        listed = await here.runtime.commands("room.chat")
+        assert ("/compact", "Bot") in [(one.name, one.persona) for one in listed]
+        reply = await here.reply(here.say("/compact all of it"))
+    assert reply.body == "forgotten"
+    assert agents.noted("prompt")[-1] == ["/compact all of it"]
+
+
+def test_models_are_read_as_agents_told_them_before() -> None:
+    facts = SessionFacts()
+    # As claude-agent-acp 0.23.1 answers `session/new`.
+    facts.take_answer(
+        {
+            "sessionId": "1",
+            "models": {
+                "availableModels": [
+                    {"modelId": "default", "name": "Default (recommended)", "description": "x"},
+                    {"modelId": "haiku", "name": "Haiku", "description": "y"},
+                ],
+                "currentModelId": "default",
+            },
+            "modes": {
+                "currentModeId": "default",
+                "availableModes": [{"id": "plan", "name": "Plan", "description": "z"}],
+            },
+        }
+    )
+    assert facts.models == {"default": "Default (recommended)", "haiku": "Haiku"}
+    assert (facts.model, facts.mode, facts.modes) == ("default", "default", {"plan": "Plan"})
+    assert facts.choice_of_model("haiku") == ("session/set_model", {"modelId": "haiku"})
+
+
+@pytest.mark.parametrize("answer", [None, [], {"models": []}, {"modes": 1, "models": {}}])
+def test_an_answer_that_tells_nonsense_of_a_session_tells_nothing(answer: Any) -> None:
+    facts = SessionFacts()
+    facts.take_answer(answer)
+    assert facts == SessionFacts()
+
+
+# -- logging in -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("when", ["login", "login-late", "login-env"])
+async def test_an_agent_that_wants_a_login_says_what_the_operator_can_do(
+    agents: Any, when: str
+) -> None:
+    async with agents.room(when) as here:
+        body = await said(here, "hello", "failed")
+    assert "`Bot` wants a login first: Authentication required." in body
+    key = "`AGENT_KEY`" if when == "login-env" else "its key"
+    assert f"The operator can set {key} in its `env` in `c.AiExtension.acp_agents`" in body
+    assert "It offers: Log in on the web." in body
+
+
+async def test_an_agent_that_has_its_key_is_told_to_use_it(agents: Any) -> None:
+    async with agents.room("login-env", env={"AGENT_KEY": "key-of-the-agent"}) as here:
+        assert await said(here, "hello") == "heard hello "
+    assert agents.noted("authenticated") == ["key"]

@@ -129,9 +129,12 @@ async def test_what_is_no_protocol_ends_the_agent(agents: Any, act: str, reason:
 @pytest.mark.parametrize(
     ("arg", "reason"),
     [
-        ("exits", "`Bot` ended with exit code 4."),
-        ("modern", "`Bot` speaks version 7 of the Agent Client Protocol"),
-        ("login", "`Bot` wants a login first."),
+        ("exits", "`Bot` cannot begin: it ended with exit code 4."),
+        ("dies-first", "`Bot` cannot begin: it ended with exit code 5."),
+        ("dies-second", "it ended with exit code 6. It wrote: no model configured `jupyter ai"),
+        ("refuses", "`Bot` cannot begin: it begins no session: Internal error."),
+        ("modern", "it speaks version 7 of the Agent Client Protocol"),
+        ("login", "`Bot` wants a login first: Authentication required."),
     ],
 )
 async def test_an_agent_that_cannot_begin_says_why(agents: Any, arg: str, reason: str) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 from uuid import uuid4
 
 import anyio
+import psutil
 from support.server import CHAT_EXTENSIONS, DEFAULT_EXTENSIONS, JupyterServer
 
 from .options import Goal, Options, Result, Table
@@ -42,6 +43,35 @@ async def run(options: Options) -> Result:
         "tasks, timers and threads per chat, and persona objects in all.",
         [*rows, {"server": "added", **more, "personas": rows[1]["personas"]}],
     )
+    sides = {"without": CHAT_EXTENSIONS, "threads": DEFAULT_EXTENSIONS, "lean": DEFAULT_EXTENSIONS}
+    resident: dict[str, list[dict[str, float]]] = {side: [] for side in sides}
+    with options.directory() as compiled:
+        for number in range(2 if options.quick else options.repeat + 1):
+            for side, extensions in sides.items():
+                with options.directory() as directory:
+                    measured = await _resident(directory, side, extensions, compiled)
+                if number:  # the first round compiles
+                    resident[side].append(measured)
+    at_rest = {
+        side: {key: median(one[key] for one in some) for key in some[0]}
+        for side, some in resident.items()
+    }
+    without = at_rest["without"]
+    memory = Table(
+        "Memory at rest",
+        "MB of the server's process with no chat and the index off, once all plug-ins are known: "
+        "resident, proportional (shared pages divided) and unique; and the resident MB of the "
+        'processes beside it. *lean*: `hosts = "processes"` with one worker.',
+        [
+            {
+                "server": side,
+                **{key: value / 1e6 for key, value in one.items()},
+                "added": (one["rss"] - without["rss"]) / 1e6,
+                "added unique": (one["uss"] - without["uss"]) / 1e6,
+            }
+            for side, one in at_rest.items()
+        ],
+    )
     bursts = []
     for what, extensions in (("without", CHAT_EXTENSIONS), ("with", DEFAULT_EXTENSIONS)):
         with options.directory() as directory:
@@ -67,7 +97,9 @@ async def run(options: Options) -> Result:
     theirs = bursts[0]["after"] - bursts[0]["before"]
     ratio = (bursts[1]["after"] - theirs) / bursts[1]["before"]
     kept = bursts[1]["again / after"]
+    lean = (at_rest["lean"]["rss"] - without["rss"]) / 1e6
     goals = [
+        Goal("memory at rest that a lean server adds", 15.0, lean, "MB"),
         Goal("CPU of opening a chat, added", 5.0, more["cpu_ms"], "ms"),
         Goal("memory of an open chat, added", 200.0, more["rss_kb"], "kB"),
         Goal(f"tasks of an open chat with {PERSONAS} personas, added", 3.0, more["tasks"], "tasks"),
@@ -76,7 +108,31 @@ async def run(options: Options) -> Result:
         Goal(f"memory after {turns:,} turns, less what it is without us", 1.10, ratio, "times"),
         Goal(f"memory after {turns:,} turns more, against after the first", 1.10, kept, "times"),
     ]
-    return Result("idle", [opening, burst], goals)
+    return Result("idle", [opening, memory, burst], goals)
+
+
+async def _resident(
+    directory: Path, side: str, extensions: tuple[str, ...], compiled: Path
+) -> dict[str, float]:
+    """Bytes of a server at rest, and of the processes that it has started."""
+    lean = {"AiExtension.hosts": "processes", "AiExtension.host_processes": 1}
+    server = JupyterServer(
+        directory / "server",
+        config=lean if side == "lean" else {},
+        extensions=extensions,
+        pythonpath=[make_personas(directory / "personas", PERSONAS, 'self.send_message("here")')],
+        env={"PYTHONDONTWRITEBYTECODE": None, "PYTHONPYCACHEPREFIX": str(compiled)},
+    )
+    async with server:
+        if side != "without":
+            await server.get("/api/ai/personas")
+        if side == "lean":
+            await server.wait_for_log("is ready for personas")
+        await drained(server)
+        process = psutil.Process(server.pid)
+        memory = process.memory_full_info()
+        beside = sum(one.memory_info().rss for one in process.children(recursive=True))
+    return {"rss": memory.rss, "pss": memory.pss, "uss": memory.uss, "beside": beside}
 
 
 async def _open_chats(directory: Path, extensions: tuple[str, ...], chats: int) -> dict[str, float]:

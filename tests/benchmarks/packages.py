@@ -54,9 +54,10 @@ for flower, counts in visits.items():
 
 async def markdown(count, rate, width):
     """The same, of Markdown as models write it."""
-    text = MARKDOWN * (count * 5 // len(MARKDOWN) + 1)
+    size = 5 * width
+    text = MARKDOWN * (count * size // len(MARKDOWN) + 1)
     async for chunk in chunks(count, rate):
-        yield text[5 * int(chunk):][:5]
+        yield text[size * int(chunk):][:size]
 
 async def unheard(body):
     """The same, and nobody writes any of it."""

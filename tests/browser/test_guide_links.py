@@ -10,10 +10,10 @@ from typing import Any
 import anyio
 import pytest
 from playwright.async_api import Page, expect
-from support.browser import ChatPage
+from support.browser import ChatPage, Join
 from support.server import JupyterServer
 
-pytestmark = [pytest.mark.browser, pytest.mark.server]
+pytestmark = [pytest.mark.browser, pytest.mark.server, pytest.mark.asyncio(loop_scope="module")]
 
 StartServer = Callable[..., Coroutine[Any, Any, JupyterServer]]
 
@@ -51,27 +51,27 @@ async def follow(chat: ChatPage, label: str) -> tuple[str, Page]:
 
 
 async def test_the_first_suggested_question_is_answered_and_its_links_open_the_files(
-    lab: JupyterServer, chromium: Any
+    lab: JupyterServer, join: Join
 ) -> None:
     # Without the front end, whose tests follow links to lines and cells.
-    async with ChatPage(chromium, lab, "welcome.chat", "Ada", stock=True) as ada:
-        await ada.wait_for_body("Welcome!")
-        await ada.complete("@Gu", "@Guide")
-        await ada.type("why is the fourth day so low?")
-        await ada.send()
-        await ada.wait_for_body("A thunderstorm began at half past eleven.")
-        await ada.wait_for_body("No model is set up")
-        await ada.screenshot("guide-answered")
-        target, notes = await follow(ada, "The storm on the fourth day")
-        assert target == "/lab/tree/field-notes.md#line=10"
-        await expect(notes.locator(".jp-FileEditor")).to_contain_text("A thunderstorm began")
-        target, page = await follow(ada, "How to set one up")
-        assert target == "/api/ai/help/start#give-it-a-model"
-        await expect(page.locator("#give-it-a-model")).to_be_in_viewport()
+    [ada] = await join("Ada", path="welcome.chat", stock=True)
+    await ada.wait_for_body("Welcome!")
+    await ada.complete("@Gu", "@Guide")
+    await ada.type("why is the fourth day so low?")
+    await ada.send()
+    await ada.wait_for_body("A thunderstorm began at half past eleven.")
+    await ada.wait_for_body("No model is set up")
+    await ada.screenshot("guide-answered")
+    target, notes = await follow(ada, "The storm on the fourth day")
+    assert target == "/lab/tree/field-notes.md#line=10"
+    await expect(notes.locator(".jp-FileEditor")).to_contain_text("A thunderstorm began")
+    target, page = await follow(ada, "How to set one up")
+    assert target == "/api/ai/help/start#give-it-a-model"
+    await expect(page.locator("#give-it-a-model")).to_be_in_viewport()
 
-        await ada.send("@Guide which errors do the notebooks show?")
-        await ada.wait_for_body("raised KeyError")
-        target, notebook = await follow(ada, "Honey yield.ipynb, cell 5")
-        assert target == "/lab/tree/honey/Honey%20yield.ipynb#cell-id=yield"
-        await expect(notebook.locator(".jp-Notebook")).to_contain_text("kilograms")
-        await ada.screenshot("guide-error")
+    await ada.send("@Guide which errors do the notebooks show?")
+    await ada.wait_for_body("raised KeyError")
+    target, notebook = await follow(ada, "Honey yield.ipynb, cell 5")
+    assert target == "/lab/tree/honey/Honey%20yield.ipynb#cell-id=yield"
+    await expect(notebook.locator(".jp-Notebook")).to_contain_text("kilograms")
+    await ada.screenshot("guide-error")

@@ -6,21 +6,18 @@ Each test leaves pictures in ``tests/artefacts/``; ``two-people.png`` is the one
 from __future__ import annotations
 
 import shutil
-from collections.abc import Awaitable, Callable, Coroutine
 from pathlib import Path
-from typing import Any
 
 import anyio
 import pytest
+import pytest_asyncio
 from playwright.async_api import Locator, expect
-from support.browser import ChatPage
+from support.browser import ChatPage, Join, StartLab
 from support.plugin import make_plugin
 from support.server import JupyterServer
 from support.yclient import ChatClient
 
-pytestmark = [pytest.mark.browser, pytest.mark.server]
-
-StartServer = Callable[..., Coroutine[Any, Any, JupyterServer]]
+pytestmark = [pytest.mark.browser, pytest.mark.server, pytest.mark.asyncio(loop_scope="module")]
 
 WAIT = 120.0
 WORKSPACE = Path(__file__).parents[2] / "examples" / "workspace"
@@ -116,26 +113,19 @@ async def until_found(server: JupyterServer, query: str) -> None:
             await anyio.sleep(0.05)
 
 
-@pytest.fixture
-def lab(start_server: StartServer, staff: Path) -> Callable[..., Awaitable[JupyterServer]]:
-    """Starts JupyterLab on the workspace that `make lab` opens."""
+async def start(start_lab: StartLab, staff: Path, model: str) -> JupyterServer:
+    """JupyterLab on the workspace that `make lab` opens."""
+    server = await start_lab(
+        config={"AiExtension.default_model": model, "AiExtension.workspace_search": True},
+        pythonpath=[staff],
+    )
+    shutil.copytree(WORKSPACE, server.root_dir, dirs_exist_ok=True)
+    return server
 
-    async def start(model: str = "keyless:repeat") -> JupyterServer:
-        server = await start_server(
-            lab=True,
-            config={
-                "AiExtension.default_model": model,
-                "AiExtension.workspace_search": True,
-                "LabApp.expose_app_in_browser": True,
-            },
-            pythonpath=[staff],
-        )
-        shutil.copytree(WORKSPACE, server.root_dir, dirs_exist_ok=True)
-        # Answered once the personas are there: whoever opens a chat finds them offered.
-        assert (await server.get("/api/ai/personas"))[0] == 200
-        return server
 
-    return start
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def lab(start_lab: StartLab, staff: Path) -> JupyterServer:
+    return await start(start_lab, staff, "keyless:repeat")
 
 
 def messages_of(page: ChatPage, author: str) -> Locator:
@@ -145,135 +135,110 @@ def messages_of(page: ChatPage, author: str) -> Locator:
     )
 
 
-async def test_two_people_watch_a_persona_answer(
-    lab: Callable[..., Awaitable[JupyterServer]], chromium: Any
-) -> None:
-    server = await lab()
-    await until_found(server, "without_day")
-    async with (
-        ChatPage(chromium, server, "welcome.chat", "Ada") as ada,
-        ChatPage(chromium, server, "welcome.chat", "Bob") as bob,
-    ):
+async def test_two_people_watch_a_persona_answer(lab: JupyterServer, join: Join) -> None:
+    await until_found(lab, "without_day")
+    ada, bob = await join("Ada", "Bob", path="welcome.chat")
+    for person in (ada, bob):
+        await person.wait_for_body("Welcome!")
+        await expect(messages_of(person, "Personas")).to_have_count(1)
+        await person.page.evaluate(WATCH)
+
+    await ada.type("@")
+    assert {"@Guide", "@Slow"} <= set(await ada.completions())
+    await ada.screenshot("completion")
+    await ada.page.keyboard.press("Backspace")
+    await ada.complete("@Gu", "@Guide")
+    await ada.type("where is without_day defined?")
+    await ada.send()
+
+    for person in (ada, bob):
+        await person.wait_for_body("No model is set up")
+        reply = messages_of(person, "Guide")
+        await expect(reply).to_have_count(1)
+        await expect(reply.locator("pre code.language-python")).to_contain_text("counts[day:]")
+        await expect(reply.locator("a", has_text="hive.py, line 6")).to_have_count(1)
+        await expect(person.page.locator(".jp-chat-mention")).to_have_text(" @Guide ")
+        avatar = reply.locator("img").first
+        assert await avatar.evaluate("image => image.decode().then(() => image.naturalWidth)")
+        await expect(person.page.locator(".jp-chat-writers")).to_have_text("")
+
+        shown = await person.page.evaluate("window.shown")
+        growing = [text for text in shown if text.startswith("without_day is defined in")]
+        assert growing
+        # Rendering may lay a text out anew, so lengths are compared without white space.
+        lengths = [len("".join(text.split())) for text in growing]
+        assert lengths == sorted(lengths)
+    await ada.screenshot("answered-asker")
+    await bob.screenshot("answered-other")
+
+
+async def test_two_people_see_a_reply_grow(lab: JupyterServer, join: Join) -> None:
+    ada, bob = await join("Ada", "Bob", path="held.chat")
+    await ada.complete("@He", "@Held")
+    await ada.type("go")
+    await ada.send()
+    await ada.wait_for_body("@Held go")
+    for number in range(3):
+        grown = "".join(f"part {n}, " for n in range(number + 1))
         for person in (ada, bob):
-            await person.wait_for_body("Welcome!")
-            await expect(messages_of(person, "Personas")).to_have_count(1)
-            await person.page.evaluate(WATCH)
-
-        await ada.type("@")
-        assert {"@Guide", "@Slow"} <= set(await ada.completions())
-        await ada.screenshot("completion")
-        await ada.page.keyboard.press("Backspace")
-        await ada.complete("@Gu", "@Guide")
-        await ada.type("where is without_day defined?")
-        await ada.send()
-
-        for person in (ada, bob):
-            await person.wait_for_body("No model is set up")
-            reply = messages_of(person, "Guide")
-            await expect(reply).to_have_count(1)
-            await expect(reply.locator("pre code.language-python")).to_contain_text("counts[day:]")
-            await expect(reply.locator("a", has_text="hive.py, line 6")).to_have_count(1)
-            await expect(person.page.locator(".jp-chat-mention")).to_have_text(" @Guide ")
-            avatar = reply.locator("img").first
-            assert await avatar.evaluate("image => image.decode().then(() => image.naturalWidth)")
-            await expect(person.page.locator(".jp-chat-writers")).to_have_text("")
-
-            shown = await person.page.evaluate("window.shown")
-            growing = [text for text in shown if text.startswith("without_day is defined in")]
-            assert growing
-            # Rendering may lay a text out anew, so lengths are compared without white space.
-            lengths = [len("".join(text.split())) for text in growing]
-            assert lengths == sorted(lengths)
-            assert person.errors == []
-        await ada.screenshot("answered-asker")
-        await bob.screenshot("answered-other")
+            reply = messages_of(person, "Held").locator(".jp-chat-rendered-message")
+            # The next part is held back until both have seen this one.
+            await expect(reply).to_have_text(grown if number < 2 else f"{grown}that was it")
+        (lab.root_dir / f"part-{number + 1}").touch()
+    for person in (ada, bob):
+        await expect(person.page.locator(".jp-chat-writers")).to_have_text("")
 
 
-async def test_two_people_see_a_reply_grow(
-    lab: Callable[..., Awaitable[JupyterServer]], chromium: Any
-) -> None:
-    server = await lab()
-    async with (
-        ChatPage(chromium, server, "held.chat", "Ada") as ada,
-        ChatPage(chromium, server, "held.chat", "Bob") as bob,
-    ):
-        await ada.complete("@He", "@Held")
-        await ada.type("go")
-        await ada.send()
-        await ada.wait_for_body("@Held go")
-        for number in range(3):
-            grown = "".join(f"part {n}, " for n in range(number + 1))
-            for person in (ada, bob):
-                reply = messages_of(person, "Held").locator(".jp-chat-rendered-message")
-                # The next part is held back until both have seen this one.
-                await expect(reply).to_have_text(grown if number < 2 else f"{grown}that was it")
-            (server.root_dir / f"part-{number + 1}").touch()
-        for person in (ada, bob):
-            await expect(person.page.locator(".jp-chat-writers")).to_have_text("")
-            assert person.errors == []
+async def test_stop_ends_a_persona_that_goes_on_and_on(lab: JupyterServer, join: Join) -> None:
+    ada, bob = await join("Ada", "Bob", path="slow.chat")
+    await ada.complete("@Sl", "@Slow")
+    await ada.type("count")
+    await ada.send()
+    await bob.wait_for_body("1 2 3 4 5")
+    await bob.wait_for_writers("Slow")
+    await bob.screenshot("streaming")
+
+    await bob.send("/stop")
+    await bob.wait_for_body("Nothing of yours is running.")
+    await bob.wait_for_writers("Slow")
+    await ada.send("/stop")
+    await ada.wait_for_body("Stopped your turns: Slow.")
+    for person in (ada, bob):
+        await expect(person.page.locator(".jp-chat-writers")).to_have_text("")
+        await person.wait_for_body("Stopped by")
+        await person.wait_for_body("Stopped your turns: Slow.")
+    await bob.expect_bodies(*await ada.bodies())
+    await bob.screenshot("stopped")
 
 
-async def test_stop_ends_a_persona_that_goes_on_and_on(
-    lab: Callable[..., Awaitable[JupyterServer]], chromium: Any
-) -> None:
-    server = await lab()
-    async with (
-        ChatPage(chromium, server, "slow.chat", "Ada") as ada,
-        ChatPage(chromium, server, "slow.chat", "Bob") as bob,
-    ):
-        await ada.complete("@Sl", "@Slow")
-        await ada.type("count")
-        await ada.send()
-        await bob.wait_for_body("1 2 3 4 5")
-        await bob.wait_for_writers("Slow")
-        await bob.screenshot("streaming")
+async def test_the_picture_of_the_readme(start_lab: StartLab, staff: Path, join: Join) -> None:
+    server = await start(start_lab, staff, "script:bees")
+    ada, bob = await join("Ada", "Bob", path="bees.chat", server=server)
+    await ada.page.set_viewport_size({"width": 1360, "height": 744})
+    await ada.page.evaluate(
+        """() => {
+            const {commands} = window.jupyterapp;
+            const path = 'Bees in the garden.ipynb';
+            const options = {mode: 'split-left'};
+            return commands.execute('docmanager:open', {path, options}).then(() => null);
+        }"""
+    )
+    await ada.page.locator(".jp-Notebook .jp-Cell").first.wait_for()
 
-        await bob.send("/stop")
-        await bob.wait_for_body("Nothing of yours is running.")
-        await bob.wait_for_writers("Slow")
-        await ada.send("/stop")
-        await ada.wait_for_body("Stopped your turns: Slow.")
-        for person in (ada, bob):
-            await expect(person.page.locator(".jp-chat-writers")).to_have_text("")
-            await person.wait_for_body("Stopped by")
-            await person.wait_for_body("Stopped your turns: Slow.")
-        await bob.expect_bodies(*await ada.bodies())
-        await bob.screenshot("stopped")
-
-
-async def test_the_picture_of_the_readme(
-    lab: Callable[..., Awaitable[JupyterServer]], chromium: Any
-) -> None:
-    server = await lab("script:bees")
-    async with (
-        ChatPage(chromium, server, "bees.chat", "Ada") as ada,
-        ChatPage(chromium, server, "bees.chat", "Bob") as bob,
-    ):
-        await ada.page.set_viewport_size({"width": 1360, "height": 744})
-        await ada.page.evaluate(
-            """() => {
-                const {commands} = window.jupyterapp;
-                const path = 'Bees in the garden.ipynb';
-                const options = {mode: 'split-left'};
-                return commands.execute('docmanager:open', {path, options}).then(() => null);
-            }"""
-        )
-        await ada.page.locator(".jp-Notebook .jp-Cell").first.wait_for()
-
-        # jupyterlab-chat stamps no message with the server's time before its first save.
-        async with ChatClient(server, "bees.chat", "Photographer") as client:
-            await client.wait_for(lambda me: me.dirty is False)
-        await bob.send("The fourth day is low for every flower. Was that the storm?")
-        await ada.wait_for_body("the storm?")
-        await ada.type("It was. ")
-        await ada.complete("@Gu", "@Guide")
-        await ada.type("how do I leave that day out of the means?")
-        await ada.page.keyboard.press("Enter")
-        for person in (ada, bob):
-            await person.wait_for_body("instead of 36.5")
-        await bob.send("Much better, thanks!")
-        await ada.wait_for_body("Much better")
-        await expect(ada.page.locator(".jp-chat-writers")).to_have_text("")
-        await expect(messages_of(ada, "Guide").locator("pre code")).to_contain_text("counts[4:]")
-        picture = await ada.screenshot("two-people")
-        assert picture.stat().st_size > 50_000
+    # jupyterlab-chat stamps no message with the server's time before its first save.
+    async with ChatClient(server, "bees.chat", "Photographer") as client:
+        await client.wait_for(lambda me: me.dirty is False)
+    await bob.send("The fourth day is low for every flower. Was that the storm?")
+    await ada.wait_for_body("the storm?")
+    await ada.type("It was. ")
+    await ada.complete("@Gu", "@Guide")
+    await ada.type("how do I leave that day out of the means?")
+    await ada.page.keyboard.press("Enter")
+    for person in (ada, bob):
+        await person.wait_for_body("instead of 36.5")
+    await bob.send("Much better, thanks!")
+    await ada.wait_for_body("Much better")
+    await expect(ada.page.locator(".jp-chat-writers")).to_have_text("")
+    await expect(messages_of(ada, "Guide").locator("pre code")).to_contain_text("counts[4:]")
+    picture = await ada.screenshot("two-people")
+    assert picture.stat().st_size > 50_000

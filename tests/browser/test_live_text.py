@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Coroutine
-from pathlib import Path
-from typing import Any
 
 import pytest
+import pytest_asyncio
 from playwright.async_api import Locator, expect
-from support.browser import ChatPage
+from support.browser import ChatPage, Join, StartLab
 from support.server import JupyterServer
 from support.typist import Typescript, make_typist
 from support.yclient import ChatClient
 
-pytestmark = [pytest.mark.browser, pytest.mark.server]
+pytestmark = [pytest.mark.browser, pytest.mark.server, pytest.mark.asyncio(loop_scope="module")]
 
-StartServer = Callable[..., Coroutine[Any, Any, JupyterServer]]
-
-PATH = "a.chat"
 DETAILS = "<details><summary>Tool call</summary>\n\nwhat it *returned*\n\n</details>\n\n"
 RICH = (
     "[l]: https://jupyter.org\n\n# A title\n\nSome *words* with `code` and [a link][l].\n\n"
@@ -30,10 +25,10 @@ RICH = (
 )
 
 
-@pytest.fixture
-async def server(start_server: StartServer, tmp_path: Path) -> JupyterServer:
-    package, env = make_typist(tmp_path)
-    return await start_server(lab=True, pythonpath=[package], env=env)
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def lab(start_lab: StartLab, tmp_path_factory: pytest.TempPathFactory) -> JupyterServer:
+    package, env = make_typist(tmp_path_factory.mktemp("typist"))
+    return await start_lab(pythonpath=[package], env=env)
 
 
 def live(page: ChatPage) -> Locator:
@@ -66,14 +61,11 @@ async def height(page: ChatPage) -> float:
 
 
 async def test_a_reply_grows_live_for_two_people_while_only_what_is_new_travels(
-    server: JupyterServer, chromium: Any
+    lab: JupyterServer, join: Join
 ) -> None:
-    script = Typescript(server)
-    async with (
-        ChatPage(chromium, server, PATH, "Ada") as ada,
-        ChatPage(chromium, server, PATH, "Bob") as bob,
-        ChatClient(server, PATH, "Counter", live=True) as counter,
-    ):
+    script = Typescript(lab)
+    ada, bob = await join("Ada", "Bob")
+    async with ChatClient(lab, ada.path, "Counter", live=True) as counter:
         await ada.send(script.question)
         script.type("Hel")
         for page in (ada, bob):
@@ -103,74 +95,69 @@ async def test_a_reply_grows_live_for_two_people_while_only_what_is_new_travels(
         assert await bob.page.locator("details").get_attribute("open") is None
         assert abs(await height(ada) - tall) <= 1
         assert not counter.is_live(message["id"])
-        assert ada.errors == bob.errors == []
 
 
 async def test_what_is_shown_while_it_grows_is_what_is_shown_at_the_end(
-    server: JupyterServer, chromium: Any
+    lab: JupyterServer, join: Join
 ) -> None:
-    script = Typescript(server)
-    async with ChatPage(chromium, server, PATH, "Ada") as ada:
-        await ada.send(script.question)
-        for at in range(0, len(RICH), 40):
-            script.type(RICH[at : at + 40])
-        await expect(reply(ada)).to_contain_text("The end")
-        await expect(live(ada)).to_have_count(1)
-        toolbars = ada.page.locator(".jp-chat-code-toolbar")
-        await expect(toolbars).to_have_count(1)
-        growing, tall = await rendered(ada), await height(ada)
-        assert "script" not in growing
-        await ada.screenshot("live-text-rich")
-        script.end()
-        await expect(live(ada)).to_have_count(0)
-        await expect(toolbars).to_have_count(1)
-        assert await rendered(ada) == growing
-        assert abs(await height(ada) - tall) <= 1
-        assert ada.errors == []
+    script = Typescript(lab)
+    [ada] = await join("Ada")
+    await ada.send(script.question)
+    for at in range(0, len(RICH), 40):
+        script.type(RICH[at : at + 40])
+    await expect(reply(ada)).to_contain_text("The end")
+    await expect(live(ada)).to_have_count(1)
+    toolbars = ada.page.locator(".jp-chat-code-toolbar")
+    await expect(toolbars).to_have_count(1)
+    growing, tall = await rendered(ada), await height(ada)
+    assert "script" not in growing
+    await ada.screenshot("live-text-rich")
+    script.end()
+    await expect(live(ada)).to_have_count(0)
+    await expect(toolbars).to_have_count(1)
+    assert await rendered(ada) == growing
+    assert abs(await height(ada) - tall) <= 1
 
 
-async def test_late_joiners_and_reloads_show_the_right_text(
-    server: JupyterServer, chromium: Any
-) -> None:
-    script = Typescript(server)
-    async with ChatPage(chromium, server, PATH, "Ada") as ada:
-        await ada.send(script.question)
-        script.type("one ")
-        await expect(live(ada)).to_have_text("one")
-        async with ChatPage(chromium, server, PATH, "Bob") as bob:
-            await expect(reply(bob)).to_have_text("one")
-            script.type("two ")
-            for page in (ada, bob):
-                await expect(live(page)).to_have_text("one two")
-            await ada.open()
-            await expect(reply(ada)).to_have_text("one two")
-            script.type("three ")
-            for page in (ada, bob):
-                await expect(live(page)).to_have_text("one two three")
-        async with ChatPage(chromium, server, PATH, "Cleo", stock=True) as stock:
-            await expect(reply(stock)).to_have_text("one two three")
-            for word in ("four ", "five "):
-                script.type(word)
-                for page in (ada, stock):
-                    await expect(reply(page)).to_have_text(script.text.strip())
-            await expect(live(stock)).to_have_count(0)
-            await expect(live(ada)).to_have_count(1)
-        script.type("six")
-        await expect(live(ada)).to_have_text(script.text)
-        script.end()
-        await expect(live(ada)).to_have_count(0)
-        await expect(reply(ada)).to_have_text(script.text)
-        assert ada.errors == []
+async def test_late_joiners_and_reloads_show_the_right_text(lab: JupyterServer, join: Join) -> None:
+    script = Typescript(lab)
+    [ada] = await join("Ada")
+    await ada.send(script.question)
+    script.type("one ")
+    await expect(live(ada)).to_have_text("one")
+    [bob] = await join("Bob")
+    await expect(reply(bob)).to_have_text("one")
+    script.type("two ")
+    for page in (ada, bob):
+        await expect(live(page)).to_have_text("one two")
+    await ada.open()
+    await expect(reply(ada)).to_have_text("one two")
+    script.type("three ")
+    for page in (ada, bob):
+        await expect(live(page)).to_have_text("one two three")
+    await bob.leave()
+    [stock] = await join("Cleo", stock=True)
+    await expect(reply(stock)).to_have_text("one two three")
+    for word in ("four ", "five "):
+        script.type(word)
+        for page in (ada, stock):
+            await expect(reply(page)).to_have_text(script.text.strip())
+    await expect(live(stock)).to_have_count(0)
+    await expect(live(ada)).to_have_count(1)
+    await stock.leave()
+    script.type("six")
+    await expect(live(ada)).to_have_text(script.text)
+    script.end()
+    await expect(live(ada)).to_have_count(0)
+    await expect(reply(ada)).to_have_text(script.text)
 
 
 async def test_a_reply_that_is_deleted_or_stopped_while_it_grows_is_shown_so(
-    server: JupyterServer, chromium: Any
+    lab: JupyterServer, join: Join
 ) -> None:
-    first, second = Typescript(server), Typescript(server)
-    async with (
-        ChatPage(chromium, server, PATH, "Ada") as ada,
-        ChatClient(server, PATH, "Bob", live=True) as bob,
-    ):
+    first, second = Typescript(lab), Typescript(lab)
+    [ada] = await join("Ada")
+    async with ChatClient(lab, ada.path, "Bob", live=True) as bob:
         await ada.send(first.question)
         first.type("one ")
         await expect(live(ada)).to_have_text("one")
@@ -183,4 +170,3 @@ async def test_a_reply_that_is_deleted_or_stopped_while_it_grows_is_shown_so(
         await ada.send("/stop")
         await expect(live(ada)).to_have_count(0)
         await expect(ada.page.locator(".jp-chat-rendered-message", has_text="two")).to_have_count(1)
-        assert ada.errors == []

@@ -9,12 +9,12 @@ from typing import Any, overload
 import nbformat
 import pytest
 from playwright.async_api import Locator, expect
-from support.browser import ARTEFACTS, ChatPage
+from support.browser import ARTEFACTS, ChatPage, Join
 from support.server import JupyterServer
 
 from jupyter_ai_personas.testing import Answer, Call, OpenAIServer
 
-pytestmark = [pytest.mark.browser, pytest.mark.server]
+pytestmark = [pytest.mark.browser, pytest.mark.server, pytest.mark.asyncio(loop_scope="module")]
 
 StartServer = Callable[..., Coroutine[Any, Any, JupyterServer]]
 
@@ -95,7 +95,7 @@ async def decide(page: ChatPage, what: str, picture: str) -> None:
 
 
 async def test_a_plot_is_asked_for_approved_seen_by_both_and_taken_back(
-    start_server: StartServer, chromium: Any
+    start_server: StartServer, join: Join
 ) -> None:
     with OpenAIServer() as model:
         server = await start_server(
@@ -120,32 +120,29 @@ async def test_a_plot_is_asked_for_approved_seen_by_both_and_taken_back(
             Answer(text="The third hive gives the most honey: **8 kg**."),
         )
         assert (await server.get("/api/ai/personas"))[0] == 200
-        async with (
-            ChatPage(chromium, server, "team.chat", "Ada", stock=True) as ada,
-            ChatPage(chromium, server, "team.chat", "Bob", stock=True) as bob,
-        ):
-            for page in (ada, bob):
-                await beside(page)
-            await ada.send("@Guide plot the honey of each hive, please")
-            await bob.wait_for_body("wants to use notebook.insert_cell")
-            await bob.screenshot("story-1-asked")
-            await decide(ada, "wants to use notebook.insert_cell", "story-approval")
-            for page in (ada, bob):
-                await expect(cells(page)).to_have_count(2)
-            await decide(bob, "kilos = [3, 5, 8, 6, 7, 4]", "story-run-first")
-            await decide(bob, "Image(b", "story-run")
-            for page in (ada, bob):
-                await expect(pictures(page)).to_have_count(1)
-                await page.wait_for_body("The third hive gives the most honey: 8 kg.")
-            await ada.screenshot("story-2-answered")
-            call = ada.page.locator("details", has_text="notebook.run_cell").last
-            await call.locator("summary").click()
-            await ada.screenshot("story-3-call-opened")
-            link = ada.page.get_by_role("link", name="honey.ipynb, cell 2").first
-            await expect(link).to_be_visible()
-            await bob.send("/undo")
-            for page in (ada, bob):
-                await expect(cells(page)).to_have_count(1)
-                await page.wait_for_body("Took back 1 change of Guide")
-            await bob.screenshot("story-4-undone")
+        ada, bob = await join("Ada", "Bob", path="team.chat", server=server, stock=True)
+        for page in (ada, bob):
+            await beside(page)
+        await ada.send("@Guide plot the honey of each hive, please")
+        await bob.wait_for_body("wants to use notebook.insert_cell")
+        await bob.screenshot("story-1-asked")
+        await decide(ada, "wants to use notebook.insert_cell", "story-approval")
+        for page in (ada, bob):
+            await expect(cells(page)).to_have_count(2)
+        await decide(bob, "kilos = [3, 5, 8, 6, 7, 4]", "story-run-first")
+        await decide(bob, "Image(b", "story-run")
+        for page in (ada, bob):
+            await expect(pictures(page)).to_have_count(1)
+            await page.wait_for_body("The third hive gives the most honey: 8 kg.")
+        await ada.screenshot("story-2-answered")
+        call = ada.page.locator("details", has_text="notebook.run_cell").last
+        await call.locator("summary").click()
+        await ada.screenshot("story-3-call-opened")
+        link = ada.page.get_by_role("link", name="honey.ipynb, cell 2").first
+        await expect(link).to_be_visible()
+        await bob.send("/undo")
+        for page in (ada, bob):
+            await expect(cells(page)).to_have_count(1)
+            await page.wait_for_body("Took back 1 change of Guide")
+        await bob.screenshot("story-4-undone")
         assert "data:image/png;base64," in str(model.requests[-1].json["messages"][-1])

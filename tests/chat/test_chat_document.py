@@ -314,6 +314,19 @@ async def test_who_comes_later_hears_who_is_writing(stage: DocumentStage) -> Non
     assert len(announced) == 2
 
 
+async def test_turns_are_announced_with_the_names_of_who_wrote_or_is_there(
+    stage: DocumentStage,
+) -> None:
+    stage.subscribe()
+    stage.join("ada", "Ada")
+    other = Awareness(Doc())
+    other.set_local_state({"user": {"username": "bob", "name": "b", "display_name": "Bob"}})
+    update = other.encode_awareness_update([other.client_id])
+    stage.awareness.apply_awareness_update(update, "client")
+    stage.chat.set_turns([OpenTurn("t", ECHO, "m", who) for who in ("ada", "bob", "cleo")])
+    assert [turn.get("name") for turn in stage.turns] == ["Ada", "Bob", None]
+
+
 async def test_no_more_turns_are_announced_than_a_client_can_take(stage: DocumentStage) -> None:
     stage.subscribe()
     turns = [OpenTurn(f"t{n}", ECHO, "m", "ada") for n in range(MAX_ANNOUNCED + 1)]

@@ -332,6 +332,27 @@ async def test_a_copy_that_a_browser_brings_back_makes_no_live_body_final(live: 
     assert live.raw() == "one two\n\nInterrupted."
 
 
+# -- what it costs ----------------------------------------------------------------------------
+
+
+async def test_a_flush_costs_its_text_and_what_the_protocol_adds_to_a_transaction(
+    live: LiveStage,
+) -> None:
+    """Two ids of the document and two clocks: nothing of it grows with the reply or its readers."""
+    for _ in range(5):
+        live.join()
+    reply = live.open("r", "x" * 20_000)
+    for _ in range(100):
+        before = len(live.sent)
+        for _ in range(25):
+            live.writer.append(reply, "1234 ")
+        live.clock.advance(0.25)
+        [size] = live.sent[before:]
+        assert 125 < size <= 125 + 28
+    live.writer.finish(reply, "done")
+    assert live.sent[-1] < reply.chars + 300
+
+
 # -- all of it at random ----------------------------------------------------------------------
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=8)

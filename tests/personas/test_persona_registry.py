@@ -329,7 +329,8 @@ def test_an_object_that_cannot_be_made_is_found_by_trying(error: BaseException) 
     assert broken.stage == "instantiate"
     assert type(error).__name__ in broken.error
     assert "acme" in broken.fix
-    assert loaded.try_out(next(iter(registry(FakeEntryPoint(persona())).values()))) is None
+    other = registry(FakeEntryPoint(persona()))
+    assert other.try_out(next(iter(other.values()))) is None
 
 
 def test_an_init_that_leaves_out_the_bases_is_found_by_trying() -> None:

@@ -10,7 +10,7 @@ from typing import Any
 from test_provider_documented import OURS
 
 from jupyter_ai_personas.providers.auth import variables_of
-from jupyter_ai_personas.providers.registry import AUTO_ORDER
+from jupyter_ai_personas.providers.catalogue import AUTO_ORDER
 
 REPOSITORY = Path(__file__).parents[2]
 PAGE = (REPOSITORY / "docs" / "providers.md").read_text("utf-8")

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from ledger_worker import LOG, PATIENCE
@@ -9,6 +10,7 @@ from ledgers import AnyLedger
 from support.room import FakeStage
 from support.stages import DocumentStage, Stage
 
+from jupyter_ai_personas.hosts import InlineHost, ThreadHost
 from jupyter_ai_personas.runtime.ledger import Ledger, MemoryLedger
 
 
@@ -33,3 +35,9 @@ async def ledger(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterato
     await ledger.open()
     yield ledger
     await ledger.aclose()
+
+
+@pytest.fixture(params=[InlineHost, ThreadHost], ids=["inline", "thread"])
+def hosts(request: pytest.FixtureRequest) -> dict[str, Any]:
+    """Each host that runs in this process, as an option of `room`."""
+    return {"make_host": request.param}

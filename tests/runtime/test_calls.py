@@ -16,8 +16,9 @@ from jupyter_ai_personas.chat import Message
 from jupyter_ai_personas.errors import ChatError, RequestRefusedError
 from jupyter_ai_personas.hosts import InlineHost, ThreadHost
 from jupyter_ai_personas.runtime import Ledger
-from jupyter_ai_personas.runtime.calls import MAX_RESULT, unfinished_calls
+from jupyter_ai_personas.runtime.calls import MAX_RESULT
 from jupyter_ai_personas.runtime.ledger import TurnStep
+from jupyter_ai_personas.runtime.steps import unfinished_calls
 from jupyter_ai_personas.tools import CallContext, ToolInfo
 
 ALLOWED = {"*": "allow"}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -13,11 +12,12 @@ from typing import Any
 
 import anyio
 import pytest
-from support.room import LOG, WAIT, FakeChat, FakeStage, Room, persona, room
+from support.crashes import crash, restarted
+from support.room import LOG, WAIT, FakeStage, Room, persona, room
 from toolroom import Box, Desk, approvals, asked, asking, call
 
 from jupyter_ai_personas import BasePersona
-from jupyter_ai_personas.chat import Message, Restore, encode_message
+from jupyter_ai_personas.chat import Message
 from jupyter_ai_personas.errors import ApprovalDecidedError
 from jupyter_ai_personas.runtime import Decision, Ledger
 from jupyter_ai_personas.runtime.ledger import TurnStep
@@ -71,25 +71,6 @@ def model_loop(model: Model) -> Any:
         await model.loop(self, message)
 
     return process_message
-
-
-async def crash(here: Room, folder: Path) -> Path:
-    """Return a folder with the ledger as a ``kill -9`` would leave it now."""
-    await here.runtime.ledger.flush()
-    after = folder.with_name(f"{folder.name}-after")
-    await anyio.to_thread.run_sync(shutil.copytree, folder, after)
-    return after
-
-
-def restarted(stage: FakeStage, *, without: str = "") -> FakeStage:
-    """Return the chat as its file has it: as it is now, ``without`` a message."""
-    again = FakeStage()
-    again.memory = again.chat = FakeChat("room.chat", id=stage.chat.id)
-    again.post, again.edit = again.memory.post, again.memory.edit
-    again.memory.users.update(stage.memory.users)
-    kept = [message for message in stage.memory.messages if message.id != without]
-    again.memory.apply([Restore(encode_message(message)) for message in kept])
-    return again
 
 
 @pytest.fixture

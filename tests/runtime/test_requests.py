@@ -12,7 +12,7 @@ from support.room import LOG, WAIT, Room, persona, room
 
 from jupyter_ai_personas.chat import Attachment, Message
 from jupyter_ai_personas.errors import ChatError, RequestRefusedError
-from jupyter_ai_personas.hosts import InlineHost, ThreadHost
+from jupyter_ai_personas.hosts import InlineHost
 from jupyter_ai_personas.personas.wire import (
     MAX_ANSWER,
     MAX_OPEN_REQUESTS,
@@ -48,11 +48,6 @@ async def ask(me: Any, message: Message) -> None:
         me.send_message(repr(await me.turn.request("test.ask", {"n": 1})))
     except RequestRefusedError as error:
         me.send_message(f"refused: {error}")
-
-
-@pytest.fixture(params=[InlineHost, ThreadHost], ids=["inline", "thread"])
-def hosts(request: pytest.FixtureRequest) -> dict[str, Any]:
-    return {"make_host": request.param}
 
 
 async def begun(desk: Desk) -> None:

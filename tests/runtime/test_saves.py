@@ -9,13 +9,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from support.clock import ahead
 from support.room import Room, Script, id_of, persona, room
 from support.stages import DocumentStage, Stage, settle
 
 from jupyter_ai_personas.chat import Message, MessagePosted
 from jupyter_ai_personas.chat.messages import METADATA_KEY
 from jupyter_ai_personas.runtime import Ledger
-from jupyter_ai_personas.runtime.unsaved import NO_PERSONA
+from jupyter_ai_personas.runtime.unsaved import NO_PERSONA, SETTLING
 
 LOG = logging.getLogger("tests.saves")
 
@@ -196,3 +197,25 @@ async def test_what_nobody_has_looked_at_stays_though_the_file_has_it(
         here.session.document_saved({question: message})
         assert await ledger.open_turns(stage.chat.id) == []
         assert not here.session.unsaved
+
+
+async def test_what_another_server_overwrites_at_once_is_put_back_and_later_not(
+    tmp_path: Path,
+) -> None:
+    stage = DocumentStage()
+    async with open_desk(stage, tmp_path) as desk:
+        before = stage.ychat.get()
+        answered, said = await desk.answered(), desk.here.say("To Bob")
+        [reply] = desk.here.replies(answered)
+        await desk.save()
+        assert await desk.rows() == []
+        # Both servers had found the file unchanged, and wrote it.
+        with desk.here.session.replacing():
+            stage.ychat.set(before)
+        assert {answered, said, reply.id} <= {message.id for message in stage.seen}
+        with ahead() as put_forward:
+            put_forward(SETTLING)
+            with desk.here.session.replacing():
+                stage.ychat.set(before)
+            assert stage.seen == []
+        assert await desk.rows() == []

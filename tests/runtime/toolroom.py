@@ -12,7 +12,7 @@ from support.room import LOG, Room
 from jupyter_ai_personas.chat import Message
 from jupyter_ai_personas.errors import ChatError, RequestRefusedError, ToolCallError
 from jupyter_ai_personas.personas import Persona
-from jupyter_ai_personas.runtime import Approval
+from jupyter_ai_personas.runtime import Approval, Decision
 from jupyter_ai_personas.tools import (
     CallContext,
     PackageToolsets,
@@ -22,13 +22,16 @@ from jupyter_ai_personas.tools import (
     ToolInfo,
     ToolRegistry,
     ToolSettings,
-    decide,
 )
+from jupyter_ai_personas.tools import decide as decide_policy
 
 READ = ToolInfo("desk.look", "Looks.", "read")
 WRITE = ToolInfo("desk.note", "Notes something.", "write")
 RUN = ToolInfo("desk.run", "Runs something.")
 HOSTED = ToolInfo("pack.plot", "Plots, in the persona's host.", "write")
+
+APPROVED = Decision("approved", "ada", "Ada")
+DENIED = Decision("denied", "bob", "Bob", "Too `dangerous` <b>\n# by far")
 
 
 class Desk:
@@ -89,7 +92,7 @@ class Box(ToolRegistry):
 
     def policy(self, tool: ToolInfo, persona: Persona | None = None) -> Policy:
         names = (persona.id, persona.name, persona.mention_name) if persona is not None else ()
-        return decide(self._policy, names, tool.name, tool.effect)
+        return decide_policy(self._policy, names, tool.name, tool.effect)
 
 
 async def call(me: Any, id_: str, tool: str, **arguments: Any) -> dict[str, Any]:
@@ -133,3 +136,13 @@ async def asked(here: Room, count: int = 1) -> list[Approval]:
 def asking(here: Room) -> list[Message]:
     """Return the messages that ask people, or asked them."""
     return [m for m in here.messages if m.is_approval]
+
+
+def result(message: Message) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(message.body)
+    return found
+
+
+async def decide(here: Room, decision: Decision = APPROVED, index: int = 0) -> None:
+    approval = approvals(here)[index]
+    await here.runtime.approvals.decide(approval.id, decision, proven=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -82,3 +83,43 @@ async def test_an_agent_asks_writes_and_goes_on_after_a_restart(tmp_path: Path) 
         async with ChatClient(server, path, user="Ada") as ada:
             again = await ada.wait_for_reply(ada.post("@Bot where"), "Bot")
             assert again["body"].startswith("session-1 in")
+
+
+async def test_what_an_agent_waits_for_outlives_a_killed_server_and_is_done_once(
+    tmp_path: Path,
+) -> None:
+    server, memory = server_in(tmp_path), tmp_path / "memory.jsonl"
+    path = "work.chat"
+    async with server:
+        async with ChatClient(server, path, user="Ada") as ada:
+            asked = ada.post("@Bot do one two")
+            await allow(server, ada, "Bot.execute")
+            await ada.wait_for(lambda me: "one: True" in str(me.messages()))
+            await ada.wait_for(lambda me: open_asks(me) == 1)
+            _, before = await server.get("/api/ai/approvals")
+        [pid] = obedient.noted(memory, "pid")
+        server.kill()
+        await server.start()
+        with suppress(psutil.NoSuchProcess):
+            psutil.Process(pid).wait(10)
+        # Before anybody opens the chat.
+        assert await server.get("/api/ai/approvals") == (200, before)
+        [approval] = before["approvals"]
+        async with ChatClient(server, path, user="Ada") as ada:
+            await ada.wait_for(lambda me: obedient.noted(memory, "loaded"))
+            route = f"/api/ai/approvals/{approval['id']}"
+            assert (await server.post(route, json={"decision": "approve"}))[0] == 200
+            assert (await server.post(route, json={"decision": "approve"}))[0] == 409
+            reply = await ada.wait_for_reply(asked, "Bot")
+            assert len(ada.replies(asked)) == 1
+            assert open_asks(ada) == 0
+    assert reply["body"].startswith("I begin. ")
+    assert reply["body"].count("one: True. ") == reply["body"].count("two: True. ") == 1
+    assert obedient.noted(memory, "did") == ["one", "two"]
+    assert obedient.noted(memory, "began") == ["session-1"]
+
+
+def open_asks(client: ChatClient) -> int:
+    """How many approvals the chat shows as open."""
+    ours = [(m.get("metadata") or {}).get("jupyter_ai_personas") or {} for m in client.messages()]
+    return sum("approval" in one and "decision" not in one for one in ours)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Coroutine
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Literal, Self
 from urllib.parse import quote
 from uuid import uuid4
 
@@ -51,6 +51,21 @@ _TRIES = 6
 _WRITERS = ".jp-chat-writers"
 
 
+StartLab = Callable[..., Coroutine[Any, Any, JupyterServer]]
+"""Starts JupyterLab for a module: see `start_lab` of the tests in the browser."""
+Join = Callable[..., Coroutine[Any, Any, "list[ChatPage]"]]
+"""Opens a chat for some people: see `join` of the tests in the browser."""
+
+
+async def follow_schemes(server: JupyterServer) -> None:
+    """Have a server's JupyterLab take the theme, dark or light, that a person prefers."""
+    status, _ = await server.put(
+        "/lab/api/settings/@jupyterlab/apputils-extension:themes",
+        json={"raw": '{"adaptive-theme": true}'},
+    )
+    assert status == 204
+
+
 @contextlib.asynccontextmanager
 async def chromium() -> AsyncIterator[Browser]:
     """A headless Chromium; each `ChatPage` in it is a person of its own."""
@@ -69,10 +84,12 @@ class ChatPage:
 
     Args:
         browser: From `chromium`.
-        server: A running server with ``lab=True``.
+        server: A running server with ``lab=True`` or ``notebook=True``.
         path: The chat, relative to the server's root; its file is created when missing.
         user: The name to be known by; without it, the server makes up an anonymous one.
         stock: Without our labextension, as if the person had disabled it.
+        dark: The person prefers dark themes; `follow_schemes` lets JupyterLab heed that.
+        sidebar: With the chat in the side panel, not in the main area.
     """
 
     page: Page
@@ -85,12 +102,16 @@ class ChatPage:
         user: str | None = None,
         *,
         stock: bool = False,
+        dark: bool = False,
+        sidebar: bool = False,
     ) -> None:
         self.browser = browser
         self.server = server
         self.path = path
         self.user = user
         self.stock = stock
+        self.dark = dark
+        self.sidebar = sidebar
         self.errors: list[str] = []
         """Exceptions that nothing in the page caught."""
         self._context: BrowserContext | None = None
@@ -98,13 +119,14 @@ class ChatPage:
 
     async def __aenter__(self) -> Self:
         self.server.create_chat(self.path)
-        self._context = await self.browser.new_context()
+        scheme: Literal["dark", "light"] = "dark" if self.dark else "light"
+        self._context = await self.browser.new_context(color_scheme=scheme)
         try:
             self._context.set_default_timeout(WAIT * 1000)
             if self.stock:
                 await self._context.route(_EXTENSION, lambda route: route.abort())
             self.page = await self._context.new_page()
-            self.page.on("pageerror", lambda error: self.errors.append(str(error)))
+            self.page.on("pageerror", lambda error: self.errors.append(error.stack or str(error)))
             # After a lost connection a modal dialog covers the page until it is dismissed.
             await self.page.add_locator_handler(
                 self.page.locator(".jp-Dialog"), self._dismiss, no_wait_after=True
@@ -132,12 +154,30 @@ class ChatPage:
     async def open(self) -> None:
         """Load the chat, or load it anew, in a workspace of its own; returns once it is usable."""
         # Without a workspace of its own a tab would open what another one has open.
-        workspace = uuid4().hex
-        await self.page.goto(
-            f"{self.server.url}/lab/workspaces/{workspace}/tree/{quote(self.path)}"
-            f"?token={self.server.token}&reset"
-        )
+        place = f"lab/workspaces/{uuid4().hex}"
+        if self.server.application == "notebook":
+            place = f"edit/{quote(self.path)}"
+        elif not self.sidebar:
+            place += f"/tree/{quote(self.path)}"
+        await self.page.goto(f"{self.server.url}/{place}?token={self.server.token}&reset")
+        if self.sidebar:
+            await self.page.locator("#jp-main-dock-panel").wait_for()
+            await self.execute("jupyterlab-chat:open", filepath=self.path, inSidePanel=True)
         await self.page.locator(_INPUT).last.wait_for()
+
+    async def execute(self, command: str, **arguments: Any) -> None:
+        """Execute a command of JupyterLab; the server exposes the application in the browser."""
+        await self.page.wait_for_function("window.jupyterapp")
+        await self.page.evaluate(
+            "([command, args]) => window.jupyterapp.started.then("
+            "() => void window.jupyterapp.commands.execute(command, args))",
+            [command, arguments],
+        )
+
+    async def leave(self) -> None:
+        """Close the tab before the test ends."""
+        assert self._context is not None
+        await self._context.close()
 
     async def identity(self) -> dict[str, Any]:
         """Who the server takes this tab's person for: ``username``, ``name``, …"""

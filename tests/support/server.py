@@ -61,6 +61,7 @@ class JupyterServer:
         config: Traits by dotted name: ``{"AiExtension.default_model": "x:y"}``; JSON values.
         extensions: Server extensions to enable. Every other one is disabled.
         lab: Start JupyterLab, for a browser, instead of the bare server (which starts faster).
+        notebook: Start Jupyter Notebook instead.
         env: Environment variables on top of this process's; ``None`` removes one.
         pythonpath: Directories the server can import from: see `plugin.make_plugin`.
     """
@@ -72,6 +73,7 @@ class JupyterServer:
         config: Mapping[str, Any] | None = None,
         extensions: Sequence[str] = DEFAULT_EXTENSIONS,
         lab: bool = False,
+        notebook: bool = False,
         env: Mapping[str, str | None] | None = None,
         pythonpath: Iterable[Path] = (),
     ) -> None:
@@ -82,7 +84,7 @@ class JupyterServer:
         # The index is a process of its own: only tests of the search need it.
         self.config = {"AiExtension.workspace_search": False, **(config or {})}
         self.extensions = tuple(extensions)
-        self.lab = lab
+        self.application = "notebook" if notebook else "jupyterlab" if lab else ""
         self.env = dict(env or {})
         self.pythonpath = list(pythonpath)
         self.token = "token-of-the-tests"
@@ -345,7 +347,7 @@ class JupyterServer:
         return [
             sys.executable,
             "-m",
-            "jupyterlab" if self.lab else "jupyter_server",
+            self.application or "jupyter_server",
             "--no-browser",
             "--allow-root",
             f"--ServerApp.root_dir={self.root_dir}",
@@ -375,8 +377,8 @@ class JupyterServer:
         for folder in (self.root_dir, self.runtime_dir, self.data_dir):
             folder.mkdir(parents=True, exist_ok=True)
         enabled = dict.fromkeys(_SWITCHED_OFF, False) | dict.fromkeys(self.extensions, True)
-        if self.lab:
-            enabled["jupyterlab"] = True
+        if self.application:
+            enabled[self.application] = True
         traits: dict[str, dict[str, Any]] = {
             "ServerApp": {"jpserver_extensions": enabled},
             "LabApp": {"check_for_updates_class": "jupyterlab.NeverCheckForUpdate"},

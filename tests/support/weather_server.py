@@ -59,6 +59,15 @@ def hang() -> str:
     return "late"
 
 
+@server.tool()
+def strike() -> str:
+    """Have an effect, and hang."""
+    with Path(os.environ["EFFECTS"]).open("a") as file:
+        file.write("struck\n")
+    time.sleep(3600)
+    return "late"
+
+
 @server.resource("weather://stations")
 def stations() -> str:
     """List the stations."""

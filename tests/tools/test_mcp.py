@@ -8,7 +8,7 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -17,9 +17,13 @@ import anyio
 import anyio.to_thread
 import pytest
 import support
+from watchfiles import awatch
 
 from jupyter_ai_personas import BasePersona, PersonaDefaults
 from jupyter_ai_personas.errors import ConfigurationError
+from jupyter_ai_personas.hosts import HostConfig, HostEnvironment
+from jupyter_ai_personas.hosts.plugin_process import PluginProcess
+from jupyter_ai_personas.hosts.remote_mcp import RemoteMcp
 from jupyter_ai_personas.testing import Conversation, FakeModel, tool_calls
 from jupyter_ai_personas.testing.conversation import converse
 from jupyter_ai_personas.tools import McpServers, PackageToolsets, ToolRegistry, ToolSettings
@@ -63,11 +67,21 @@ class Weatherman(BasePersona):
     defaults = PersonaDefaults(name="Weatherman", tools=["mcp:weather"])
 
 
-Make = Callable[..., McpServers]
+PLACE = "here"
+"""Where the clients of :func:`servers` live."""
+
+
+@pytest.fixture(params=["here", "beside"])
+def where(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(f"{__name__}.PLACE", request.param)
 
 
 @asynccontextmanager
 async def servers(configured: Any, **options: Any) -> AsyncIterator[McpServers]:
+    if PLACE == "beside":
+        # As in a server that imports no plug-ins: the clients live in a process beside it.
+        environment = HostEnvironment(HostConfig(), log=LOG)
+        options["place"] = RemoteMcp(PluginProcess(environment, log=LOG))
     made = McpServers(read_servers(configured, "mcp_servers"), log=LOG, **options)
     try:
         with anyio.fail_after(WAIT):
@@ -88,6 +102,7 @@ def weather(request: pytest.FixtureRequest) -> dict[str, Any]:
     return {"url": request.getfixturevalue("url")}
 
 
+@pytest.mark.usefixtures("where")
 async def test_a_server_starts_when_it_is_needed_and_its_tools_run(
     weather: dict[str, Any],
 ) -> None:
@@ -109,6 +124,7 @@ async def test_a_server_starts_when_it_is_needed_and_its_tools_run(
         assert "no such city" in failed["error"]
 
 
+@pytest.mark.usefixtures("where")
 async def test_resources_can_be_listed_and_read(weather: dict[str, Any]) -> None:
     async with servers({"weather": weather}) as found:
         await started(found)
@@ -121,6 +137,7 @@ async def test_resources_can_be_listed_and_read(weather: dict[str, Any]) -> None
         assert "error" in wrong
 
 
+@pytest.mark.usefixtures("where")
 async def test_one_process_serves_all_chats_and_personas(tmp_path: Path) -> None:
     log = tmp_path / "starts"
     async with servers({"weather": stdio(STARTS=str(log))}) as found:
@@ -147,6 +164,29 @@ async def test_one_that_dies_is_started_again_and_the_call_is_not_repeated(
         assert len(log.read_text().split()) == 2
 
 
+async def test_a_call_whose_plug_in_process_is_killed_is_not_repeated(tmp_path: Path) -> None:
+    log = tmp_path / "effects"
+    process = PluginProcess(HostEnvironment(HostConfig(), log=LOG), log=LOG)
+    async with servers({"weather": stdio(EFFECTS=str(log))}, place=RemoteMcp(process)) as found:
+        await started(found)
+
+        async def kill() -> None:
+            async for changes in awatch(tmp_path):
+                if changes:
+                    process.kill()
+                    return
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(kill)
+            cut = await found.call("mcp:weather.strike", {}, "a.chat")
+        assert "ended during the call" in cut["error"]
+        assert found.toolsets()[0].status == "broken"
+        again = await found.call("mcp:weather.forecast", {"city": "Bern"}, "a.chat")
+        assert again == {"text": "Sun in Bern"}
+        assert log.read_text() == "struck\n"
+
+
+@pytest.mark.usefixtures("where")
 async def test_one_that_hangs_costs_its_own_calls_only() -> None:
     configured = {"weather": stdio(), "slow": stdio()}
     async with servers(configured, seconds=1.0) as found:
@@ -180,6 +220,7 @@ async def test_one_that_never_starts_is_waited_for_once(monkeypatch: pytest.Monk
     ],
 )
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.usefixtures("where")
 async def test_one_that_cannot_start_says_why_and_others_go_on(
     weather: dict[str, Any], said: str
 ) -> None:
@@ -198,6 +239,7 @@ async def test_without_the_package_it_says_what_to_install(monkeypatch: pytest.M
     assert "pip install 'jupyter_ai_personas[mcp]'" in toolset.problem
 
 
+@pytest.mark.usefixtures("where")
 async def test_variables_are_the_operators_and_others_are_not_passed_on(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -213,6 +255,7 @@ async def test_variables_are_the_operators_and_others_are_not_passed_on(
 
 
 @pytest.mark.parametrize(("trusted", "effect"), [([], "run"), (["weather"], "read")])
+@pytest.mark.usefixtures("where")
 async def test_a_hint_counts_only_for_a_server_that_is_trusted(
     trusted: list[str], effect: str
 ) -> None:
@@ -223,6 +266,7 @@ async def test_a_hint_counts_only_for_a_server_that_is_trusted(
     assert effects["mcp:weather.delete"] == "run"
 
 
+@pytest.mark.usefixtures("where")
 async def test_its_processes_end_with_jupyter(tmp_path: Path) -> None:
     log = tmp_path / "starts"
     async with servers({"weather": stdio(STARTS=str(log))}) as found:
@@ -293,6 +337,7 @@ async def said(here: Conversation, text: str) -> str:
     return reply.body
 
 
+@pytest.mark.usefixtures("where")
 async def test_prompts_are_commands(weather: dict[str, Any]) -> None:
     async with talking(weather, *["Done."] * 4) as here:
         helped = await said(here, "/help")

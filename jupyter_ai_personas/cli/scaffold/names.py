@@ -14,7 +14,7 @@ import importlib_metadata
 
 from jupyter_ai_personas.discovery import MODEL_PROVIDERS_GROUP, PERSONAS_GROUP, TOOLSETS_GROUP
 from jupyter_ai_personas.errors import ConfigurationError
-from jupyter_ai_personas.personas.registry import wrong_with_name
+from jupyter_ai_personas.personas.facts import wrong_with_name
 
 __all__ = ["KINDS", "Kind", "Names", "check_name"]
 

@@ -46,6 +46,7 @@ export interface ICommand {
 
 /** The server refused; the message is for people. */
 export class ApiError extends Error {
+  /** @param status - 0 if there was no answer. */
   constructor(
     readonly status: number,
     message: string
@@ -118,7 +119,9 @@ export class Api {
     if (body !== undefined) {
       init.body = JSON.stringify(body);
     }
-    const response = await ServerConnection.makeRequest(url, init, this.settings);
+    const response = await ServerConnection.makeRequest(url, init, this.settings).catch(() => {
+      throw new ApiError(0, 'The server cannot be reached. Try again when it is there.');
+    });
     const answer = (await response.json().catch(() => ({}))) as T & { message?: string };
     if (!response.ok) {
       throw new ApiError(response.status, answer.message ?? response.statusText);

@@ -18,3 +18,9 @@ export function chatOf(chats: IChatTracker, input: IInputModel): IChatModel | un
 export function pathOf(chats: IChatTracker, input: IInputModel): string {
   return chatOf(chats, input)?.name ?? input.chatContext?.name ?? '';
 }
+
+/** The name that people see of somebody, as far as the chat knows it. */
+export function nameOf(chat: IChatModel, username: string): string {
+  const user = chat.input.chatContext?.users.find(one => one.username === username);
+  return user?.display_name ?? user?.name ?? username;
+}

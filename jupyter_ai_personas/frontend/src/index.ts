@@ -13,6 +13,7 @@ import { renderersPlugin } from './parts/renderers';
 import { personasPlugin } from './personas';
 import { repliesPlugin } from './replies';
 import { detailsPlugin } from './replies/details';
+import { diffsPlugin } from './replies/diffs';
 import { stopPlugin } from './stop';
 
 export * from './tokens';
@@ -26,6 +27,7 @@ const plugins = [
   renderersPlugin,
   repliesPlugin,
   detailsPlugin,
+  diffsPlugin,
   linksPlugin,
   approvalsPlugin,
   feedbackPlugin,

@@ -75,7 +75,7 @@ export class Personas implements IPersonas {
 /** Provides `IPersonas`. */
 export const personasPlugin: JupyterFrontEndPlugin<IPersonas> = {
   id: 'jupyter-ai-personas:personas',
-  description: 'The personas of the open chats, and what extensions add to them.',
+  description: 'Provides `IPersonas`.',
   autoStart: true,
   requires: [IChatTracker],
   provides: IPersonas,

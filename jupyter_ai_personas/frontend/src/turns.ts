@@ -13,6 +13,8 @@ export interface IOpenTurn {
   readonly message: string;
   /** The username of who asked. */
   readonly person: string;
+  /** The name that people see of who asked, if the server knows it. */
+  readonly name?: string;
 }
 
 /** The open turns in the awareness states of a chat: the server announces them in its own. */

@@ -5,6 +5,7 @@ import {
   begunCommand,
   begunMention,
   begunModel,
+  endsWithName,
   isHidden,
   mentionedNames
 } from '../src/completion/grammar';
@@ -28,7 +29,8 @@ test('names of any alphabet match, without regard to case, accents and width', (
   assert.deepEqual(found(''), NAMES);
 });
 
-test('what begins with the text comes first, then words that do, then the rest', () => {
+test('what is the text comes first, then what begins with it, then words that do, then the rest', () => {
+  assert.deepEqual(matching('note', ['Notes', 'Note'], name => [name]), ['Note', 'Notes']);
   const names = ['My-notes', 'Denote', 'Notes'];
   assert.deepEqual(matching('note', names, name => [name]), ['Notes', 'My-notes', 'Denote']);
 });
@@ -98,4 +100,14 @@ test('the longest name counts, and only as a whole word', () => {
   ]);
   assert.deepEqual([...mentionedNames('@Database', names)], []);
   assert.deepEqual([...mentionedNames('@data?', names)], ['Data']);
+});
+
+test('a name or a command is whole where nothing is left to complete', () => {
+  const whole = (before: string): boolean => endsWithName(before, NAMES, ['/help', '/model']);
+  for (const before of ['@Guide', 'hi @数据助手', '请问@数据助手', '/help', '(@C++-Guru', '/model @Guide']) {
+    assert.ok(whole(before), before);
+  }
+  for (const before of ['', '@Gui', '@guide', 'Guide', 'ada@Guide', '`@Guide', 'x /help', '/hel', '@Guide ']) {
+    assert.ok(!whole(before), before);
+  }
 });

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 
 import { Registry } from '../src/registry';
+import { elementsFor } from '../src/replies/lines';
 import { MARKS, usageOf } from '../src/replies/words';
 import { openTurns } from '../src/turns';
 
@@ -55,4 +56,15 @@ test('entries have an order and a name of their own, and can be taken back', () 
   second.dispose();
   assert.deepEqual(ids(), ['first', 'last']);
   assert.equal(changes, 4);
+});
+
+test('lines of a diff are new, gone or neither; names of files are neither', () => {
+  const kinds = (...lines: string[]): string => elementsFor(lines).join(' ');
+  assert.equal(
+    kinds('--- a', '+++ a', '@@ -1 +1 @@', '-old', '+new', ' same'),
+    'span span span del ins span'
+  );
+  // A second file; what was taken out began with two signs itself.
+  assert.equal(kinds('@@ -1 +1 @@', '--- x', '--- b', '+++ b', '@@ -1 +1 @@'), 'span del span span span');
+  assert.equal(kinds('-old', '+new'), 'del ins');
 });

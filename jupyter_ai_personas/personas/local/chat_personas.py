@@ -12,7 +12,8 @@ from jupyter_ai_personas.discovery import Broken
 from jupyter_ai_personas.errors import UnknownPersonaError
 from jupyter_ai_personas.personas.local.definition import Fault
 from jupyter_ai_personas.personas.local.files import LocalFile, LocalPersonas, LocalProblem
-from jupyter_ai_personas.personas.registry import Persona, PersonaRegistry
+from jupyter_ai_personas.personas.persona import Persona
+from jupyter_ai_personas.personas.registry import PersonaRegistry
 from jupyter_ai_personas.routing import NameIndex, mention_name
 
 __all__ = ["ChatPersonas", "Personas"]

@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 
 from jupyter_ai_personas.errors import near_matches
-from jupyter_ai_personas.personas.registry import wrong_with_name
+from jupyter_ai_personas.personas.facts import wrong_with_name
 from jupyter_ai_personas.text import well_formed
 
 __all__ = ["PARAMETERS", "Definition", "Fault", "FaultyError", "Parsed", "parse"]

@@ -21,7 +21,7 @@ from jupyter_ai_personas.personas.local.definition import (
 )
 from jupyter_ai_personas.personas.local.emoji import is_emoji
 from jupyter_ai_personas.personas.local.persona import MarkdownPersona
-from jupyter_ai_personas.personas.registry import Persona
+from jupyter_ai_personas.personas.persona import Persona
 from jupyter_ai_personas.routing import mention_name
 
 __all__ = ["LOCAL_PREFIX", "SOURCE", "LocalFile", "LocalPersonas", "LocalProblem", "folders_of"]
@@ -209,7 +209,7 @@ class LocalPersonas:
             avatar=avatar,
             emoji=emoji,
             source=SOURCE,
-            cls=MarkdownPersona,
+            class_path=f"{MarkdownPersona.__module__}:{MarkdownPersona.__qualname__}",
             tools=found.tools,
             model_parameters=found.model_parameters,
             max_hops=found.max_hops,

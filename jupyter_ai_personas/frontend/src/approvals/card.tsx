@@ -4,6 +4,7 @@ import type { IRenderMimeRegistry } from '@jupyterlab/rendermime';
 import * as React from 'react';
 
 import type { Api } from '../api';
+import { nameOf } from '../chats';
 import { Markdown } from '../parts/markdown';
 import type { IMessageProps } from '../tokens';
 import { mayDecide, questionOf, whoDecides, type IApproval, type IQuestion } from './approval';
@@ -15,17 +16,35 @@ interface IServices {
 
 type Decide = (decision: { decision: string; scope?: string; reason?: string }) => void;
 
+/** For how many frames a card is given the focus that was on its buttons. */
+const FRAMES = 60;
+
+/** The ids of approvals that the person decides in this tab. */
+const decidedHere = new Set<string>();
+
 export function ApprovalCard(props: IMessageProps & IServices): React.JSX.Element | null {
   const { chat, message, mime } = props;
   const question = questionOf(message);
   const card = React.useRef<HTMLElement>(null);
-  const isOpen = question?.isOpen === true;
-  const isDecidedHere = React.useRef(false);
+  const id = question?.isOpen === false ? question.id : '';
   React.useEffect(() => {
-    if (!isOpen && isDecidedHere.current) {
-      card.current?.focus(); // The buttons are gone.
+    if (decidedHere.has(id)) {
+      // The buttons are gone. The chat draws the card anew, perhaps more than once.
+      const focus = (frames: number): void => {
+        if (document.activeElement === document.body) {
+          card.current?.focus();
+        }
+        if (frames > 0) {
+          requestAnimationFrame(() => {
+            focus(frames - 1);
+          });
+        } else {
+          decidedHere.delete(id);
+        }
+      };
+      focus(FRAMES);
     }
-  }, [isOpen]);
+  }, [id]);
   if (question === null) {
     return null;
   }
@@ -34,24 +53,15 @@ export function ApprovalCard(props: IMessageProps & IServices): React.JSX.Elemen
     <section
       ref={card}
       className="jp-personas-card"
-      data-open={isOpen}
+      data-open={question.isOpen}
       tabIndex={-1}
       aria-label={title}
     >
       <Markdown mime={mime} text={question.request} />
       <div role="status" className="jp-personas-card-end">
-        {!isOpen && <Markdown mime={mime} text={question.end} />}
+        {!question.isOpen && <Markdown mime={mime} text={question.end} />}
       </div>
-      {isOpen && (
-        <Pending
-          {...props}
-          chat={chat}
-          question={question}
-          onDecided={() => {
-            isDecidedHere.current = true;
-          }}
-        />
-      )}
+      {question.isOpen && <Pending {...props} chat={chat} question={question} />}
     </section>
   );
 }
@@ -59,35 +69,31 @@ export function ApprovalCard(props: IMessageProps & IServices): React.JSX.Elemen
 interface IPendingProps extends IServices {
   readonly chat: IChatModel;
   readonly question: IQuestion;
-  readonly onDecided: () => void;
 }
 
-function Pending({ api, mime, chat, question, onDecided }: IPendingProps): React.JSX.Element {
+function Pending({ api, mime, chat, question }: IPendingProps): React.JSX.Element {
   const approval = useApproval(api, chat.name, question.id);
   const [isSending, setSending] = React.useState(false);
   const [problem, setProblem] = React.useState('');
   const decide: Decide = decision => {
     setSending(true);
     setProblem('');
-    onDecided();
+    decidedHere.add(question.id);
     api.post(`approvals/${encodeURIComponent(question.id)}`, {}, decision).then(
       () => undefined, // The message tells.
       (error: unknown) => {
+        decidedHere.delete(question.id);
         setSending(false);
         setProblem(error instanceof Error ? error.message : String(error));
       }
     );
-  };
-  const nameOf = (username: string): string => {
-    const user = chat.input.chatContext?.users.find(one => one.username === username);
-    return user?.display_name ?? user?.name ?? username;
   };
   return (
     <>
       {approval === null ? (
         <Markdown mime={mime} text={question.end} />
       ) : (
-        <p>{whoDecides(approval, nameOf)}</p>
+        <p>{whoDecides(approval, username => nameOf(chat, username))}</p>
       )}
       {approval !== null && mayDecide(approval, chat.user?.username) && (
         <Choice decide={decide} isSending={isSending} />

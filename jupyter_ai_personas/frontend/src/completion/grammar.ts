@@ -56,6 +56,20 @@ export function isHidden(before: string): boolean {
   return (line.replace(/\\`/g, '').match(/`/g)?.length ?? 0) % 2 === 1;
 }
 
+/** Whether text ends with the whole name of somebody who is mentioned, or with a whole command. */
+export function endsWithName(
+  before: string,
+  names: readonly string[],
+  commands: readonly string[]
+): boolean {
+  const command = begunCommand(before);
+  const word = /\S*$/u.exec(before)?.[0] ?? '';
+  const typed = begunMention(word, names)?.typed;
+  return command === null
+    ? typed !== undefined && names.includes(typed) && !isHidden(before)
+    : commands.includes(command);
+}
+
 /** What was typed of a command, with the slash; `null` unless the text begins with it. */
 export function begunCommand(before: string): string | null {
   return /^\/\S*$/u.exec(before)?.[0] ?? null;

@@ -8,7 +8,7 @@ import { chatOf, eachChat, pathOf } from '../chats';
 import { tellIfItFails } from '../parts/errors';
 import { IPersonas } from '../tokens';
 import { CommandProvider } from './commands';
-import { begunModel } from './grammar';
+import { begunModel, endsWithName } from './grammar';
 import { completeBeforeWord, completeWithTab, followCursor } from './input';
 import { MentionProvider, STOCK_ID } from './mentions';
 
@@ -16,7 +16,7 @@ const MAX_AGE = 30_000;
 
 export const completionPlugin: JupyterFrontEndPlugin<void> = {
   id: 'jupyter-ai-personas:completion',
-  description: "Completes personas, commands and models in the chat's input.",
+  description: 'Completes personas, commands and models.',
   autoStart: true,
   requires: [IPersonas, IChatTracker, IChatCommandRegistry],
   activate: (
@@ -67,7 +67,15 @@ export const completionPlugin: JupyterFrontEndPlugin<void> = {
     eachChat(chats, panel => {
       void commands.get(panel.model.name);
       void models.get('');
-      completeWithTab(panel.node);
+      completeWithTab(panel.node, before =>
+        endsWithName(
+          before,
+          personas.of(panel.model.name).flatMap(one => one.mention_name ?? []),
+          [...(commands.peek(panel.model.name) ?? []), ...personas.commands.entries].map(
+            one => one.name
+          )
+        )
+      );
       followCursor(panel.node, panel.model.input);
       completeBeforeWord(panel.model.input, before => begunModel(before)?.typed === '');
     });

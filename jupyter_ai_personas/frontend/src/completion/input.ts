@@ -2,24 +2,36 @@
 import type { IInputModel } from '@jupyter/chat';
 
 /**
- * Let Tab take what is highlighted while the completion is open, as Enter does. Alone, it would
- * move the focus to a button.
+ * Let Tab complete. While the completion is open, it takes what is highlighted, as Enter does. After
+ * a name that is typed out, of which `isWhole` tells, it adds the space that completion adds. Alone,
+ * it would move the focus to a button.
  */
-export function completeWithTab(node: HTMLElement): void {
+export function completeWithTab(node: HTMLElement, isWhole: (before: string) => boolean): void {
   node.addEventListener(
     'keydown',
     event => {
       const box = event.target;
-      const isOpen =
-        box instanceof HTMLTextAreaElement && box.getAttribute('aria-expanded') === 'true';
-      if (event.key !== 'Tab' || event.shiftKey || event.isComposing || !isOpen) {
+      if (
+        event.key !== 'Tab' ||
+        event.shiftKey ||
+        event.isComposing ||
+        !(box instanceof HTMLTextAreaElement)
+      ) {
+        return;
+      }
+      const { selectionStart: at, selectionEnd: end, value } = box;
+      if (box.getAttribute('aria-expanded') === 'true') {
+        box.dispatchEvent(
+          new KeyboardEvent('keydown', { key: 'Enter', bubbles: true, cancelable: true })
+        );
+      } else if (at === end && !/^\S/.test(value.slice(at)) && isWhole(value.slice(0, at))) {
+        box.setRangeText(' ', at, at, 'end');
+        box.dispatchEvent(new Event('input', { bubbles: true }));
+      } else {
         return;
       }
       event.preventDefault();
       event.stopPropagation();
-      box.dispatchEvent(
-        new KeyboardEvent('keydown', { key: 'Enter', bubbles: true, cancelable: true })
-      );
     },
     true
   );

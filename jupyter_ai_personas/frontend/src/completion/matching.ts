@@ -6,8 +6,8 @@ export function folded(text: string): string {
 }
 
 /**
- * The items whose keys fit what was typed: first those that begin with it, then those with a word
- * that does, then those that contain it; within these, in their order.
+ * The items whose keys fit what was typed: first those that are it, then those that begin with it,
+ * then those with a word that does, then those that contain it; within these, in their order.
  */
 export function matching<T>(typed: string, items: readonly T[], keys: (item: T) => string[]): T[] {
   const wanted = folded(typed);
@@ -17,12 +17,12 @@ export function matching<T>(typed: string, items: readonly T[], keys: (item: T) 
     const text = folded(key);
     const at = text.indexOf(wanted);
     if (at <= 0) {
-      return at === 0 ? 0 : Infinity;
+      return at < 0 ? Infinity : text === wanted ? 0 : 1;
     }
-    return text.split(/[^\p{L}\p{N}]+/u).some(word => word.startsWith(wanted)) ? 1 : 2;
+    return text.split(/[^\p{L}\p{N}]+/u).some(word => word.startsWith(wanted)) ? 2 : 3;
   }
 
-  return [0, 1, 2].flatMap(wantedRank =>
+  return [0, 1, 2, 3].flatMap(wantedRank =>
     ranked.filter(one => one.rank === wantedRank).map(one => one.item)
   );
 }

@@ -20,7 +20,7 @@ const HELP = URLExt.join(PageConfig.getBaseUrl(), 'api/ai/help/start#give-it-a-m
 
 export const panelPlugin: JupyterFrontEndPlugin<void> = {
   id: 'jupyter-ai-personas:panel',
-  description: 'Lists the personas of a chat, with a choice of their models.',
+  description: 'Lists the personas of a chat.',
   autoStart: true,
   requires: [IPersonas, IChatTracker],
   activate: (app: JupyterFrontEnd, personas: IPersonas, chats: IChatTracker): void => {

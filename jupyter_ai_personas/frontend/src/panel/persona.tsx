@@ -25,7 +25,7 @@ export function Persona(props: IProps): React.JSX.Element {
       {problem !== null && (
         <p className="jp-personas-problem">
           <strong>{persona.id === null ? 'Cannot be used: ' : 'Problem: '}</strong>
-          {problem}
+          {problem.split('`').map((part, at) => (at % 2 === 1 ? <code key={at}>{part}</code> : part))}
         </p>
       )}
       {persona.id !== null && <Model {...props} id={persona.id} />}

@@ -1,5 +1,7 @@
 /** Tells people that the server refused. */
-import { Notification } from '@jupyterlab/apputils';
+import { Notification, showErrorMessage } from '@jupyterlab/apputils';
+
+import { ApiError } from '../api';
 
 const SHOWN_MS = 10_000;
 
@@ -8,9 +10,13 @@ export async function tellIfItFails(doing: Promise<unknown>): Promise<void> {
   try {
     await doing;
   } catch (error) {
-    Notification.error(error instanceof Error ? error.message : String(error), {
+    const why = error instanceof Error ? error.message : String(error);
+    if (error instanceof ApiError && error.status === 0) {
+      // JupyterLab loads what shows notifications from the server.
+      void showErrorMessage('Not done', why);
+    } else {
       // Without a time it would only be counted in the status bar.
-      autoClose: SHOWN_MS
-    });
+      Notification.error(why, { autoClose: SHOWN_MS });
+    }
   }
 }

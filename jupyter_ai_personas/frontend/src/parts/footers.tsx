@@ -18,7 +18,7 @@ const POSITION = 'left';
 
 export const footersPlugin: JupyterFrontEndPlugin<void> = {
   id: 'jupyter-ai-personas:footers',
-  description: 'Shows registered footers below the messages of personas.',
+  description: 'Shows registered footers.',
   autoStart: true,
   requires: [IPersonas, IMessageFooterRegistry],
   activate: (app: JupyterFrontEnd, personas: IPersonas, registry: IMessageFooterRegistry): void => {

@@ -21,7 +21,7 @@ interface IShown {
 
 export const renderersPlugin: JupyterFrontEndPlugin<void> = {
   id: 'jupyter-ai-personas:renderers',
-  description: 'Shows messages of personas with registered renderers.',
+  description: 'Shows registered renderers.',
   autoStart: true,
   requires: [IPersonas, IChatTracker, IRenderMimeRegistry],
   activate: (

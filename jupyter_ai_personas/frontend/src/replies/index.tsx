@@ -14,7 +14,7 @@ import { MARKS, usageOf } from './words';
 
 export const repliesPlugin: JupyterFrontEndPlugin<void> = {
   id: 'jupyter-ai-personas:replies',
-  description: 'Shows the state of replies, a button that retries, and what replies took.',
+  description: 'Shows states of replies, retry, and usage.',
   autoStart: true,
   requires: [IPersonas],
   optional: [ISettingRegistry],

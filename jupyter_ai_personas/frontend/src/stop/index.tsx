@@ -8,7 +8,7 @@ import type { JupyterFrontEnd, JupyterFrontEndPlugin } from '@jupyterlab/applica
 import { MenuSvg } from '@jupyterlab/ui-components';
 import * as React from 'react';
 
-import { eachChat } from '../chats';
+import { eachChat, nameOf } from '../chats';
 import { tellIfItFails } from '../parts/errors';
 import { IPersonas } from '../tokens';
 import type { IOpenTurn } from '../turns';
@@ -98,9 +98,5 @@ function personaName(personas: IPersonas, chat: IChatModel, turn: IOpenTurn): st
 }
 
 function personName(chat: IChatModel, turn: IOpenTurn): string {
-  if (turn.person === chat.user?.username) {
-    return 'me';
-  }
-  const known = chat.input.chatContext?.users.find(user => user.username === turn.person);
-  return known?.display_name ?? known?.name ?? turn.person;
+  return turn.person === chat.user?.username ? 'me' : (turn.name ?? nameOf(chat, turn.person));
 }
