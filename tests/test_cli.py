@@ -258,6 +258,22 @@ class Careless(BaseProvider, FakeListChatModel):
     assert "uninstall `careless-package`" in finding.fix
 
 
+def test_doctor_survives_what_a_lean_server_survives_and_names_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    point = {"jupyter_ai.personas": {"ends": "ending:Persona"}}
+    package = make_plugin(tmp_path, "ending", {"__init__.py": "import os; os._exit(7)"}, point)
+    folder = tmp_path / "config"
+    folder.mkdir()
+    (folder / "jupyter_server_config.json").write_text('{"AiExtension": {"hosts": "processes"}}')
+    monkeypatch.setenv("PYTHONPATH", f"{package}{os.pathsep}{os.environ.get('PYTHONPATH', '')}")
+    monkeypatch.setenv("JUPYTER_CONFIG_DIR", str(folder))
+    ran = start("jupyter", "ai-personas", "doctor", "--json")
+    [finding] = [one for one in findings(ran, "broken") if "ends (ending:Persona" in one["text"]]
+    assert "exit code 7" in finding["text"]
+    assert finding["fix"] == "Fix, upgrade or uninstall `ending`"
+
+
 def test_doctor_says_why_the_default_model_cannot_answer(run: Run, plugins: Path) -> None:
     for model, reason in (
         ("vault:gold", "`THE_KEY_OF_THE_VAULT`"),

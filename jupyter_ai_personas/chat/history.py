@@ -97,11 +97,12 @@ def _in_order(chat: Chat, until: Message, limit: int) -> list[Message]:
 
 
 def _is_shown(message: Message, commands: frozenset[str]) -> bool:
-    if message.deleted or not message.body.strip() or message.sender == SYSTEM_ID:
+    body = message.body
+    if message.deleted or not body or body.isspace() or message.sender == SYSTEM_ID:
         return False
     if message.by_persona and (message.state not in _SHOWN_STATES or message.is_approval):
         return False
-    return not (message.body.startswith("/") and message.body.split(None, 1)[0] in commands)
+    return body[0] != "/" or body.split(None, 1)[0] not in commands
 
 
 def _speaker(chat: Chat, sender: str) -> str:
@@ -112,11 +113,12 @@ def _speaker(chat: Chat, sender: str) -> str:
 def _entry(
     chat: Chat, message: Message, reader: str, speaker: Callable[[str], str]
 ) -> HistoryEntry:
-    own = message.sender == reader
-    unfinished = message.state in GROWING_STATES
-    body = without_calls(message.body) if message.by_persona else message.body
-    attachments = () if message.by_persona else tuple(chat.attachments(message.attachments))
-    return HistoryEntry(speaker(message.sender), own, body, message.id, unfinished, attachments)
+    name = speaker(message.sender)
+    if message.by_persona:
+        own, unfinished = message.sender == reader, message.state in GROWING_STATES
+        return HistoryEntry(name, own, without_calls(message.body), message.id, unfinished)
+    attached = tuple(chat.attachments(message.attachments)) if message.attachments else ()
+    return HistoryEntry(name, False, message.body, message.id, attachments=attached)
 
 
 def newest(

@@ -45,7 +45,8 @@ Reading an older message costs more in a longer chat.
 
 ReplyState = Literal["streaming", "waiting", "done", "stopped", "failed", "interrupted", "rejected"]
 GROWING_STATES = frozenset({"streaming", "waiting"})
-FINAL_STATES = frozenset(get_args(ReplyState)) - GROWING_STATES
+_STATES = get_args(ReplyState)
+FINAL_STATES = frozenset(_STATES) - GROWING_STATES
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +163,7 @@ class Message:
     def state(self) -> ReplyState | None:
         """The reply's state, or ``None`` if it is no reply."""
         state = self.metadata.get("state")
-        return cast(ReplyState, state) if state in get_args(ReplyState) else None
+        return cast(ReplyState, state) if state in _STATES else None
 
     @property
     def is_approval(self) -> bool:

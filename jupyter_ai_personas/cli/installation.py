@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from jupyter_ai_personas.discovery import Broken
+from jupyter_ai_personas.discovery import Broken, Entry
 from jupyter_ai_personas.errors import ConfigurationError
+from jupyter_ai_personas.hosts.places import nobody_here
 
 if TYPE_CHECKING:
     from jupyter_ai_personas.runtime import Runtime
@@ -64,7 +67,36 @@ def load_runtime(extension: AiExtension) -> Runtime:
     if reasons := extension.why_off():
         raise ConfigurationError("\n".join(reasons))
     extension.build()
-    extension.runtime.personas.load()
-    extension.runtime.models.load()
-    extension.runtime.tools.load()
-    return extension.runtime
+    runtime = extension.runtime
+    if nobody_here(runtime.settings.hosts):
+        # A package that the server survives must not end this process either.
+        kept = asyncio.run(_kept_out(runtime))
+        runtime.personas.watch = runtime.models.watch = runtime.tools.packages.watch = kept.get
+    runtime.personas.load()
+    runtime.models.load()
+    runtime.tools.load()
+    return runtime
+
+
+async def _kept_out(runtime: Runtime) -> Mapping[Entry, Broken]:
+    """Return the entry points whose code ends its process or does not return, tried elsewhere."""
+    from jupyter_ai_personas.hosts.plugins import RemotePlugins
+    from jupyter_ai_personas.personas import PersonaRegistry
+    from jupyter_ai_personas.providers import ModelRegistry
+    from jupyter_ai_personas.tools import PackageToolsets
+
+    # Nothing is told twice: the registries of this process tell of the same plug-ins.
+    silent = logging.Logger("plugins", logging.CRITICAL)
+    silent.addHandler(logging.NullHandler())
+    plugins = RemotePlugins(
+        PersonaRegistry(log=silent),
+        ModelRegistry(runtime.models.settings, log=silent),
+        PackageToolsets(log=silent),
+        passed_on=runtime.settings.host_variables,
+        log=silent,
+    )
+    try:
+        await plugins.load(lambda: None)
+    finally:
+        await plugins.aclose()
+    return plugins.process.kept

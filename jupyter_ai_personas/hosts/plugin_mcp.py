@@ -20,10 +20,10 @@ from jupyter_ai_personas.hosts.plugin_frames import (
 from jupyter_ai_personas.redaction import remember
 from jupyter_ai_personas.tools.mcp_server import McpServer
 
-__all__ = ["McpClients"]
+__all__ = ["RunningClients"]
 
 
-class McpClients:
+class RunningClients:
     """The clients by the server's numbers for them; ``send`` reports changes."""
 
     def __init__(self, send: Callable[[Reply], None], *, log: logging.Logger) -> None:

@@ -41,7 +41,7 @@ from jupyter_ai_personas.hosts.plugin_frames import (
     TryModel,
     Withdraw,
 )
-from jupyter_ai_personas.hosts.plugin_mcp import McpClients
+from jupyter_ai_personas.hosts.plugin_mcp import RunningClients
 from jupyter_ai_personas.hosts.worker import ReportingHandler
 from jupyter_ai_personas.hosts.worker_process import serve_parent
 from jupyter_ai_personas.personas import PersonaRegistry
@@ -72,7 +72,7 @@ class PluginWorker:
         self._tasks: dict[int, asyncio.Task[None]] = {}
         self._personas = PersonaRegistry(log=self._log)
         self._models: ModelRegistry | None = None
-        self._clients = McpClients(send, log=self._log)
+        self._clients = RunningClients(send, log=self._log)
 
     def take(self, order: Order) -> None:
         """Begin to carry out an order."""

@@ -24,7 +24,7 @@ from jupyter_ai_personas.hosts.plugin_process import PluginProcess
 from jupyter_ai_personas.hosts.workers import ConnectionLostError
 from jupyter_ai_personas.redaction import redact
 from jupyter_ai_personas.tools.descriptions import Toolset
-from jupyter_ai_personas.tools.mcp_place import McpClient
+from jupyter_ai_personas.tools.mcp_clients import McpClient
 from jupyter_ai_personas.tools.mcp_settings import McpServerSettings
 from jupyter_ai_personas.tools.prompts import Prompt
 
@@ -34,7 +34,7 @@ T = TypeVar("T")
 
 
 class RemoteMcp:
-    """The plug-in process as a :class:`~jupyter_ai_personas.tools.mcp_place.McpPlace`."""
+    """The plug-in process as :class:`~jupyter_ai_personas.tools.mcp_clients.McpClients`."""
 
     def __init__(self, process: PluginProcess) -> None:
         self._process = process
@@ -47,24 +47,24 @@ class RemoteMcp:
     def client(
         self, name: str, settings: McpServerSettings, *, source: str, is_trusted: bool
     ) -> McpClient:
-        """See :meth:`McpPlace.client`."""
+        """See :meth:`McpClients.client`."""
         number = next(self._numbers)
         client = _Client(number, name, settings, source, is_trusted, self._process)
         self._clients[number] = client
         return client
 
     async def run(self, work: Coroutine[Any, Any, T]) -> T:
-        """See :meth:`McpPlace.run`."""
+        """See :meth:`McpClients.run`."""
         return await work
 
     def end(self, client: McpClient) -> None:
-        """See :meth:`McpPlace.end`."""
+        """See :meth:`McpClients.end`."""
         task = asyncio.ensure_future(client.aclose())
         self._ending.add(task)
         task.add_done_callback(self._ending.discard)
 
     async def aclose(self, clients: Iterable[McpClient]) -> None:
-        """See :meth:`McpPlace.aclose`. The servers end with the process."""
+        """See :meth:`McpClients.aclose`. The servers end with the process."""
         await self._process.aclose()
 
     def _take(self, change: McpChanged) -> None:

@@ -62,7 +62,7 @@ class PersonaRegistry(Mapping[str, Persona]):
         self._left_to = left_to
         self._entry_points = entry_points
         self._configured = configured
-        self._watch = watch
+        self.watch = watch
         self._classes: dict[str, type[BasePersona]] = {}
         self._lock = threading.Lock()
         self._loaded = False
@@ -79,13 +79,13 @@ class PersonaRegistry(Mapping[str, Persona]):
                 PERSONAS_GROUP,
                 check=check_class,
                 entry_points=self._entry_points,
-                watch=self._watch,
+                watch=self.watch,
             )
             for persona in self._configured:
                 self._personas[persona.id] = persona
                 self._log.info("Registered persona `%s`.", persona.name)
             for entry in found:
-                self._watch(entry.entry)
+                self.watch(entry.entry)
                 self._add(entry, broken)
             for problem in broken:
                 level = logging.WARNING if problem.is_fault else logging.INFO

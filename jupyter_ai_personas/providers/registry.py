@@ -44,7 +44,7 @@ class ModelRegistry(ModelCatalogue):
         self._loaded = False
         self._classes: dict[str, type] = {}
         self._server_settings = server_settings
-        self._watch = watch
+        self.watch = watch
 
     @property
     def providers(self) -> Mapping[str, type]:
@@ -65,9 +65,9 @@ class ModelRegistry(ModelCatalogue):
             from .loading import discover_providers, endpoint_classes
 
             self.read_secrets()
-            found, broken = discover_providers(self._watch)
+            found, broken = discover_providers(self.watch)
             for one in found:
-                self._watch(one.entry)
+                self.watch(one.entry)
                 self._register_found(one, broken)
             for provider_id, provider in endpoint_classes(self.settings.endpoints).items():
                 self._register_endpoint(provider_id, provider)

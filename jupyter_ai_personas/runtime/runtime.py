@@ -318,11 +318,15 @@ class Runtime:
         )
         self.sessions.add(session)
         self._group.start_soon(self._serve, session)
-        self.chats_changed()
+        self._update_watch()
         return session
 
-    def chats_changed(self) -> None:
-        """Note that a chat was opened, closed or moved: other files may define personas for it."""
+    def chats_moved(self) -> None:
+        """Note that chats were moved: other files may define personas for them."""
+        self._look_again()
+        self._update_watch()
+
+    def _update_watch(self) -> None:
         if self._watch is not None:
             self._watch.chats_changed()
 
@@ -349,7 +353,7 @@ class Runtime:
             self.log.exception("Personas have left chat %s", session.chat.path)
         finally:
             self.sessions.discard(session)
-            self.chats_changed()
+            self._update_watch()
 
     def close_chat(self, session: Session) -> None:
         """Stop serving a chat. Turns that run go on, and the ledger keeps what they write."""

@@ -96,7 +96,7 @@ class ChatObserver:
             await approvals.chat_deleted(path)
         elif data.get("action") == "rename":
             approvals.chat_moved(str(data.get("source_path") or ""), path)
-            self._runtime.chats_changed()
+            self._runtime.chats_moved()
 
     async def _compare_with_save(self, path: str, session: Session) -> None:
         """Determine which unsaved messages the file contains now.

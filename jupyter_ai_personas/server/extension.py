@@ -48,7 +48,7 @@ from jupyter_ai_personas.server.workspace import Workspace
 from jupyter_ai_personas.settings.traits import Configured, made_from, traits_of
 from jupyter_ai_personas.tools import McpServers, PackageToolsets, ToolRegistry, ToolSettings
 from jupyter_ai_personas.tools.executors import ToolExecutor
-from jupyter_ai_personas.tools.mcp_place import McpPlace
+from jupyter_ai_personas.tools.mcp_clients import McpClients
 
 __all__ = ["AiExtension"]
 
@@ -157,12 +157,12 @@ class AiExtension(Configured, ExtensionApp):
         executors: Mapping[str, ToolExecutor] | None,
         *,
         packages: PackageToolsets | None = None,
-        mcp_place: McpPlace | None = None,
+        mcp_clients: McpClients | None = None,
     ) -> ToolRegistry:
         """Return the tools of this server, none of which is loaded or started.
 
         ``executors`` run the built-in tools, by the tools' names; ``None``: no server runs.
-        ``mcp_place`` is where the clients of MCP servers live, by default in this process.
+        ``mcp_clients`` says where the clients of MCP servers live, by default in this process.
 
         Raises:
             ConfigurationError: some of the configuration could not be applied.
@@ -174,7 +174,7 @@ class AiExtension(Configured, ExtensionApp):
             trusted=settings.trusted_mcp_servers,
             seconds=settings.tool_timeout,
             root=Path(root_dir) if in_workspace and root_dir is not None else None,
-            place=mcp_place,
+            clients=mcp_clients,
             log=self.log,
         )
         packages = packages or PackageToolsets(log=self.log)
@@ -252,7 +252,7 @@ class AiExtension(Configured, ExtensionApp):
         personas = PersonaRegistry(log=self.log, left_to=self._persona_manager, configured=agents)
         models = ModelRegistry(self.provider_settings(), log=self.log, server_settings=web)
         packages = PackageToolsets(log=self.log)
-        plugins = mcp_place = None
+        plugins = mcp_clients = None
         if web is not None and nobody_here(turns.hosts):
             plugins = RemotePlugins(
                 personas,
@@ -263,7 +263,7 @@ class AiExtension(Configured, ExtensionApp):
                 passed_on=turns.host_variables,
                 log=self.log,
             )
-            mcp_place = RemoteMcp(plugins.process)
+            mcp_clients = RemoteMcp(plugins.process)
         self.runtime = Runtime(
             turns,
             personas=personas,
@@ -279,7 +279,7 @@ class AiExtension(Configured, ExtensionApp):
                 turns.root_dir,
                 None if builtin is None else builtin.executors,
                 packages=packages,
-                mcp_place=mcp_place,
+                mcp_clients=mcp_clients,
             ),
             changes=builtin,
             load_delay=LOAD_DELAY,

@@ -10,8 +10,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import importlib_metadata
-from packaging.requirements import InvalidRequirement, Requirement
-from packaging.utils import canonicalize_name
 
 from jupyter_ai_personas.discovery import MODEL_PROVIDERS_GROUP, PERSONAS_GROUP
 
@@ -19,7 +17,7 @@ __all__ = ["PERSONA_MANAGER", "OtherRuntime", "find_other_runtime", "serves_chat
 
 PERSONA_MANAGER = "jupyter_ai_persona_manager"
 _EXTENSIONS = ("jupyter_ai", PERSONA_MANAGER, "jupyter_ai_router")
-_DISTRIBUTIONS = frozenset(canonicalize_name(name) for name in _EXTENSIONS)
+_DISTRIBUTIONS = frozenset(name.replace("_", "-") for name in _EXTENSIONS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +62,8 @@ def _installed() -> list[str]:
 
 def _brought_by() -> list[str]:
     """Return the packages with plug-ins for personas or models that require Jupyter AI."""
+    from packaging.utils import canonicalize_name
+
     names: dict[str, None] = {}
     for group in (MODEL_PROVIDERS_GROUP, PERSONAS_GROUP):
         for point in importlib_metadata.entry_points(group=group):
@@ -73,6 +73,10 @@ def _brought_by() -> list[str]:
 
 
 def _requires_it(lines: Any) -> bool:
+    # Only the doctor comes here: the server does without half a megabyte.
+    from packaging.requirements import InvalidRequirement, Requirement
+    from packaging.utils import canonicalize_name
+
     for line in lines:
         try:
             requirement = Requirement(line)

@@ -13,7 +13,7 @@ from typing import Any
 from jupyter_ai_personas.errors import ConfigurationError, RequestRefusedError
 from jupyter_ai_personas.tools.descriptions import Toolset
 from jupyter_ai_personas.tools.executors import CallContext, Preview
-from jupyter_ai_personas.tools.mcp_place import McpClient, McpPlace, McpThread
+from jupyter_ai_personas.tools.mcp_clients import McpClient, McpClients, McpThread
 from jupyter_ai_personas.tools.mcp_settings import McpServerSettings, read_servers
 from jupyter_ai_personas.tools.prompts import Prompt
 
@@ -30,8 +30,8 @@ class McpServers:
     """Servers by name: the operator's ``servers``, and those of files in the chats' folders.
 
     ``root`` is the server's root directory if such files are read, else ``None``. Methods are
-    called on the event loop of the caller. ``place`` is where the clients live, by default a thread
-    of this process.
+    called on the event loop of the caller. ``clients`` says where the clients live, by default in a
+    thread of this process.
     """
 
     def __init__(
@@ -42,7 +42,7 @@ class McpServers:
         trusted: Iterable[str] = (),
         seconds: float = 120.0,
         root: Path | None = None,
-        place: McpPlace | None = None,
+        clients: McpClients | None = None,
     ) -> None:
         self.seconds = seconds
         self.configured = dict(servers)
@@ -53,7 +53,7 @@ class McpServers:
         # By the folder of the file, "" for the operator's, and the name.
         self._servers: dict[tuple[str, str], McpClient] = {}
         self._files: dict[str, tuple[object, dict[str, McpServerSettings], str]] = {}
-        self._place = place or McpThread(log=log)
+        self._clients = clients or McpThread(log=log)
 
     # -- what there is ----------------------------------------------------------------------
 
@@ -106,7 +106,7 @@ class McpServers:
             if any(fnmatchcase(f"mcp:{name}", pattern) for pattern in patterns)
         ]
         if starting:
-            await self._place.run(_all(starting))
+            await self._clients.run(_all(starting))
 
     async def call(
         self, tool: str, arguments: Mapping[str, Any], chat_path: str
@@ -117,7 +117,7 @@ class McpServers:
         if found is None:
             raise RequestRefusedError(f"There is no MCP server `{name}` here.")
         server = self._server(found[0], name, found[1])
-        return await self._place.run(server.call(tool, arguments, seconds=self.seconds))
+        return await self._clients.run(server.call(tool, arguments, seconds=self.seconds))
 
     def check(self, name: str, chat_path: str) -> None:
         """Raise :class:`RequestRefusedError` if a server does not run."""
@@ -148,18 +148,18 @@ class McpServers:
         if found is None:
             raise RequestRefusedError(f"There is no MCP server `{prompt.server}` here.")
         server = self._server(found[0], prompt.server, found[1])
-        return await self._place.run(server.prompt(prompt.name, arguments, seconds=self.seconds))
+        return await self._clients.run(server.prompt(prompt.name, arguments, seconds=self.seconds))
 
     async def aclose(self) -> None:
         """End all servers, within a bound."""
-        await self._place.aclose(self._servers.values())
+        await self._clients.aclose(self._servers.values())
 
     def _server(self, folder: str, name: str, settings: McpServerSettings) -> McpClient:
         server = self._servers.get((folder, name))
         if server is None or server.settings != settings:
             if server is not None:
-                self._place.end(server)
-            server = self._servers[folder, name] = self._place.client(
+                self._clients.end(server)
+            server = self._servers[folder, name] = self._clients.client(
                 name,
                 settings,
                 source=_source(folder),

@@ -55,7 +55,7 @@ class PackageToolsets:
         self._entry_points = entry_points
         self._lock = threading.Lock()
         self._loaded = False
-        self._watch = watch
+        self.watch = watch
         self._tools: dict[str, Any] = {}
         self.runnable: frozenset[str] = frozenset()
         """The full names of the tools that packages run, and do not only describe."""
@@ -71,10 +71,10 @@ class PackageToolsets:
                 TOOLSETS_GROUP,
                 entry_points=self._entry_points,
                 wanted="callable",
-                watch=self._watch,
+                watch=self.watch,
             )
             for entry in found:
-                self._watch(entry.entry)
+                self.watch(entry.entry)
                 self._add(entry)
             for problem in self.broken:
                 self._log.warning("Toolset %s", problem)

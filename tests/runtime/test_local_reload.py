@@ -183,7 +183,7 @@ async def test_a_chat_that_is_moved_has_the_personas_of_its_new_folder(tmp_path:
     async with room(tmp_path, path="a/notes.chat") as here:
         assert here.offered == ["One"]
         here.chat.path = "b/notes.chat"
-        here.runtime.chats_changed()
+        here.runtime.chats_moved()
         await here.chat.until(lambda: here.offered == ["Two"])
         assert await here.ask("@One hi") == []
         assert (await here.one("@Two hi")).state == "done"

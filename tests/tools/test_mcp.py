@@ -81,7 +81,7 @@ async def servers(configured: Any, **options: Any) -> AsyncIterator[McpServers]:
     if PLACE == "beside":
         # As in a server that imports no plug-ins: the clients live in a process beside it.
         environment = HostEnvironment(HostConfig(), log=LOG)
-        options["place"] = RemoteMcp(PluginProcess(environment, log=LOG))
+        options["clients"] = RemoteMcp(PluginProcess(environment, log=LOG))
     made = McpServers(read_servers(configured, "mcp_servers"), log=LOG, **options)
     try:
         with anyio.fail_after(WAIT):
@@ -167,7 +167,7 @@ async def test_one_that_dies_is_started_again_and_the_call_is_not_repeated(
 async def test_a_call_whose_plug_in_process_is_killed_is_not_repeated(tmp_path: Path) -> None:
     log = tmp_path / "effects"
     process = PluginProcess(HostEnvironment(HostConfig(), log=LOG), log=LOG)
-    async with servers({"weather": stdio(EFFECTS=str(log))}, place=RemoteMcp(process)) as found:
+    async with servers({"weather": stdio(EFFECTS=str(log))}, clients=RemoteMcp(process)) as found:
         await started(found)
 
         async def kill() -> None:

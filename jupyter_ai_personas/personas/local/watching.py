@@ -33,21 +33,25 @@ class _Watched:
         self._folders: list[tuple[Path, int]] = []
         self._has_ended = False
 
-    def be(self, folders: list[Path]) -> str:
-        """Watch these folders only; return what is wrong, or nothing. Blocking."""
+    def be(self, folders: list[Path]) -> tuple[str, bool]:
+        """Watch these folders only. Blocking.
+
+        Returns what is wrong, or nothing, and whether folders are watched that were not before.
+        """
         # A folder that was made anew has another inode: what watched the old one hears nothing.
         wanted = [(folder, _inode(folder)) for folder in folders]
         if self._watcher is not None and (wanted != self._folders or self._watcher.problem):
             self._watcher.stop()
             self._watcher = None
-        if self._watcher is None and folders:
+        is_new = self._watcher is None and bool(folders)
+        if is_new:
             from jupyter_ai_personas.context.watching import Watcher
 
             self._folders = wanted
             self._watcher = Watcher(folders, on_change=self._tell)
             if self._has_ended:  # while it was made
                 self._watcher.stop()
-        return self._watcher.problem if self._watcher is not None else ""
+        return self._watcher.problem if self._watcher is not None else "", is_new
 
     def stop(self) -> None:
         """Watch nothing any more."""
@@ -83,10 +87,11 @@ class LocalWatch:
         self._on_change = on_change
         self._log = log
         self._changed = anyio.Event()
+        self._files_changed = False
         self._has_warned = False
 
     def chats_changed(self) -> None:
-        """Note that a chat was opened, closed or moved."""
+        """Note that a chat was opened, closed or moved, so that other folders are watched."""
         self._changed.set()
 
     async def run(self) -> None:
@@ -97,9 +102,11 @@ class LocalWatch:
                 self._changed = anyio.Event()
                 # Here: the server knows paths by a database of this thread.
                 paths = set(self._paths())
-                problem = await asyncio.to_thread(self._watch, watched, paths)
-                # Also for what changed before it was watched.
-                self._on_change()
+                changed, self._files_changed = self._files_changed, False
+                problem, is_new = await asyncio.to_thread(self._watch, watched, paths)
+                # New folders may have changed before they were watched.
+                if changed or is_new or problem:
+                    self._on_change()
                 if problem:
                     self._warn(problem)
                 with anyio.move_on_after(RETRY_SECONDS if problem else None):
@@ -108,12 +115,12 @@ class LocalWatch:
         finally:
             watched.stop()
 
-    def _watch(self, watched: _Watched, paths: Iterable[str]) -> str:
-        """Watch what concerns the chats at ``paths``; return why that is impossible, or nothing."""
+    def _watch(self, watched: _Watched, paths: Iterable[str]) -> tuple[str, bool]:
+        """Watch the folders of the chats at ``paths``; see :meth:`_Watched.be`."""
         from jupyter_ai_personas.context.watching import remote_file_system
 
         if kind := remote_file_system(self._local.root):
-            return f"others may change files on {kind} unseen"
+            return f"others may change files on {kind} unseen", False
         folders = {folder for path in paths for folder in self._local.watched(path)}
         return watched.be(sorted(folders))
 
@@ -122,11 +129,15 @@ class LocalWatch:
             # None: what watched has failed.
             if not paths or any(".jupyter" in Path(path).parts for path in paths):
                 try:
-                    loop.call_soon_threadsafe(self.chats_changed)
+                    loop.call_soon_threadsafe(self._note_change)
                 except RuntimeError:  # the loop is closed: the server has stopped
                     return
 
         return tell
+
+    def _note_change(self) -> None:
+        self._files_changed = True
+        self._changed.set()
 
     def _warn(self, problem: str) -> None:
         if not self._has_warned:

@@ -11,7 +11,6 @@ from markdown_it import MarkdownIt
 from tornado import web
 from tornado.web import HTTPError
 
-from jupyter_ai_personas.context.answers.product_help import PAGES, anchor, help_page
 from jupyter_ai_personas.server.handlers.base import BaseHandler
 
 __all__ = ["HelpHandler"]
@@ -33,6 +32,8 @@ class HelpHandler(BaseHandler):
     @authorized
     async def get(self, page: str) -> None:
         """Answer the page as HTML; each heading has its anchor."""
+        from jupyter_ai_personas.context.answers.product_help import help_page
+
         text = await anyio.to_thread.run_sync(help_page, page)
         if not text:
             raise HTTPError(404, "There is no such page of the documentation.")
@@ -43,6 +44,8 @@ class HelpHandler(BaseHandler):
 
 def _html(text: str) -> str:
     """Return Markdown as HTML; links to other pages lead to those served here, if they are."""
+    from jupyter_ai_personas.context.answers.product_help import anchor
+
     markdown = MarkdownIt("commonmark", {"html": False}).enable("table")
     tokens = markdown.parse(text)
     for opening, inline in pairwise(tokens):
@@ -56,6 +59,8 @@ def _html(text: str) -> str:
 
 
 def _target(url: str) -> str:
+    from jupyter_ai_personas.context.answers.product_help import PAGES
+
     page, mark, fragment = url.partition("#")
     if "://" in url or not page:
         return url

@@ -14,7 +14,7 @@ from jupyter_ai_personas.tools.mcp_server import McpServer
 from jupyter_ai_personas.tools.mcp_settings import McpServerSettings
 from jupyter_ai_personas.tools.prompts import Prompt
 
-__all__ = ["McpClient", "McpPlace", "McpThread"]
+__all__ = ["McpClient", "McpClients", "McpThread"]
 
 STOP_SECONDS = 3.0
 
@@ -55,7 +55,7 @@ class McpClient(Protocol):
         """End the server."""
 
 
-class McpPlace(Protocol):
+class McpClients(Protocol):
     """Makes clients, and runs what is awaited of them."""
 
     def client(
@@ -84,11 +84,11 @@ class McpThread:
     def client(
         self, name: str, settings: McpServerSettings, *, source: str, is_trusted: bool
     ) -> McpServer:
-        """See :meth:`McpPlace.client`."""
+        """See :meth:`McpClients.client`."""
         return McpServer(name, settings, source=source, is_trusted=is_trusted, log=self._log)
 
     async def run(self, work: Coroutine[Any, Any, T]) -> T:
-        """See :meth:`McpPlace.run`."""
+        """See :meth:`McpClients.run`."""
         with self._lock:
             if self._loop is None:
                 self._loop = asyncio.new_event_loop()
@@ -98,12 +98,12 @@ class McpThread:
         return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, self._loop))
 
     def end(self, client: McpClient) -> None:
-        """See :meth:`McpPlace.end`."""
+        """See :meth:`McpClients.end`."""
         if self._loop is not None:
             asyncio.run_coroutine_threadsafe(client.aclose(), self._loop)
 
     async def aclose(self, clients: Iterable[McpClient]) -> None:
-        """See :meth:`McpPlace.aclose`; ``STOP_SECONDS`` at most."""
+        """See :meth:`McpClients.aclose`; ``STOP_SECONDS`` at most."""
         loop, self._loop = self._loop, None
         if loop is None:
             return
