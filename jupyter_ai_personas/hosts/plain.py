@@ -19,6 +19,13 @@ _VALUES: tuple[Any, ...] = (str, int, float, list, tuple)
 _ValuesOf: TypeAlias = "Callable[[Any], tuple[Any, ...]]"
 
 
+def _is_positional(cls: type) -> bool:
+    """Return whether an object of ``cls`` is made by its values in order, and by nothing more."""
+    fields = dataclasses.fields(cls)
+    plain = all(field.init and not field.kw_only for field in fields)
+    return plain and not hasattr(cls, "__post_init__")
+
+
 def _values_of(cls: type) -> _ValuesOf:
     """Return a function from an object to the arguments that make its equal."""
     names = [field.name for field in dataclasses.fields(cls)]
@@ -34,7 +41,7 @@ class Codec:
         self._classes = tuple(classes)
         allowed = (*self._classes, *_VALUES, dict, Path)
         self._allowed = {(cls.__module__, cls.__qualname__): cls for cls in allowed}
-        self._values_of = {cls: _values_of(cls) for cls in self._classes}
+        self._values_of = {cls: _values_of(cls) for cls in self._classes if _is_positional(cls)}
 
     @property
     def schema(self) -> str:
@@ -48,7 +55,7 @@ class Codec:
     def pack(self, value: Any) -> bytes:
         """Return a value as bytes: what is of other classes in it becomes plain."""
         file = io.BytesIO()
-        _Plain(file, self._values_of).dump(value)
+        _Plain(file, self._classes, self._values_of).dump(value)
         return file.getvalue()
 
     def unpack(self, frame: bytes) -> Any:
@@ -63,16 +70,19 @@ class Codec:
 class _Plain(pickle.Pickler):
     """Writes what a persona said as plain values: it may have said a string of another class."""
 
-    def __init__(self, file: io.BytesIO, values_of: Mapping[Any, _ValuesOf]) -> None:
+    def __init__(
+        self, file: io.BytesIO, classes: tuple[Any, ...], values_of: Mapping[Any, _ValuesOf]
+    ) -> None:
         super().__init__(file, protocol=5)
+        self._classes = classes
         self._values_of = values_of
 
     def reducer_override(self, obj: Any) -> Any:
-        if isinstance(obj, type):
-            return NotImplemented
         if (values := self._values_of.get(type(obj))) is not None:
             # Pickle's own way sets each field by its name, which reads three times as slowly.
             return type(obj), values(obj)
+        if isinstance(obj, type) or type(obj) in self._classes:
+            return NotImplemented
         for plain in _VALUES:
             if isinstance(obj, plain):
                 return plain, (plain(obj),)
