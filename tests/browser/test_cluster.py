@@ -5,21 +5,19 @@ from __future__ import annotations
 import os
 import re
 import signal
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import anyio.to_thread
 import pytest
+import pytest_asyncio
 from playwright.async_api import Locator, expect
-from support.browser import ChatPage
+from support.browser import ChatPage, Join, StartLab
 from support.dask_cluster import DaskCluster
 from support.plugin import make_plugin
 from support.server import JupyterServer
 
-pytestmark = [pytest.mark.browser, pytest.mark.server]
-
-StartServer = Callable[..., Coroutine[Any, Any, JupyterServer]]
+pytestmark = [pytest.mark.browser, pytest.mark.server, pytest.mark.asyncio(loop_scope="module")]
 
 SOURCE = """
 import os
@@ -51,18 +49,23 @@ class Counting(BasePersona):
 """
 
 
-@pytest.fixture
-def packages(tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
     points = {name.lower(): f"far:{name}" for name in ("Where", "Counting")}
-    files = {"__init__.py": SOURCE}
-    return make_plugin(tmp_path / "packages", "far", files, {"jupyter_ai.personas": points})
+    files, folder = {"__init__.py": SOURCE}, tmp_path_factory.mktemp("packages")
+    return make_plugin(folder, "far", files, {"jupyter_ai.personas": points})
 
 
-@pytest.fixture
-def cluster(packages: Path, tmp_path: Path) -> Iterator[DaskCluster]:
-    (tmp_path / "dask").mkdir()
-    with DaskCluster(tmp_path / "dask", workers=2, pythonpath=[packages]) as made:
+@pytest.fixture(scope="module")
+def cluster(packages: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[DaskCluster]:
+    folder = tmp_path_factory.mktemp("dask")
+    with DaskCluster(folder, workers=2, pythonpath=[packages]) as made:
         yield made
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def lab(start_lab: StartLab, packages: Path, cluster: DaskCluster) -> JupyterServer:
+    return await start_lab(pythonpath=[packages], config={"AiExtension.hosts": cluster.place})
 
 
 def message_with(person: ChatPage, text: str) -> Locator:
@@ -70,44 +73,38 @@ def message_with(person: ChatPage, text: str) -> Locator:
 
 
 async def test_people_see_replies_from_a_cluster_a_stop_and_the_end_of_a_worker(
-    start_server: StartServer, packages: Path, cluster: DaskCluster, chromium: Any
+    lab: JupyterServer, cluster: DaskCluster, join: Join
 ) -> None:
-    lab = await start_server(
-        lab=True, pythonpath=[packages], config={"AiExtension.hosts": cluster.place}
-    )
-    async with (
-        ChatPage(chromium, lab, "a.chat", "Ada") as ada,
-        ChatPage(chromium, lab, "a.chat", "Bob") as bob,
-    ):
-        workers = {worker.pid for worker in cluster.workers}
-        await ada.send("@Where are you?")
-        for person in (ada, bob):
-            body = await person.wait_for_body("In process")
-            assert process_in(await body.inner_text()) in workers
+    ada, bob = await join("Ada", "Bob")
+    workers = {worker.pid for worker in cluster.workers}
+    await ada.send("@Where are you?")
+    for person in (ada, bob):
+        body = await person.wait_for_body("In process")
+        assert process_in(await body.inner_text()) in workers
 
-        await bob.send("@Counting go on")
-        await ada.wait_for_body("counts: 1 2 3")
-        await ada.send("/stop")
-        for person in (ada, bob):
-            await expect(message_with(person, "counts: 1 2 3")).to_contain_text("Stopped")
+    await bob.send("@Counting go on")
+    await ada.wait_for_body("counts: 1 2 3")
+    await ada.send("/stop")
+    for person in (ada, bob):
+        await expect(message_with(person, "counts: 1 2 3")).to_contain_text("Stopped")
 
-        await ada.send("@Counting once more")
-        for person in (ada, bob):
-            await expect(message_with(person, "counts: 1 2 3")).to_have_count(2)
-        second = message_with(bob, "counts: 1 2 3").last
-        fallen = process_in(await second.inner_text())
-        await anyio.to_thread.run_sync(os.kill, fallen, signal.SIGKILL)
-        for person in (ada, bob):
-            last = message_with(person, f"Process {fallen} counts").last
-            await expect(last).to_contain_text("its Dask worker")
-        await bob.screenshot("cluster-worker-gone")
+    await ada.send("@Counting once more")
+    for person in (ada, bob):
+        await expect(message_with(person, "counts: 1 2 3")).to_have_count(2)
+    second = message_with(bob, "counts: 1 2 3").last
+    fallen = process_in(await second.inner_text())
+    await anyio.to_thread.run_sync(os.kill, fallen, signal.SIGKILL)
+    for person in (ada, bob):
+        last = message_with(person, f"Process {fallen} counts").last
+        await expect(last).to_contain_text("its Dask worker")
+    await bob.screenshot("cluster-worker-gone")
 
-        await bob.send("@Where are you now?")
-        for person in (ada, bob):
-            here = message_with(person, "In process").last
-            await expect(message_with(person, "In process")).to_have_count(2)
-            assert process_in(await here.inner_text()) in workers - {fallen}
-        await ada.screenshot("cluster")
+    await bob.send("@Where are you now?")
+    for person in (ada, bob):
+        here = message_with(person, "In process").last
+        await expect(message_with(person, "In process")).to_have_count(2)
+        assert process_in(await here.inner_text()) in workers - {fallen}
+    await ada.screenshot("cluster")
 
 
 def process_in(text: str) -> int:
