@@ -173,7 +173,7 @@ def discover(
     wanted: Wanted = "class",
     watch: Watch = unwatched,
 ) -> tuple[list[Found], list[Broken]]:
-    """Load every entry point of ``group``, each of which names what is ``wanted``.
+    """Load every entry point of ``group``; each must name a ``wanted`` object.
 
     ``check`` gets each loaded object and returns what is wrong with it, or ``None``.
     ``entry_points`` stands in for the installed ones (tests). ``watch`` is called before each one

@@ -25,7 +25,7 @@ def one_line(error: BaseException) -> str:
 def why_not_imported(
     error: BaseException, value: str, distribution: str, fix: str
 ) -> tuple[str, str]:
-    """Say what is wrong with an entry point that does not load, and what to do.
+    """Explain why an entry point does not load, and name the fix.
 
     ``value`` is what it names, ``module:object``; ``fix`` says how to correct the entry point.
     """

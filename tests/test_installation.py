@@ -10,7 +10,7 @@ import pytest
 from support.installed import Environment, InstalledServer, build_wheel
 from support.yclient import ChatClient
 
-from jupyter_ai_personas.context.answers.product_help import PAGES
+from jupyter_ai_personas.context.answers.product_help import help_pages
 
 pytestmark = pytest.mark.slow
 
@@ -33,7 +33,7 @@ def test_the_package_contains_what_it_needs_and_no_more(wheel: Path) -> None:
     for name in (
         "jupyter_ai_personas/py.typed",
         "jupyter_ai_personas/personas/builtin/guide.svg",
-        *(f"jupyter_ai_personas/docs/{page}.md" for page in PAGES),
+        *(f"jupyter_ai_personas/docs/{page}.md" for page in help_pages()),
         "jupyter_ai_personas-0.1.0.data/data/etc/jupyter/jupyter_server_config.d/"
         "jupyter_ai_personas.json",
         *(f"{LABEXTENSION}/{name}" for name in ("package.json", "install.json")),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from html import unescape
 
 __all__ = [
     "CALL",
@@ -12,6 +13,7 @@ __all__ = [
     "code",
     "inert",
     "sentence",
+    "with_short_calls",
     "without_calls",
 ]
 
@@ -34,7 +36,8 @@ _FENCE = re.compile(r"((?:[ \t]*(?:[-+*]|\d{1,9}[.)])(?=[ \t]))*[ \t]*)(`{3,}(?=
 
 # Only the titles and indented lines stand between: what is inside cannot end it.
 _CALL = re.compile(
-    rf"^(?:{'|'.join(map(re.escape, (CALL, THOUGHT, PLAN)))})[^\n<]*</summary>\n"
+    rf"^<details><summary>((?:{'|'.join(one[-2] for one in (CALL, THOUGHT, PLAN))}) [^\n<]*)"
+    r"</summary>\n"
     r"(?:(?:    .*|Arguments:|Result:|Error:)?\n)*?</details>\n*",
     re.MULTILINE,
 )
@@ -80,6 +83,13 @@ def code(text: str) -> str:
 def without_calls(text: str) -> str:
     """Return a reply without the lines of calls, thoughts and plans, which are for people."""
     return _CALL.sub("", text) if "<details><summary>" in text else text
+
+
+def with_short_calls(text: str) -> str:
+    """Return a reply for a terminal: of calls, thoughts and plans only their lines, as text."""
+    if "<details><summary>" not in text:
+        return text
+    return _CALL.sub(lambda found: f"{unescape(found[1])}\n", text)
 
 
 def closing_fence(text: str) -> str:

@@ -72,8 +72,8 @@ class User:
 class OpenTurn:
     """A turn that runs or waits, as the front end hears of it.
 
-    ``persona`` is the id of the persona that answers, ``message`` that of the message, and
-    ``person`` the username of who asked.
+    ``persona`` and ``message`` are the ids of the answering persona and of the message, and
+    ``person`` is the username of the asker.
     """
 
     turn: str

@@ -171,7 +171,7 @@ class Participants:
     def _named(self, username: str) -> dict[str, str]:
         """Return the name that people see, if it is known.
 
-        A client that has just joined knows of nobody who has not written.
+        A client that has just joined does not know people who have not written.
         """
         user = self.user(username) or self._present().get(username)
         return {} if user is None else {"name": user.display_name or user.name}

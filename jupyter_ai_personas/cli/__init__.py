@@ -6,6 +6,8 @@ Each command imports heavy packages itself, so that ``--help`` answers at once.
 from __future__ import annotations
 
 import argparse
+import os
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,21 +16,29 @@ from jupyter_ai_personas.version import __version__
 
 __all__ = ["main"]
 
+_BROKEN_PIPE = 128 + 13  # SIGPIPE, which Windows does not have
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return the exit code; ``arguments`` default to ``sys.argv``."""
     options = _parser().parse_args(arguments)
     try:
-        return _run(options)
+        code = _run(options)
+        sys.stdout.flush()
+        return code
     except KeyboardInterrupt:
-        return 130
+        return 128 + signal.SIGINT
+    except BrokenPipeError:
+        # Whoever read the output, such as `head`, has ended. The interpreter flushes it once more.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _BROKEN_PIPE
 
 
 def _run(options: argparse.Namespace) -> int:
     if options.command == "ask":
         from jupyter_ai_personas.cli.ask import ask
 
-        return ask(options.text, as_json=options.json, user=options.user)
+        return ask(options.text, as_json=options.json, user=options.user, root=options.root)
     if options.command == "doctor":
         from jupyter_ai_personas.cli.doctor import doctor
 
@@ -50,7 +60,11 @@ def _run(options: argparse.Namespace) -> int:
             from jupyter_ai_personas.cli.chat import chat
 
             return chat(
-                persona=options.persona, model=options.model, users=options.users, file=options.file
+                persona=options.persona,
+                model=options.model,
+                users=options.users,
+                file=options.file,
+                root=options.root,
             )
         if options.command == "new":
             from jupyter_ai_personas.cli.scaffold import new
@@ -114,6 +128,7 @@ def _add_ask(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     )
     command.add_argument("--json", action="store_true", help="print JSON, for scripts")
     command.add_argument("--as", dest="user", metavar="NAME", help="who asks; you by default")
+    _add_root(command)
 
 
 def _add_chat(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -134,6 +149,12 @@ def _add_chat(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     command.add_argument(
         "--file", type=Path, metavar="CHAT", help="a `.chat` file to go on with, or to begin"
     )
+    _add_root(command, "this one, or that of CHAT, if none is given")
+
+
+def _add_root(command: argparse.ArgumentParser, default: str = "this one if none is given") -> None:
+    text = f"the folder that personas and their tools work in; {default}"
+    command.add_argument("--root", type=Path, metavar="DIR", help=text)
 
 
 def _add_new(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import anyio
 
+from jupyter_ai_personas.chat.markdown import without_calls
 from jupyter_ai_personas.cli.terminal import person, run_here
 from jupyter_ai_personas.errors import PersonasError, UnknownPersonaError
 from jupyter_ai_personas.redaction import for_people
@@ -27,10 +29,10 @@ class _UsageError(PersonasError):
     """The command was used wrongly; the message says how it is used."""
 
 
-def ask(text: str, *, as_json: bool, user: str | None = None) -> int:
+def ask(text: str, *, as_json: bool, user: str | None = None, root: Path | None = None) -> int:
     """Print the answer to ``text``; ``-`` reads it from standard input. Return the exit code."""
     try:
-        answer = anyio.run(_ask, _read(text), user)
+        answer = anyio.run(_ask, _read(text), user, root)
         if isinstance(answer, PersonasError):
             raise answer
     except (_UsageError, UnknownPersonaError) as error:
@@ -57,8 +59,8 @@ def _read(text: str) -> str:
     return text
 
 
-async def _ask(text: str, user: str | None) -> dict[str, Any] | PersonasError:
-    async with run_here() as runtime:
+async def _ask(text: str, user: str | None, root: Path | None) -> dict[str, Any] | PersonasError:
+    async with run_here(root) as runtime:
         # Returned: what is raised here comes out of the runtime's task group as a group.
         try:
             return await _answer(runtime, text, user)
@@ -72,7 +74,7 @@ async def _answer(runtime: Runtime, text: str, user: str | None) -> dict[str, An
     return {
         "persona": persona.name,
         "state": answer.state,
-        "text": answer.text,
+        "text": without_calls(answer.text).strip("\n"),
         "usage": dict(answer.usage),
     }
 

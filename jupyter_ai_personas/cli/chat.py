@@ -28,18 +28,26 @@ LOOK_SECONDS = 0.02
 _HELP = "Type a message, or `/help`. Ctrl-C stops an answer, Ctrl-D ends the chat."
 
 
-def chat(*, persona: str | None, model: str | None, users: Sequence[str], file: Path | None) -> int:
+def chat(
+    *,
+    persona: str | None,
+    model: str | None,
+    users: Sequence[str],
+    file: Path | None,
+    root: Path | None = None,
+) -> int:
     """Chat until standard input ends; return the exit code.
 
     ``users`` are the people who take part; the first speaks where a line does not begin with
-    ``Name:``.
+    ``Name:``. ``root`` is the folder that tools work in, by default that of ``file``, else this.
 
     Raises:
         PersonasError: a persona, a model, the file or a setting cannot be used.
+        BrokenPipeError: nobody reads the output any more.
     """
     people = [person(name) for name in users] or [person()]
-    saved = TerminalFile(file) if file is not None else None
-    root = file.absolute().parent if file is not None else None
+    root = (root or (Path() if file is None else file.parent)).absolute()
+    saved = TerminalFile(file, root) if file is not None else None
     error = anyio.run(_chat, persona, model, people, saved, root)
     if error is not None:
         raise error
@@ -51,28 +59,29 @@ async def _chat(
     model: str | None,
     people: Sequence[User],
     saved: TerminalFile | None,
-    root: Path | None,
-) -> PersonasError | None:
+    root: Path,
+) -> PersonasError | BrokenPipeError | None:
     changes = {} if persona is None else {"default_persona": persona}
     async with run_here(root, **changes) as runtime:
         # Returned: what is raised here comes out of the runtime's task group as a group.
         try:
             await _Terminal(runtime, people, saved).run(persona, model)
-        except PersonasError as error:
+        except (PersonasError, BrokenPipeError) as error:
             return error
     return None
 
 
 class _Terminal:
-    """One chat: what is typed is posted, what personas write is printed."""
+    """One chat: posts typed lines and prints replies."""
 
     def __init__(self, runtime: Runtime, people: Sequence[User], file: TerminalFile | None) -> None:
         self._runtime = runtime
         self._people = {user.shown_name.casefold(): user for user in people}
         self._speaker = people[0]
         self._file = file
-        path = "terminal.chat" if file is None else file.path.name
-        self._chat = TerminalChat(path, _print, id=None if file is None else file.id)
+        path = "terminal.chat" if file is None else file.chat_path
+        self._is_cut_off = False
+        self._chat = TerminalChat(path, self._print, id=None if file is None else file.id)
         if file is not None:
             file.fill(self._chat)
         self._chat.users.update({user.username: user for user in people})
@@ -84,6 +93,7 @@ class _Terminal:
 
         Raises:
             PersonasError: the persona or the model is not there, or the file cannot be written.
+            BrokenPipeError: nobody reads the output any more.
         """
         if persona is not None:
             (await self._runtime.personas_at(self._chat.path)).find(persona)
@@ -94,18 +104,20 @@ class _Terminal:
             for one in list(chosen):
                 await self._runtime.choose_model(self._chat.path, one.id, model)
         if self._is_tty:
-            _print(f"{_HELP}\n")
+            self._print(f"{_HELP}\n")
         await self._settle(session)
-        while (line := await self._line()) is not None:
+        while not self._is_cut_off and (line := await self._line()) is not None:
             speaker, body = self._said(line)
             if body:
                 self._chat.post(body, sender=speaker.username)
                 await self._settle(session)
                 if self._file is not None:
                     self._file.save(self._chat)
+        if self._is_cut_off:
+            raise BrokenPipeError
 
     def _said(self, line: str) -> tuple[User, str]:
-        """Return who says a line, and what: ``Ben: hello`` is said by Ben, if Ben is here."""
+        """Return speaker and text of a line: ``Ben: hello`` is by Ben, if Ben is here."""
         name, colon, rest = line.partition(":")
         speaker = self._people.get(name.strip().casefold())
         if colon and speaker is not None:
@@ -115,7 +127,7 @@ class _Terminal:
     async def _line(self) -> str | None:
         """Return the next line of standard input, ``None`` at its end."""
         if self._is_tty:
-            _print(f"{self._chat.break_()}{self._speaker.shown_name}> ")
+            self._print(f"{self._chat.break_()}{self._speaker.shown_name}> ")
         loop, done = asyncio.get_running_loop(), asyncio.Event()
         lines: list[str] = []
 
@@ -131,7 +143,7 @@ class _Terminal:
     async def _settle(self, session: Session) -> None:
         """Wait until no turn runs, or those that run wait for people."""
         with self._stopping(session):
-            while not session.is_idle:
+            while not session.is_idle and not self._is_cut_off:
                 if session.has_handled_all and self._waits_for_people(session):
                     return
                 await anyio.sleep(LOOK_SECONDS)
@@ -159,6 +171,9 @@ class _Terminal:
         finally:
             loop.remove_signal_handler(signal.SIGINT)
 
-
-def _print(text: str) -> None:
-    print(text, end="", flush=True)
+    def _print(self, text: str) -> None:
+        try:
+            print(text, end="", flush=True)
+        except BrokenPipeError:
+            # Raised again once no turn is in the way: this is called while one writes.
+            self._is_cut_off = True

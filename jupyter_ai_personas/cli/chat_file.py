@@ -16,14 +16,20 @@ __all__ = ["TerminalFile"]
 
 
 class TerminalFile:
-    """A ``.chat`` file, which need not exist yet.
+    """A ``.chat`` file below ``root``, which need not exist yet.
 
     Raises:
-        ConfigurationError: it cannot be read, or is no chat.
+        ConfigurationError: it is elsewhere, cannot be read, or is no chat.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, root: Path) -> None:
         self.path = path
+        try:
+            inside = path.resolve().relative_to(root.resolve())
+        except ValueError:
+            raise ConfigurationError(f"`{path}` is not in the folder `{root}`.") from None
+        self.chat_path = inside.as_posix()
+        """The path of the chat, from the root."""
         try:
             content = path.read_text("utf-8") if path.exists() else ""
         except (OSError, ValueError) as error:

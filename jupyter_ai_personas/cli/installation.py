@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -53,9 +55,27 @@ def read_extension(keeper: LogKeeper) -> AiExtension:
     Raises:
         ConfigurationError: a setting cannot work.
     """
-    from jupyter_ai_personas.server.configured import configured_extension
+    with _without("rfc3987_syntax"):
+        from jupyter_ai_personas.server.configured import configured_extension
 
     return configured_extension(keeper.logger)
+
+
+@contextmanager
+def _without(module: str) -> Iterator[None]:
+    """Let imports find no ``module``.
+
+    ``rfc3987_syntax`` compiles a grammar of IRIs for a second and more. jsonschema, which imports
+    it if it is there, only needs it to check such values.
+    """
+    if module in sys.modules:
+        yield
+        return
+    sys.modules[module] = None  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        del sys.modules[module]
 
 
 def load_runtime(extension: AiExtension) -> Runtime:

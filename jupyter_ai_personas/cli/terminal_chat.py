@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from jupyter_ai_personas.chat import MemoryChat, Message
+from jupyter_ai_personas.chat.markdown import with_short_calls
 from jupyter_ai_personas.chat.messages import GROWING_STATES
 from jupyter_ai_personas.chat.protocol import Write
 
@@ -44,7 +45,7 @@ class TerminalChat(MemoryChat):
         return gone
 
     def _print(self, message: Message) -> None:
-        body, before = message.body, self._printed.get(message.id, "")
+        body, before = with_short_calls(message.body), self._printed.get(message.id, "")
         is_final = message.state not in GROWING_STATES
         if body != before or (is_final and not before):
             user = self.user(message.sender)

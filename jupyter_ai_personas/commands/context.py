@@ -28,8 +28,8 @@ class Given:
 
     ``history`` are the messages so far, ``earlier`` their attachments. ``beside`` is the notebook
     beside the chat, for a message that speaks of one; ``uses_beside`` says whether it is used at
-    all. ``attached_chars`` bounds what is given of attachments, and ``searched_chars`` what a
-    search of the workspace finds.
+    all. ``attached_chars`` bounds the attachments, and ``searched_chars`` the results of a
+    workspace search.
     """
 
     persona: str

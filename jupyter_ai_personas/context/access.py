@@ -8,10 +8,25 @@ from typing import Protocol, TypeVar
 from jupyter_ai_personas.context.attached import Content
 from jupyter_ai_personas.context.beside import Beside
 from jupyter_ai_personas.context.index import Hit
+from jupyter_ai_personas.context.index_folder import IndexStatus
 
-__all__ = ["WorkspaceAccess"]
+__all__ = ["SearchIndex", "WorkspaceAccess"]
 
 T = TypeVar("T")
+
+
+class SearchIndex(Protocol):
+    """An index of the workspace. Its methods block: they are called in a thread."""
+
+    def search(self, query: str, limit: int = 10) -> list[Hit]:
+        """Return the best passages for a query.
+
+        Raises:
+            SearchUnavailableError: the index cannot be queried; the message says why.
+        """
+
+    def status(self) -> IndexStatus:
+        """Return the index's status."""
 
 
 class WorkspaceAccess(Protocol):

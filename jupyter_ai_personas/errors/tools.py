@@ -51,7 +51,8 @@ class MayNotDecideError(ApprovalError):
 
     def __init__(self, approvers: Iterable[str], *, proven: bool) -> None:
         if proven:
-            text = f"Only these may decide this: {', '.join(f'`{name}`' for name in approvers)}."
+            names = ("the person who asked" if name == "asker" else name for name in approvers)
+            text = f"Only these may decide this: {', '.join(names)}."
         else:
             text = (
                 "A message in a chat does not prove who typed it. Decide on the page that the "

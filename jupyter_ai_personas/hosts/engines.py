@@ -1,4 +1,4 @@
-"""Engines run hosts: threads of this process, processes beside it, or workers of a cluster."""
+"""Engines run hosts: threads of this process, worker processes, or workers of a cluster."""
 
 from __future__ import annotations
 

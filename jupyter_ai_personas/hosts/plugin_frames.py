@@ -1,4 +1,4 @@
-"""What a server and its plug-in process send each other: requests go down, replies come up.
+"""Messages between a server and its plug-in process: requests go down, replies come up.
 
 Each is a frozen dataclass of plain values.
 """

@@ -1,4 +1,4 @@
-"""Plug-ins of packages: imported into this process, or into one beside it."""
+"""Plug-ins of packages, imported into this process or a separate one."""
 
 from __future__ import annotations
 

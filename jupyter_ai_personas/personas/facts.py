@@ -1,4 +1,4 @@
-"""What a persona's class declares, read once, and what is wrong with it."""
+"""The declarations of a persona's class, read once, and their faults."""
 
 from __future__ import annotations
 

@@ -65,7 +65,7 @@ class TurnSpec:
     the path of its URL, which begins and ends with a slash, empty where there is no server.
     Of ``history``, a persona sees the newest ``history_messages`` of at most ``history_tokens``
     unless it asks for others. ``max_reply_chars`` bounds all that the turn writes. ``tools`` are
-    those that the persona has, but for those of its own class. ``so_far`` is what its reply held
+    the persona's, without those of its own class. ``so_far`` is what its reply held
     when the turn was cut off, if it goes on by itself from its steps; otherwise ``None``.
     """
 

@@ -76,8 +76,8 @@ async def stream_model(
     with a chunk that has the whole ``answer``. A model that takes no tools answers without
     them, and a note says so.
 
-    A request that is refused for what is in it, before anything came, is made once more with less
-    of what was said before, and a note says so. Nothing else is retried here: the vendors'
+    If the model refuses the content of a request before any output, the request is repeated once
+    with less history, and a note says so. Nothing else is retried here: the vendors'
     LangChain classes do that.
 
     Raises :class:`RefusedCredentialsError`, :class:`MissingCredentialsError`,

@@ -1,4 +1,4 @@
-"""What is known of model providers and their models, as plain data: nothing imports LangChain."""
+"""Model providers and their models as plain data, without importing LangChain."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ class ModelCatalogue:
 
     @property
     def found(self) -> FoundProviders:
-        """What was found, as plain data for :meth:`adopt` in another process."""
+        """The result as plain data, for :meth:`adopt` in another process."""
         return FoundProviders(
             dict(self._known),
             dict(self._sources),

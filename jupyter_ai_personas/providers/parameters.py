@@ -18,8 +18,8 @@ _SENT_AS_THEY_ARE = frozenset({"default_query", "extra_body", "model_kwargs"})
 def key_of_another_model(parameters: Mapping[str, Any], *more: str) -> str | None:
     """Return the key by which ``parameters`` name a model, dotted where it is an inner one.
 
-    ``more`` are keys that name one besides the usual. What vendors' classes pass on to the server
-    unread is looked into as well: a model named there would be the one that answers.
+    ``more`` are keys that name one besides the usual. Parameters that vendors' classes pass on to
+    the server are checked as well: a model named there would answer.
     """
     for key, value in parameters.items():
         if key in _MODEL_KEYS or key in more:

@@ -34,7 +34,7 @@ class ThoughtSplitter:
         self._end = ""
 
     def feed(self, text: str) -> Iterator[ModelChunk]:
-        """Yield what of ``text``, and of what was held back, is certain."""
+        """Yield the certain part of the pending text and ``text``."""
         if self._state == "text":
             yield from self._text(text)
             return

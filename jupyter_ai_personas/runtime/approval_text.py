@@ -60,7 +60,7 @@ def _word(value: Any) -> str:
 def shown(
     approval: Approval, decision: Decision | None, *, link: str | None = None, asker: str = ""
 ) -> str:
-    """Return the body of the message: as asked, and what was decided or who may decide.
+    """Return the body of the message: the question, and the decision or the approvers.
 
     ``link`` is the address of the page on which people decide, ``asker`` the name of who asked.
     """

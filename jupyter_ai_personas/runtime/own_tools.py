@@ -30,7 +30,7 @@ class OwnTools:
     async def toolset(self, persona: Persona) -> Toolset | None:
         """Return the tools of a persona under its mention name; ``None`` if it has none.
 
-        They are those that its host announced, else those of an object that is made to list them.
+        Its host announced them, or an object is created to list them.
         """
         announced = self._announced.get(persona.id)
         if announced is not None:

@@ -113,8 +113,8 @@ class LoopClock:
 class Services:
     """The shared collaborators of a runtime.
 
-    ``personas`` are those of packages, or those of one chat, with the ones of files.
-    ``turnstile`` is passed by each turn that begins.
+    ``personas`` come from packages; in a chat also from files.
+    Each turn passes ``turnstile`` when it begins.
     ``gathering`` collects what a model is given beside the chat. ``command_names`` are the commands
     that people can type. ``avatar_url`` returns the URL of a persona's image, ``approval_url`` that
     of the page on which people decide. ``other_runtime`` returns whether another runtime of
@@ -202,8 +202,8 @@ class Services:
     def model_of(self, persona: Persona, chosen: str | None = None) -> tuple[str | None, str]:
         """Return the reference of a persona's model, or ``None`` and what is wrong.
 
-        In this order: what the chat chose, what the operator set, what the persona says, the
-        default. One that has models of its own: ``None``, and nothing is wrong.
+        In this order: the chat's choice, the operator's setting, the persona's model, the default.
+        One that has models of its own: ``None``, and nothing is wrong.
         """
         if persona.has_own_models:
             return chosen or self._of(persona, self.settings.models), ""

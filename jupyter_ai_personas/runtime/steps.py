@@ -32,7 +32,7 @@ def can_continue(persona: Persona, steps: Sequence[TurnStep] | None) -> bool:
     if steps is None or unfinished_calls(steps):
         return False
     if persona.is_agent and steps:
-        # What it did since its last call was not seen, unless it has waited for people.
+        # Its work since the last call is unknown, unless it has waited for people.
         return _waits_for_people(steps)
     return not steps or (is_whole(steps) and is_resumable(persona))
 
@@ -48,7 +48,7 @@ def is_whole(steps: Iterable[TurnStep]) -> bool:
 
 
 def steps_to_retry(steps: Sequence[TurnStep]) -> list[TurnStep]:
-    """Return what a person who retries a turn that was cut off wants kept of its steps.
+    """Return the steps to keep when a person retries an interrupted turn.
 
     A call that had not finished runs again; people are asked again about what was not approved.
     """

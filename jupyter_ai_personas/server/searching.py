@@ -5,7 +5,8 @@ from __future__ import annotations
 import anyio
 import anyio.to_thread
 
-from jupyter_ai_personas.context import Hit, WorkspaceIndex
+from jupyter_ai_personas.context import Hit
+from jupyter_ai_personas.context.access import SearchIndex
 from jupyter_ai_personas.errors import SearchOffError
 
 __all__ = ["search_index"]
@@ -15,7 +16,7 @@ AT_ONCE = 4
 _limiter = anyio.CapacityLimiter(AT_ONCE)
 
 
-async def search_index(index: WorkspaceIndex | None, query: str, limit: int) -> list[Hit]:
+async def search_index(index: SearchIndex | None, query: str, limit: int) -> list[Hit]:
     """Return the passages that answer a query best.
 
     Raises:

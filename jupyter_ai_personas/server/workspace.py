@@ -15,7 +15,8 @@ from jupyter_server.services.contents.manager import AsyncContentsManager
 from jupyter_server.utils import ensure_async
 from tornado.web import HTTPError
 
-from jupyter_ai_personas.context import Hit, IndexStatus, WorkspaceIndex
+from jupyter_ai_personas.context import Hit, IndexStatus
+from jupyter_ai_personas.context.access import SearchIndex
 from jupyter_ai_personas.context.attached import Content
 from jupyter_ai_personas.context.beside import Beside
 from jupyter_ai_personas.context.local import (
@@ -55,7 +56,7 @@ class Workspace:
         *,
         root: str | Path | None,
         log: logging.Logger,
-        index: WorkspaceIndex | None = None,
+        index: SearchIndex | None = None,
     ) -> None:
         self._settings = settings
         self._index = index

@@ -5,8 +5,8 @@ For example::
     class TestReviewer(PersonaContract):
         persona = Reviewer
 
-The persona runs as in a server, with the chat and the model in memory. ``message`` is what it is
-asked, ``model_replies`` are what its model says, ``toolsets`` and ``config`` what it is given.
+The persona runs as in a server, with the chat and the model in memory. ``message`` is the question,
+``model_replies`` are the model's answers; ``toolsets`` and ``config`` are passed to the persona.
 Approvals that it asks for are given.
 """
 

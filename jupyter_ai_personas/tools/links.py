@@ -13,11 +13,11 @@ __all__ = ["changed_links"]
 MAX_LINKS = 10
 
 
-def changed_links(changes: Sequence[Change], *, base_url: str) -> str:
+def changed_links(changes: Sequence[Change], *, base_url: str | None) -> str:
     """Return a Markdown list of what ``changes`` left, or an empty string.
 
-    ``base_url`` is the server's, such as ``/`` or ``/user/ada/``. Each cell and file is named
-    once, where it was changed last; deleted ones are named without a link.
+    ``base_url`` is the server's, such as ``/`` or ``/user/ada/``; without one nothing is linked.
+    Each cell and file is named once, where it was changed last; deleted ones without a link.
     """
     latest = {(change.path, change.cell): change for change in changes}
     if not latest:
@@ -28,7 +28,7 @@ def changed_links(changes: Sequence[Change], *, base_url: str) -> str:
     return "\n".join(["Changed:", *lines])
 
 
-def _line(change: Change, base_url: str) -> str:
+def _line(change: Change, base_url: str | None) -> str:
     where = code(change.path)
     if change.cell is None:
         text, gone = where, change.kind == "file" and change.after is None
@@ -36,10 +36,13 @@ def _line(change: Change, base_url: str) -> str:
         text, gone = f"{where}, cell {change.index + 1}", change.kind == "delete"
     if gone:
         return f"- {text} (deleted)"
-    url = f"{base_url.rstrip('/')}/lab/tree/{quote(change.path)}"
-    if change.cell is not None:
-        url += f"#cell-id={quote(change.cell, safe='')}"
     done = {"insert": "added", "run": "run", "move": "moved", "create": "created"}
     if change.kind == "file" and change.before is None:
         done["file"] = "created"
-    return f"- [{text}]({url}) ({done.get(change.kind, 'changed')})"
+    what = done.get(change.kind, "changed")
+    if base_url is None:
+        return f"- {text} ({what})"
+    url = f"{base_url.rstrip('/')}/lab/tree/{quote(change.path)}"
+    if change.cell is not None:
+        url += f"#cell-id={quote(change.cell, safe='')}"
+    return f"- [{text}]({url}) ({what})"

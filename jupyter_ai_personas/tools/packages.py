@@ -84,7 +84,7 @@ class PackageToolsets:
 
     @property
     def found(self) -> FoundToolsets:
-        """What was found, as plain data for :meth:`adopt` in another process."""
+        """The result as plain data, for :meth:`adopt` in another process."""
         return FoundToolsets(tuple(self.toolsets.values()), self.runnable, tuple(self.broken))
 
     def adopt(self, found: FoundToolsets) -> None:

@@ -1,4 +1,4 @@
-"""Cards of approvals where only the person who asked may decide."""
+"""Cards of approvals where only the person who asked may decide; without votes."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ async def lab(start_lab: StartLab, model: OpenAIServer) -> JupyterServer:
     return await start_lab(
         config={
             "AiExtension.approvers": ["asker"],
+            "AiExtension.feedback": False,
             "AiExtension.endpoints": {"loop": {"base_url": model.url, "models": ["small"]}},
             "AiExtension.default_model": "loop:small",
         },
@@ -66,6 +67,9 @@ async def test_who_asked_denies_with_a_reason_and_others_have_no_buttons(
         await expect(card.get_by_role("button")).to_have_count(0)
     await expect(cards[0]).to_be_focused()
     await bob.wait_for_body("Then I leave it.")
+    # Here the operator has turned votes off.
+    await expect(bob.page.locator(".jp-personas-footer")).not_to_have_count(0)
+    await expect(bob.page.get_by_role("button", name="Good reply")).to_have_count(0)
     assert "They like it cool." in str(model.requests[-1].json["messages"])
     assert (lab.root_dir / "notes.md").read_text() == "Bees like 23 degrees.\nThey hum.\n"
     await ada.screenshot("approval-denied-dark")
@@ -84,7 +88,9 @@ async def test_a_person_whom_the_server_takes_for_another_is_told_that_they_may_
     # Her session has ended: the server gives her another name.
     await ada.page.context.clear_cookies()
     await approve.click()
-    await expect(card.get_by_role("alert")).to_contain_text("Only these may decide this")
+    await expect(card.get_by_role("alert")).to_contain_text(
+        "Only these may decide this: the person who asked."
+    )
     await ada.screenshot("refused-decision")
     await expect(approve).to_be_enabled()
     assert not (lab.root_dir / "a.md").exists()

@@ -84,7 +84,7 @@ async def test_people_see_replies_from_a_cluster_a_stop_and_the_end_of_a_worker(
 
     await bob.send("@Counting go on")
     await ada.wait_for_body("counts: 1 2 3")
-    await ada.send("/stop")
+    await bob.send("/stop")
     for person in (ada, bob):
         await expect(message_with(person, "counts: 1 2 3")).to_contain_text("Stopped")
 

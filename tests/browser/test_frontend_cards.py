@@ -150,7 +150,7 @@ async def test_people_vote_choose_models_and_ask_from_a_cell(
     folder = lab.root_dir / ".jupyter" / "personas"
     folder.mkdir(parents=True)
     (folder / "broken.md").write_text("---\ndescription: Has no name.\n---\nHum.\n")
-    ada, bob = await join("Ada", "Bob")
+    ada, bob = await join("Ada", "Bob", dark=True)
     # The panel: Bob chooses, Ada sees it, Guide answers with it.
     for person in (ada, bob):
         await person.page.locator(

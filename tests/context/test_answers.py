@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import tomllib
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import nbformat
@@ -12,11 +14,18 @@ from markdown_it import MarkdownIt
 from jupyter_ai_personas.context import Hit
 from jupyter_ai_personas.context.answers import compose, notebook_facts
 from jupyter_ai_personas.context.answers.names import find_name
-from jupyter_ai_personas.context.answers.product_help import PAGES, find_help, help_page, help_text
+from jupyter_ai_personas.context.answers.product_help import (
+    find_help,
+    help_page,
+    help_pages,
+    help_text,
+)
 from jupyter_ai_personas.context.answers.questions import Question, read_question
 from jupyter_ai_personas.context.answers.quoting import Size, excerpt, link, prose
 from jupyter_ai_personas.context.links import lab_url
 from jupyter_ai_personas.routing import NameIndex, find_mentions
+
+REPOSITORY = Path(__file__).parents[2]
 
 LAB = partial(lab_url, "/user/ada/")
 SIZE = Size()
@@ -365,16 +374,51 @@ def test_a_folder_is_listed_by_kind() -> None:
 
 
 def test_the_package_has_the_pages_that_it_helps_with() -> None:
-    for page in PAGES:
-        assert help_page(page).startswith("# ")
+    for page in help_pages():
+        text = help_page(page)
+        assert text.startswith("# ")
+        # What only the site can show is left out, or said in words.
+        assert "```{" not in text
+        assert "{container}" not in text
     # Where answers without a model lead.
     assert "\n## Give it a model\n" in help_page("start")
     assert help_page("../pyproject") == help_page("nowhere") == ""
 
 
+def test_the_wheel_has_each_page_of_the_documentation_that_is_help() -> None:
+    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text("utf-8"))
+    included = project["tool"]["hatch"]["build"]["targets"]["wheel"]["force-include"]
+    assert included == {f"docs/{p}.md": f"jupyter_ai_personas/docs/{p}.md" for p in help_pages()}
+    assert {path.stem for path in (REPOSITORY / "docs").glob("*.md")} - set(help_pages()) == {
+        "benchmarks",
+        # The site's build makes these from the code.
+        "errors",
+        "index",
+        "reference",
+        "reference-testing",
+        "settings",
+    }
+
+
 @pytest.mark.parametrize(
     ("question", "page"),
     [
+        ("how do I write a toolset?", "writing-a-toolset"),
+        ("can personas run on a Dask cluster?", "clusters"),
+        ("how do I use Claude Code or another agent here?", "acp-agents"),
+        ("how do I write a persona without code?", "markdown-personas"),
+        ("where do I put a Markdown persona?", "markdown-personas"),
+        ("what is an approval?", "approvals"),
+        ("how do I publish my persona on PyPI?", "publishing"),
+        ("how do I chat with a persona in the terminal?", "command-line"),
+        ("which metrics are there for Prometheus?", "metrics"),
+        ("how do I write a model provider?", "writing-a-provider"),
+        ("how do I test my persona?", "testing"),
+        ("how can I replay a recorded chat with a new prompt?", "testing"),
+        ("how do I write an extension of the front end?", "frontend"),
+        ("how does streaming work?", "streaming"),
+        ("what do I change in a provider of Jupyter AI 2?", "from-jupyter-ai-2"),
+        ("which examples are there?", "examples"),
         ("how do I set up a model?", "start"),
         ("how do I give Guide a real model", "start"),
         ("where do API keys go?", "start"),

@@ -91,6 +91,8 @@ def test_a_name_is_enough(begin: str, break_: str) -> None:
         (matter("name: A", "avatar: {}"), "line 3: `avatar` must be text"),
         (matter("name: A", "tools: workspace"), "line 3: `tools` must be a list of names"),
         (matter("name: A", "tools:", "  - 1"), "line 4: `tools` must be a list of names"),
+        (matter("name: A", "tools:", "- workspace", "", "- [a]"), "line 6: `tools` must be a list"),
+        (matter("name: A", "tools: [", "  a,", "  3]"), "line 5: `tools` must be a list"),
         (matter("name: A", "max_hops: -1"), "line 3: `max_hops` must be a whole number"),
         (matter("name: A", "max_hops: true"), "line 3: `max_hops` must be a whole number"),
         (matter("name: A", "max_hops: 1.5"), "line 3: `max_hops` must be a whole number"),
@@ -98,6 +100,18 @@ def test_a_name_is_enough(begin: str, break_: str) -> None:
         (
             matter("name: A", "model_parameters:", "  base_url: http://evil"),
             "line 4: there is no model parameter `base_url`",
+        ),
+        (
+            matter("name: A", "model_parameters:", "  seed: 1", "  base_url: http://evil"),
+            "line 5: there is no model parameter `base_url`",
+        ),
+        (
+            matter("name: A", "model_parameters:", "  seed: 1", "  stop: {a: b}", "  top_k: 1"),
+            "line 5: `stop` in `model_parameters` must be a number or text",
+        ),
+        (
+            matter("name: A", 'description: "a\u2028b\x85"', "colour: red"),
+            "line 4: there is no key",
         ),
         (matter("name: A", "model_parameters: {model: b}"), "there is no model parameter `model`"),
         (matter("name: A", "model_parameters: {seed: .inf}"), "must be a number or text"),

@@ -4,7 +4,7 @@ from notebook_reviewer import WHERE, Reviewer
 
 from jupyter_ai_personas.chat import Attachment
 from jupyter_ai_personas.runtime import RuntimeSettings
-from jupyter_ai_personas.testing import PersonaContract, ask
+from jupyter_ai_personas.testing import PersonaContract
 
 
 def notebook(*sources):
@@ -34,6 +34,6 @@ async def test_it_reviews_each_cell_and_links_to_it(ask_persona, tmp_path):
     )
 
 
-async def test_it_says_what_it_needs():
-    [reply] = await ask(Reviewer, "please")
+async def test_it_says_what_it_needs(ask_persona):
+    [reply] = await ask_persona(Reviewer, "please")
     assert reply.body == WHERE

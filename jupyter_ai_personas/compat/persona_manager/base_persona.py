@@ -307,7 +307,7 @@ class BasePersona(LoggingConfigurable, metaclass=_Meta):  # type: ignore[misc, u
         self._settings = list(settings)
 
     def report_usage(self, usage: Usage, *, append: bool = False) -> None:
-        """Tell what was used: fields that are set replace what is known, or are added to it."""
+        """Report usage: the given fields replace the known ones, or are added to them."""
         given = usage.model_dump(exclude_none=True)
         for name, value in given.items():
             known = getattr(self._usage, name)

@@ -7,15 +7,23 @@ import sqlite3
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from jupyter_ai_personas.context.answers.questions import content_words
 from jupyter_ai_personas.context.answers.quoting import Size, excerpt, link, prose
 from jupyter_ai_personas.context.prose import markdown
 
-__all__ = ["PAGES", "HelpPassage", "anchor", "find_help", "help_page", "help_text"]
+__all__ = [
+    "HelpPassage",
+    "anchor",
+    "find_help",
+    "help_page",
+    "help_pages",
+    "help_text",
+]
 
-PAGES = (
+FIRST = (
     "start",
     "commands",
     "guide",
@@ -27,9 +35,20 @@ PAGES = (
     "operating",
     "writing-a-persona",
 )
-"""The pages that people are helped with, those that most need first."""
+"""The pages that most people need, in this order; after them come all others."""
 
-_NO_WORDS = frozenset({"set", "setup", "work", "works", "something", "help", "show", "possible"})
+_LESS_A_PAGE = 0.03
+"""How much less a section counts for each page that more people need."""
+
+_DIRECTIVE = re.compile(r"^(`{3,})\{([\w-]+)\} *(.*)\n((?:.*\n)*?)\1 *$\n?", re.MULTILINE)
+_CONTAINER = re.compile(r"^:{3,}(?:\{.*)?\n", re.MULTILINE)
+_FRONT_MATTER = re.compile(r"\A---\n.*?\n---\n", re.DOTALL)
+_GENERATED = frozenset({"eval-rst", "public-names", "settings", "toctree"})
+"""Directives that only the site's build can carry out. A page with one is no help page."""
+
+_NO_WORDS = frozenset(
+    {"set", "setup", "work", "works", "something", "help", "show", "possible", "put"}
+)
 """Words of questions that are all over the documentation."""
 
 
@@ -42,18 +61,43 @@ class HelpPassage:
     text: str
 
 
+@cache
+def help_pages() -> tuple[str, ...]:
+    """Return the names of the pages that people are helped with. Blocking."""
+    found = {
+        file.stem
+        for file in _folder().glob("*.md")
+        # Figures are no help, and their page has the words of all questions.
+        if file.stem != "benchmarks" and not _directives(file.read_text("utf-8")) & _GENERATED
+    }
+    return (*(page for page in FIRST if page in found), *sorted(found.difference(FIRST)))
+
+
 def help_page(page: str) -> str:
-    """Return a page as Markdown, or an empty string if this installation lacks it. Blocking."""
-    if page not in PAGES:
+    """Return a page as plain Markdown, or an empty string if there is none. Blocking."""
+    if page not in help_pages():
         return ""
+    text = (_folder() / f"{page}.md").read_text("utf-8")
+    return _CONTAINER.sub("", _DIRECTIVE.sub(_plain, _FRONT_MATTER.sub("", text)))
+
+
+def _folder() -> Path:
     package = Path(__file__).parents[2]
     # In a clone, the pages are beside the package.
-    for folder in (package / "docs", package.parent / "docs"):
-        try:
-            return (folder / f"{page}.md").read_text("utf-8")
-        except OSError:
-            continue
-    return ""
+    installed = package / "docs"
+    return installed if installed.is_dir() else package.parent / "docs"
+
+
+def _directives(text: str) -> set[str]:
+    return {found[2] for found in _DIRECTIVE.finditer(text)}
+
+
+def _plain(directive: re.Match[str]) -> str:
+    """Return what a page says here to readers who have not the site."""
+    fence, name, argument, body = directive.groups()
+    if name == "literalinclude":
+        return f"See `{argument.removeprefix('../')}` in the repository.\n"
+    return f"{fence}{argument}\n{body}{fence}\n" if name == "code-block" else ""
 
 
 def find_help(question: str, limit: int = 2) -> list[HelpPassage]:
@@ -64,23 +108,28 @@ def find_help(question: str, limit: int = 2) -> list[HelpPassage]:
     with closing(sqlite3.connect(":memory:")) as pages:
         pages.execute(
             "create virtual table help using"
-            " fts5(page, heading, text, number unindexed, tokenize=porter)"
+            " fts5(page, title, heading, text, number unindexed, tokenize=porter)"
         )
         pages.executemany(
-            "insert into help values (?, ?, ?, ?)",
+            "insert into help values (?, ?, ?, ?, ?)",
             [
-                (page, passage.heading, passage.text, number)
-                for number, page in enumerate(PAGES)
+                (page, *_parted(passage.heading), passage.text, min(number, len(FIRST)))
+                for number, page in enumerate(help_pages())
                 for passage in markdown(help_page(page))
             ],
         )
         wanted = " OR ".join(f'"{word}"' for word in words)
         rows = pages.execute(
-            "select page, heading, text from help where help match ?"
-            " order by bm25(help, 2.0, 6.0, 1.0) * (1 - 0.03 * number) limit ?",
-            (wanted, limit),
+            "select page, title || heading, text from help where help match ?"
+            " order by bm25(help, 12.0, 8.0, 4.0, 1.0) * (1 - ? * number) limit ?",
+            (wanted, _LESS_A_PAGE, limit),
         ).fetchall()
     return [HelpPassage(*row) for row in rows]
+
+
+def _parted(heading: str) -> tuple[str, str]:
+    title, arrow, rest = heading.partition(" › ")
+    return title, arrow + rest
 
 
 def anchor(heading: str) -> str:

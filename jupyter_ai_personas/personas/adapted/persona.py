@@ -129,7 +129,7 @@ class AdaptedPersona(BasePersona):
         return True
 
     async def _apply_choices(self, turn: Turn, message: Any) -> None:
-        """Apply what ``/model`` chose in the chat, and what the message itself carries."""
+        """Apply the choice of ``/model`` in the chat, and the message's own settings."""
         chosen = turn.spec.model
         if chosen is not None and (apply := getattr(self.inner, "apply_model_spec", None)):
             await apply(SimpleNamespace(id=chosen, settings={}))

@@ -71,7 +71,7 @@ class Guide(BasePersona):
         return messages, unread
 
     async def _for_model(self, answers: Found) -> str:
-        """Return what was found as a model is given it: at most a quarter of what it reads."""
+        """Return the found passages for a model: at most a quarter of its context."""
         _, tokens, _ = await self._capabilities()
         chars = self.searched_chars
         if tokens is not None:

@@ -1,4 +1,4 @@
-"""The personas of one chat: those of packages, and those of files in its folders."""
+"""The personas of one chat: from packages, and from files in its folders."""
 
 from __future__ import annotations
 

@@ -110,14 +110,14 @@ def _end_of_front_matter(lines: list[str]) -> int:
 
 def _values(text: str) -> tuple[dict[str, Any], dict[str, int], list[Fault]]:
     """Return the values of the keys, their lines, and what is wrong with them."""
-    loader = _loader(text)
+    loader, lines = _loader(text), _Lines(text)
     try:
-        node = _guarded(loader.get_single_node, 2)
+        node = _guarded(loader.get_single_node, lines, 2)
         if node is None:
             return {}, {}, []
         if not isinstance(node, yaml.MappingNode):
-            raise FaultyError(_line(node), "it must be lines of `key: value`")
-        return _read_keys(loader, node)
+            raise FaultyError(lines.of(node), "it must be lines of `key: value`")
+        return _read_keys(loader, node, lines)
     finally:
         loader.dispose()
 
@@ -126,18 +126,18 @@ def _loader(text: str) -> yaml.SafeLoader:
     try:
         return yaml.SafeLoader(text)
     except yaml.reader.ReaderError as error:
-        line = text.count("\n", 0, error.position) + 2
+        line = _Lines(text).at(error.position)
         raise FaultyError(line, "it has a character that YAML does not allow") from None
 
 
 def _read_keys(
-    loader: yaml.SafeLoader, node: yaml.MappingNode
+    loader: yaml.SafeLoader, node: yaml.MappingNode, lines: _Lines
 ) -> tuple[dict[str, Any], dict[str, int], list[Fault]]:
     values: dict[str, Any] = {}
     at: dict[str, int] = {}
     faults: list[Fault] = []
     for key_node, value_node in node.value:
-        line = _line(key_node)
+        line = lines.of(key_node)
         key = key_node.value if isinstance(key_node, yaml.ScalarNode) else ""
         if key not in _READERS:
             faults.append(Fault(line, _unknown("key", str(key), _READERS)))
@@ -147,7 +147,7 @@ def _read_keys(
             continue
         at[key] = line
         try:
-            value = _guarded(partial(loader.construct_object, value_node, deep=True), line)
+            value = _guarded(partial(loader.construct_object, value_node, deep=True), lines, line)
         except FaultyError as error:
             faults.append(error.fault)
             continue
@@ -155,18 +155,19 @@ def _read_keys(
             continue  # a key without a value
         read = _READERS[key](value)
         if isinstance(read, _Wrong):
-            faults.append(Fault(_line(value_node) if value is not None else line, read.text))
+            where = _inside(value_node, read.inside)
+            faults.append(Fault(lines.of(where) if value is not None else line, read.text))
         else:
             values[key] = read
     return values, at, faults
 
 
-def _guarded(step: Callable[[], Any], line: int) -> Any:
+def _guarded(step: Callable[[], Any], lines: _Lines, line: int) -> Any:
     try:
         return step()
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        where = mark.line + 2 if mark is not None else line
+        where = lines.at(mark.index) if mark is not None else line
         problem = " ".join(str(error.problem or error.context or "it cannot be read").split())
         raise FaultyError(where, f"it is no valid YAML: {problem}{_hint(problem)}") from None
     except (yaml.YAMLError, ValueError, OverflowError, RecursionError):
@@ -181,9 +182,34 @@ def _hint(problem: str) -> str:
     return ""
 
 
-def _line(node: yaml.Node) -> int:
-    # The front matter begins on the second line of the file; marks count from 0.
-    return int(node.start_mark.line) + 2
+class _Lines:
+    """The lines of a file whose front matter is ``text``, by places in that.
+
+    YAML's own count has more: some characters break lines there that do not in editors.
+    """
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def at(self, index: int) -> int:
+        """Return the line of a character; the front matter begins on the second."""
+        return self._text.count("\n", 0, index) + 2
+
+    def of(self, node: yaml.Node) -> int:
+        """Return the line on which a node begins."""
+        return self.at(node.start_mark.index)
+
+
+def _inside(node: yaml.Node, inside: str | int | None) -> yaml.Node:
+    """Return the part of a value that is wrong, or the value."""
+    if isinstance(node, yaml.MappingNode):
+        # The last of a key's values counts.
+        for key, _ in reversed(node.value):
+            if isinstance(key, yaml.ScalarNode) and key.value == inside:
+                return key
+    elif isinstance(node, yaml.SequenceNode) and isinstance(inside, int):
+        return node.value[inside]  # type: ignore[no-any-return]
+    return node
 
 
 def _unknown(what: str, key: str, known: Mapping[str, Any] | tuple[str, ...]) -> str:
@@ -198,7 +224,10 @@ def _unknown(what: str, key: str, known: Mapping[str, Any] | tuple[str, ...]) ->
 
 @dataclass(frozen=True, slots=True)
 class _Wrong:
+    """``inside`` is the key, or the index of the item, that is wrong in a value."""
+
     text: str
+    inside: str | int | None = None
 
 
 def _name(value: Any) -> str | _Wrong:
@@ -226,9 +255,13 @@ def _description(value: Any) -> str | _Wrong:
 
 
 def _tools(value: Any) -> tuple[str, ...] | _Wrong:
-    if isinstance(value, list) and all(isinstance(one, str) and one.strip() for one in value):
-        return tuple(dict.fromkeys(one.strip() for one in value))
-    return _Wrong("`tools` must be a list of names, such as `tools: [workspace, notebook.read]`")
+    text = "`tools` must be a list of names, such as `tools: [workspace, notebook.read]`"
+    if not isinstance(value, list):
+        return _Wrong(text)
+    for index, one in enumerate(value):
+        if not isinstance(one, str) or not one.strip():
+            return _Wrong(text, inside=index)
+    return tuple(dict.fromkeys(one.strip() for one in value))
 
 
 def _max_hops(value: Any) -> int | _Wrong:
@@ -243,9 +276,10 @@ def _model_parameters(value: Any) -> dict[str, Any] | _Wrong:
     for key, one in value.items():
         if key not in PARAMETERS:
             text = _unknown("model parameter", str(key), PARAMETERS)
-            return _Wrong(f"{text}; the operator can set others")
+            return _Wrong(f"{text}; the operator can set others", inside=str(key))
         if not (_is_plain(one) or (isinstance(one, list) and all(map(_is_plain, one)))):
-            return _Wrong(f"`{key}` in `model_parameters` must be a number or text")
+            wrong = f"`{key}` in `model_parameters` must be a number or text"
+            return _Wrong(wrong, inside=str(key))
     return dict(value)
 
 

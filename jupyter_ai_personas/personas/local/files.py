@@ -48,7 +48,7 @@ class LocalFile:
     """A file as it was read last. ``path`` and ``folder`` are relative to the server's root.
 
     ``persona`` is what its latest faultless version defines, ``None`` if there was none.
-    ``faults`` are those of the present version, and ``name`` is what that calls the persona.
+    ``faults`` and ``name`` (the name of the persona) are from the present version.
     """
 
     path: str
@@ -133,7 +133,7 @@ class LocalPersonas:
             names[:] = sorted(n for n in names if not n.startswith(".") and n not in _SKIPPED)
 
     def watched(self, chat_path: str) -> list[Path]:
-        """Return the folders in which a change may concern a chat: those that exist."""
+        """Return the existing folders in which a change may concern a chat."""
         found = []
         for folder in folders_of(chat_path):
             base = self._root / folder

@@ -179,7 +179,7 @@ def read_all(source: sqlite3.Connection) -> Contents:
 
 
 def insert_all(db: sqlite3.Connection, contents: Contents) -> None:
-    """Write what :func:`read_all` found into new tables, as far as it is consistent."""
+    """Write the consistent part of the result of :func:`read_all` into new tables."""
     with transaction(db):
         db.execute("PRAGMA defer_foreign_keys = ON")
         for table, columns in _TABLES.items():

@@ -38,7 +38,8 @@ class HelpHandler(BaseHandler):
         if not text:
             raise HTTPError(404, "There is no such page of the documentation.")
         self.set_header("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'")
-        answer = _PAGE.format(title=escape(page), body=_html(text))
+        body = await anyio.to_thread.run_sync(_html, text)
+        answer = _PAGE.format(title=escape(page), body=body)
         self.finish(answer, set_content_type="text/html; charset=UTF-8")
 
 
@@ -59,10 +60,10 @@ def _html(text: str) -> str:
 
 
 def _target(url: str) -> str:
-    from jupyter_ai_personas.context.answers.product_help import PAGES
+    from jupyter_ai_personas.context.answers.product_help import help_pages
 
     page, mark, fragment = url.partition("#")
     if "://" in url or not page:
         return url
     name = page.removesuffix(".md")
-    return f"{name}{mark}{fragment}" if name in PAGES else ""
+    return f"{name}{mark}{fragment}" if name in help_pages() else ""

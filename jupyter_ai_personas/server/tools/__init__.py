@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from jupyter_ai_personas.context import WorkspaceIndex
+from jupyter_ai_personas.context.access import SearchIndex
 from jupyter_ai_personas.runtime.changes import ChangeLog
 from jupyter_ai_personas.server.tools.documents import Notebooks
 from jupyter_ai_personas.server.tools.executor import Recorder
@@ -44,7 +44,7 @@ class BuiltinTools(ChangeBook):
         changes: ChangeLog,
         log: logging.Logger,
         bounds: ToolSettings | None = None,
-        index: Callable[[], WorkspaceIndex | None] = lambda: None,
+        index: Callable[[], SearchIndex | None] = lambda: None,
     ) -> None:
         where = None if root is None else Path(root)
         notebooks = Notebooks(settings, root=where, workspace=workspace)
@@ -65,7 +65,7 @@ class BuiltinTools(ChangeBook):
         """The name of a tool → what runs it."""
         self._undo = Undo(notebooks, texts, changes, log=log)
         self._recorder = recorder
-        self._base_url = str(settings.get("base_url", "/"))
+        self._base_url: str | None = settings.get("base_url")
 
     def links(self, turn_id: str) -> str:
         """See :meth:`~jupyter_ai_personas.tools.changes.ChangeBook.links`."""

@@ -148,7 +148,7 @@ class SharedCells:
 
 
 class SavedCells:
-    """The cells of a notebook in the form of its file; whoever made it saves it."""
+    """The cells of a notebook in the form of its file; its maker saves it."""
 
     is_shared = False
 

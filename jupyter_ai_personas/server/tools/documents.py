@@ -68,7 +68,7 @@ class Notebooks:
         return use(cells)
 
     async def change(self, path: str, change: Callable[[Cells], T]) -> T:
-        """Return what ``change`` returns, once what it did with the cells is written.
+        """Return the result of ``change``, once its changes are written.
 
         Raises:
             ToolCallError: the notebook cannot be read or written; or what ``change`` raises.

@@ -52,7 +52,7 @@ class Tool:
 
 
 def attribution(context: CallContext) -> dict[str, Any]:
-    """Return what a cell's metadata says about who changed it."""
+    """Return the attribution of a change for a cell's metadata."""
     return {"persona": context.persona_id, "turn": context.turn_id}
 
 

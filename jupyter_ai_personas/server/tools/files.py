@@ -11,9 +11,9 @@ import anyio.to_thread
 
 from jupyter_ai_personas.chat.markdown import code
 from jupyter_ai_personas.chat.messages import Attachment
+from jupyter_ai_personas.context.access import SearchIndex
 from jupyter_ai_personas.context.attached import Content, render_attachment
 from jupyter_ai_personas.context.bounds import ContextLimits
-from jupyter_ai_personas.context.index import WorkspaceIndex
 from jupyter_ai_personas.context.privacy import holds_private_key
 from jupyter_ai_personas.context.texts import decode
 from jupyter_ai_personas.errors import AttachmentError, SearchUnavailableError, ToolCallError
@@ -50,7 +50,7 @@ class FileTools:
         texts: Texts,
         recorder: Recorder,
         *,
-        index: Callable[[], WorkspaceIndex | None],
+        index: Callable[[], SearchIndex | None],
     ) -> None:
         self._workspace = workspace
         self._folders = folders

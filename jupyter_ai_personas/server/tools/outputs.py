@@ -85,7 +85,7 @@ def _size(value: Any) -> int:
 
 
 class OutputWriter:
-    """Brings the outputs of one cell up to date; of what is there, only what differs is written."""
+    """Brings the outputs of one cell up to date; only differences are written."""
 
     def __init__(self, cell: str) -> None:
         self._cell = cell

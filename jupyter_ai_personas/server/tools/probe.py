@@ -30,7 +30,7 @@ CONTAINERS = (list, tuple, set, frozenset, dict)
 
 
 class Answer:
-    """What is sent back: its representation is JSON on one line of ASCII."""
+    """The answer; its representation is JSON on one line of ASCII."""
 
     def __init__(self, data: Any) -> None:
         self.text = json.dumps(data)
@@ -140,7 +140,7 @@ def kind(value: Any) -> Any:
 
 
 def about(value: Any, values: bool = True) -> Any:
-    """Return what kind of value it is, how large, and what is in it."""
+    """Return the kind, size and content of a value."""
     found = type(value)
     data = {"type": kind(value)}
     if found in SCALARS:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import logging
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -18,6 +19,7 @@ from jupyter_ai_personas.cli import main
 from jupyter_ai_personas.testing import Answer, Call, OpenAIServer
 
 WAIT = 60
+WORKING = {"local_personas": "tools", "tool_policy": {"*": "allow"}}
 Run = Callable[..., tuple[int, str, str]]
 
 
@@ -255,6 +257,113 @@ def test_a_tool_is_approved_by_what_is_typed(
     assert "kit.wipe" in out
     assert Path("wiped").exists() == wiped
     assert ("Done." in out) == bool(typed)
+
+
+# -- tools in a terminal -----------------------------------------------------------------------
+
+
+def test_a_notebook_is_written_and_run_in_a_terminal(run: Run, model: OpenAIServer) -> None:
+    persona(Path(), "Plotter", "tools: [notebook, kernel]")
+    model.answer(
+        Answer(text="", calls=[Call("notebook__create", {"path": "new.ipynb"})]),
+        Answer(
+            text="",
+            calls=[Call("notebook__insert_cell", {"path": "new.ipynb", "source": "x = 6\nx * 7"})],
+        ),
+    )
+    code, out, err = run("chat", stdin="@Plotter begin\n", **WORKING)
+    assert (code, err) == (0, "")
+    cells = json.loads(Path("new.ipynb").read_text())["cells"]
+    assert cells[-1]["source"] in ("x = 6\nx * 7", ["x = 6\n", "x * 7"])
+    model.answer(
+        Answer(
+            text="",
+            calls=[Call("notebook__run_cell", {"path": "new.ipynb", "cell": cells[-1]["id"]})],
+        ),
+        Answer(text="", calls=[Call("kernel__inspect", {"path": "new.ipynb", "name": "x"})]),
+        Answer(text="It is run."),
+    )
+    code, out, err = run("chat", stdin="@Plotter run it\n", **WORKING)
+    assert (code, err) == (0, "")
+    assert out.startswith("Plotter: 🔧 notebook.run_cell · new.ipynb · done · ")
+    assert "It is run." in out
+    [output] = json.loads(Path("new.ipynb").read_text())["cells"][-1]["outputs"]
+    assert "".join(output["data"]["text/plain"]) == "42"
+    assert "int" in str(model.requests[-1].json["messages"][-1])
+
+
+def test_a_change_made_in_a_terminal_is_undone_there(run: Run, model: OpenAIServer) -> None:
+    persona(Path(), "Writer", "tools: [workspace]")
+    call = Call("workspace__write_file", {"path": "a.txt", "content": "new", "expected": "old"})
+    Path("a.txt").write_text("old")
+    model.answer(Answer(text="", calls=[call]), Answer(text="Written."))
+    code, out, err = run("chat", stdin="@Writer write\n/undo\n", **WORKING)
+    assert (code, err) == (0, "")
+    assert "Written." in out
+    assert Path("a.txt").read_text() == "old"
+    assert "\n- `a.txt` (changed)\n" in out  # no server opens a link
+    assert "Took back 1 change of `Writer`." in out
+
+
+@pytest.mark.parametrize("arguments", [(), ("--root", "sub")])
+def test_files_of_the_root_are_read_and_searched(
+    run: Run, model: OpenAIServer, arguments: tuple[str, ...]
+) -> None:
+    root = Path(arguments[-1]) if arguments else Path()
+    root.mkdir(exist_ok=True)
+    persona(root, "Reader", "tools: [workspace]")
+    (root / "bees.md").write_text("# Bees\n\nA bee dances where the flowers are.\n")
+    model.answer(
+        Answer(text="", calls=[Call("workspace__search", {"query": "where do bees dance?"})]),
+        Answer(text="", calls=[Call("workspace__read_file", {"path": "bees.md"})]),
+        Answer(text="At the flowers."),
+    )
+    assert run("ask", "@Reader where?", *arguments)[:2] == (0, "At the flowers.\n")
+    found = [str(request.json["messages"][-1]) for request in model.requests[-2:]]
+    assert all("where the flowers are" in text for text in found)
+
+
+@pytest.mark.parametrize("tool", ["workspace__write_file", "notebook__run_cell"])
+def test_what_must_be_approved_fails_where_nobody_can_be_asked(
+    run: Run, model: OpenAIServer, tool: str
+) -> None:
+    persona(Path(), "Writer", "tools: [workspace, notebook]")
+    arguments = {"path": "a.txt", "content": "new"}
+    if tool == "notebook__run_cell":
+        arguments = {"path": "a.ipynb", "cell": "c1"}
+    model.answer(Answer(text="", calls=[Call(tool, arguments)]), Answer(text="I could not."))
+    code, out, _ = run("ask", "@Writer write", local_personas="tools")
+    assert (code, out) == (0, "I could not.\n")
+    assert "needs an approval, which only people" in str(model.requests[-1].json["messages"][-1])
+    assert not Path("a.txt").exists()
+
+
+def test_a_root_that_cannot_be_is_told(run: Run) -> None:
+    for arguments in (["ask", "hi"], ["chat"]):
+        code, _, err = run(*arguments, "--root", "nowhere")
+        assert code == 1
+        assert "There is no folder" in err
+    Path("sub").mkdir()
+    code, _, err = run("chat", "--root", "sub", "--file", "notes.chat")
+    assert code == 1
+    assert "`notes.chat` is not in the folder" in err
+
+
+@pytest.mark.parametrize("command", ["ask hello", "chat", "list", "new persona a-b --dry-run"])
+def test_a_reader_that_has_ended_is_no_error(run: Run, model: OpenAIServer, command: str) -> None:
+    run("ask", "hello")  # writes the configuration
+    program = Path(sys.executable).parent / "jupyter-ai-personas"
+    with subprocess.Popen(
+        [program, *command.split()],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as process:
+        assert process.stdout is not None
+        process.stdout.close()
+        process.stdout = None
+        _, said = process.communicate(b"@Guide hello\n")
+    assert (process.returncode, said) == (141, b"")
 
 
 def test_in_a_terminal_it_prompts_and_ctrl_c_stops_an_answer(
