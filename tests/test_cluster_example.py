@@ -11,6 +11,8 @@ import pytest
 EXAMPLE = Path(__file__).parents[1] / "examples" / "cluster" / "cluster.py"
 
 
+# It starts four interpreters with LangChain; the tests of Dask hosts prove the parts.
+@pytest.mark.slow
 @pytest.mark.server
 def test_the_example_answers_through_its_workers(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -291,11 +291,13 @@ class Agent:
         except ValidationError:
             self._log.debug("An update of the agent is not understood")
             return
+        if self.session_id not in ("", notification.session_id):
+            return
         # A session is told of before its id is read here.
         if self._facts_of(notification.session_id).take_update(notification.update):
             return
         # What else it tells beside a turn, such as the messages of a session, is known.
-        if (take := self._take) is not None and notification.session_id == self.session_id:
+        if (take := self._take) is not None:
             await take(notification.update)
 
 

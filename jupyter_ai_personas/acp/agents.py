@@ -12,7 +12,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from jupyter_ai_personas.acp.persona import AcpPersona
-from jupyter_ai_personas.acp.settings import AgentSettings
+from jupyter_ai_personas.acp.settings import AgentSettings, start_of
 from jupyter_ai_personas.chat.messages import PERSONA_PREFIX
 from jupyter_ai_personas.errors import ConfigurationError
 from jupyter_ai_personas.personas import Persona
@@ -60,12 +60,11 @@ def _persona(name: str, agent: AgentSettings) -> Persona:
 
 def why_not_startable(persona: Persona) -> tuple[str, str] | None:
     """Return why an agent cannot be started here and the fix, ``None`` if it can."""
-    agent = AgentSettings.from_config(persona.own_config)
     if find_spec("acp") is None:
         fix = "Run `pip install 'jupyter_ai_personas[acp]'`"
         return f"the package `{LIBRARY}` is not installed", fix
     try:
-        (program, *_), env = agent.filled()
+        (program, *_), env, _ = start_of(persona.own_config)
     except ConfigurationError as error:
         return "its configuration is incomplete", str(error).rstrip(".")
     if shutil.which(program, path=env.get("PATH")) is not None:
@@ -82,8 +81,7 @@ async def try_out(persona: Persona, log: logging.Logger) -> tuple[str, str] | No
     from jupyter_ai_personas.acp.login import NeedsLogin
     from jupyter_ai_personas.acp.process import ProcessBroken
 
-    settings = AgentSettings.from_config(persona.own_config)
-    command, env = settings.filled()
+    command, env, mode = start_of(persona.own_config)
     with tempfile.TemporaryDirectory() as folder:
         try:
             agent = await Agent.start(command, env=env, cwd=folder, log=log)
@@ -94,7 +92,7 @@ async def try_out(persona: Persona, log: logging.Logger) -> tuple[str, str] | No
             async with asyncio.timeout(TRY_SECONDS):
                 await agent.initialize()
                 await agent.open_session("", cwd=folder, mcp=())
-                await agent.choose(None, settings.mode)
+                await agent.choose(None, mode)
         except ProcessBroken as error:
             said = f". It wrote: {agent.said}" if agent.said else ""
             shown = shlex.join([command[0], *command[1:]])

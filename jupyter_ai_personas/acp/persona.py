@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, Coroutine, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from jupyter_ai_personas.acp.settings import AgentSettings
+from jupyter_ai_personas.acp.settings import start_of
 from jupyter_ai_personas.chat.messages import Message
 from jupyter_ai_personas.errors import (
     AgentError,
@@ -22,7 +22,7 @@ from jupyter_ai_personas.routing import mention_name
 
 if TYPE_CHECKING:
     from jupyter_ai_personas.acp.agent import Agent
-    from jupyter_ai_personas.acp.work import Place
+    from jupyter_ai_personas.acp.place import Place
 
 __all__ = ["AcpPersona"]
 
@@ -125,16 +125,15 @@ class AcpPersona(BasePersona):
                 raise AgentError(self.name, _CANNOT_GO_ON)
             return self._agent
         from jupyter_ai_personas.acp.agent import Agent
+        from jupyter_ai_personas.acp.place import Place
         from jupyter_ai_personas.acp.process import ProcessBroken
-        from jupyter_ai_personas.acp.work import Place
 
         self._drop()
         root = self.get_workspace_dir()
         if root is None:
             raise AgentError(self.name, "works on files, and this server keeps none on a disk.")
         try:
-            settings = AgentSettings.from_config(self.config)
-            command, env = settings.filled()
+            command, env, self._mode = start_of(self.config)
         except ConfigurationError as error:
             raise AgentError(self.name, f"cannot be started. {error}") from error
         self._place = place = Place(root, turn.chat_path)
@@ -145,7 +144,6 @@ class AcpPersona(BasePersona):
             fix = "The operator can correct `c.AiExtension.acp_agents`, or install it."
             raise AgentError(self.name, f"cannot be started here. {fix}") from error
         self._agent = agent
-        self._mode = settings.mode
         self._reported = {}
         try:
             await agent.initialize()
@@ -196,7 +194,7 @@ class AcpPersona(BasePersona):
         blocks = await prompt_blocks(turn, self.name, is_new=self._is_new)
         self._is_new = False
         so_far = turn.spec.so_far or ""
-        reply = Reply(status=turn.set_status, so_far=so_far)
+        reply = Reply(status=turn.set_status, so_far=so_far, shown=self._place.shown)
         work = TurnWork(
             turn,
             session_id=agent.session_id,

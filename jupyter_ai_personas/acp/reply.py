@@ -14,6 +14,7 @@ from typing import Any
 from jupyter_ai_personas.chat.markdown import PLAN, THOUGHT, closing_fence, inert
 from jupyter_ai_personas.redaction import redact
 from jupyter_ai_personas.text import well_formed
+from jupyter_ai_personas.tools.differences import unified_diff
 from jupyter_ai_personas.tools.shown import show_call
 
 __all__ = ["Call", "Reply"]
@@ -23,6 +24,7 @@ MAX_CALLS = 300
 """Calls of one turn that are kept; further ones are not shown."""
 
 MAX_ENTRIES = 100
+MAX_PATHS = 20
 _ENDED = ("completed", "failed")
 _MARKS = {"completed": "[x]", "in_progress": "[-]"}
 
@@ -38,12 +40,14 @@ class Call:
     arguments: Any = None
     output: Any = None
     paths: list[str] = field(default_factory=list)
-    diffs: list[dict[str, Any]] = field(default_factory=list)
+    """Where it works, with the number of a line if there is one."""
+    diff: str = ""
     texts: list[str] = field(default_factory=list)
+    terminals: list[str] = field(default_factory=list)
     began: float = field(default_factory=time.monotonic)
 
-    def take(self, update: Any) -> None:
-        """Take what an update changes: a model of the protocol."""
+    def take(self, update: Any, shown: Callable[[str], str]) -> None:
+        """Take what an update changes: a model of the protocol; ``shown`` shortens paths."""
         self.title = update.title or self.title
         self.kind = update.kind or self.kind
         self.status = update.status or self.status
@@ -52,15 +56,22 @@ class Call:
         if update.raw_output is not None:
             self.output = update.raw_output
         if update.locations is not None:
-            self.paths = [location.path for location in update.locations]
+            self.paths = [
+                shown(one.path) if one.line is None else f"{shown(one.path)}:{one.line}"
+                for one in update.locations[:MAX_PATHS]
+            ]
         if update.content is not None:
-            self.diffs, self.texts = [], []
+            diffs = []
+            self.texts, self.terminals = [], []
             for part in update.content:
                 if part.type == "diff":
-                    old, new = part.old_text, part.new_text
-                    self.diffs.append({"path": part.path, "old": old, "new": new})
-                elif part.type == "content" and part.content.type == "text":
+                    path = shown(part.path)
+                    diffs.append(unified_diff(part.old_text or "", part.new_text, path))
+                elif part.type == "terminal":
+                    self.terminals.append(part.terminal_id)
+                elif part.content.type == "text":
                     self.texts.append(part.content.text)
+            self.diff = "\n".join(diffs)
 
     def described(self) -> dict[str, Any]:
         """Return what people are shown of it before it runs."""
@@ -69,19 +80,29 @@ class Call:
             described["input"] = self.arguments
         if self.paths:
             described["paths"] = self.paths
-        if self.diffs:
-            described["changes"] = self.diffs
+        if self.diff:
+            described["diff"] = self.diff
         return described
 
 
 class Reply:
     """The reply of one turn. ``status`` shows what the agent does at present.
 
-    ``so_far`` is the text of it that stands already.
+    ``so_far`` is the text of it that stands already. ``shown`` returns paths as people are shown
+    them.
     """
 
-    def __init__(self, *, status: Callable[[str | None], None], so_far: str = "") -> None:
+    def __init__(
+        self,
+        *,
+        status: Callable[[str | None], None],
+        so_far: str = "",
+        shown: Callable[[str], str] = str,
+    ) -> None:
         self._status = status
+        self._shown = shown
+        self.output_of: Callable[[str], str] = lambda terminal: ""
+        """Returns what a command of the turn has written."""
         self._text = so_far
         self._thought = ""
         self._plan: list[Any] = []
@@ -156,8 +177,22 @@ class Reply:
         if call is None and len(self.calls) < MAX_CALLS:
             call = self.calls[update.tool_call_id] = Call(update.tool_call_id)
         if call is not None:
-            call.take(update)
+            call.take(update, self._shown)
         return call
+
+    def _result(self, call: Call) -> dict[str, Any]:
+        text = "\n".join(call.texts)
+        if call.status == "failed":
+            return {"error": text or str(call.output or "the agent gave no reason")}
+        result: dict[str, Any] = {"diff": call.diff} if call.diff else {}
+        if text:
+            result["text"] = text
+        if written := "".join(map(self.output_of, call.terminals)):
+            result["output"] = written
+        if text or written or call.output is None:
+            return result
+        output = call.output
+        return {**result, **(output if isinstance(output, Mapping) else {"": output})}
 
     def _take_call(self, update: Any) -> Iterator[str]:
         before = self.calls.get(update.tool_call_id)
@@ -167,7 +202,7 @@ class Reply:
             return
         if call.status in _ENDED:
             self._status(None)
-            yield from self._block(_shown(call, _result(call)))
+            yield from self._block(_shown(call, self._result(call)))
         else:
             self._status(f"is using {call.title or call.kind}")
 
@@ -175,21 +210,10 @@ class Reply:
 def _shown(call: Call, result: Mapping[str, Any]) -> str:
     arguments = call.arguments if isinstance(call.arguments, Mapping) else {"input": call.arguments}
     arguments = {key: value for key, value in arguments.items() if value is not None}
-    if not arguments and call.paths:
-        arguments = {"path": call.paths[0]}
+    if call.paths:
+        # First, since it tells best what a call is about.
+        arguments = {"path": call.paths[0] if len(call.paths) == 1 else call.paths} | arguments
     return show_call(call.title or call.kind, arguments, result, time.monotonic() - call.began)
-
-
-def _result(call: Call) -> dict[str, Any]:
-    text = "\n".join(call.texts)
-    if call.status == "failed":
-        return {"error": text or str(call.output or "the agent gave no reason")}
-    result: dict[str, Any] = {"changes": call.diffs} if call.diffs else {}
-    if text:
-        return {**result, "text": text}
-    if call.output is None:
-        return result
-    return {**result, **(call.output if isinstance(call.output, Mapping) else {"": call.output})}
 
 
 def _content(content: Any) -> str:

@@ -13,7 +13,7 @@ from jupyter_ai_personas.routing import mention_name
 from jupyter_ai_personas.settings.kinds import literal, wrong
 from jupyter_ai_personas.tools.mcp_settings import McpServerSettings
 
-__all__ = ["AgentSettings", "AgentsTable"]
+__all__ = ["AgentSettings", "AgentsTable", "start_of"]
 
 _EXAMPLE = {"command": ["claude-agent-acp"], "env": {"ANTHROPIC_API_KEY": "${ANTHROPIC_API_KEY}"}}
 _KNOWN = ("command", "args", "env", "avatar", "description", "tools", "mode")
@@ -33,15 +33,15 @@ class AgentSettings:
     mode: str = ""
 
     def as_config(self) -> dict[str, Any]:
-        """Return what the persona gets to start it, as plain data."""
-        told = {"command": list(self.command), "env": dict(self.env), "mode": self.mode}
-        return {"agent": told}
+        """Return what the persona gets to start it, as plain data; see :func:`start_of`.
 
-    @classmethod
-    def from_config(cls, config: Mapping[str, Any]) -> AgentSettings:
-        """Return what :meth:`as_config` gave."""
-        told = config["agent"]
-        return cls(tuple(told["command"]), told["env"], mode=told["mode"])
+        The operator's variables are read here: a worker does not have them.
+        """
+        try:
+            command, env = self.filled()
+        except ConfigurationError as error:
+            return {"agent": {"problem": str(error)}}
+        return {"agent": {"command": command, "env": env, "mode": self.mode}}
 
     def filled(self) -> tuple[list[str], dict[str, str]]:
         """Return command and environment with the values of the operator's variables.
@@ -52,6 +52,20 @@ class AgentSettings:
         program, *args = self.command
         found = McpServerSettings(program, tuple(args), self.env).connection()
         return [found["command"], *found["args"]], found["env"]
+
+
+def start_of(config: Mapping[str, Any]) -> tuple[list[str], dict[str, str], str]:
+    """Return command, environment and mode of an agent from what :meth:`as_config` gave.
+
+    Raises:
+        ConfigurationError: a variable of the operator is not set.
+    """
+    told = config["agent"]
+    if "problem" in told:
+        raise ConfigurationError(told["problem"])
+    # Also in a worker, what is a secret is in no log and no reply.
+    remember(told["env"].values())
+    return told["command"], told["env"], told["mode"]
 
 
 @dataclass(frozen=True, slots=True)

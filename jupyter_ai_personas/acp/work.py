@@ -20,6 +20,7 @@ from uuid import uuid4
 from acp import schema
 from pydantic import BaseModel, ValidationError
 
+from jupyter_ai_personas.acp.place import Place
 from jupyter_ai_personas.acp.reply import Reply
 from jupyter_ai_personas.acp.rpc import INVALID, METHOD_NOT_FOUND, NOT_FOUND, RpcError
 from jupyter_ai_personas.acp.terminals import Terminal
@@ -27,10 +28,13 @@ from jupyter_ai_personas.errors import RequestRefusedError, TurnEndedError
 from jupyter_ai_personas.personas import Turn
 from jupyter_ai_personas.tools.descriptions import ToolInfo
 
-__all__ = ["Place", "TurnWork"]
+__all__ = ["TurnWork"]
 
 MAX_TERMINALS = 8
 """Commands of one turn that may run, or be kept, at once."""
+
+MAX_OUTPUT = 10_000
+"""Characters of a command's output that are recorded and shown, the newest."""
 
 _LINES = 5_000
 _READS = 20
@@ -41,27 +45,6 @@ _KINDS = (
 )
 _ENDED = ("completed", "failed")
 _CANCELLED = {"outcome": {"outcome": "cancelled"}}
-
-
-class Place:
-    """The folder of the chat, in which the agent works, below the server's root."""
-
-    def __init__(self, root: Path, chat_path: str) -> None:
-        self._tops = (root, root.resolve())
-        folder = (root / chat_path.removeprefix("RTC:").strip("/")).parent
-        self.cwd = str(folder if folder.is_dir() else root)
-
-    def relative(self, path: str) -> str:
-        """Return a path relative to the root.
-
-        Raises:
-            RpcError: it lies elsewhere. Links are followed where the path is used.
-        """
-        plain = Path(os.path.normpath(Path(self.cwd, path)))
-        for top in self._tops:
-            if plain.is_relative_to(top):
-                return plain.relative_to(top).as_posix()
-        raise RpcError(INVALID, "That path lies outside of the workspace of this server.")
 
 
 class TurnWork:
@@ -91,6 +74,9 @@ class TurnWork:
         # Calls that people allowed: the agent's id and the server's id of each.
         self._allowed: list[tuple[str, str]] = []
         self._terminals: dict[str, Terminal] = {}
+        # What the agent has released is still shown.
+        self._outputs: dict[str, str] = {}
+        reply.output_of = self._output_of
         self._telling: set[asyncio.Task[None]] = set()
         self._methods: dict[str, tuple[type[BaseModel], Callable[[Any], Awaitable[Any]]]] = {
             "session/request_permission": (schema.RequestPermissionRequest, self._permission),
@@ -273,7 +259,7 @@ class TurnWork:
     async def _create_terminal(self, asked: schema.CreateTerminalRequest) -> Any:
         if len(self._terminals) >= MAX_TERMINALS:
             raise RpcError(INVALID, f"{MAX_TERMINALS} terminals are open. Release some first.")
-        folder = self._place.relative(asked.cwd or self._place.cwd)
+        folder = self._place.folder(asked.cwd or self._place.cwd)
         env = {one.name: one.value for one in asked.env or ()}
         arguments: dict[str, Any] = {"command": asked.command, "args": list(asked.args or ())}
         arguments |= {"folder": folder} | ({"env": env} if env else {})
@@ -308,7 +294,7 @@ class TurnWork:
 
     async def _tell_end(self, id_: str, terminal: Terminal) -> None:
         status = await terminal.wait()
-        await self._tell(id_, "ended", **status, output=terminal.output[-10_000:])
+        await self._tell(id_, "ended", **status, output=terminal.output[-MAX_OUTPUT:])
 
     def _terminal(self, name: str) -> Terminal:
         if name not in self._terminals:
@@ -330,9 +316,16 @@ class TurnWork:
         return {}
 
     async def _release_terminal(self, asked: schema.ReleaseTerminalRequest) -> Any:
-        self._terminal(asked.terminal_id).kill()
+        terminal = self._terminal(asked.terminal_id)
+        terminal.kill()
         del self._terminals[asked.terminal_id]
+        self._outputs[asked.terminal_id] = terminal.output[-MAX_OUTPUT:]
         return {}
+
+    def _output_of(self, name: str) -> str:
+        """Return what a command of the turn has written, to be shown."""
+        terminal = self._terminals.get(name)
+        return terminal.output[-MAX_OUTPUT:] if terminal else self._outputs.get(name, "")
 
 
 def _options(options: Sequence[schema.PermissionOption]) -> dict[str, str]:

@@ -44,7 +44,8 @@ def describe_call(
     rest = {k: v for k, v in without_secrets(arguments).items() if k not in preview.covers}
     long = {k: v for k, v in rest.items() if isinstance(v, str) and len(v.splitlines()) > 1}
     for name, text in long.items():
-        parts.append(f"{code(name)}:\n\n{_fenced(text)}")
+        # A tool that runs elsewhere describes its change itself.
+        parts.append(f"{code(name)}:\n\n{_fenced(text, 'diff' if name == 'diff' else '')}")
     if lines := [f"{_word(k)}: {_word(v)}" for k, v in rest.items() if k not in long]:
         parts.append(_fenced("\n".join(lines)))
     return "\n\n".join(parts)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import os
 import sys
@@ -11,6 +12,8 @@ from typing import Any
 
 import acp
 from acp import schema
+from mcp import ClientSession
+from mcp.client.streamable_http import streamablehttp_client
 
 MEMORY = Path(os.environ["AGENT_MEMORY"])
 """Where sessions are remembered: lines of JSON."""
@@ -88,6 +91,8 @@ class ObedientAgent:
         if "refuses" in sys.argv:
             raise acp.RequestError.internal_error()
         self._cwd, self._mcp = cwd, mcp_servers
+        if "odd-id" in sys.argv:
+            raw(json.dumps({"jsonrpc": "2.0", "id": 2, "result": {"sessionId": 5}}))
         session_id = f"session-{remembered().count('began') + 1}"
         noted(began=session_id)
         told = schema.AvailableCommandsUpdate(
@@ -129,6 +134,8 @@ class ObedientAgent:
     ) -> acp.LoadSessionResponse:
         if f'"began": "{session_id}"' not in remembered():
             raise acp.RequestError.resource_not_found(session_id)
+        if "dies-loading" in sys.argv:
+            os._exit(7)
         self._cwd, self._mcp = cwd, mcp_servers
         noted(loaded=session_id)
         # Agents repeat what was said when a session is loaded.
@@ -208,6 +215,51 @@ class ObedientAgent:
     async def _mcps(self, session_id: str, said: str) -> None:
         told = [server.model_dump(mode="json") for server in self._mcp]
         await self._say(session_id, json.dumps(told))
+
+    async def _weather(self, session_id: str, city: str) -> None:
+        """Ask the MCP server that it was told of."""
+        [server] = self._mcp
+        headers = {one.name: one.value for one in server.headers}
+        async with (
+            streamablehttp_client(server.url, headers=headers) as (reading, writing, _),
+            ClientSession(reading, writing) as session,
+        ):
+            await session.initialize()
+            found = await session.call_tool("forecast", {"city": city})
+        await self._say(session_id, found.content[0].text)
+
+    async def _edit(self, session_id: str, path: str) -> None:
+        """Ask for an edit, with its diff, and do it."""
+        file = Path(self._cwd, path)
+        old = await asyncio.to_thread(file.read_text, "utf-8")
+        new = old.replace("23", "24")
+        diff = acp.tool_diff_content(str(file), new, old)
+        place = schema.ToolCallLocation(path=str(file), line=1)
+        asked = schema.ToolCallUpdate(
+            tool_call_id="e1", title=f"Edit {path}", kind="edit", content=[diff], locations=[place]
+        )
+        options = [
+            schema.PermissionOption(option_id="yes", name="Allow", kind="allow_once"),
+            schema.PermissionOption(option_id="no", name="Reject", kind="reject_once"),
+        ]
+        answer = await self._client.request_permission(
+            options=options, session_id=session_id, tool_call=asked
+        )
+        if getattr(answer.outcome, "option_id", None) == "yes":
+            await asyncio.to_thread(file.write_text, new, "utf-8")
+        await self._update(session_id, acp.update_tool_call("e1", status="completed"))
+        await self._say(session_id, "It is corrected.")
+
+    async def _command(self, session_id: str, command: str) -> None:
+        """Run a command as a call that shows its terminal."""
+        terminal = await self._client.create_terminal(command=command, session_id=session_id)
+        ids = {"session_id": session_id, "terminal_id": terminal.terminal_id}
+        shown = acp.tool_terminal_ref(terminal.terminal_id)
+        call = acp.start_tool_call("t1", "Run", kind="execute", content=[shown])
+        await self._update(session_id, call)
+        await self._client.wait_for_terminal_exit(**ids)
+        await self._client.release_terminal(**ids)
+        await self._update(session_id, acp.update_tool_call("t1", status="completed"))
 
     async def _permitted(self, session_id: str, title: str, kind: str = "execute") -> bool:
         options = [
@@ -313,6 +365,67 @@ class ObedientAgent:
         await self._say(session_id, "deaf")
         await asyncio.Event().wait()
 
+    async def _mortal(self, session_id: str, said: str) -> None:
+        """Ask for something, and die while people think about it."""
+        asyncio.get_running_loop().call_later(0.2, os._exit, 8)
+        await self._permitted(session_id, said)
+
+    async def _options(self, session_id: str, said: str) -> None:
+        """Ask with options of which ``said`` tells pairs of an id and a kind."""
+        options = [
+            {"optionId": id_, "name": id_, "kind": kind}
+            for id_, kind in (pair.split("=") for pair in said.split())
+        ]
+        call = {"toolCallId": "o", "title": "x"}
+        asked = {"sessionId": session_id, "options": options, "toolCall": call}
+        raw(message("session/request_permission", id=80, params=asked))
+        await self._say(session_id, "asked")
+
+    async def _twice(self, session_id: str, said: str) -> None:
+        """Ask twice for one call at once."""
+        allowed = await asyncio.gather(*(self._permitted(session_id, said) for _ in range(2)))
+        await self._say(session_id, f"allowed: {allowed}")
+
+    async def _mull(self, session_id: str, said: str) -> None:
+        """Think, plan and call without end, once there is something to read."""
+        await self._say(session_id, "mulling")
+        text = {"type": "text", "text": "x" * 10_000}
+        entry = {"content": "x" * 10_000, "priority": "low", "status": "pending"}
+        for number in itertools.count():
+            for update in (
+                {"sessionUpdate": "agent_thought_chunk", "content": text},
+                {"sessionUpdate": "plan", "entries": [entry] * 50},
+                {"sessionUpdate": "tool_call", "toolCallId": str(number), "title": "x" * 10_000},
+                {"sessionUpdate": "usage_update", "used": number, "size": 9},
+                {
+                    "sessionUpdate": "available_commands_update",
+                    "availableCommands": [{"name": "x", "description": "y" * 10_000}] * 200,
+                },
+            ):
+                raw(message("session/update", params={"sessionId": session_id, "update": update}))
+                other = f"other-{number}"
+                raw(message("session/update", params={"sessionId": other, "update": update}))
+
+    async def _late(self, session_id: str, said: str) -> None:
+        """Go on after a stop, and after the answer."""
+        await self._wait(session_id, said)
+        await self._say(session_id, "after the stop")
+        asyncio.get_running_loop().call_soon(
+            asyncio.ensure_future, self._say(session_id, "after the answer")
+        )
+
+    async def _odd(self, session_id: str, said: str) -> None:
+        """Answer the first prompt with nonsense."""
+        raw(json.dumps({"jsonrpc": "2.0", "id": 3, "result": {"stopReason": 7}}))
+        await asyncio.Event().wait()
+
+    async def _outside(self, session_id: str, path: str) -> None:
+        """Run a command elsewhere."""
+        await self._tried(
+            session_id,
+            self._client.create_terminal(command="touch made", cwd=path, session_id=session_id),
+        )
+
     async def _die(self, session_id: str, said: str) -> None:
         await self._say(session_id, "about to die")
         os._exit(3)
@@ -328,7 +441,7 @@ class ObedientAgent:
             raw(line)
 
     async def _huge(self, session_id: str, said: str) -> None:
-        raw("x" * 30_000_000)
+        raw("x" * 100_000_000)
 
     async def _noise(self, session_id: str, said: str) -> None:
         while True:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from support.room import LOG, FakeStage
+from support.weather import weather_url
 
 from agents.talking import asked, decide, said
 from jupyter_ai_personas.acp.session import SessionFacts
@@ -151,6 +152,35 @@ async def test_a_blocked_kind_is_never_allowed(agents: Any) -> None:
         assert (await said(here, "ask ls")).endswith("allowed: False")
 
 
+async def test_people_are_shown_the_diff_of_an_edit_and_the_reply_where_it_was(
+    agents: Any,
+) -> None:
+    (agents.root / "notes.md").write_text("They like 23 degrees.\nThey hum.\n")
+    async with agents.room() as here:
+        message = here.say("@Bot edit notes.md")
+        approval = await asked(here)
+        assert approval.tool == "Bot.edit"
+        assert (
+            "`diff`:\n\n```diff\n--- notes.md (now)\n+++ notes.md (then)\n@@ -1,2 +1,2 @@\n"
+            "-They like 23 degrees.\n+They like 24 degrees.\n They hum.\n```"
+        ) in approval.text
+        assert 'paths: ["notes.md:1"]' in approval.text
+        await decide(here, "approved")
+        reply = await here.reply(message)
+    assert "🔧 Edit notes.md · notes.md:1 · done" in reply.body
+    assert "    diff:\n      --- notes.md (now)\n" in reply.body
+    assert "      +They like 24 degrees.\n" in reply.body
+
+
+async def test_the_output_of_a_command_is_in_its_call_also_once_it_is_released(
+    agents: Any,
+) -> None:
+    async with agents.room(policy=ALLOW) as here:
+        body = await said(here, "command echo from the terminal")
+    assert "🔧 Run · done" in body
+    assert "Result:\n\n    output:\n      from the terminal\n" in body
+
+
 # -- files ----------------------------------------------------------------------------------------
 
 
@@ -283,6 +313,15 @@ async def test_a_server_by_http_is_passed_on_with_its_headers_to_an_agent_that_c
         for one in told:
             assert one["url"] == "http://localhost:1/mcp"
             assert {h["name"]: h["value"] for h in one["headers"]} == {"X-Key": "http-key-1234"}
+
+
+async def test_an_agent_reaches_a_server_by_http_that_it_is_told_of(agents: Any) -> None:
+    with weather_url() as url:
+        mcp = McpServers({"weather": McpServerSettings(url=url)}, log=LOG)
+        tools = {"persona_tools": {"Bot": ["mcp:weather"]}}
+        policy = {"mcp:weather.*": "allow"}
+        async with agents.room("http", policy=policy, tools=tools, mcp=mcp) as here:
+            assert await said(here, "weather Bern") == "Sun in Bern"
 
 
 # -- models, modes and commands -------------------------------------------------------------------

@@ -8,10 +8,10 @@ from typing import Any
 import anyio
 import psutil
 import pytest
-from support.room import WAIT, Room
+from support.room import WAIT, FakeStage, Room
 from support.stages import DocumentStage
 
-from agents.talking import asked, said
+from agents.talking import asked, decide, said
 
 
 async def stopped(here: Room, text: str, until: str) -> None:
@@ -180,3 +180,87 @@ async def test_a_call_with_much_nesting_ends_at_most_its_own_turn(agents: Any) -
     async with agents.room() as here:
         await here.replied(here.say("@Bot deep"))
         assert await said(here, "hello") == "heard hello "
+
+
+# -- what an agent asks for -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("options", ["x=allow_once x=reject_once", "x=allow_always", ""])
+async def test_options_that_cannot_be_answered_ask_nobody(agents: Any, options: str) -> None:
+    async with agents.room() as here:
+        assert await said(here, f"options {options}") == "asked"
+        assert not any(message.is_approval for message in here.messages)
+
+
+async def test_a_call_that_is_asked_about_twice_is_decided_twice(agents: Any) -> None:
+    async with agents.room() as here:
+        message = here.say("@Bot twice ls")
+        await decide(here, "approved")
+        await here.until(lambda: len(here.runtime.approvals.open()) == 1)
+        await decide(here, "denied")
+        reply = await here.reply(message)
+    assert reply.body.count("True") == reply.body.count("False") == 1
+
+
+async def test_an_agent_that_dies_while_people_are_asked_closes_what_it_asked(
+    agents: Any,
+) -> None:
+    async with agents.room() as here:
+        message = here.say("@Bot mortal ls")
+        reply = await here.reply(message)
+        assert "`Bot` ended with exit code 8. Ask again" in reply.body
+        [shown] = [message for message in here.messages if message.is_approval]
+        assert shown.metadata["decision"] == "denied"
+        assert here.runtime.approvals.open() == []
+        assert await said(here, "hello") == "heard hello "
+
+
+@pytest.mark.parametrize("path", ["/etc", "../..", "link"])
+async def test_commands_and_writes_are_confined(agents: Any, path: str) -> None:
+    outside = agents.root.parent / "outside"
+    outside.mkdir()
+    (agents.root / "link").symlink_to(outside)
+    async with agents.room(policy={"*": "allow"}) as here:
+        assert "refused" in await said(here, f"outside {path}")
+        assert "refused" in await said(here, f"write {path}/made")
+    assert not list(outside.iterdir())
+
+
+# -- what an agent tells --------------------------------------------------------------------------
+
+
+async def test_thoughts_plans_and_calls_without_end_can_be_stopped(agents: Any) -> None:
+    async with agents.room() as here:
+        await stopped(here, "mull", "mulling")
+        assert await said(here, "hello") == "heard hello "
+        assert len(agents.noted("pid")) == 2
+
+
+async def test_what_an_agent_says_after_a_stop_is_in_no_reply(agents: Any) -> None:
+    async with agents.room() as here:
+        await stopped(here, "late", "waiting")
+        assert await said(here, "hello") == "heard hello "
+        assert "after" not in "".join(m.body for m in here.messages if m.reply_to)
+    assert len(agents.noted("pid")) == 1
+
+
+async def test_an_answer_of_the_wrong_type_ends_the_agent(agents: Any) -> None:
+    async with agents.room() as here:
+        body = await said(here, "odd", "failed")
+        assert "`Bot` does not keep to the Agent Client Protocol. Ask again" in body
+        assert await said(here, "hello") == "heard hello "
+
+
+async def test_a_session_of_the_wrong_type_ends_the_agent(agents: Any) -> None:
+    async with agents.room("odd-id") as here:
+        body = await said(here, "hello", "failed")
+    assert "`Bot` cannot begin: it does not keep to the Agent Client Protocol." in body
+
+
+async def test_an_agent_that_dies_as_its_session_is_loaded_says_so(agents: Any) -> None:
+    stage = FakeStage()
+    async with agents.room(stage=stage) as here:
+        await said(here, "hello")
+    async with agents.room("dies-loading", stage=stage) as here:
+        body = await said(here, "hello", "failed")
+    assert "`Bot` cannot begin: it ended with exit code 7." in body

@@ -15,7 +15,7 @@ from support.yclient import ChatClient
 pytestmark = pytest.mark.server
 
 
-def server_in(directory: Path) -> JupyterServer:
+def server_in(directory: Path, hosts: str = "threads") -> JupyterServer:
     agent = {
         "command": [sys.executable, obedient.SCRIPT],
         "env": {"AGENT_MEMORY": str(directory / "memory.jsonl"), "KEY": "${AGENT_KEY}"},
@@ -24,7 +24,7 @@ def server_in(directory: Path) -> JupyterServer:
     }
     return JupyterServer(
         directory / "server",
-        config={"AiExtension.acp_agents": {"Bot": agent}},
+        config={"AiExtension.acp_agents": {"Bot": agent}, "AiExtension.hosts": hosts},
         env={"AGENT_KEY": "key-of-the-agent-1234", "OPENAI_API_KEY": "sk-of-the-server-1234"},
     )
 
@@ -49,8 +49,9 @@ async def allow(server: JupyterServer, client: ChatClient, tool: str) -> None:
     assert status == 200
 
 
-async def test_an_agent_asks_writes_and_goes_on_after_a_restart(tmp_path: Path) -> None:
-    server = server_in(tmp_path)
+@pytest.mark.parametrize("hosts", ["threads", "processes"])
+async def test_an_agent_asks_writes_and_goes_on_after_a_restart(tmp_path: Path, hosts: str) -> None:
+    server = server_in(tmp_path, hosts)
     path = "work.chat"
     async with server:
         async with ChatClient(server, path, user="Ada") as ada:

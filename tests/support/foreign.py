@@ -1,4 +1,4 @@
-"""Hides the personas and providers of packages that happen to be installed beside the tests."""
+"""Hides personas, providers and toolsets of packages that are installed beside the tests."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 import importlib_metadata
 
 OWN = "jupyter_ai_personas"
-GROUPS = ("jupyter_ai.personas", "jupyter_ai.model_providers")
+GROUPS = ("jupyter_ai.personas", "jupyter_ai.model_providers", "jupyter_ai_personas.toolsets")
 
 
 def foreign() -> list[importlib_metadata.Distribution]:

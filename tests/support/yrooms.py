@@ -7,8 +7,10 @@ from urllib.parse import quote
 
 from jupyter_ydoc import YNotebook
 
+from support.users import User
+
 from .server import JupyterServer
-from .yclient import ChatClient, User
+from .yclient import ChatClient
 
 
 class Client(ChatClient):

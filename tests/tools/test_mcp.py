@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import logging
 import os
-import socket
-import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -16,7 +14,7 @@ from typing import Any
 import anyio
 import anyio.to_thread
 import pytest
-import support
+from support.weather import SCRIPT, weather_url
 from watchfiles import awatch
 
 from jupyter_ai_personas import BasePersona, PersonaDefaults
@@ -30,7 +28,6 @@ from jupyter_ai_personas.tools import McpServers, PackageToolsets, ToolRegistry,
 from jupyter_ai_personas.tools.mcp_settings import read_servers
 
 LOG = logging.getLogger("tests.mcp")
-SCRIPT = str(Path(support.__file__).parent / "weather_server.py")
 WAIT = 60.0
 
 
@@ -40,20 +37,8 @@ def stdio(**env: str) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def url() -> Iterator[str]:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    server = subprocess.Popen(
-        [sys.executable, SCRIPT, "streamable-http", str(port)], stderr=subprocess.PIPE, text=True
-    )
-    assert server.stderr is not None
-    for line in server.stderr:
-        if "running on" in line:
-            break
-    yield f"http://127.0.0.1:{port}/mcp"
-    server.kill()
-    server.wait()
-    server.stderr.close()
+    with weather_url() as url:
+        yield url
 
 
 @pytest.fixture(autouse=True)

@@ -20,13 +20,13 @@ from jupyter_ai_personas.errors import AttachmentError, SearchUnavailableError, 
 from jupyter_ai_personas.redaction import redact
 from jupyter_ai_personas.server.tools.executor import Recorder, Tool
 from jupyter_ai_personas.server.tools.folders import Folders
-from jupyter_ai_personas.server.tools.notebooks import unified_diff
 from jupyter_ai_personas.server.tools.operations import replaced
 from jupyter_ai_personas.server.tools.paths import tool_path, unusable
 from jupyter_ai_personas.server.tools.texts import PRIVATE_KEY, Texts
 from jupyter_ai_personas.server.workspace import Workspace
 from jupyter_ai_personas.tools import CallContext, Preview
 from jupyter_ai_personas.tools.changes import Change
+from jupyter_ai_personas.tools.differences import unified_diff
 
 __all__ = ["FileTools"]
 

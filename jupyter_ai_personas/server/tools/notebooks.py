@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -36,9 +35,10 @@ from jupyter_ai_personas.server.tools.operations import (
 from jupyter_ai_personas.server.tools.paths import unusable
 from jupyter_ai_personas.tools import CallContext, Preview
 from jupyter_ai_personas.tools.changes import Change
+from jupyter_ai_personas.tools.differences import unified_diff
 from jupyter_ai_personas.tools.pictures import with_images
 
-__all__ = ["NotebookTools", "read_cells", "shown_outputs", "unified_diff"]
+__all__ = ["NotebookTools", "read_cells", "shown_outputs"]
 
 MAX_CHARS = 60_000
 """Characters of cells and outputs that one call reads."""
@@ -249,15 +249,6 @@ async def _about_folder(context: CallContext, arguments: Mapping[str, Any]) -> P
 
 async def _about_path(context: CallContext, arguments: Mapping[str, Any]) -> Preview:
     return Preview(target=arguments["path"], covers=("path",))
-
-
-def unified_diff(old: str, new: str, name: str) -> str:
-    """Return the lines that differ, in the form of ``diff -u``."""
-    lines = difflib.unified_diff(
-        old.splitlines(), new.splitlines(), f"{name} (now)", f"{name} (then)", lineterm=""
-    )
-    text = "\n".join(lines)
-    return text or "(only the ends of lines differ)" if old != new else "(nothing changes)"
 
 
 def read_cells(

@@ -1,34 +1,23 @@
-"""`jupyter ai-personas`, as people run it: what it prints, and how it ends."""
+"""What `jupyter ai-personas doctor` finds, and how to mend it."""
 
 from __future__ import annotations
 
 import json
 import logging
 import os
-import subprocess
 import sys
 import textwrap
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import importlib_metadata
-import mcp.client.stdio  # noqa: F401  # binds the error stream, which has no file in a test
 import pytest
 import support
-from agents import obedient
-from support.broken import make_broken_plugins
 from support.plugin import make_plugin
+from support.programs import Run, findings, start
 
-from jupyter_ai_personas import __version__
-from jupyter_ai_personas.cli import main
 from jupyter_ai_personas.cli.doctor import Finding, _environment, _providers, _summary
 from jupyter_ai_personas.providers import ModelRegistry, ProviderSettings
-
-Run = Callable[..., "Ran"]
-
-BIN = Path(sys.executable).parent
 
 PROBLEMS = {
     "no_module": ("No module named 'a_module_nobody_has'", "provides `a_module_nobody_has`"),
@@ -42,138 +31,6 @@ PROBLEMS = {
     "Fragile": ("RuntimeError: the glass is broken", "uninstall `plugins`"),
     "crash": ("cannot be set up: ValueError: it does not start", "uninstall `plugins`"),
 }
-
-
-@pytest.fixture(scope="module")
-def plugins(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_broken_plugins(tmp_path_factory.mktemp("plugins"))
-
-
-@dataclass
-class Ran:
-    """How the program ended, and what it printed."""
-
-    returncode: int
-    stdout: str
-    stderr: str
-
-
-def start(program: str, *arguments: str) -> Ran:
-    """Run an installed program in a process of its own."""
-    env = os.environ | {"PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}"}
-    ran = subprocess.run([BIN / program, *arguments], env=env, text=True, capture_output=True)
-    return Ran(ran.returncode, ran.stdout, ran.stderr)
-
-
-@pytest.fixture
-def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    """Runs the program with a configuration of its own, and with packages, if any.
-
-    In this process: another one imports every vendor's package anew, for seconds.
-    """
-    folder = tmp_path / "config"
-    monkeypatch.setenv("JUPYTER_CONFIG_DIR", str(folder))
-    # Without these, what is logged for nobody is printed, as in a process of its own.
-    monkeypatch.setattr(logging.getLogger(), "handlers", [])
-
-    def run(
-        *arguments: str, config: Mapping[str, Any] | None = None, pythonpath: Path | None = None
-    ) -> Ran:
-        folder.mkdir(exist_ok=True)
-        (folder / "jupyter_server_config.json").write_text(json.dumps(config or {}))
-        capsys.readouterr()
-        with monkeypatch.context() as patch:
-            if pythonpath is not None:
-                patch.syspath_prepend(pythonpath)
-            code = main(arguments)
-        return Ran(code, *capsys.readouterr())
-
-    return run
-
-
-def findings(result: Ran, state: str) -> list[dict[str, str]]:
-    report = json.loads(result.stdout)
-    return [finding for finding in report["findings"] if finding["state"] == state]
-
-
-def test_help_names_the_commands() -> None:
-    assert "doctor" in start("jupyter-ai-personas", "--help").stdout
-
-
-def test_version_is_that_of_the_package() -> None:
-    result = start("jupyter-ai-personas", "--version")
-    assert (result.returncode, result.stdout) == (0, f"{__version__}\n")
-
-
-def test_help_imports_nothing_but_the_standard_library_and_answers_at_once() -> None:
-    code = (
-        "import sys\n"
-        "before = set(sys.modules)\n"
-        "from jupyter_ai_personas.cli import main\n"
-        "try:\n    main(['--help'])\nexcept SystemExit:\n    pass\n"
-        "new = {name.partition('.')[0] for name in set(sys.modules) - before}\n"
-        "print(*new - sys.stdlib_module_names, 'asyncio' in new, file=sys.stderr)"
-    )
-    ran = subprocess.run([sys.executable, "-c", code], text=True, capture_output=True, check=True)
-    assert ran.stderr.split() == ["jupyter_ai_personas", "False"]
-
-
-@pytest.mark.parametrize("arguments", [[], ["dcotor"], ["list", "--yaml"]])
-def test_a_command_line_that_makes_no_sense_is_refused(
-    arguments: list[str], capsys: pytest.CaptureFixture[str]
-) -> None:
-    with pytest.raises(SystemExit) as error:
-        main(arguments)
-    assert error.value.code == 2
-    assert "usage: jupyter ai-personas" in capsys.readouterr().err
-
-
-def test_the_jupyter_command_finds_it() -> None:
-    result = start("jupyter", "ai-personas", "list")
-    assert result.returncode == 0, result.stderr
-    guide = next(line for line in result.stdout.splitlines() if line.startswith("@Guide"))
-    assert "jupyter_ai_personas" in guide
-
-
-def test_list_shows_personas_with_their_models_and_names_the_broken(
-    run: Run, plugins: Path
-) -> None:
-    result = run("list", pythonpath=plugins)
-    assert result.returncode == 0, result.stderr
-    line = next(line for line in result.stdout.splitlines() if line.startswith("@Fine-Persona"))
-    assert line.split() == ["@Fine-Persona", "good:one", "plugins", "Does", "nothing."]
-    assert "Broken: gone, no_module, stranger. `jupyter ai-personas doctor`" in result.stdout
-    assert "Registered" not in result.stdout + result.stderr
-
-
-def test_models_shows_what_can_be_used_and_what_is_missing(run: Run, plugins: Path) -> None:
-    config = {"AiExtension": {"default_model": "good:one"}}
-    shown = run("models", pythonpath=plugins, config=config).stdout
-    lines = {line.split()[0]: line for line in shown.splitlines() if line}
-    assert lines["good"].split() == ["good", "ready", "one"]
-    assert "set THE_KEY_OF_THE_VAULT" in lines["vault"]
-    assert "pip install a-package-nobody-has" in lines["far"]
-    assert "The default is good:one (set by the operator)." in shown
-    assert "Broken: exits, no_class." in shown
-
-
-def test_json_is_for_scripts(run: Run, plugins: Path) -> None:
-    listed = json.loads(run("list", "--json", pythonpath=plugins).stdout)
-    fine = next(row for row in listed["personas"] if row["name"] == "Fine Persona")
-    assert fine == {
-        "id": "jupyter-ai-personas::plugins::Fine",
-        "name": "Fine Persona",
-        "mention_name": "Fine-Persona",
-        "description": "Does nothing.",
-        "model": "good:one",
-        "problem": None,
-        "source": "plugins",
-    }
-    assert {entry["name"] for entry in listed["broken"]} == {"gone", "no_module", "stranger"}
-    models = json.loads(run("models", "--json", pythonpath=plugins).stdout)
-    vault = next(row for row in models["model_providers"] if row["id"] == "vault")
-    assert (vault["available"], vault["problem"]) == (False, "set THE_KEY_OF_THE_VAULT")
-    assert models["default_model"]["reference"]
 
 
 def test_doctor_finds_a_sound_installation_well(run: Run) -> None:
@@ -471,98 +328,3 @@ def test_doctor_tells_of_another_runtime_and_who_brought_it(run: Run, tmp_path: 
     unused = "login (from acme_company, in group `jupyter_ai.chat_handlers`) has no use here"
     assert notes[unused] == "Write a persona, or a toolset for its model, instead"
     assert "company is ready (magics only)" in {f["text"] for f in findings(result, "ok")}
-
-
-# -- doctor: personas of files -------------------------------------------------------------------
-
-
-def write_local(root: Path, folder: str, name: str, *lines: str) -> None:
-    place = root / folder / ".jupyter" / "personas"
-    place.mkdir(parents=True, exist_ok=True)
-    (place / f"{name.lower()}.md").write_text("\n".join(["---", f"name: {name}", *lines, "---"]))
-
-
-def local_findings(ran: Ran) -> dict[str, str]:
-    found = json.loads(ran.stdout)["findings"]
-    return {f["text"]: f["state"] for f in found if f["section"] == "Local personas"}
-
-
-def test_doctor_looks_at_the_personas_of_files_in_all_folders(run: Run, tmp_path: Path) -> None:
-    write_local(tmp_path, "", "Researcher")
-    write_local(tmp_path, "a/b", "Critic", "tols: [workspace]")
-    write_local(tmp_path, "a", "Guide")
-    write_local(tmp_path, ".hidden", "Unseen", "tols: 1")
-    write_local(tmp_path, "c", "Reader", "tools: [workspce, notebook.read, 'mcp:*']")
-    config = {"AiExtension": {"default_model": "workspace:search"}}
-    ran = run("doctor", "--json", "--root", str(tmp_path), config=config)
-    assert local_findings(ran) == {
-        "Researcher (@Researcher, from .jupyter/personas/researcher.md) "
-        "uses workspace:search": "ok",
-        "Reader (@Reader, from c/.jupyter/personas/reader.md) names `workspce`, which no toolset "
-        "or tool here is called": "broken",
-        "a/.jupyter/personas/guide.md, the name `Guide` is taken by a persona of "
-        "`jupyter_ai_personas`; choose another.": "broken",
-        "a/b/.jupyter/personas/critic.md, line 3: there is no key `tols`; did you mean `tools`?":
-            "broken",
-    }  # fmt: skip
-    assert ran.returncode == 1
-
-
-def test_doctor_says_when_files_define_no_personas(run: Run, tmp_path: Path) -> None:
-    write_local(tmp_path, "", "Critic", "tols: [workspace]")
-    config = {"AiExtension": {"local_personas": "off"}}
-    found = local_findings(run("doctor", "--json", "--root", str(tmp_path), config=config))
-    assert list(found.values()) == ["note"]
-    found = local_findings(run("doctor", "--json", "--root", str(tmp_path / "none")))
-    assert list(found.values()) == ["broken"]
-
-
-def test_list_has_the_personas_of_files_in_the_root(
-    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    write_local(tmp_path, "", "Researcher")
-    write_local(tmp_path, "", "Critic", "tols: 1")
-    write_local(tmp_path, "below", "Other")
-    monkeypatch.chdir(tmp_path)
-    found = json.loads(run("list", "--json").stdout)
-    assert {p["name"]: p["source"] for p in found["personas"]}["Researcher"] == "local"
-    assert "Other" not in [p["name"] for p in found["personas"]]
-    [critic] = [one for one in found["broken"] if one["name"] == "Critic"]
-    assert critic["error"].startswith("line 3: there is no key `tols`")
-    assert "Broken: Critic." in run("list").stdout
-
-
-def test_doctor_tries_agents_out_and_says_what_helps(run: Run, tmp_path: Path) -> None:
-    locked = tmp_path / "locked"
-    locked.write_text("#!/bin/sh\n")
-    agent = [sys.executable, obedient.SCRIPT]
-    env = {"AGENT_MEMORY": str(tmp_path / "memory.jsonl")}
-    agents = {
-        "Well": {"command": agent, "env": env, "mode": "plan"},
-        "Ghost": {"command": ["no-such-agent"]},
-        "Locked": {"command": str(locked)},
-        "Dead": {"command": ["sh", "-c", "echo no model configured >&2; exit 3"]},
-        "Keyless": {"command": agent, "args": ["login-env"], "env": env},
-        "Odd": {"command": agent, "env": env, "mode": "wild"},
-    }
-    result = run("doctor", "--json", config={"AiExtension": {"acp_agents": agents}})
-    about = "from c.AiExtension.acp_agents)"
-    well = {finding["text"] for finding in findings(result, "ok")}
-    assert f"Well (@Well, {about} was started, and begins a session" in well
-    broken = {
-        finding["text"].partition(" ")[0]: (finding["text"], finding["fix"])
-        for finding in findings(result, "broken")
-    }
-    for name, text, fix in (
-        ("Ghost", "there is no command `no-such-agent`", "Install it, or give its full path"),
-        ("Locked", f"`{locked}` is not executable", f"Run `chmod +x {locked}`"),
-        ("Dead", "it ended with exit code 3. It wrote: no model configured", "Run `sh -c "),
-        (
-            "Keyless",
-            "it wants a login first: Authentication required",
-            "The operator can set `AGENT_KEY` in its `env` in `c.AiExtension.acp_agents`",
-        ),
-        ("Odd", "it has no mode `wild`. It has `ask`, `plan`", "Correct its `mode` in"),
-    ):
-        assert broken[name][0] == f"{name} (@{name}, {about} cannot be started: {text}"
-        assert broken[name][1].startswith(fix)
