@@ -9,11 +9,11 @@ import pytest
 
 from jupyter_ai_personas.chat.pacing import Pacing
 from jupyter_ai_personas.chat.writer import MAX_TRIES
-from jupyter_ai_personas.hosts import switching
+from jupyter_ai_personas.hosts import dask, switching
 from jupyter_ai_personas.magics import conversation
 from jupyter_ai_personas.magics.settings import MagicsSettings
 from jupyter_ai_personas.personas.turn import MAX_MESSAGES
-from jupyter_ai_personas.runtime import RuntimeSettings, host_pool, scheduler
+from jupyter_ai_personas.runtime import RuntimeSettings, host_pool, scheduler, turnstile
 from jupyter_ai_personas.server import exit_guard, extension
 from jupyter_ai_personas.server.handlers import base, message
 
@@ -34,7 +34,11 @@ FIGURES: list[tuple[str, str, list[float]]] = [
     ("streaming", r"exceeds ([\d,]+) characters a second", [PACING.chars_per_second]),
     ("streaming", r"from ([\d,]+)\s+characters on", [PACING.interval * PACING.chars_per_second]),
     ("streaming", r"works more than (half) of the time", [PACING.share]),
-    ("streaming", r"stretch until it does not, up to\s+([\d.]+) s", [PACING.longest]),
+    ("streaming", r"stretch until it does not, up to\s+([\d.]+) s", [PACING.longest_by_load]),
+    ("streaming", r"in the chat, up to\s+([\d,]+) characters", [PACING.joint_chars]),
+    ("streaming", r"a first text waits ([\d.]+) s", [PACING.eager_interval]),
+    ("streaming", r"Of turns that begin at once, (\w+)\s", [turnstile.AT_ONCE]),
+    ("clusters", r"silent after (\d+) seconds", [dask.LOST_SECONDS]),
     ("streaming", r"\*\*([\d.]+) ms apart\*\*", [PACING.spacing * 1000]),
     (
         "streaming",

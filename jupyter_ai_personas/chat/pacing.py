@@ -25,11 +25,14 @@ class Pacing:
 
     ``interval`` is the pause while text flows. The first ``eager_chars`` of a reply are flushed
     after ``eager_interval``, so that a short answer appears quickly. A body for which this exceeds
-    ``chars_per_second`` is written less often. When the server's event loop works for more than
-    ``share`` of the time, all pauses stretch until it does not; none is longer than ``longest``.
+    ``chars_per_second`` is written less often, at least every ``longest``. When the server's event
+    loop works for more than ``share`` of the time, all pauses stretch until it does not, up to
+    ``longest_by_load``. That is less than the second of quiet after which a room saves its file: a
+    save costs more than a transaction, and would follow each.
     Transactions of different chats are ``spacing`` apart, unless there are too many chats for that
     within a pause: requests run in between, and the rooms' update stores, which wait for one
-    another's locks, seldom meet.
+    another's locks, seldom meet. Text of up to ``joint_chars`` is written with the end of another
+    reply.
     """
 
     interval: float = 0.25
@@ -38,7 +41,9 @@ class Pacing:
     chars_per_second: float = 400_000
     share: float = 0.5
     longest: float = 2.0
+    longest_by_load: float = 0.9
     spacing: float = 0.008
+    joint_chars: int = 10_000
 
     def pause(self, *, chars: int, stretch: float = 1.0, lag: float = 0.0) -> float:
         """Return the seconds to wait after a flush before the next one.
@@ -48,8 +53,8 @@ class Pacing:
         chats: under load all of them slow down evenly.
         """
         flow = self.eager_interval if chars < self.eager_chars else self.interval
-        by_size = chars / self.chars_per_second
-        return min(max(flow * stretch, by_size, 2 * lag), self.longest)
+        by_load = min(max(flow * stretch, 2 * lag), self.longest_by_load)
+        return min(max(by_load, chars / self.chars_per_second), self.longest)
 
     def space(self, *, chats: int, stretch: float = 1.0) -> float:
         """Return the seconds between transactions while replies grow in ``chats`` chats."""
@@ -62,7 +67,7 @@ class Pacing:
         square root damps the control: the effect of a longer pause is measured one pause later.
         """
         factor = math.sqrt(max(busy, 0.0) / self.share)
-        return min(max(stretch * factor, 1.0), self.longest / self.interval)
+        return min(max(stretch * factor, 1.0), self.longest_by_load / self.interval)
 
 
 class Scheduler(Protocol):
@@ -105,6 +110,11 @@ class Pacer:
         spacing = self.policy.space(chats=len(self.writing), stretch=self.stretch)
         self._next_slot = max(self.scheduler.time(), self._next_slot + spacing)
         return self._next_slot
+
+    @property
+    def is_loaded(self) -> bool:
+        """Whether pauses are longer than on an idle server."""
+        return self.stretch > 1.0
 
     @property
     def slowdown(self) -> float:

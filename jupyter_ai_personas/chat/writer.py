@@ -24,7 +24,8 @@ MAX_TRIES = 5
 class ReplyWriter:
     """Writes the replies of one chat.
 
-    The first text of a reply and its end are each written at once. Later text is buffered, and one
+    The first text of a reply and its end are each written at once; on a loaded server, a first text
+    waits a moment for those of other replies. Later text is buffered, and one
     transaction writes all replies of the chat that grew.
     """
 
@@ -88,16 +89,25 @@ class ReplyWriter:
             self._soon(reply)
 
     def _soon(self, reply: GrowingReply) -> None:
-        if not reply.is_inserted and not reply.refusals:
-            self._write([reply], late=0.0)
-        elif self._timer is None and reply.refusals < MAX_TRIES:
-            self._arm(max(0.0, self._due - self._pacer.scheduler.time()))
+        if reply.refusals >= MAX_TRIES:
+            return
+        is_first = not reply.is_inserted and not reply.refusals
+        if is_first and not self._pacer.is_loaded:
+            self._write_with_others(reply)
+            return
+        now = self._pacer.scheduler.time()
+        due = max(now, self._due)
+        if is_first:
+            due = min(due, now + self._pacer.policy.eager_interval)
+        if self._timer is None or due < self._due:
+            self._disarm()
+            self._arm(due - now)
 
     def restart(self, reply: GrowingReply) -> None:
         """Empty a growing reply, in the chat too: its turn begins anew."""
         reply.clear()
         if reply.is_stale:
-            self._write([reply], late=0.0)
+            self._write_with_others(reply)
 
     def finish(
         self, reply: GrowingReply, state: ReplyState, *, note: str = "", **metadata: Any
@@ -108,7 +118,7 @@ class ReplyWriter:
         """
         if reply.state == "streaming":
             reply.end(state, well_formed(note), metadata)
-            self._write([reply], late=0.0)
+            self._write_with_others(reply)
 
     def wait(self, reply: GrowingReply, is_waiting: bool) -> None:
         """Show that a growing reply waits for a person, or does so no longer."""
@@ -116,7 +126,7 @@ class ReplyWriter:
             reply.is_waiting = is_waiting
             if reply.is_inserted:
                 reply.is_stale = True
-                self._write([reply], late=0.0)
+                self._write_with_others(reply)
 
     def withdraw(self, reply: GrowingReply) -> None:
         """Delete the message of a growing reply, as a person would."""
@@ -142,6 +152,10 @@ class ReplyWriter:
         """Return whether the chat holds the message and it is not deleted."""
         message = self._chat.get(message_id)
         return message is not None and not message.deleted
+
+    def knows(self, message_id: str) -> bool:
+        """Return whether the chat has, or had, a message of that id."""
+        return self._chat.get(message_id) is not None
 
     @property
     def growing(self) -> list[GrowingReply]:
@@ -177,6 +191,18 @@ class ReplyWriter:
             self._timer = self._pacer.scheduler.call_later(wait, flush)
         else:
             self._flush_growing(late=late)
+
+    def _write_with_others(self, reply: GrowingReply) -> None:
+        """Write a reply now, and the others of the chat with it if they are short.
+
+        A transaction costs the same for one as for all, and bytes only count in long bodies.
+        """
+        others = [one for one in self._growing.values() if one.is_stale and one is not reply]
+        if sum(one.chars for one in others) > self._pacer.policy.joint_chars:
+            self._write([reply], late=0.0)
+            return
+        self._disarm()
+        self._write([reply, *others], late=0.0)
 
     def _flush_growing(self, *, late: float) -> None:
         self._disarm()

@@ -18,7 +18,7 @@ from uuid import uuid4
 from distributed import Client, Security
 
 from jupyter_ai_personas.errors import HostUnavailableError
-from jupyter_ai_personas.hosts.dask_worker import BEAT_SECONDS, Runner
+from jupyter_ai_personas.hosts.dask_worker import Runner
 from jupyter_ai_personas.hosts.environment import HostEnvironment
 from jupyter_ai_personas.hosts.remote import RemoteHost
 from jupyter_ai_personas.hosts.runner import SHUTDOWN_SECONDS
@@ -31,7 +31,8 @@ CONNECT_SECONDS = 5.0
 """How long the scheduler may take to answer at first."""
 
 LOST_SECONDS = 2.0
-"""How long a worker or the scheduler may be silent before it is taken for gone."""
+"""How long a worker or the scheduler may be silent before it is taken for gone: a worker that has
+nothing to say answers every ``BEAT_SECONDS``."""
 
 HELD_UP_SECONDS = 0.2
 """How late this event loop may look at the time, before it is itself to blame for a silence."""
@@ -131,7 +132,7 @@ class DaskConnection:
     async def _call(self, method: str, *arguments: Any) -> Any:
         """Call a method of the actor; a worker that fails or is silent is lost."""
         try:
-            return await _within(BEAT_SECONDS + LOST_SECONDS, self._method(method, *arguments))
+            return await _within(LOST_SECONDS, self._method(method, *arguments))
         except Exception as error:
             if self._client.status != "running":
                 # Workers end with their scheduler.

@@ -7,13 +7,31 @@ import hashlib
 import io
 import json
 import pickle
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from operator import attrgetter
 from pathlib import Path, PurePath
-from typing import Any
+from typing import Any, TypeAlias
 
 __all__ = ["Codec"]
 
 _VALUES: tuple[Any, ...] = (str, int, float, list, tuple)
+
+_ValuesOf: TypeAlias = "Callable[[Any], tuple[Any, ...]]"
+
+
+def _is_positional(cls: type) -> bool:
+    """Return whether an object of ``cls`` is made by its values in order, and by nothing more."""
+    fields = dataclasses.fields(cls)
+    plain = all(field.init and not field.kw_only for field in fields)
+    return plain and not hasattr(cls, "__post_init__")
+
+
+def _values_of(cls: type) -> _ValuesOf:
+    """Return a function from an object to the arguments that make its equal."""
+    names = [field.name for field in dataclasses.fields(cls)]
+    if len(names) < 2:
+        return lambda obj: tuple(getattr(obj, name) for name in names)
+    return attrgetter(*names)
 
 
 class Codec:
@@ -23,6 +41,7 @@ class Codec:
         self._classes = tuple(classes)
         allowed = (*self._classes, *_VALUES, dict, Path)
         self._allowed = {(cls.__module__, cls.__qualname__): cls for cls in allowed}
+        self._values_of = {cls: _values_of(cls) for cls in self._classes if _is_positional(cls)}
 
     @property
     def schema(self) -> str:
@@ -36,7 +55,7 @@ class Codec:
     def pack(self, value: Any) -> bytes:
         """Return a value as bytes: what is of other classes in it becomes plain."""
         file = io.BytesIO()
-        _Plain(file, self._classes).dump(value)
+        _Plain(file, self._classes, self._values_of).dump(value)
         return file.getvalue()
 
     def unpack(self, frame: bytes) -> Any:
@@ -51,11 +70,17 @@ class Codec:
 class _Plain(pickle.Pickler):
     """Writes what a persona said as plain values: it may have said a string of another class."""
 
-    def __init__(self, file: io.BytesIO, classes: tuple[Any, ...]) -> None:
+    def __init__(
+        self, file: io.BytesIO, classes: tuple[Any, ...], values_of: Mapping[Any, _ValuesOf]
+    ) -> None:
         super().__init__(file, protocol=5)
         self._classes = classes
+        self._values_of = values_of
 
     def reducer_override(self, obj: Any) -> Any:
+        if (values := self._values_of.get(type(obj))) is not None:
+            # Pickle's own way sets each field by its name, which reads three times as slowly.
+            return type(obj), values(obj)
         if isinstance(obj, type) or type(obj) in self._classes:
             return NotImplemented
         for plain in _VALUES:

@@ -40,12 +40,15 @@ class ProcessConnection:
         self._environment = environment
         self._passed_on = passed_on
         self._process: subprocess.Popen[bytes] | None = None
+        self._writer: asyncio.StreamWriter | None = None
         self._closing = False
 
     async def open(self) -> bytes:
         """See :meth:`Connection.open`."""
         ours, theirs = socket.socketpair()
         try:
+            # No wait follows the start: a process has what is needed to end it.
+            self._reader, self._writer = await asyncio.open_connection(sock=ours)
             # In the thread of the event loop: Linux kills the process with the thread that began
             # it. A session of its own: a persona's own processes end with it.
             self._process = subprocess.Popen(  # noqa: ASYNC220
@@ -55,15 +58,15 @@ class ProcessConnection:
                 start_new_session=True,
             )
         except OSError as error:
-            ours.close()
             raise HostUnavailableError(
                 f"No worker process can be started: {error.strerror}. Free memory or processes, or "
                 'set `c.AiExtension.hosts = "threads"`.'
             ) from error
         finally:
             theirs.close()
+            if self._process is None:
+                (ours if self._writer is None else self._writer).close()
         self.name = f"process {self._process.pid}"
-        self._reader, self._writer = await asyncio.open_connection(sock=ours)
         loop = asyncio.get_running_loop()
         self._ended = asyncio.Event()
         waiter = threading.Thread(target=self._wait, args=(loop,), daemon=True, name=self.name)
@@ -86,15 +89,15 @@ class ProcessConnection:
             loop.call_soon_threadsafe(self._at_end)
 
     def _at_end(self) -> None:
-        # A process that the worker began may hold the socket: it does not end by itself.
         self._ended.set()
         # What it wrote before is still read.
+        assert self._writer is not None
         with suppress(OSError):
             self._writer.get_extra_info("socket").shutdown(socket.SHUT_RD)
 
     def send(self, frame: bytes) -> None:
         """See :meth:`Connection.send`."""
-        if not self._writer.is_closing():
+        if self._writer is not None and not self._writer.is_closing():
             write_frame(self._writer, frame)
 
     async def frames(self) -> AsyncIterator[bytes]:
@@ -126,7 +129,7 @@ class ProcessConnection:
 
     async def close(self) -> None:
         """See :meth:`Connection.close`."""
-        if self._process is None:
+        if self._process is None or self._writer is None:
             return
         self._closing = True
         with suppress(OSError, RuntimeError):

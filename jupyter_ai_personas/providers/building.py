@@ -21,6 +21,7 @@ from ..errors import ConfigurationError, ModelFailedError, PersonasError
 from ..redaction import for_people
 from .disguised import unmask_errors
 from .environment import environment_problem, mentioned
+from .faults import as_fault
 from .lacking import lacking
 from .references import ModelReference
 from .vendor import VendorProvider, concrete_class
@@ -66,7 +67,9 @@ def build_model(
         unmask_errors(_clients(model))
     except PersonasError:
         raise
-    except Exception as error:
+    except BaseException as raised:
+        if (error := as_fault(raised)) is None:
+            raise
         reason = environment_problem(provider, error) or lacking(provider, error)
         if reason is None:
             reason = " ".join(for_people(redact(_first_line(error))).split())[:_MOST_REASON]

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import threading
 from collections import OrderedDict
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from concurrent.futures import Future
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any
 
 import anyio
 import anyio.to_thread
 from langchain_core.messages import BaseMessage
 
-from ..errors import ModelError
+from ..errors import ModelError, ModelTimeoutError
 from .building import close_model
 from .calling import Learned, stream_model
 from .chunks import ModelChunk
@@ -47,7 +48,7 @@ class ModelCache:
         self._entries: OrderedDict[tuple[ModelReference, str], _Entry] = OrderedDict()
         self._evicted: list[_Entry] = []
         self._lock = threading.Lock()
-        self._building = threading.Lock()
+        self._building: dict[str, threading.Lock] = {}
 
     def get(
         self, reference: ModelReference | str, parameters: Mapping[str, Any] | None = None
@@ -67,11 +68,14 @@ class ModelCache:
     ) -> _Entry:
         if isinstance(reference, str):
             reference = self.registry.resolve(reference)
-        key = (reference, json.dumps(parameters or {}, sort_keys=True, default=repr))
+        key = _key(reference, parameters)
         if entry := self._take(key, users):
             return entry
-        # One at a time, without the lock of the event loop: building takes seconds.
-        with self._building:
+        # One at a time of a provider, without the lock of the event loop: building takes seconds,
+        # or never ends.
+        with self._lock:
+            building = self._building.setdefault(reference.provider_id, threading.Lock())
+        with building:
             if entry := self._take(key, users):
                 return entry
             entry = _Entry(self.registry.build(reference, parameters=parameters), users)
@@ -113,11 +117,13 @@ class ModelCache:
         candidates: list[ModelReference | str] = [reference, *self.registry.settings.fallbacks]
         for number, candidate in enumerate(candidates, start=1):
             begun = False
+            attempt = self.registry.asked(str(candidate).partition(":")[0])
             try:
                 chunks = self._stream_one(candidate, messages, parameters, tools)
                 async with aclosing(chunks):
                     async for chunk in chunks:
                         if not begun:
+                            self.registry.settled(attempt)
                             self.registry.answered(chunk.model)
                         begun = True
                         yield chunk
@@ -134,6 +140,8 @@ class ModelCache:
                         reference, first_error = other, None
                 if number < len(candidates):
                     self.registry.log.warning("Trying `%s` now. %s", candidates[number], error)
+            finally:
+                self.registry.settled(attempt)
             parameters = None  # They are the first model's.
         if first_error is not None:
             raise first_error
@@ -149,7 +157,7 @@ class ModelCache:
         if isinstance(candidate, str):
             candidate = self.registry.resolve(candidate)
         # Building imports the vendor's package, which takes seconds; other turns must not wait.
-        entry = await anyio.to_thread.run_sync(partial(self._entry, candidate, parameters, users=1))
+        entry = await self._entry_in_time(candidate, parameters)
         try:
             async with self._alone_if_need_be(entry):
                 chunks = stream_model(
@@ -168,6 +176,39 @@ class ModelCache:
         finally:
             entry.users -= 1
             await self._close_evicted()
+
+    async def _entry_in_time(
+        self, reference: ModelReference, parameters: Mapping[str, Any] | None
+    ) -> _Entry:
+        """Return the entry of a model, which counts one more user; building it is bounded.
+
+        A constructor may never end. It keeps no process from exiting.
+        """
+        if entry := self._take(_key(reference, parameters), users=1):
+            return entry
+        abandoned = False
+        outcome: Future[_Entry] = Future()
+        outcome.set_running_or_notify_cancel()
+
+        def build() -> None:
+            try:
+                entry = self._entry(reference, parameters, users=1)
+            except Exception as error:
+                outcome.set_exception(error)
+                return
+            if abandoned:
+                entry.users -= 1
+            outcome.set_result(entry)
+
+        threading.Thread(target=build, name=f"build {reference}", daemon=True).start()
+        bound = self.registry.settings.first_chunk_timeout
+        try:
+            with anyio.fail_after(bound):
+                return await asyncio.wrap_future(outcome)
+        except TimeoutError:
+            raise ModelTimeoutError(str(reference), bound or 0, first_chunk=True) from None
+        finally:
+            abandoned = True
 
     @staticmethod
     @asynccontextmanager
@@ -191,3 +232,9 @@ class ModelCache:
             self._evicted += self._entries.values()
             self._entries.clear()
         await self._close_evicted()
+
+
+def _key(
+    reference: ModelReference, parameters: Mapping[str, Any] | None
+) -> tuple[ModelReference, str]:
+    return reference, json.dumps(parameters or {}, sort_keys=True, default=repr)

@@ -16,6 +16,7 @@ from ..slices import Slices
 from .chunks import ChunkReader, ModelChunk
 from .credentials import redact as redact_known
 from .failures import model_error
+from .faults import as_fault
 from .prompts import acceptable, count_tokens, most_tokens, newest, trimmed
 from .raw_chunks import raw_chunks
 from .references import ModelReference
@@ -195,7 +196,9 @@ class _Call:
         try:
             with anyio.CancelScope(deadline=clock.deadline) as scope:
                 raw = await clock.slices.watch(anext(source, None))
-        except Exception as error:
+        except BaseException as raised:
+            if (error := as_fault(raised)) is None:
+                raise
             # A cause is printed with its traceback: one with a secret in it is left out.
             cause = None if self.redact(message := repr(error)) != message else error
             raise model_error(error, self.reference, self.model, self.redact) from cause

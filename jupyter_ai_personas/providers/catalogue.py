@@ -151,6 +151,14 @@ class ModelCatalogue:
         is_known = reference.provider_id in (*self._endpoints, *AUTO_ORDER, WORKSPACE)
         return None if is_known else reference
 
+    def asked(self, provider_id: str) -> object:
+        """Note that a model of a provider is asked; :meth:`settled` takes what is returned."""
+        return self._trials.begun(provider_id)
+
+    def settled(self, attempt: object) -> None:
+        """Note that a model has begun to answer, or has failed."""
+        self._trials.ended(attempt)
+
     def answered(self, reference: str) -> None:
         """Note that a model has begun to answer: from now on, an error of its provider stands."""
         self._trials.succeeded(reference.partition(":")[0])

@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Mapping
+from functools import partial
 from types import MappingProxyType
 from typing import Any
 
@@ -19,6 +20,7 @@ from .credentials import is_legal
 from .parameters import copied, illegal_secret, key_of_another_model, secrets_in, stripped
 from .references import ModelReference
 from .settings import ProviderSettings
+from .trials import in_time
 
 __all__ = ["ModelRegistry"]
 
@@ -84,7 +86,7 @@ class ModelRegistry(ModelCatalogue):
         while (reference := self.untried()) is not None and reference not in tried:
             tried.add(reference)
             try:
-                self.build(reference)
+                in_time(partial(self.build, reference), reference)
             except ModelError as error:
                 self.give_up(reference.provider_id, error)
 

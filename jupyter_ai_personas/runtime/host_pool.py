@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -19,7 +20,7 @@ from jupyter_ai_personas.runtime.settings import RuntimeSettings
 __all__ = ["HostPool"]
 
 WATCH_SECONDS = 0.5
-_SLICE = 0.01
+_SLICE = 0.005
 
 Sink = Callable[[HostEvent], None]
 
@@ -160,7 +161,7 @@ class HostPool:
 
     async def _pump(self, entry: _Entry) -> None:
         async for batch in entry.host.events():
-            until = anyio.current_time() + _SLICE
+            until = time.monotonic() + _SLICE
             for event in batch:
                 ends = isinstance(event, TurnEnd)
                 sink = entry.sinks.pop(event.turn_id, None) if ends else None
@@ -173,9 +174,9 @@ class HostPool:
                         sink(event)
                     except Exception:
                         self._log.exception("Event of turn %s was lost", event.turn_id)
-                if anyio.current_time() > until:
+                if time.monotonic() > until:
                     await anyio.lowlevel.checkpoint()
-                    until = anyio.current_time() + _SLICE
+                    until = time.monotonic() + _SLICE
 
     # -- the watchdog -----------------------------------------------------------------------
 

@@ -68,22 +68,18 @@ class Replies:
     def on_event(self, event: HostEvent) -> None:
         """Write what the turn says; other events change nothing."""
         match event:
-            case MessageSent(_, reply_id, body):
-                self._writer.append(self._get(reply_id), body, more=True)
-                self._writer.finish(
-                    self._get(reply_id), "done", note=self._links(), **self._extra()
-                )
-            case ReplyOpened(_, reply_id, text) | TextDelta(_, reply_id, text):
-                self._writer.append(self._get(reply_id), text)
-            case ReplyRewritten(_, reply_id, text):
-                self._writer.restart(self._get(reply_id))
-                self._writer.append(self._get(reply_id), text)
-            case ReplyDescribed(_, reply_id, metadata):
-                self._writer.describe(self._get(reply_id), metadata)
-            case ReplyClosed(_, reply_id):
-                self._writer.finish(
-                    self._get(reply_id), "done", note=self._links(), **self._extra()
-                )
+            case MessageSent(_, name, body):
+                self._writer.append(self._get(name), body, more=True)
+                self._writer.finish(self._get(name), "done", note=self._links(), **self._extra())
+            case ReplyOpened(_, name, text) | TextDelta(_, name, text):
+                self._writer.append(self._get(name), text)
+            case ReplyRewritten(_, name, text):
+                self._writer.restart(self._get(name))
+                self._writer.append(self._get(name), text)
+            case ReplyDescribed(_, name, metadata):
+                self._writer.describe(self._get(name), metadata)
+            case ReplyClosed(_, name):
+                self._writer.finish(self._get(name), "done", note=self._links(), **self._extra())
                 return
             case UsageReported(_, usage):
                 self.usage = _added(self.usage, usage)
@@ -92,23 +88,34 @@ class Replies:
                 return
         self._stale = self.any = True
 
-    def _get(self, reply_id: str) -> GrowingReply:
-        reply = self._replies.get(reply_id)
+    def _get(self, name: str) -> GrowingReply:
+        reply = self._replies.get(name)
         if reply is None:
-            reply = self._spares.pop(0) if self._spares else self._open(reply_id)
-            self._replies[reply_id] = reply
+            reply = self._spares.pop(0) if self._spares else self._open(name)
+            self._replies[name] = reply
         return reply
 
-    def _open(self, reply_id: str) -> GrowingReply:
+    def _open(self, name: str) -> GrowingReply:
         rewrite, self._rewrite = self._rewrite, None
         reply = self._writer.open(
             self._sender,
             self._metadata,
-            message_id=rewrite or reply_id,
+            message_id=rewrite or self._message_id(name),
             rewrite=rewrite is not None,
         )
         self._writer.wait(reply, self._is_waiting)
         return reply
+
+    def _message_id(self, name: str) -> str:
+        """Return the id of a new message, the same whichever attempt begins it.
+
+        A crash may leave no record of it but the turn's.
+        """
+        turn_id = self._metadata["turn"]
+        if not name.startswith(f"{turn_id}."):
+            return name
+        first = f"{turn_id}-{name.rpartition('-')[2]}"
+        return name if self._writer.knows(first) else first  # a person may have deleted that
 
     @property
     def seconds(self) -> float:

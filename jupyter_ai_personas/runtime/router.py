@@ -242,12 +242,19 @@ class Router:
             message is not None
             and message.by_persona
             and message.state in GROWING_STATES
-            and message.metadata.get("turn") not in self._scheduler.turns
+            and not self._is_written(message)
         ):
             body = message.body.removesuffix(INTERRUPTED).rstrip()
             body = f"{body}\n\n{INTERRUPTED}".lstrip()
             metadata = {**message.metadata, "state": "interrupted"}
             self._chat.current.apply([Update(message.id, body, metadata)])
+
+    def _is_written(self, reply: Message) -> bool:
+        turn = self._scheduler.turns.get(str(reply.metadata.get("turn")))
+        if turn is None:
+            return False
+        # What an earlier attempt began is left as it is, unless it is used again.
+        return not reply.id.startswith(f"{turn.id}.") or reply.id in turn.replies.ids
 
     # -- messages that change ---------------------------------------------------------------
 

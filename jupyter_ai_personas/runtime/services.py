@@ -25,6 +25,7 @@ from jupyter_ai_personas.runtime.quarantine import Quarantine
 from jupyter_ai_personas.runtime.reports import Reports
 from jupyter_ai_personas.runtime.requests import RequestHandler
 from jupyter_ai_personas.runtime.settings import RuntimeSettings
+from jupyter_ai_personas.runtime.turnstile import Turnstile
 from jupyter_ai_personas.tools import ToolRegistry
 from jupyter_ai_personas.tools.changes import ChangeBook
 
@@ -113,6 +114,7 @@ class Services:
     """The shared collaborators of a runtime.
 
     ``personas`` come from packages; in a chat also from files.
+    Each turn passes ``turnstile`` when it begins.
     ``gathering`` collects what a model is given beside the chat. ``command_names`` are the commands
     that people can type. ``avatar_url`` returns the URL of a persona's image, ``approval_url`` that
     of the page on which people decide. ``other_runtime`` returns whether another runtime of
@@ -127,6 +129,7 @@ class Services:
     exclusive: ExclusiveSlots
     quarantine: Quarantine
     pacer: Pacer
+    turnstile: Turnstile
     metrics: Metrics
     gathering: Gathering
     request_handlers: Mapping[str, RequestHandler]

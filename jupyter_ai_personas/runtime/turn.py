@@ -197,7 +197,7 @@ class ActiveTurn:
             return False
         self.outcome = outcome = self.outcome or outcome
         self.ended.set()
-        note_id = reply_id(self.host_id, len(self.replies.written) + 1)
+        note_id = reply_id(self.id, len(self.replies.written) + 1)
         self.replies.finish(outcome, fallback_id=note_id)
         return True
 

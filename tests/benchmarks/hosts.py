@@ -2,190 +2,179 @@
 
 from __future__ import annotations
 
-import asyncio
-import logging
-import os
-import sys
 import time
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
-from itertools import pairwise
-from pathlib import Path
-from statistics import median
+from contextlib import AsyncExitStack
 from typing import Any
 
-import anyio.lowlevel
-import psutil
-from support.dask_cluster import DaskCluster
-from support.plugin import make_plugin
+import anyio
+from support.machines import Machines, why_not
+from support.server import JupyterServer
 
-from jupyter_ai_personas.chat import Message
-from jupyter_ai_personas.hosts import HostConfig, HostEnvironment
-from jupyter_ai_personas.hosts.dask import DaskEngine
-from jupyter_ai_personas.hosts.engines import Engine, ThreadEngine
-from jupyter_ai_personas.hosts.process import ProcessEngine
-from jupyter_ai_personas.personas.wire import ReplyOpened, TextDelta, TurnEnd, TurnSpec
-
+from .engines import computed, cost
 from .options import Goal, Options, Result, Table
-from .packages import CHUNK_CHARS
+from .packages import make_personas
+from .poller import StatusPoller
 from .streaming import quantile
 from .throughput import measure
+from .watcher import Watcher
 
 RATE = 20
-PERSONA = "bench_hosts:Stream"
-LOG = logging.getLogger("benchmarks")
 
-_SOURCE = f"""
-import asyncio, time
-from jupyter_ai_personas import BasePersona, PersonaDefaults
-
-class Stream(BasePersona):
-    defaults = PersonaDefaults(name="Stream")
-
-    async def process_message(self, message):
-        async def text():
-            began = time.monotonic()
-            for number in range(int(message.body)):
-                await asyncio.sleep(max(0, began + number / {RATE} - time.monotonic()))
-                yield f"{{number:04d}} "
-        await self.stream_message(text())
-"""
+_COMPUTE = """\
+import time
+until = time.thread_time() + float(message.body.split()[-1])
+while time.thread_time() < until:
+    pass
+self.send_message("computed")"""
 
 
 async def run(options: Options) -> Result:
-    turns, seconds = (40, 2) if options.quick else (200, 10)
+    parts = [
+        await engines(options),
+        await machines(options),
+        await scaling(options),
+        await servers(options),
+        await computing(options),
+    ]
+    tables = [table for table, _ in parts]
+    return Result("hosts", tables, [goal for _, goals in parts for goal in goals])
+
+
+async def engines(options: Options) -> tuple[Table, list[Goal]]:
+    turns, seconds = (40, 2) if options.quick else (200, 8)
     cases = [("threads", 0), ("processes", 1), ("processes", 2), ("processes", 4), ("dask", 2)]
     if options.quick:
         cases = [("threads", 0), ("processes", 2), ("dask", 2)]
-    engines = [
-        {
-            "hosts": kind,
-            "workers": workers,
-            "turns": turns,
-            **await cost(kind, workers, turns, seconds),
-        }
-        for kind, workers in cases
+    table = Table(
+        "What a chunk costs on each engine",
+        f"Turns stream {RATE} chunks a second each, without a server or a chat. `processor` is "
+        "of this process and of all workers together, for each chunk; `gap` the time between "
+        "two batches of a turn.",
+    )
+    for kind, workers in cases:
+        head = {"hosts": kind, "workers": workers, "turns": turns}
+        table.rows.append({**head, **await cost(kind, workers, turns, seconds, RATE)})
+    return table, []
+
+
+async def machines(options: Options) -> tuple[Table, list[Goal]]:
+    turns, seconds, rate = (40, 2, 4) if options.quick else (1000, 15, 4)
+    table = Table(
+        "Dask workers on two machines",
+        f"As above, {rate} chunks a second. The machines are network namespaces, with a router "
+        "between them and the server. `processor` is of the scheduler as well.",
+    )
+    head: dict[str, Any] = {"hosts": "dask", "machines": 2, "turns": turns}
+    if reason := why_not():
+        table.rows.append({**head, "skipped": reason})
+        return table, []
+    with Machines(2) as made:
+        found = await cost("dask", 2, turns, seconds, rate, made)
+    table.rows.append({**head, **found})
+    lost = turns - found["complete and in order"]
+    return table, [
+        Goal(f"of {turns} turns on two machines, not complete or out of order", 0, lost, "turns"),
+        Goal(f"a chunk of {turns} turns on two machines", 300, found["processor µs"], "µs"),
     ]
+
+
+async def scaling(options: Options) -> tuple[Table, list[Goal]]:
+    turns, seconds = (8, 0.02) if options.quick else (80, 0.1)
+    table = Table(
+        "Turns against workers",
+        f"Turns that compute for {seconds:g} s each in Python, all begun at once. `times` compares "
+        "with the first row. More workers than processors bring nothing.",
+    )
+    first = 0.0
+    for kind, workers in (("processes", 1), ("processes", 2), ("processes", 4), ("dask", 2)):
+        rate = turns / await computed(kind, workers, turns, seconds)
+        first = first or rate
+        head = {"hosts": kind, "workers": workers, "turns": turns}
+        table.rows.append({**head, "turns a second": rate, "times": rate / first})
+    return table, []
+
+
+async def servers(options: Options) -> tuple[Table, list[Goal]]:
     chats, long = (5, 3) if options.quick else (150, 20)
-    servers = []
-    for store in ("TempFileYStore",) if options.quick else ("TempFileYStore", "SQLiteYStore"):
-        for place in ("threads", "processes"):
-            config = {"AiExtension.hosts": place, "AiExtension.host_processes": 2}
-            head = {"hosts": place, "update store": store, "turns": 4 * chats}
-            servers.append({**head, **await measure(options, store, chats, long, config)})
-    tables = [
-        Table(
-            "What a chunk costs on each engine",
-            f"Turns stream {RATE} chunks a second each, without a server or a chat. `processor` is "
-            "of this process and of all workers together, for each chunk; `gap` the time between "
-            "two batches of a turn.",
-            engines,
-        ),
-        Table(
-            f"{4 * chats} replies at once, by where personas run",
-            "As in [throughput](throughput.md), with two worker processes. `server CPU` is of the "
-            "server's process alone.",
-            servers,
-        ),
+    cases = [
+        ("threads", "TempFileYStore", False),
+        ("processes", "TempFileYStore", False),
+        ("processes", "TempFileYStore", True),
+        ("processes", "SQLiteYStore", False),
     ]
-    lost = sum(2 * row["turns"] - row["complete and in order"] for row in servers)
-    gap = max(row["gap worst s"] for row in servers if row["hosts"] == "processes")
-    goals = [
-        Goal("replies at clients not complete or out of order, of all", 0, lost, "replies"),
-        Goal(f"worst gap of {4 * chats} replies from processes", 2.0, gap, "s"),
-    ]
-    return Result("hosts", tables, goals)
+    table = Table(
+        f"{4 * chats} replies at once, by where personas run",
+        "As in [throughput](throughput.md), with two worker processes. `server CPU` is of the "
+        "server's process alone, `clients CPU` of all clients, which run on the same processors. "
+        "Clients with `live` text have the product's front end; others get whole strings. "
+        "`SQLiteYStore` is the rooms' default, with one file for all.",
+    )
+    for place, store, live in cases[1:3] if options.quick else cases:
+        config = {"AiExtension.hosts": place, "AiExtension.host_processes": 2}
+        found = await measure(options, store, chats, long, config, live=live)
+        text = "live" if live else "string"
+        head = {"hosts": place, "update store": store, "text": text, "turns": 4 * chats}
+        table.rows.append({**head, **found})
+    rows: list[dict[str, Any]] = table.rows
+    lost = sum(2 * row["turns"] - row["complete and in order"] for row in rows)
+    goals = [Goal("replies at clients not complete or out of order, of all", 0, lost, "replies")]
+    for row in rows:
+        if (row["hosts"], row["update store"]) == ("processes", "TempFileYStore"):
+            what = f"{row['turns']} replies from processes, {row['text']}"
+            goals += [
+                Goal(f"worst gap of {what}", 2.0, row["gap worst s"], "s"),
+                Goal(f"status p99 with {what}", 100, row["status p99 ms"], "ms"),
+            ]
+    return table, goals
 
 
-@asynccontextmanager
-async def engine_of(kind: str, workers: int, folder: Path) -> AsyncIterator[Engine]:
-    environment = HostEnvironment(HostConfig(models=False), log=LOG)
+async def computing(options: Options) -> tuple[Table, list[Goal]]:
+    rounds, seconds = (1, 1) if options.quick else (4, 5)
+    table = Table(
+        "The server while a persona computes",
+        f"Time of a status request while a persona computes for {seconds} s in Python, {rounds} "
+        "times, and as long without it, in turns. Nothing else runs.",
+    )
+    for place in ("threads", "processes"):
+        config = {"AiExtension.hosts": place, "AiExtension.host_processes": 2}
+        found = await _while_computing(options, config, rounds, seconds)
+        table.rows.append({"hosts": place, **found})
+    more = float(str(table.rows[-1]["status p99 ms"])) - float(str(table.rows[-1]["without ms"]))
+    what = "added to status p99 by a persona that computes in a process"
+    return table, [Goal(what, 5.0, more, "ms")]
+
+
+async def _while_computing(
+    options: Options, config: dict[str, Any], rounds: int, seconds: int
+) -> dict[str, Any]:
+    periods: dict[bool, list[tuple[float, float]]] = {True: [], False: []}
     async with AsyncExitStack() as stack:
-        engine: Any = ThreadEngine()
-        if kind == "processes":
-            engine = ProcessEngine(environment, log=LOG, count=workers)
-        elif kind == "dask":
-            cluster = await asyncio.to_thread(
-                DaskCluster(folder, workers=workers, pythonpath=[folder]).__enter__
-            )
-            stack.callback(cluster.__exit__, None, None, None)
-            engine = DaskEngine(cluster.address, environment, log=LOG)
-        stack.push_async_callback(engine.aclose)
-        if workers:
-            engine.start()
-            while len(engine.workers.ready) < workers:
-                await anyio.lowlevel.checkpoint()
-        yield engine
-
-
-async def cost(kind: str, workers: int, turns: int, seconds: int) -> dict[str, Any]:
-    """Return what turns on an engine cost, and how evenly they flow."""
-    with Options().directory() as folder:
-        make_plugin(folder, "bench_hosts", {"__init__.py": _SOURCE}, {})
-        os.environ["PYTHONPATH"] = str(folder)
-        sys.path.insert(0, str(folder))
-        try:
-            async with engine_of(kind, workers, folder) as engine:
-                return await _cost(engine, turns, seconds)
-        finally:
-            sys.path.remove(str(folder))
-            del os.environ["PYTHONPATH"]
-
-
-async def _cost(engine: Engine, turns: int, seconds: int) -> dict[str, Any]:
-    environment = HostEnvironment(HostConfig(models=False), log=LOG)
-    host = engine.host("Stream", environment)
-    await host.open()
-    chunks = RATE * seconds
-    seen: dict[str, list[float]] = {}
-    texts: dict[str, str] = {}
-    ended: set[str] = set()
-    done = asyncio.Event()
-
-    async def listen() -> None:
-        async for batch in host.events():
-            now = time.monotonic()
-            for event in batch:
-                if isinstance(event, ReplyOpened | TextDelta):
-                    seen.setdefault(event.turn_id, []).append(now)
-                    texts[event.turn_id] = texts.get(event.turn_id, "") + event.text
-                elif isinstance(event, TurnEnd):
-                    ended.add(event.turn_id)
-            if len(ended) == turns:
-                done.set()
-
-    def start(name: str, many: int) -> None:
-        message = Message("m", "ada", str(many))
-        host.start(TurnSpec(name, "p", PERSONA, "Stream", name, "c.chat", message, "Ada"))
-
-    listener = asyncio.create_task(listen())
-    # Workers import the persona first: that happens before the first mention.
-    for number in range(4 * len(os.sched_getaffinity(0))):
-        start(f"first-{number}", 1)
-    while len(ended) < number + 1:
-        await anyio.lowlevel.checkpoint()
-    ended.clear(), seen.clear(), texts.clear()
-    began, cpu = time.monotonic(), _processor_seconds()
-    for number in range(turns):
-        start(f"turn-{number}", chunks)
-    await asyncio.wait_for(done.wait(), 10 * seconds + 60)
-    cpu = _processor_seconds() - cpu
-    await host.close()
-    await listener
-    whole = "".join(f"{number:04d} " for number in range(chunks))
-    gaps = [b - a for times in seen.values() for a, b in pairwise(times)]
-    assert len(whole) == CHUNK_CHARS * chunks
+        directory = stack.enter_context(options.directory())
+        packages = make_personas(directory / "personas", 1, _COMPUTE)
+        server = JupyterServer(directory / "server", config=config, pythonpath=[packages])
+        await stack.enter_async_context(server)
+        ada = await stack.enter_async_context(Watcher(server, "a.chat", user="Ada"))
+        await ada.wait_for_reply(ada.post("@P0 go 0"))
+        async with StatusPoller(server) as poller:
+            for _ in range(rounds):
+                for computes in (False, True):
+                    periods[computes].append(await _period(ada, seconds, computes=computes))
+    found = {
+        computes: sorted(delay for period in its for delay in poller.delays(*period))
+        for computes, its in periods.items()
+    }
     return {
-        "complete and in order": sum(text == whole for text in texts.values()),
-        "processor µs": 1e6 * cpu / (turns * chunks),
-        "first text p50 ms": 1000 * median(times[0] - began for times in seen.values()),
-        "gap p99 ms": 1000 * quantile(gaps, 0.99),
-        "gap worst ms": 1000 * max(gaps),
+        "without ms": 1000 * quantile(found[False], 0.99),
+        "status p99 ms": 1000 * quantile(found[True], 0.99),
+        "status worst ms": 1000 * found[True][-1],
     }
 
 
-def _processor_seconds() -> float:
-    """Return the processor time of this process and of all that it has begun and that run."""
-    me = psutil.Process()
-    times = [one.cpu_times() for one in (me, *me.children(recursive=True))]
-    return sum(one.user + one.system for one in times)
+async def _period(ada: Watcher, seconds: int, *, computes: bool) -> tuple[float, float]:
+    """Let so many seconds pass, while a persona computes or nothing; return when they were."""
+    began = time.time()
+    if computes:
+        await ada.wait_for_reply(ada.post(f"@P0 go {seconds}"))
+    else:
+        await anyio.sleep(seconds)
+    return began, time.time()

@@ -85,8 +85,13 @@ async def measure(
     chats: int,
     seconds: int,
     config: Mapping[str, Any] | None = None,
+    *,
+    live: bool = False,
 ) -> dict[str, Any]:
-    """Return a row: four turns in each chat, on a server with ``config``."""
+    """Return a row: four turns in each chat, on a server with ``config``.
+
+    ``live``: the clients show live bodies, as the product's front end does.
+    """
     async with AsyncExitStack() as stack:
         directory = stack.enter_context(options.directory())
         server = JupyterServer(
@@ -105,6 +110,11 @@ async def measure(
             ]
             for n in range(chats)
         ]
+        if live:
+            for pair in pairs:
+                for watcher in pair:
+                    watcher.announce_live(True)
+                    await watcher.flush()
         await drained(server)
         lengths = {
             f"{n}.chat": [
@@ -116,7 +126,7 @@ async def measure(
         async with StatusPoller(server) as poller, anyio.create_task_group() as group:
             stretches: list[float] = []
             group.start_soon(_watch_stretch, server, stretches)
-            began, cpu = time.time(), server.cpu_seconds()
+            began, cpu, ours = time.time(), server.cpu_seconds(), time.process_time()
             for ada, bob in pairs:
                 ada.post(f"@P0 and @P1, go {lengths[ada.path][0]}")
                 bob.post(f"@P2 and @P3, go {lengths[ada.path][1]}")
@@ -128,6 +138,7 @@ async def measure(
                         lambda me, wanted=wanted: _lengths(me) == wanted, timeout=seconds + 60
                     )
             ended, cpu = time.time(), server.cpu_seconds() - cpu
+            ours = time.process_time() - ours
             await anyio.sleep(1.5)
             group.cancel_scope.cancel()
         growths = [
@@ -144,6 +155,7 @@ async def measure(
         "replies at clients": len(growths),
         "complete and in order": sum(str(growth.body) in texts for growth, texts in growths),
         "server CPU s": cpu,
+        "clients CPU s": ours,
         "first text p50 s": quantile(first, 0.5),
         "first text worst s": max(first),
         "late p50 s": quantile(late, 0.5),

@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
-from pycrdt import ArrayEvent, Map, MapEvent, Text, TextEvent
+from pycrdt import ArrayEvent, Map, MapEvent, TextEvent
 from support.yclient import ChatClient
 
 
@@ -66,6 +66,6 @@ class Watcher(ChatClient):
         growth.note(len(body))
         growth.first_body = growth.first_body or str(body)
 
-    def _growth_of(self, event: Any) -> Growth | None:
-        texts = [each for each in self.replies_seen.values() if isinstance(each.body, Text)]
-        return texts[-1] if texts else None
+    def _growth_of(self, event: TextEvent) -> Growth | None:
+        path: list[Any] = event.path
+        return self.replies_seen.get(str(self._messages[path[0]].get("id")))

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import anyio.to_thread
 import psutil
 from support.dask_cluster import DaskCluster
+from support.machines import Machines, why_not
 from support.server import JupyterServer
 
 SERVER = "server"
@@ -75,20 +76,36 @@ class Processes(Threads):
 
 
 class Dask(Threads):
-    """Personas on two workers of a Dask cluster."""
+    """Personas on two workers of a Dask cluster, each on a machine of its own where that can be.
 
-    kinds = ("worker", "scheduler", SERVER)
+    Then the network to one of them is cut for a while in some rounds.
+    """
 
     def __init__(self, packages: Path, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        self._cluster = DaskCluster(folder, workers=2, pythonpath=[packages])
+        reason = why_not()
+        self._machines = Machines(0 if reason else 2)
+        self.kinds = ("worker", "scheduler", SERVER, *(() if reason else ("network",)))
+        if reason:
+            print(f"The network is not cut: {reason}", flush=True)
+        self._cluster = DaskCluster(
+            folder, workers=2, pythonpath=[packages], machines=self._machines.all
+        )
         self.config = {"AiExtension.hosts": self._cluster.place, **_HARD}
 
     async def start(self) -> None:
+        await anyio.to_thread.run_sync(self._machines.__enter__)
         await anyio.to_thread.run_sync(self._cluster.__enter__)
 
     async def kill(self, kind: str, server: JupyterServer, random: Random) -> None:
         cluster = self._cluster
+        if kind == "network":
+            machine = random.choice(cluster.machines)
+            await anyio.to_thread.run_sync(machine.cut)
+            # Shorter and longer than the silence after which the worker is given up.
+            await anyio.sleep(random.uniform(0.5, 5))
+            await anyio.to_thread.run_sync(machine.heal)
+            return
 
         def kill() -> None:
             fallen = [cluster.workers.pop(random.randrange(2))]
@@ -99,13 +116,14 @@ class Dask(Threads):
                 worker.kill()
             if kind == "scheduler":
                 cluster.start_scheduler()
-            for _ in fallen:
-                cluster.add_worker()
+            for worker in fallen:
+                cluster.add_worker(worker.machine)
 
         await anyio.to_thread.run_sync(kill)
 
     async def close(self) -> None:
         await anyio.to_thread.run_sync(self._cluster.__exit__, None, None, None)
+        await anyio.to_thread.run_sync(self._machines.__exit__, None, None, None)
 
 
 VICTIMS: dict[str, Callable[[Path, Path], Victims]] = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ctypes
+import gc
 import json
 import os
 import pickle
@@ -388,3 +389,16 @@ async def test_what_is_logged_in_a_worker_is_in_the_log_of_the_server(
         f"{LOG.name}.Persona": "own password=[secret]",
         "a_library": "of a library",
     }
+
+
+async def test_a_worker_that_is_given_up_while_it_starts_leaves_no_socket(
+    recwarn: pytest.WarningsRecorder,
+) -> None:
+    for steps in range(6):
+        async with processes() as engine:
+            # The engine ends while a worker is begun, a step later each time.
+            for _ in range(steps):
+                await asyncio.sleep(0)
+            assert engine.workers.ready == []
+    gc.collect()
+    assert [str(one.message) for one in recwarn if one.category is ResourceWarning] == []

@@ -11,16 +11,19 @@ from uuid import uuid4
 
 import pytest
 import pytest_asyncio
+from support.plugin import make_plugin
 from support.published import installed
 from support.server import DEFAULT_EXTENSIONS, JupyterServer
 from support.yclient import ChatClient
 
-from packages import scripted_agent
+from packages import scripted_agent, unpublished
 
 pytestmark = [pytest.mark.server, pytest.mark.asyncio(loop_scope="module")]
 
 ACP_CLIENT = "jupyter-ai-acp-client==0.3.3"
 ACP_HUB = "jupyter-ai-acp-hub==0.1.2"
+HERMES = "jupyter_ai_hermes==0.1.5"
+"""No index has it: it is built after its interface."""
 
 
 def agent(folder: Path, *names: str) -> str:
@@ -36,11 +39,20 @@ def agent(folder: Path, *names: str) -> str:
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[JupyterServer]:
     directory = tmp_path_factory.mktemp("acp")
-    path = agent(directory / "bin", "claude-agent-acp", "opencode")
+    path = agent(directory / "bin", "claude-agent-acp", "opencode", "hermes")
+    hermes = make_plugin(
+        directory / "hermes",
+        "hermes_acp",
+        {
+            "persona.py": unpublished.HERMES,
+            "hermes.svg": "<svg xmlns='http://www.w3.org/2000/svg'/>",
+        },
+        {"jupyter_ai.personas": {"hermes": "hermes_acp.persona:HermesAcpPersona"}},
+    )
     server = JupyterServer(
         directory / "server",
         extensions=(*DEFAULT_EXTENSIONS, "jupyter_ai_acp_client"),
-        pythonpath=[installed(directory / "packages", ACP_CLIENT, ACP_HUB)],
+        pythonpath=[installed(directory / "packages", ACP_CLIENT, ACP_HUB), hermes],
         env={"PATH": path, "SCRIPTED_AGENT_MEMORY": str(directory / "memory.json")},
     )
     async with server:
@@ -166,3 +178,11 @@ async def test_the_personas_of_acp_hub_follow(server: JupyterServer) -> None:
         reply = await ada.wait_for_reply(asked, "HubClaude")
         assert "You said: hello" in reply["body"]
         assert len(ada.replies(asked)) == 1
+
+
+async def test_an_agent_s_persona_of_another_package_gives_on_a_message_of_its_own(
+    server: JupyterServer,
+) -> None:
+    async with chat(server) as ada:
+        reply = await ada.wait_for_reply(ada.post("@Hermes hello"), "Hermes")
+        assert reply["body"].startswith("You said: hello [session-")

@@ -6,7 +6,7 @@ import csv
 import re
 from pathlib import Path
 
-from packages import test_acp_client, test_claude_code, test_jupyternaut
+from packages import test_acp_client, test_claude_code, test_jupyternaut, test_unpublished
 
 ROWS = Path(__file__).parents[2] / "docs" / "packages" / "personas.csv"
 
@@ -20,7 +20,10 @@ def test_each_row_is_a_package_that_a_test_installs_and_the_reverse() -> None:
         test_claude_code.PACKAGES[0]: test_claude_code.PACKAGES[1:],
         test_jupyternaut.PACKAGES[0]: test_jupyternaut.PACKAGES[1:],
     }
-    assert rows.keys() == tested.keys()
+    built = {package.replace(" ", "==") for package in test_unpublished.PACKAGES}
+    built.add(test_acp_client.HERMES)
+    assert all("after its interface" in rows[package]["Notes"] for package in built)
+    assert rows.keys() == tested.keys() | built
     for package, needs in tested.items():
         for need in needs:
             assert f"`{re.split('[<>=]', need)[0]}`" in rows[package]["What it needs"]

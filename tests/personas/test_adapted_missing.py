@@ -25,6 +25,7 @@ class Reaching(BasePersona):
             self.ychat.ymessages.clear()
         self.parent.refresh_personas()
         self.parent.chat.get_id()
+        self.parent.parent.serverapp.web_app.settings.get("x")
         self.chat.get_messages()
         self.log.info("fine")
 
@@ -41,6 +42,45 @@ def test_what_reaches_past_the_view_of_the_chat_is_named() -> None:
     for name in ("chat.observe_messages", "ychat.ydoc", "ychat.ymessages", "parent.refresh_"):
         assert name in uses
     assert len(missing_uses(Reaching)) == 4
+
+
+class Earlier(BasePersona):
+    """Of an earlier version, which had the model's provider at hand."""
+
+    note: str
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.mine = 1
+
+    async def process_message(self, message: Any) -> None:
+        provider = self.config_manager.lm_provider
+        if hasattr(self, "settings_manager"):
+            self.settings_manager.read()
+        self.send_message(f"{provider} {self.mine} {self.note} {self.log} {self.auth} {self.chat}")
+        self.state.model = None
+
+
+@pytest.mark.parametrize("name", ["config_manager", "state"])
+def test_reading_one_of_another_version_says_why_it_is_not_here(name: str) -> None:
+    persona = Earlier.__new__(Earlier)
+    with pytest.raises(AttributeError, match=f"`Earlier` has no attribute `{name}` here: "):
+        getattr(persona, name)
+    assert not hasattr(persona, name)
+    with pytest.raises(AttributeError, match="has no attribute 'anything'"):
+        getattr(persona, "anything")  # noqa: B009
+
+
+class OfMixin(Earlier):
+    def __getattr__(self, name: str) -> Any:
+        return name
+
+
+def test_attributes_that_nothing_sets_are_named() -> None:
+    uses = missing_uses(Earlier)
+    assert [use.partition(",")[0] for use in uses] == ["`self.config_manager`", "`self.state`"]
+    assert all("not here: " in use for use in uses)
+    assert missing_uses(OfMixin) == []
 
 
 @pytest.mark.parametrize("cls", [Modest, dict])

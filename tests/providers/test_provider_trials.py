@@ -9,13 +9,18 @@ import pytest
 from langchain_core.messages import HumanMessage
 from support.room import room
 
-from jupyter_ai_personas.errors import ModelFailedError
+from jupyter_ai_personas.errors import ModelFailedError, ModelTimeoutError
+from jupyter_ai_personas.hosts import ThreadHost
 from jupyter_ai_personas.personas.builtin.guide import Guide
-from jupyter_ai_personas.providers import ModelCache, ModelReference, ModelRegistry
+from jupyter_ai_personas.providers import ModelCache, ModelReference, ModelRegistry, trials
 
 # `broken` says when a model of it fails.
 SOURCE = """
+import asyncio
 import os
+import threading
+from langchain_core.messages import AIMessage
+from langchain_core.outputs import ChatGeneration, ChatResult
 from jupyter_ai_personas import BaseProvider, EnvAuthStrategy
 from langchain_core.language_models import FakeListChatModel
 
@@ -28,13 +33,34 @@ class Company(BaseProvider, FakeListChatModel):
     def __init__(self, **kwargs):
         if os.environ.get("BROKEN") == "built":
             raise ValueError("no such account")
+        if os.environ.get("BROKEN") == "leaves when built":
+            raise SystemExit("no such account")
+        if os.environ.get("BROKEN") == "hangs when built":
+            threading.Event().wait()
         super().__init__(**{"responses": ["Hello from the company."], **kwargs})
 
     async def _astream(self, *args, **kwargs):
-        if os.environ.get("BROKEN") == "called":
-            raise ValueError("the account is closed")
+        match os.environ.get("BROKEN"):
+            case "called":
+                raise ValueError("the account is closed")
+            case "hangs":
+                await asyncio.get_running_loop().create_future()
+            case "returns nothing":
+                return
+            case "leaves":
+                raise SystemExit("the account is closed")
+            case "is interrupted":
+                raise KeyboardInterrupt
+            case "cancels itself":
+                raise asyncio.CancelledError
+            case "has other types":
+                yield {"text": 3}
+                return
         async for chunk in super()._astream(*args, **kwargs):
             yield chunk
+
+    async def _agenerate(self, *args, **kwargs):
+        return ChatResult(generations=[ChatGeneration(message=AIMessage(""))])
 """
 
 
@@ -146,14 +172,51 @@ async def test_the_operators_fallbacks_come_first(make_registry: Any, company: A
     assert str(registry.default()[0]) == "company:one"
 
 
-@pytest.mark.parametrize("broken", ["built", "called"])
+BROKEN = (
+    *("built", "leaves when built", "hangs when built", "called", "hangs", "returns nothing"),
+    *("leaves", "is interrupted", "cancels itself", "has other types"),
+)
+
+
+@pytest.mark.parametrize("broken", BROKEN)
 async def test_guide_answers_beside_a_broken_package(
-    make_registry: Any, company: Any, broken: str
+    make_registry: Any, company: Any, broken: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     company.setenv("BROKEN", broken)
-    async with room(Guide, models=make_registry()) as here:
+    monkeypatch.setattr(trials, "TRY_SECONDS", 0.2)
+    registry = make_registry(first_chunk_timeout=0.2)
+    async with room(Guide, models=registry, make_host=ThreadHost) as here:
         for question in ("@Guide what can you do?", "@Guide and what else?"):
             reply = await here.reply(here.say(question))
             assert reply.state == "done"
             assert reply.metadata["usage"]["model"] == "workspace:search"
         assert "the account is closed" not in reply.body
+
+
+async def test_nobody_else_waits_for_one_that_has_not_begun_to_answer(
+    make_registry: Any, company: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As of one that blocks its thread: its turn is given up, and no outcome is ever known."""
+    registry = make_registry()
+    assert str(registry.default()[0]) == "company:one"
+    attempt = registry.asked("company")
+    assert str(registry.default()[0]) == "company:one"
+    monkeypatch.setattr(trials, "TRY_SECONDS", 0)
+    assert str(registry.default()[0]) == "workspace:search"
+    registry.settled(attempt)
+    assert str(registry.default()[0]) == "company:one"
+    registry.answered("company:one")
+    registry.asked("company")
+    assert str(registry.default()[0]) == "company:one"
+
+
+async def test_a_constructor_that_hangs_holds_up_no_other_provider(
+    make_registry: Any, company: Any
+) -> None:
+    registry = make_registry(default_model="company:one", first_chunk_timeout=0.2)
+    company.setenv("BROKEN", "hangs when built")
+    cache = ModelCache(registry)
+    with pytest.raises(ModelTimeoutError):
+        await anext(cache.stream("company:one", [HumanMessage("hi")]))
+    chunks = [c async for c in cache.stream("workspace:search", [HumanMessage("hi")])]
+    assert "".join(chunk.text for chunk in chunks)

@@ -12,8 +12,11 @@ from adapted_rooms import adapted, answered
 from jupyterlab_chat.models import FileAttachment, Message, MimeModel, NewMessage
 from support.room import room
 from support.stages import Stage
+from traitlets import Unicode
+from traitlets.config import Application, Config
 
 from jupyter_ai_personas.chat import Attachment
+from jupyter_ai_personas.compat.persona_manager import BasePersona
 from jupyter_ai_personas.personas import persona_id
 
 
@@ -262,6 +265,56 @@ async def test_it_knows_where_it_is(tmp_path: Path, hosts: dict[str, Any]) -> No
     root = str(tmp_path)
     here = [root, f"{root}/room.chat", "room.chat", root, root, f"{root}/.jupyter", "/hub/"]
     assert said == repr(here)
+
+
+async def test_its_traits_are_configured_as_those_of_its_classes() -> None:
+    attributes = {name: Unicode("default", config=True) for name in ("greeting", "farewell")}
+
+    def act(me: Any, message: Message) -> None:
+        me.send_message(f"{me.greeting} {me.farewell} {'Unrelated' in me.config}")
+
+    cls = adapted(act, **attributes)
+    server = Application.instance()
+    server.config = Config(Other={"greeting": "a", "farewell": "b"}, Unrelated={"key": "secret"})
+    try:
+        async with room(cls, persona_config={"Other": {"greeting": "hello"}}) as here:
+            assert (await here.reply(here.say("@Other hi"))).body == "hello b False"
+    finally:
+        Application.clear_instance()
+
+
+async def test_it_reads_the_settings_of_other_extensions_of_the_server() -> None:
+    def act(me: Any, message: Message) -> None:
+        settings = me.parent.parent.serverapp.web_app.settings
+        me.send_message(str(settings.get("other.model")))
+
+    assert await answered(act) == "None"
+    server: Any = Application.instance()
+    server.web_app = SimpleNamespace(settings={"other.model": "large"})
+    try:
+        assert await answered(act) == "large"
+    finally:
+        Application.clear_instance()
+
+
+async def test_methods_of_an_earlier_version_return_nothing_to_await(
+    hosts: dict[str, Any],
+) -> None:
+    called: list[str] = []
+
+    def shutdown(me: Any) -> None:
+        BasePersona.shutdown(me)
+        called.append("shutdown")
+
+    cls = adapted(lambda me, message: None, shutdown=shutdown)
+
+    def process_message(me: Any, message: Message) -> None:
+        me.send_message("heard")
+
+    cls.process_message = process_message  # type: ignore[assignment, method-assign]
+    async with room(cls, **hosts) as here:
+        assert (await here.reply(here.say("@Other hi"))).body == "heard"
+    assert called == ["shutdown"]
 
 
 async def test_its_status_is_shown_and_cleared() -> None:

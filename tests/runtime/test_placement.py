@@ -16,6 +16,7 @@ from support.engines import importable_for_workers
 from support.room import Room, room
 from support.worker_personas import Teller, Worker
 
+from jupyter_ai_personas.chat import Insert
 from jupyter_ai_personas.hosts.workers import ConnectionLostError
 from jupyter_ai_personas.personas.wire import ReplyOpened, TurnFinished
 from jupyter_ai_personas.runtime.requests import RequestContext
@@ -117,6 +118,27 @@ async def test_a_turn_goes_on_elsewhere_if_the_operator_wants_that(tmp_path: Pat
         os.kill(await worker_of(here, asked), signal.SIGKILL)
         [reply] = await here.replied(asked)
         assert (reply.body, reply.state) == ("answered at last", "done")
+
+
+async def test_a_reply_has_the_id_that_recovery_looks_for_whichever_attempt_begins_it(
+    tmp_path: Path,
+) -> None:
+    async with processes(resume_interrupted=True) as here:
+        asked = here.say(f"@Worker die_once {tmp_path / 'marker'}")
+        reply = await here.streaming(asked, "held by process")
+        [turn] = here.session.turns.values()
+        assert turn.host_id == f"{turn.id}.1"
+        assert reply.id == f"{turn.id}-1"
+        # A browser may bring back what another attempt began.
+        left = Insert(
+            f"{turn.id}.7-1", reply.sender, "left", {**reply.metadata, "state": "streaming"}
+        )
+        here.stage.chat.apply([left])
+        here.session._router.settle_stray(left.id)
+        here.session._router.settle_stray(reply.id)
+        assert here.message(left.id).state == "interrupted"
+        assert here.message(reply.id).state == "streaming"
+        await here.command("/stop")
 
 
 async def test_a_turn_that_ends_each_worker_is_given_up_and_its_persona_paused() -> None:

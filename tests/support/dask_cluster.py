@@ -15,6 +15,8 @@ from typing import Self
 
 import psutil
 
+from support.machines import Machine
+
 WAIT = 120.0
 
 
@@ -22,12 +24,21 @@ class DaskProcess:
     """``python -m distributed.cli.…``, whose output is read to its end."""
 
     def __init__(
-        self, module: str, *arguments: str, env: Mapping[str, str] | None = None, cwd: Path
+        self,
+        module: str,
+        *arguments: str,
+        env: Mapping[str, str] | None = None,
+        cwd: Path,
+        machine: Machine | None = None,
     ) -> None:
         self.log: list[str] = []
+        self.machine = machine
         self._said = threading.Condition()
         self._process = subprocess.Popen(
-            [sys.executable, "-m", f"distributed.cli.{module}", *arguments],
+            [
+                *(machine.prefix if machine is not None else ()),
+                *(sys.executable, "-m", f"distributed.cli.{module}", *arguments),
+            ],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -74,7 +85,10 @@ class DaskProcess:
 
 
 class DaskCluster:
-    """A scheduler and workers: ``with DaskCluster(folder) as cluster``; its port is its own."""
+    """A scheduler and workers: ``with DaskCluster(folder) as cluster``; its port is its own.
+
+    The first workers run on ``machines``, one each, if there are some.
+    """
 
     def __init__(
         self,
@@ -84,7 +98,9 @@ class DaskCluster:
         protocol: str = "tcp",
         security: Sequence[str] = (),
         pythonpath: Iterable[Path] = (),
+        machines: Iterable[Machine] = (),
     ) -> None:
+        self.machines = list(machines)
         self.folder = folder
         self.count = workers
         self.workers: list[DaskProcess] = []
@@ -107,8 +123,8 @@ class DaskCluster:
 
     def __enter__(self) -> Self:
         self.start_scheduler()
-        for _ in range(self.count):
-            self.add_worker()
+        for number in range(self.count):
+            self.add_worker(self.machines[number] if number < len(self.machines) else None)
         return self
 
     def __exit__(
@@ -121,24 +137,30 @@ class DaskCluster:
             process.kill()
 
     def start_scheduler(self) -> None:
+        host = "0.0.0.0" if self.machines else "127.0.0.1"
         self.scheduler = DaskProcess(
             "dask_scheduler",
-            *("--protocol", self._protocol, "--host", f"{self._protocol}://127.0.0.1"),
+            *("--protocol", self._protocol, "--host", f"{self._protocol}://{host}"),
             *("--port", str(self.port), "--no-dashboard"),
             *self._security,
             cwd=self.folder,
         )
         self.scheduler.wait_for("Scheduler at:")
 
-    def add_worker(self) -> DaskProcess:
+    def add_worker(self, machine: Machine | None = None) -> DaskProcess:
         """Start a worker without a nanny: nobody replaces it when it is killed."""
+        address, host = self.address, "127.0.0.1"
+        if machine is not None:
+            host = machine.address
+            address = address.replace("127.0.0.1", machine.host)
         worker = DaskProcess(
             "dask_worker",
-            *(self.address, "--nthreads", "1", "--no-nanny", "--no-dashboard"),
-            *("--host", "127.0.0.1", "--local-directory", str(self.folder)),
+            *(address, "--nthreads", "1", "--no-nanny", "--no-dashboard"),
+            *("--host", host, "--local-directory", str(self.folder)),
             *self._security,
             env=self._env,
             cwd=self.folder,
+            machine=machine,
         )
         worker.wait_for("Registered to:")
         self.workers.append(worker)

@@ -6,11 +6,37 @@ import asyncio
 import os
 import signal
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
+
+import anyio
+import anyio.lowlevel
 
 from jupyter_ai_personas import BasePersona, PersonaDefaults
 from jupyter_ai_personas.chat import Message
 from jupyter_ai_personas.errors import ModelFailedError
+
+WAIT = 120.0
+"""Workers import all that a persona needs first."""
+
+
+def mark(folder: str, what: str) -> None:
+    """Leave a file that says what this process does."""
+    Path(folder, f"{what}-{os.getpid()}").touch()
+
+
+def marks(folder: str, what: str) -> list[int]:
+    """Return the processes that have left such a file."""
+    found = Path(folder).glob(f"{what}-*")
+    return [int(file.name.rpartition("-")[2]) for file in found]
+
+
+async def marked(folder: Path, what: str) -> int:
+    """Wait for such a file, and return the process that left it."""
+    with anyio.fail_after(WAIT):
+        while not (found := marks(str(folder), what)):
+            await anyio.lowlevel.checkpoint()
+    return found[0]
 
 
 class Teller(BasePersona):
@@ -54,6 +80,32 @@ class Worker(BasePersona):
             self.send_message("answered at last")
         else:
             await self.do_hold("")
+
+    async def do_talk_once(self, folder: str) -> None:
+        """Talk without end the first time, and answer the second."""
+        if marks(folder, "talks"):
+            self.send_message("answered at last")
+            return
+        mark(folder, "talks")
+
+        async def chunks() -> AsyncIterator[str]:
+            while True:
+                yield "talk "
+                await asyncio.sleep(0.01)
+
+        try:
+            await self.stream_message(chunks())
+        finally:
+            mark(folder, "ended")
+
+    async def do_die_once(self, marker: str) -> None:
+        """End the process before the first word, the first time; then hold."""
+        try:
+            os.close(os.open(marker, os.O_CREAT | os.O_EXCL))
+        except FileExistsError:
+            await self.do_hold("")
+        else:
+            await self.do_die("")
 
     async def do_die(self, rest: str) -> None:
         os.kill(os.getpid(), signal.SIGKILL)

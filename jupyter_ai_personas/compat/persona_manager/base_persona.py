@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from abc import ABCMeta
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Generator
 from contextlib import asynccontextmanager
 from dataclasses import asdict
 from enum import StrEnum
@@ -19,6 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from traitlets import MetaHasTraits
 from traitlets.config import LoggingConfigurable
 
+from ...personas.adapted.recognition import OF_OTHER_VERSIONS
 from .auth_manager import PersonaAuthManager, PersonaNotAuthenticated
 from .awareness_models import (
     CommandOption,
@@ -57,6 +58,14 @@ class GenerationInterrupted(asyncio.CancelledError):
     """A person stopped the stream."""
 
 
+class _Done:
+    """What has happened when it is returned, and may be awaited."""
+
+    def __await__(self) -> Generator[Any, None, None]:
+        return
+        yield
+
+
 class _Meta(ABCMeta, MetaHasTraits):  # type: ignore[misc, unused-ignore]
     """That of classes which are configurable and may be abstract."""
 
@@ -87,6 +96,15 @@ class BasePersona(LoggingConfigurable, metaclass=_Meta):  # type: ignore[misc, u
         self._preparing: asyncio.Future[None] | None = None
         self._processed: Any = None
 
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            if (why := OF_OTHER_VERSIONS.get(name)) is None or hasattr(type(self), name):
+                # Errors of properties arrive here too: the original is raised again.
+                return super().__getattribute__(name)
+            text = f"`{type(self).__name__}` has no attribute `{name}` here: {why}"
+            raise AttributeError(text, name=name, obj=self)
+
     # -- what subclasses give -----------------------------------------------------------------
 
     @property
@@ -101,9 +119,13 @@ class BasePersona(LoggingConfigurable, metaclass=_Meta):  # type: ignore[misc, u
     async def prepare(self) -> None:
         """Get ready, once, before the first message; again if that failed."""
 
-    async def shutdown(self) -> None:
-        """Let go of everything."""
+    def shutdown(self) -> Awaitable[None]:
+        """Let go of everything; what is returned may be awaited.
+
+        In an earlier version of Jupyter AI it was ``None``.
+        """
         self.auth.stop()
+        return _Done()
 
     async def cancel_response(self) -> None:
         """Stop what answers a message: a person stopped it."""

@@ -7,7 +7,7 @@ import inspect
 from collections.abc import Iterator
 from textwrap import dedent
 
-from jupyter_ai_personas.personas.adapted.recognition import base_of
+from jupyter_ai_personas.personas.adapted.recognition import OF_OTHER_VERSIONS, base_of
 from jupyter_ai_personas.personas.adapted.surroundings import Surroundings
 from jupyter_ai_personas.personas.adapted.view import ChatView
 
@@ -28,13 +28,39 @@ def missing_uses(cls: type) -> list[str]:
 
     Reads their source, as far as there is any; what is reached in another way is not seen.
     """
-    found: dict[str, None] = {}
     base = base_of(cls)
-    for part in cls.__mro__[: cls.__mro__.index(base)] if base is not None else ():
-        tree = _tree(part)
-        for use in _uses(tree) if tree is not None else ():
-            found[use] = None
+    if base is None:
+        return []
+    found: dict[str, None] = {}
+    parts = cls.__mro__[: cls.__mro__.index(base)]
+    trees = [_tree(part) for part in parts]
+    for tree in filter(None, trees):
+        found.update(dict.fromkeys(_uses(tree)))
+    known = [tree for tree in (*trees, _tree(base)) if tree is not None]
+    # What has no source, or looks names up, may have any attribute.
+    if len(known) == len(parts) + 1 and not any("__getattr__" in vars(part) for part in parts):
+        found.update(dict.fromkeys(_unset(cls, known)))
     return sorted(found)
+
+
+def _unset(cls: type, trees: list[ast.AST]) -> Iterator[str]:
+    """Return the attributes of `self` that are read and that nothing defines or sets.
+
+    One whose name is in a string is asked for first, with ``hasattr`` perhaps.
+    """
+    used: set[str] = set()
+    known = set(dir(cls))
+    for node in (node for tree in trees for node in ast.walk(tree)):
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+            is_read = isinstance(node.ctx, ast.Load) and node.value.id == "self"
+            (used if is_read else known).add(node.attr)
+        elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+            known.add(node.target.id)
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            known.add(node.value)
+    for name in used - known:
+        why = OF_OTHER_VERSIONS.get(name)
+        yield f"`self.{name}`, which is not here{f': {why}' if why else ''}"
 
 
 def _tree(cls: type) -> ast.AST | None:
@@ -56,7 +82,7 @@ def _uses(tree: ast.AST) -> Iterator[str]:
                 yield f"`self.{owner}.{name}`: {_EMPTY[name]}"
             elif name not in _CHAT:
                 yield f"`self.{owner}.{name}`, which is not here: the document is the server's"
-        elif owner == "parent" and _is_own(node.value.value) and name not in _PARENT:
+        elif owner == "parent" and _is_persona(node.value.value) and name not in _PARENT:
             yield f"`self.parent.{name}`, which is not here: other personas run elsewhere"
 
 
@@ -64,4 +90,8 @@ def _is_own(node: ast.expr) -> bool:
     """Return whether an expression is the persona, or its manager."""
     if isinstance(node, ast.Attribute):
         return node.attr == "parent" and _is_own(node.value)
+    return _is_persona(node)
+
+
+def _is_persona(node: ast.expr) -> bool:
     return isinstance(node, ast.Name) and node.id in ("self", "persona")

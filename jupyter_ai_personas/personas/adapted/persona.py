@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import re
 from collections.abc import Mapping
 from dataclasses import replace
@@ -48,7 +49,11 @@ class AdaptedPersona(BasePersona):
             redact=for_people,
         )
         self._surroundings = Surroundings(
-            context, self._view, personas=lambda: self._known, package=package_of(cls)
+            context,
+            self._view,
+            personas=lambda: self._known,
+            package=package_of(cls),
+            classes=[part.__name__ for part in cls.__mro__],
         )
         self._known: dict[str, Any] = {}
         self._lock = asyncio.Lock()
@@ -100,10 +105,10 @@ class AdaptedPersona(BasePersona):
 
     async def _process(self, message: Any) -> None:
         if (track := getattr(self.inner, "track_processing", None)) is None:
-            await self.inner.process_message(message)
+            await _settled(self.inner.process_message(message))
             return
         async with track(message):
-            await self.inner.process_message(message)
+            await _settled(self.inner.process_message(message))
 
     def _addressed(self, body: str) -> str:
         """Return what was said to the persona, without the mention that it began with.
@@ -119,11 +124,11 @@ class AdaptedPersona(BasePersona):
             if (ensure := getattr(self.inner, "_ensure_prepared", None)) is not None:
                 await ensure()
             elif not self._prepared:
-                await self.inner.prepare()
+                await _settled(self.inner.prepare())
         except Exception as error:
             if not any(cls.__name__ == "PersonaNotAuthenticated" for cls in type(error).__mro__):
                 raise
-            await self.inner.handle_message_no_auth(message)
+            await _settled(self.inner.handle_message_no_auth(message))
             return False
         self._prepared = True
         return True
@@ -142,7 +147,7 @@ class AdaptedPersona(BasePersona):
             return
         self._view.is_failing = True
         try:
-            await self.inner.handle_uncaught_exception(error)
+            await _settled(self.inner.handle_uncaught_exception(error))
         except Exception:
             self.log.exception("`handle_uncaught_exception` of %s failed", self.name)
 
@@ -150,13 +155,13 @@ class AdaptedPersona(BasePersona):
         """Let the persona stop what it set in motion."""
         try:
             async with asyncio.timeout(CANCEL_SECONDS):
-                await self.inner.cancel_response()
+                await _settled(self.inner.cancel_response())
         except Exception:
             self.log.warning("`cancel_response` of %s failed", self.name, exc_info=True)
 
     async def shutdown(self) -> None:
         """Let the persona let go of everything."""
-        await self.inner.shutdown()
+        await _settled(self.inner.shutdown())
 
     # -- reports ------------------------------------------------------------------------------
 
@@ -182,6 +187,12 @@ class AdaptedPersona(BasePersona):
         usage = self._told("get_usage")
         found = usage if isinstance(usage, Mapping) else {}
         return {key: found[key] for key in _SUMMED if isinstance(found.get(key), int)}
+
+
+async def _settled(value: Any) -> None:
+    """Await what a method returned, which in an earlier version of Jupyter AI was ``None``."""
+    if inspect.isawaitable(value):
+        await value
 
 
 def _plain(value: Any) -> Any:

@@ -6,7 +6,21 @@ import sys
 from types import ModuleType
 from typing import Any
 
-__all__ = ["base_of", "is_adapted", "is_of_jupyter_ai", "overrides", "package_of"]
+__all__ = [
+    "OF_OTHER_VERSIONS",
+    "base_of",
+    "is_adapted",
+    "is_of_jupyter_ai",
+    "overrides",
+    "package_of",
+]
+
+OF_OTHER_VERSIONS = {
+    "config_manager": "it was that of an earlier Jupyter AI, which chose the model",
+    "state": "`report_model_configuration` and the like tell of the persona",
+    "on_message": "the server calls `process_message`",
+}
+"""Attributes of personas in other versions of Jupyter AI that are not here, and why."""
 
 _BASE = "BasePersona"
 _PACKAGES = ("jupyter_ai_persona_manager", "jupyter_ai", "jupyter_ai_personas.compat")

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from types import ModuleType
+from types import MappingProxyType, ModuleType
 from typing import Any
 
-from traitlets.config import Config, LoggingConfigurable
+from traitlets.config import Application, Config, LoggingConfigurable
 
 from jupyter_ai_personas.errors import ChatError
 from jupyter_ai_personas.personas.adapted.view import ChatView
@@ -17,10 +17,22 @@ from jupyter_ai_personas.personas.base import PersonaContext
 __all__ = ["Surroundings"]
 
 
+class _WebApplication:
+    """The server's web application, of which personas read the settings of other extensions."""
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        """Those of the server in this process; none in a process of its own."""
+        server = Application.instance() if Application.initialized() else None
+        found = getattr(getattr(server, "web_app", None), "settings", {})
+        return MappingProxyType(found)
+
+
 class _Application(LoggingConfigurable):  # type: ignore[misc, unused-ignore]
     """The server's application, of which personas see that it logs no events for them."""
 
     event_logger = None
+    web_app = _WebApplication()
 
     @property
     def serverapp(self) -> _Application:
@@ -40,8 +52,9 @@ class Surroundings(LoggingConfigurable):  # type: ignore[misc, unused-ignore]
         *,
         personas: Callable[[], Mapping[str, Any]],
         package: ModuleType | None,
+        classes: Sequence[str],
     ) -> None:
-        config = Config(context.config)
+        config = _config(context, classes)
         super().__init__(parent=_Application(config=config, log=context.log), config=config)
         self.log = context.log
         self.chat = self.ychat = view
@@ -150,6 +163,18 @@ class Surroundings(LoggingConfigurable):  # type: ignore[misc, unused-ignore]
     def send_system_message(self, body: str) -> None:
         """Write a message as the persona: only the server writes as the system."""
         self.chat.send(body)
+
+
+def _config(context: PersonaContext, classes: Sequence[str]) -> Config:
+    """Return the configuration of the traits of a persona's ``classes``, and its own.
+
+    Those are sections of the server's configuration, if it runs in this process. What the
+    ``persona_config`` has for the persona comes before them.
+    """
+    server = Application.instance().config if Application.initialized() else Config()
+    config = Config({name: Config(server[name]) for name in classes if name in server})
+    config.merge(Config({**context.config, classes[0]: Config(context.config)}))
+    return config
 
 
 def _server(package: Any, connection: Mapping[str, Any]) -> Any:

@@ -1,0 +1,72 @@
+"""Turns that begin at once begin a few in each iteration of the event loop."""
+
+from __future__ import annotations
+
+import asyncio
+
+from support.room import Room, persona, room
+
+from jupyter_ai_personas.runtime.turnstile import AT_ONCE, Turnstile
+
+
+async def pass_and_note(turnstile: Turnstile, passed: list[int], number: int) -> None:
+    await turnstile.enter()
+    passed.append(number)
+
+
+async def test_many_pass_in_order_a_few_an_iteration() -> None:
+    turnstile, passed = Turnstile(), list[int]()
+    tasks = [asyncio.create_task(pass_and_note(turnstile, passed, n)) for n in range(25)]
+    most, before = 0, 0
+    while len(passed) < len(tasks):
+        await asyncio.sleep(0)
+        most, before = max(most, len(passed) - before), len(passed)
+    assert passed == list(range(25))
+    assert most == AT_ONCE
+
+
+async def test_who_comes_alone_does_not_wait() -> None:
+    turnstile = Turnstile()
+    for _ in range(3):
+        entering = turnstile.enter()
+        try:
+            entering.send(None)
+        except StopIteration:
+            pass
+        else:
+            raise AssertionError("it waits")
+        await asyncio.sleep(0)
+
+
+async def test_who_gives_up_keeps_nobody_out() -> None:
+    turnstile, passed = Turnstile(), list[int]()
+    tasks = [asyncio.create_task(pass_and_note(turnstile, passed, n)) for n in range(20)]
+    await asyncio.sleep(0)
+    for task in tasks[AT_ONCE:18]:
+        task.cancel()
+    await asyncio.wait(tasks)
+    assert passed == [*range(AT_ONCE), 18, 19]
+
+
+async def test_a_turn_that_is_stopped_before_it_passes_never_begins() -> None:
+    begun: list[str] = []
+    good = persona("Good", lambda me, message: begun.append(message.body))
+
+    async with room(good, max_concurrent_turns=100) as here:
+        keep_out(here)
+        asked = here.say("@Good hi")
+        await here.until_turns(1)
+        await here.command("/stop")
+        assert (await here.reply(asked)).state == "stopped"
+        await here.quiet()
+    assert begun == []
+
+
+def keep_out(here: Room) -> None:
+    """Let nobody pass."""
+    turnstile = here.session._services.turnstile
+
+    async def wait() -> None:
+        await asyncio.Event().wait()
+
+    turnstile.enter = wait  # type: ignore[method-assign]
