@@ -20,6 +20,7 @@ INTERNAL = {
 }
 """Documented members that are not for authors, by the name of their class."""
 
+_ERRORS = "jupyter_ai_personas.errors"
 _PYDANTIC = ("model_config", "model_fields", "model_computed_fields", "model_post_init")
 
 
@@ -33,12 +34,15 @@ def public_names(module: str) -> list[str]:
 def reference(module: str) -> Iterator[str]:
     """Yield autodoc's directives for the public names of a module."""
     there = import_module(module)
+    errors = import_module(_ERRORS).__all__
     for name in public_names(module):
         value = getattr(there, name)
         if not inspect.isclass(value):
             yield f".. autofunction:: {module}.{name}\n"
         elif issubclass(value, Exception):
-            yield f".. autoexception:: {module}.{name}\n   :show-inheritance:\n"
+            # One page has the entry of an error; others show it as well.
+            again = "   :no-index:\n" if module != _ERRORS and name in errors else ""
+            yield f".. autoexception:: {module}.{name}\n   :show-inheritance:\n{again}"
         else:
             hidden = ", ".join((*_PYDANTIC, *INTERNAL.get(name, ())))
             yield f".. autoclass:: {module}.{name}\n   :members:\n   :exclude-members: {hidden}\n"

@@ -97,9 +97,9 @@ async def test_each_example_is_installed_from_its_folder_and_answers(
 ) -> None:
     examples = shutil.copytree(REPOSITORY / "examples", tmp_path / "examples")
     folders = sorted(file.parent for file in examples.glob("*/tests"))
-    with steps.step("pip install -e: the examples"):
+    with steps.step("install -e: the examples"):
         wanted = [f"{folder}[test]" for folder in folders] + [str(examples / "acme_personas")]
-        environment.pip_install(*(part for each in wanted for part in ("-e", each)))
+        environment.install(*(part for each in wanted for part in ("-e", each)))
     with steps.step("pytest: in each example"):
         for folder in folders:
             environment.run("python", "-m", "pytest", "-q", "-W", "error", cwd=folder)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from uuid import uuid4
 
 import anyio
@@ -40,6 +40,7 @@ from jupyter_ai_personas.runtime.commands import CommandInfo, Commands
 from jupyter_ai_personas.runtime.exclusive import ExclusiveSlots
 from jupyter_ai_personas.runtime.host_pool import HostPool
 from jupyter_ai_personas.runtime.ledger import MemoryLedger, TurnLedger
+from jupyter_ai_personas.runtime.outcome import Answer
 from jupyter_ai_personas.runtime.own_tools import OwnTools
 from jupyter_ai_personas.runtime.placement import MakeHost, Placement
 from jupyter_ai_personas.runtime.quarantine import Quarantine
@@ -63,20 +64,6 @@ if TYPE_CHECKING:
     from jupyter_ai_personas.providers import ModelRegistry
 
 __all__ = ["Answer", "Runtime"]
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """The answer of a persona in a one-shot chat; ``usage`` is what models have used."""
-
-    text: str
-    state: str
-    usage: Mapping[str, Any]
-
-    @property
-    def failed(self) -> bool:
-        """Whether the persona did not answer."""
-        return self.state not in ("done", "stopped")
 
 
 class Runtime:

@@ -411,14 +411,14 @@ def test_the_wheel_has_each_page_of_the_documentation_that_is_help() -> None:
         ("what is an approval?", "approvals"),
         ("how do I publish my persona on PyPI?", "publishing"),
         ("how do I chat with a persona in the terminal?", "command-line"),
-        ("which metrics are there for Prometheus?", "metrics"),
+        ("which metrics of personas does Prometheus get?", "metrics"),
         ("how do I write a model provider?", "writing-a-provider"),
         ("how do I test my persona?", "testing"),
         ("how can I replay a recorded chat with a new prompt?", "testing"),
         ("how do I write an extension of the front end?", "frontend"),
-        ("how does streaming work?", "streaming"),
+        ("how do replies of a persona stream?", "streaming"),
         ("what do I change in a provider of Jupyter AI 2?", "from-jupyter-ai-2"),
-        ("which examples are there?", "examples"),
+        ("which examples of personas are there?", "examples"),
         ("how do I set up a model?", "start"),
         ("how do I give Guide a real model", "start"),
         ("where do API keys go?", "start"),
@@ -433,6 +433,29 @@ def test_help_is_found_in_the_documentation(question: str, page: str) -> None:
     said = help_text(question, found, "/user/ada/", SIZE)
     assert f"(/user/ada/api/ai/help/{page}#" in said
     assert find_mentions(said, NAMES) == []
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "how do I write a toolset?",
+        "how do I write a model provider?",
+        "how do I connect an MCP server?",
+        "who may approve a tool call?",
+        "how can I replay a recorded chat?",
+        "how do I write an extension of the front end?",
+        "how do I attach a file?",
+    ],
+)
+def test_the_words_of_this_software_make_a_question_one_about_it(question: str) -> None:
+    assert read_question(question).about_product
+
+
+@pytest.mark.parametrize(
+    "question", ["which loans have an approval?", "is there a plug-in for maps?", "what is a tool?"]
+)
+def test_words_that_files_may_be_about_do_not(question: str) -> None:
+    assert not read_question(question).about_product
 
 
 @pytest.mark.parametrize("question", ["", "the of", '"', "a OR b NEAR(", "*" * 99])

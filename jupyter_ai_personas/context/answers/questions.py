@@ -26,7 +26,11 @@ _PRODUCT = re.compile(
     r"(?:models?|llms?|providers?|keys?)\b"
     r"|\b(?:openai|anthropic|ollama|gemini|claude|bedrock|mistral|groq|chatgpt)\b"
     r"|\b(?:export|save|share) (?:the|this|a) (?:chat|conversation)\b"
-    r"|\bstop (?:an?|the|your|this) (?:reply|replies|answer)",
+    r"|\bstop (?:an?|the|your|this) (?:reply|replies|answer)"
+    r"|\btoolsets?\b|\bmodel providers?\b|\bmcp servers?\b|\brecorded chats?\b"
+    r"|\battach (?:an?|the|my|this) (?:files?|notebooks?|cells?)\b"
+    r"|\btool calls?\b|\bapprov\w+ (?:of )?(?:an? |the )?(?:tools?|calls?)\b"
+    r"|\b(?:extension|plug-?in)s? (?:of|for) the front[ -]?end\b",
     re.IGNORECASE,
 )
 _FOLDER = re.compile(

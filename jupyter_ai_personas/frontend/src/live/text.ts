@@ -5,7 +5,7 @@ import { cut, definitions, isPlain } from './blocks';
 export type RenderBlock = (source: string) => Promise<Node[]>;
 
 export class LiveText {
-  /** `settled` is called with the nodes of each block that is finished, when they are shown. */
+  /** `settled` is called with the nodes of blocks that are finished, when they are shown. */
   constructor(
     private readonly render: RenderBlock,
     private readonly settled: (nodes: readonly Node[]) => void = () => undefined
@@ -47,11 +47,13 @@ export class LiveText {
       [this.done, this.tail, this.tailSource, this.links] = ['', [], '', ''];
     }
     const { finished, rest } = cut(text.slice(this.done.length));
-    for (const block of finished) {
-      await this.showTail(block);
+    if (finished.length > 0) {
+      // Together: a renderer costs more than a block.
+      const blocks = finished.join('');
+      await this.showTail(blocks);
       this.settled(this.tail);
-      this.links += definitions(block);
-      this.done += block;
+      this.links += definitions(blocks);
+      this.done += blocks;
       [this.tail, this.tailSource] = [[], ''];
     }
     await this.showTail(rest);
