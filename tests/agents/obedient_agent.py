@@ -12,8 +12,6 @@ from typing import Any
 
 import acp
 from acp import schema
-from mcp import ClientSession
-from mcp.client.streamable_http import streamablehttp_client
 
 MEMORY = Path(os.environ["AGENT_MEMORY"])
 """Where sessions are remembered: lines of JSON."""
@@ -218,6 +216,10 @@ class ObedientAgent:
 
     async def _weather(self, session_id: str, city: str) -> None:
         """Ask the MCP server that it was told of."""
+        # Here: each start of the agent would wait for the import.
+        from mcp import ClientSession
+        from mcp.client.streamable_http import streamablehttp_client
+
         [server] = self._mcp
         headers = {one.name: one.value for one in server.headers}
         async with (
@@ -407,12 +409,9 @@ class ObedientAgent:
                 raw(message("session/update", params={"sessionId": other, "update": update}))
 
     async def _late(self, session_id: str, said: str) -> None:
-        """Go on after a stop, and after the answer."""
+        """Go on after a stop."""
         await self._wait(session_id, said)
         await self._say(session_id, "after the stop")
-        asyncio.get_running_loop().call_soon(
-            asyncio.ensure_future, self._say(session_id, "after the answer")
-        )
 
     async def _odd(self, session_id: str, said: str) -> None:
         """Answer the first prompt with nonsense."""
