@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
-import asyncio
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
-from support.engines import importable_for_workers, shared_cluster
+from support.dask_cluster import DaskCluster
+from support.engines import TESTS, importable_for_workers
 
 from agents.talking import decide
 
 
 @pytest.fixture(params=["processes", "dask"])
-async def place(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+def place(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[str]:
     importable_for_workers(monkeypatch)
     for module in ("support.room", "jupyter_ai_personas.testing.fakes"):
         monkeypatch.setattr(f"{module}.WAIT", 120.0)
     if request.param == "processes":
-        return "processes"
-    return (await asyncio.to_thread(shared_cluster)).place
+        yield "processes"
+        return
+    (tmp_path / "dask").mkdir()
+    with DaskCluster(tmp_path / "dask", pythonpath=[TESTS]) as cluster:
+        yield cluster.place
 
 
 async def test_an_agent_answers_and_asks_people_from_a_worker(agents: Any, place: str) -> None:
