@@ -50,10 +50,10 @@ async def test_jupyternaut_is_mentioned_and_what_its_model_says_grows_on_the_pag
     await expect(body).to_have_text("Hello from LiteLLM.")
     await expect(body.locator("strong")).to_have_text("LiteLLM")
 
-    reply = ada.page.locator(".jp-chat-messages-container .jp-chat-message").filter(has=body)
+    messages = ada.page.locator(".jp-chat-messages-container .jp-chat-message")
+    reply = messages.filter(has_text="Hello from LiteLLM.")
     await expect(reply).to_contain_text("Jupyternaut")
     avatar = reply.locator("img").first
-    assert "Jupyternaut" in str(await avatar.get_attribute("src"))
     assert await avatar.evaluate("image => image.decode().then(() => image.naturalWidth)")
     await expect(ada.page.locator(".jp-chat-writers")).to_have_text("")
     await ada.screenshot("jupyternaut-answered")
