@@ -73,7 +73,7 @@ def read_history(
     entries = [_entry(chat, until, reader, speaker)]
     remaining = max_chars - len(until.body)
     for message in reversed(_in_order(chat, until, max_messages)):
-        if not _is_shown(message, is_command):
+        if not is_shown(message, is_command):
             continue
         remaining -= len(message.body)
         if remaining < 0 or len(entries) >= max_messages:
@@ -96,7 +96,11 @@ def _in_order(chat: Chat, until: Message, limit: int) -> list[Message]:
     return found
 
 
-def _is_shown(message: Message, commands: frozenset[str]) -> bool:
+def is_shown(message: Message, commands: frozenset[str]) -> bool:
+    """Return whether a message is part of the conversation.
+
+    Deleted ones, system lines, ``commands``, approvals and replies that failed are not.
+    """
     body = message.body
     if message.deleted or not body or body.isspace() or message.sender == SYSTEM_ID:
         return False

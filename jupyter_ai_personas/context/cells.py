@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from jupyter_ai_personas.chat.file_format import ChatFile, parse_chat
+from jupyter_ai_personas.chat.history import is_shown
+from jupyter_ai_personas.chat.messages import decode_message
 from jupyter_ai_personas.context.passage import Passage
 from jupyter_ai_personas.context.prose import markdown_headings
 from jupyter_ai_personas.text import well_formed
@@ -16,6 +18,9 @@ __all__ = ["chat", "notebook"]
 
 MAX_OUTPUTS = 2_000
 """Characters of a cell's outputs that are kept."""
+
+# A path such as `/home/ada` is none.
+_COMMAND = re.compile(r"\A/[\w-]+(?!\S)")
 
 _ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
@@ -36,15 +41,15 @@ def notebook(text: str) -> Iterator[Passage]:
 
 
 def chat(text: str) -> Iterator[Passage]:
-    """Yield the messages that are not deleted, each below the name of who wrote it."""
+    """Yield the messages of the conversation, each below the name of who wrote it."""
     found = parse_chat(text) or ChatFile()
-    for message in _objects(found.messages):
-        body, sender = message.get("body"), str(message.get("sender", ""))
-        if isinstance(body, str) and body.strip() and not message.get("deleted"):
-            user = found.users.get(sender)
-            user = user if isinstance(user, dict) else {}
-            name = str(user.get("display_name") or user.get("name") or sender)
-            yield Passage(1, well_formed(body), well_formed(name))
+    for message in map(decode_message, _objects(found.messages)):
+        if message is None or not is_shown(message, frozenset(_COMMAND.findall(message.body))):
+            continue
+        user = found.users.get(message.sender)
+        user = user if isinstance(user, dict) else {}
+        name = str(user.get("display_name") or user.get("name") or message.sender)
+        yield Passage(1, well_formed(message.body), well_formed(name))
 
 
 def _object(text: str) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from textwrap import dedent
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -136,6 +137,24 @@ def test_a_notebook_of_version_3_has_its_cells_in_worksheets() -> None:
     cell = {"cell_type": "code", "input": ["old"], "outputs": [{"text": ["out"]}]}
     (only,) = cut("a.ipynb", json.dumps({"worksheets": [{"cells": [cell]}]}))
     assert only.text == "old\nout"
+
+
+def test_commands_and_replies_that_failed_are_no_passages() -> None:
+    persona = "jupyter-ai-personas::bees::Beekeeper"
+
+    def reply(body: str, state: str) -> dict[str, Any]:
+        ours = {"reply_to": "1", "turn": "t", "state": state}
+        return {"sender": persona, "body": body, "metadata": {"jupyter_ai_personas": ours}}
+
+    messages = [
+        {"sender": "ada", "body": "/models"},
+        {"sender": "ada", "body": "/home/ada is full"},
+        reply("No model is set up here", "failed"),
+        reply("They fly", "done"),
+    ]
+    content = {"messages": [{"id": str(n), **one} for n, one in enumerate(messages)]}
+    found = [part.text for part in cut("a.chat", json.dumps(content))]
+    assert found == ["/home/ada is full", "They fly"]
 
 
 def test_a_chat_is_cut_at_messages_that_are_not_deleted() -> None:

@@ -86,7 +86,10 @@ async def test_an_approval_is_listed_decided_and_then_decided_already(
         for wrong in ({}, {"decision": "yes"}, {"decision": "approve", "scope": "all"},
                       {"decision": "deny", "reason": 3}):  # fmt: skip
             assert (await server.request("POST", route, json=wrong)).status_code == 400
-        response = await server.request("POST", route, json={"decision": "approve"})
+        # As `curl -d` sends it, which names a form.
+        curl = {"Content-Type": "application/x-www-form-urlencoded"}
+        body = '{"decision": "approve"}'
+        response = await server.request("POST", route, content=body, headers=curl)
         assert response.status_code == 200
         assert response.json()["status"] == "approved"
         assert response.json()["by"]
