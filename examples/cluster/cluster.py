@@ -13,6 +13,7 @@ import json
 import os
 import re
 import secrets
+import signal
 import subprocess
 import sys
 import tempfile
@@ -29,10 +30,13 @@ READY = "is ready for personas"
 
 @contextmanager
 def running(*command: str, log: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """Run a Python module as a process that ends with the block."""
+    """Run a Python module as a process that ends with the block, and not on Ctrl-C."""
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [sys.executable, "-m", *command], stdout=output, stderr=subprocess.STDOUT
+            [sys.executable, "-m", *command],
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            process_group=0,
         )
     try:
         yield process
@@ -67,6 +71,22 @@ def ask(url: str, token: str, persona: str, question: str) -> str:
         sys.exit(error.read().decode())
 
 
+def open_lab(setting: str) -> None:
+    """Run JupyterLab until it ends: on Ctrl-C it asks whether it shall, and may go on."""
+    lab = subprocess.Popen([sys.executable, "-m", "jupyterlab", "--allow-root", setting])
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        lab.wait()
+    finally:
+        lab.terminate()
+        lab.wait()
+
+
+def end(number: int, _: object) -> None:
+    """End this process like an error does, so that it ends those that it started."""
+    sys.exit(128 + number)
+
+
 def main() -> None:
     """Start everything, ask, and print the answer; or open JupyterLab."""
     parser = argparse.ArgumentParser(
@@ -78,6 +98,8 @@ def main() -> None:
     parser.add_argument("--lab", action="store_true", help="open JupyterLab instead of asking")
     options = parser.parse_args()
 
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, end)
     folder = Path(tempfile.mkdtemp(prefix="cluster-"))
     known = folder / "scheduler.json"
     with ExitStack() as processes:
@@ -99,7 +121,7 @@ def main() -> None:
         print(f'c.AiExtension.hosts = "{place}"')
         setting = f"--AiExtension.hosts={place}"
         if options.lab:
-            subprocess.run([sys.executable, "-m", "jupyterlab", "--allow-root", setting])
+            open_lab(setting)
             return
         os.environ["JUPYTER_TOKEN"] = token = secrets.token_hex()
         (folder / "root").mkdir()

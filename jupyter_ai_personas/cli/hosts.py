@@ -30,6 +30,23 @@ def places_of(runtime: Runtime) -> Iterator[Finding]:
             yield Finding(_SECTION, "ok", f"{names} run in processes beside the server")
         elif place != THREADS:
             yield from _cluster(place, names, personas)
+        if place != THREADS:
+            for persona in filter(lambda one: one.is_adapted, personas):
+                yield from _server_uses(runtime, persona, place)
+
+
+def _server_uses(runtime: Runtime, persona: Persona, place: str) -> Iterator[Finding]:
+    from jupyter_ai_personas.personas.adapted.missing import server_uses
+
+    cls = runtime.personas.class_of(persona.class_path)
+    if cls is None or not (uses := server_uses(cls)):
+        return
+    text = (
+        f"{persona.name} does not run in the server's process, and its code reads objects of that: "
+        f"{', '.join(f'`{use}`' for use in uses)}"
+    )
+    fix = f'Set `c.AiExtension.hosts = {{"{persona.name}": "threads", "*": "{place}"}}`'
+    yield Finding(_SECTION, "note", text, fix)
 
 
 def _cluster(place: str, names: str, personas: Sequence[Persona]) -> Iterator[Finding]:

@@ -6,6 +6,7 @@
     ├── ConfigurationError            a setting that cannot work
     ├── UnknownPersonaError           no persona of that name
     ├── PersonaCodeError              a mistake in a persona's code that is known by its signs
+    ├── ServerObjectsError            a persona that needs the server's process runs in another one
     ├── ModelError
     │   ├── NoModelError              neither persona nor operator chose a model
     │   ├── UnknownProviderError      `provider_id` names no provider
@@ -55,6 +56,7 @@ from jupyter_ai_personas.errors.base import (
     PersonasError,
     SearchOffError,
     SearchUnavailableError,
+    ServerObjectsError,
     UnknownPersonaError,
     did_you_mean,
     near_matches,
@@ -135,6 +137,7 @@ __all__ = [
     "RequestRefusedError",
     "SearchOffError",
     "SearchUnavailableError",
+    "ServerObjectsError",
     "ToolCallError",
     "TurnEndedError",
     "TurnError",

@@ -14,6 +14,7 @@ __all__ = [
     "PersonasError",
     "SearchOffError",
     "SearchUnavailableError",
+    "ServerObjectsError",
     "UnknownPersonaError",
     "as_sentence",
     "did_you_mean",
@@ -73,6 +74,19 @@ class PersonaCodeError(PersonasError):
         self.advice = advice
         super().__init__(
             f"The code of `{persona}` has a mistake that its author can mend: {advice}."
+        )
+
+
+class ServerObjectsError(PersonasError):
+    """A persona needs objects of the server's process, and runs in another one."""
+
+    def __init__(self, persona: str, uses: Sequence[str]) -> None:
+        self.persona = persona
+        self.uses = uses
+        super().__init__(
+            f"`{persona}` needs objects of the server's process, and runs in another one: its code "
+            f"reads {', '.join(f'`{use}`' for use in uses)}. The operator can set "
+            f'`c.AiExtension.hosts = {{"{persona}": "threads", "*": "processes"}}`.'
         )
 
 

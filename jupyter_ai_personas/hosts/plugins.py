@@ -40,6 +40,9 @@ LIST_SECONDS = 5.0
 ENTRY_SECONDS = 60.0
 """How long code of one entry point may run while it is discovered elsewhere."""
 
+MOST_LOST = 3
+"""How often the process may end with no entry point as the reason, before discovery gives up."""
+
 
 class Plugins(Protocol):
     """Fills the registries of a server."""
@@ -139,13 +142,23 @@ class RemotePlugins:
 
     async def _found(self, request: Request) -> Any:
         """Return what is discovered, in as many processes as it takes."""
+        lost = 0
         while True:
             self.process.began = None
             self.process.held = []
             try:
                 found = await self._watched(request)
             except ConnectionLostError as error:
-                self._keep_out(error)
+                _, _, how = error.reason.rpartition(") ")
+                how = how.rstrip(".")
+                if not self._keep_out(how):
+                    lost += 1
+                    if lost == MOST_LOST:
+                        raise HostUnavailableError(
+                            f"The plug-in process {how}. It ended {lost} times, and no entry "
+                            "point is the reason."
+                        ) from None
+                    self._log.warning("The plug-in process %s and is started again.", how)
                 continue
             finally:
                 held, self.process.held = self.process.held, None
@@ -170,23 +183,22 @@ class RemotePlugins:
         finally:
             asking.cancel()
 
-    def _keep_out(self, error: ConnectionLostError) -> None:
+    def _keep_out(self, how: str) -> bool:
+        """Keep the entry point that ran out of the next process; return whether there is one."""
         entry = self.process.began
         if entry is None or entry in self.process.kept:
-            raise HostUnavailableError(
-                "The process that imports plug-ins ended, and nothing that it ran is the reason. "
-                f"{error.reason}"
-            ) from None
-        _, found, how = error.reason.rpartition(") ")
-        how = f"the process that ran it {how}" if found else how
+            return False
+        if not how.startswith("it "):
+            how = f"the process that ran it {how}"
         self.process.kept[entry] = Broken(
             entry.name,
             entry.distribution,
             entry.value,
             "import",
-            how.rstrip("."),
+            how,
             f"Fix, upgrade or uninstall `{entry.distribution}`",
         )
+        return True
 
     async def _try_default(self) -> None:
         """Do what a registry does that has the classes: try the model that ``auto`` picks."""

@@ -292,7 +292,7 @@ class Workers:
                 if not self.ready:
                     self.note(str(error))
             except ConnectionLostError as error:
-                self._log.error("A worker of the personas is gone and is replaced. %s", error)
+                self._log.error("A persona worker is lost and is replaced: %s", error)
             steady = loop.time() - began > STEADY_SECONDS
             pause = FIRST_PAUSE if steady else min(2 * pause, LONGEST_PAUSE)
             await asyncio.sleep(0 if steady else pause)

@@ -51,8 +51,7 @@ class Agents:
             changes=self.desk.tools,
             workspace=Workspace(self.desk.settings, root=self.root, log=LOG),
             root_dir=str(self.root),
-            make_host=ThreadHost,
-            **options,
+            **{"make_host": ThreadHost, **options},
         ) as here:
             yield here
 

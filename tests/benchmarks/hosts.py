@@ -156,6 +156,7 @@ async def _while_computing(
         ada = await stack.enter_async_context(Watcher(server, "a.chat", user="Ada"))
         await ada.wait_for_reply(ada.post("@P0 go 0"))
         async with StatusPoller(server) as poller:
+            await ada.wait_for_reply(ada.post("@P0 go 1"))  # the poller starts meanwhile
             for _ in range(rounds):
                 for computes in (False, True):
                     periods[computes].append(await _period(ada, seconds, computes=computes))

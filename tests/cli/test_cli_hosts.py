@@ -22,6 +22,24 @@ class Afar(BasePersona):
     defaults = PersonaDefaults(name="Afar")
 """
 
+OF_SERVER = """
+from jupyter_ai_persona_manager import BasePersona, PersonaDefaults
+
+
+def _jupyter_server_extension_points():
+    return [{"module": "of_server"}]
+
+
+class OfServer(BasePersona):
+    @property
+    def defaults(self):
+        return PersonaDefaults(name="OfServer")
+
+    async def process_message(self, message):
+        if hasattr(self, "config_manager"):
+            self.send_message(self.config_manager.model)
+"""
+
 Examine = Callable[[Any], list[dict[str, str]]]
 
 
@@ -55,6 +73,20 @@ def test_threads_and_processes_need_no_check(examine: Examine) -> None:
     assert examine({"Guide": "threads", "*": "threads"}) == []
     [finding] = examine({"Afar": "processes"})
     assert finding["text"] == "Afar run in processes beside the server"
+
+
+def test_a_persona_that_needs_objects_of_the_server_is_named_where_it_runs_elsewhere(
+    examine: Examine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    points = {"jupyter_ai.personas": {"of-server": "of_server:OfServer"}}
+    folder = make_plugin(tmp_path / "of", "of_server", {"__init__.py": OF_SERVER}, points)
+    monkeypatch.syspath_prepend(folder)
+    assert len(examine({"OfServer": "threads", "*": "processes"})) == 1
+    _, finding = examine("processes")
+    assert finding["state"] == "note"
+    assert "its code reads objects of that: `self.config_manager`" in finding["text"]
+    setting = '{"OfServer": "threads", "*": "processes"}'
+    assert finding["fix"] == f"Set `c.AiExtension.hosts = {setting}`"
 
 
 def test_workers_with_other_versions_are_named_with_what_to_install(

@@ -161,6 +161,42 @@ async def test_an_entry_point_that_hangs_is_named_within_a_bound(found: Found) -
     assert "Good" in {p.name for p in found.personas.values()}
 
 
+async def test_a_process_that_somebody_ends_during_the_discovery_is_started_again(
+    found: Found, caplog: pytest.LogCaptureFixture
+) -> None:
+    kills = [found.plugins.process.kill]
+
+    def personas_loaded() -> None:
+        if kills:
+            kills.pop()()
+
+    await found.plugins.load(personas_loaded)
+    assert {"keyed", "workspace"} <= found.models.known.keys()
+    assert {"workspace", "notebook"} <= found.packages.toolsets.keys()
+    assert [one for one in found.models.broken if one.distribution == "plugs"] == []
+    lines = [record.getMessage() for record in caplog.records]
+    assert lines.count("The plug-in process was ended by SIGKILL and is started again.") == 1
+
+
+async def test_the_discovery_gives_up_on_a_process_that_always_ends(
+    found: Found, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    process = found.plugins.process
+    opened = process.open
+
+    async def open_and_end() -> None:
+        await opened()
+        process.kill()
+
+    monkeypatch.setattr(process, "open", open_and_end)
+    await found.load()
+    [line] = [record.getMessage() for record in caplog.records if record.levelname == "ERROR"]
+    assert line == (
+        "Plug-ins of packages are missing until a restart. The plug-in process was ended by "
+        "SIGKILL. It ended 3 times, and no entry point is the reason."
+    )
+
+
 async def test_the_tools_of_a_class_are_listed_there_also_after_it_was_killed(
     found: Found,
 ) -> None:

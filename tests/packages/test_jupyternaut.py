@@ -2,30 +2,24 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 from uuid import uuid4
 
 import pytest
 import pytest_asyncio
-from support.published import installed
-from support.server import DEFAULT_EXTENSIONS, JupyterServer
+from support.server import JupyterServer
 from support.yclient import ChatClient
 
 from jupyter_ai_personas.testing.openai_server import Answer, OpenAIServer
+from packages.jupyternaut import jupyternaut
 
 pytestmark = [
     pytest.mark.server,
     pytest.mark.slow,  # LiteLLM has 100 MB
     pytest.mark.asyncio(loop_scope="module"),
 ]
-
-PACKAGES = (
-    *("jupyter-ai-jupyternaut==0.1.0", "jupyterlab-commands-toolkit>=0.3,<0.4", "deepmerge>=2"),
-    *("langchain>=1.5,<1.6", "langchain-litellm>=0.11,<0.12", "litellm>=1.110,<2"),
-    *("langgraph>=1.2,<1.3", "langgraph-checkpoint>=4,<5", "langgraph-prebuilt>=1.1,<1.2"),
-    *("langgraph-sdk>=0.4,<0.5", "ormsgpack>=1.13", "fastuuid>=0.14"),
-    *("h2>=4", "hpack>=4", "hyperframe>=6"),
-)
 
 
 @pytest.fixture(scope="module")
@@ -39,19 +33,8 @@ async def server(
     tmp_path_factory: pytest.TempPathFactory, model: OpenAIServer
 ) -> AsyncIterator[JupyterServer]:
     directory = tmp_path_factory.mktemp("jupyternaut")
-    server = JupyterServer(
-        directory / "server",
-        extensions=(*DEFAULT_EXTENSIONS, "jupyter_ai_jupyternaut"),
-        pythonpath=[installed(directory / "packages", *PACKAGES)],
-        config={
-            "JupyternautExtension.initial_language_model": "openai/fake",
-            "JupyternautExtension.model_parameters": {
-                "openai/fake": {"api_base": f"{model.url}", "api_key": "none"}
-            },
-        },
-        env={"LITELLM_LOCAL_MODEL_COST_MAP": "True"},
-    )
-    async with server:
+    options = jupyternaut(directory / "packages", model)
+    async with JupyterServer(directory / "server", **options) as server:
         yield server
 
 
@@ -78,3 +61,24 @@ async def test_a_model_of_jupyternaut_s_list_is_chosen_in_the_chat(
         await ada.wait_for_reply(ada.post("@Jupyternaut hello"), "Jupyternaut")
         near = ada.post("/model @Jupyternaut gpt-4o-minj")
         await ada.wait_for(lambda me: "gpt-4o-mini" in str(me.replies(near)))
+
+
+async def test_in_a_worker_process_it_says_what_to_set_and_with_that_it_answers(
+    tmp_path: Path, server: JupyterServer, model: OpenAIServer
+) -> None:
+    here = {"Jupyternaut": "threads", "*": "processes"}
+    options = {"extensions": server.extensions, "env": server.env}
+    options["pythonpath"] = server.pythonpath
+    config = {**server.config, "AiExtension.hosts": "processes"}
+    async with JupyterServer(tmp_path, config=config, **options) as elsewhere:
+        async with ChatClient(elsewhere, f"{uuid4()}.chat", user="Ada") as ada:
+            asked = ada.post("@Jupyternaut hello")
+            reply = await ada.wait_for_reply(asked, "Jupyternaut", "failed")
+        assert "its code reads `self.config_manager`" in reply["body"]
+        assert f"`c.AiExtension.hosts = {json.dumps(here)}`" in reply["body"]
+        elsewhere.config["AiExtension.hosts"] = here
+        await elsewhere.restart()
+        model.answer(Answer(text="Hello from a thread."))
+        async with ChatClient(elsewhere, f"{uuid4()}.chat", user="Ada") as ada:
+            reply = await ada.wait_for_reply(ada.post("@Jupyternaut hello"), "Jupyternaut")
+        assert reply["body"] == "Hello from a thread."

@@ -19,11 +19,13 @@ from packages.test_acp_client import ACP_CLIENT, agent
 pytestmark = pytest.mark.server
 
 MANAGER = "jupyter-ai-persona-manager==0.3.0"
+ROUTER = "jupyter-ai-router==0.1.1"
+CLAUDE = "jupyter-ai-personas::jupyter_ai_acp_client::ClaudeAcpPersona"
 
 
 @pytest.fixture(scope="module")
 def packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return installed(tmp_path_factory.mktemp("manager"), MANAGER, ACP_CLIENT)
+    return installed(tmp_path_factory.mktemp("manager"), MANAGER, ROUTER, ACP_CLIENT)
 
 
 def server_at(tmp_path: Path, packages: Path, *extensions: str) -> JupyterServer:
@@ -60,6 +62,39 @@ async def test_where_its_extension_is_on_its_personas_are_left_to_it(
         [claude] = [one for one in found["personas"] if one["name"] == "claude-acp"]
         assert claude["status"] == "unavailable"
         assert "jupyter server extension disable" in claude["problem"]
+
+
+async def test_of_two_runtimes_on_one_server_exactly_one_answers_each_message(
+    tmp_path: Path, packages: Path
+) -> None:
+    theirs = ("jupyter_ai_persona_manager", "jupyter_ai_router")
+    async with (
+        server_at(tmp_path, packages, *theirs) as server,
+        ChatClient(server, f"{uuid4()}.chat", user="Ada") as ada,
+    ):
+        # Theirs does not see what is posted before the document is first saved.
+        await server.wait_for_log("Personas initialized in chat")
+        await server.wait_for_log("Saving file")
+        await server.get("/api/ai/personas")
+        # Ours have no mention in a message that their picker sends, or have one all the same.
+        for body in ("hello", "@Guide hello"):
+            ada.post(body, metadata={"to_persona": CLAUDE})
+            await ada.wait_for(lambda me, body=body: said(me, CLAUDE, f"You said: {body}"))
+        asked = ada.post("@Guide what is here?")
+        await ada.wait_for_reply(asked, "Guide")
+        lost = ada.post("@Claude hello")
+        last = ada.post("last", metadata={"to_persona": CLAUDE})
+        await ada.wait_for(lambda me: said(me, CLAUDE, "You said: last"))
+        assert len(ada.replies(asked)) == 1
+        assert ada.replies(lost) == []
+        assert len(said(ada, CLAUDE, "You said:")) == 3
+        assert ada.replies(last) == []
+
+
+def said(client: ChatClient, sender: str, begin: str) -> list[str]:
+    """Return the texts of a sender that begin in a certain way, as far as they have come."""
+    bodies = [str(one["body"]) for one in client.messages() if one["sender"] == sender]
+    return [body for body in bodies if body.startswith(begin)]
 
 
 @pytest.mark.parametrize("is_on", [True, False])

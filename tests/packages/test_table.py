@@ -6,7 +6,7 @@ import csv
 import re
 from pathlib import Path
 
-from packages import test_acp_client, test_claude_code, test_jupyternaut, test_unpublished
+from packages import jupyternaut, test_acp_client, test_claude_code, test_unpublished
 
 ROWS = Path(__file__).parents[2] / "docs" / "packages" / "personas.csv"
 
@@ -18,7 +18,7 @@ def test_each_row_is_a_package_that_a_test_installs_and_the_reverse() -> None:
         test_acp_client.ACP_CLIENT: [],
         test_acp_client.ACP_HUB: [],
         test_claude_code.PACKAGES[0]: test_claude_code.PACKAGES[1:],
-        test_jupyternaut.PACKAGES[0]: test_jupyternaut.PACKAGES[1:],
+        jupyternaut.PACKAGES[0]: jupyternaut.PACKAGES[1:],
     }
     built = {package.replace(" ", "==") for package in test_unpublished.PACKAGES}
     built.add(test_acp_client.HERMES)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from jupyter_ai_personas.compat.persona_manager import BasePersona, PersonaRequirementsUnmet
 from jupyter_ai_personas.discovery import discover
 from jupyter_ai_personas.personas import PersonaRegistry
-from jupyter_ai_personas.personas.adapted.missing import missing_uses
+from jupyter_ai_personas.personas.adapted.missing import missing_uses, server_uses
 from jupyter_ai_personas.testing import FakeEntryPoint
 
 
@@ -81,6 +82,29 @@ def test_attributes_that_nothing_sets_are_named() -> None:
     assert [use.partition(",")[0] for use in uses] == ["`self.config_manager`", "`self.state`"]
     assert all("not here: " in use for use in uses)
     assert missing_uses(OfMixin) == []
+
+
+class OfExtension(Modest):
+    async def process_message(self, message: Any) -> None:
+        if hasattr(self, "config_manager"):
+            self.send_message(self.config_manager.model)
+        ServerApp.instance()  # type: ignore[name-defined]  # noqa: F821
+
+
+def test_objects_of_the_server_s_process_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert server_uses(Reaching) == ["web_app.settings"]
+    assert server_uses(OfExtension) == ["ServerApp.instance"]
+    # What only a server extension could set is looked for where the package has one.
+    package = sys.modules[OfExtension.__module__.partition(".")[0]]
+    monkeypatch.setattr(package, "_jupyter_server_extension_points", list, raising=False)
+    assert server_uses(OfExtension) == ["ServerApp.instance", "self.config_manager"]
+    monkeypatch.setattr(OfExtension, "config_manager", object(), raising=False)
+    assert server_uses(OfExtension) == ["ServerApp.instance"]
+
+
+@pytest.mark.parametrize("cls", [Modest, dict])
+def test_objects_of_the_server_are_not_named_where_none_is_used(cls: type) -> None:
+    assert server_uses(cls) == []
 
 
 @pytest.mark.parametrize("cls", [Modest, dict])

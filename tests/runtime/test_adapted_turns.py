@@ -9,6 +9,7 @@ from typing import Any
 from adapted_rooms import adapted
 from jupyterlab_chat.models import Message, NewMessage
 from support.room import LOG, room
+from support.worker_adapted import OfServer
 
 from jupyter_ai_personas.chat import User
 from jupyter_ai_personas.compat.persona_manager import (
@@ -41,6 +42,15 @@ async def test_it_prepares_once_and_again_after_a_failure() -> None:
         assert (await here.reply(here.say("@Other two"))).body == "ready"
         assert (await here.reply(here.say("@Other three"))).body == "ready"
     assert len(tried) == 2
+
+
+async def test_one_that_needs_the_server_s_objects_elsewhere_says_what_to_set() -> None:
+    async with room(OfServer) as here:
+        reply = await here.reply(here.say("@Adapted hi"))
+    assert reply.state == "failed"
+    assert "objects of the server's process, and runs in another one" in reply.body
+    assert "`web_app.settings`" in reply.body
+    assert '`c.AiExtension.hosts = {"Adapted": "threads", "*": "processes"}`' in reply.body
 
 
 async def test_people_are_told_to_sign_in_until_somebody_has() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,7 +26,11 @@ def weather_url() -> Iterator[str]:
     for line in server.stderr:
         if "running on" in line:
             break
+    # A pipe that nobody reads fills up, and the server would wait for ever.
+    reader = threading.Thread(target=server.stderr.read)
+    reader.start()
     yield f"http://127.0.0.1:{port}/mcp"
     server.kill()
     server.wait()
+    reader.join()
     server.stderr.close()

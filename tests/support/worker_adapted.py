@@ -32,3 +32,10 @@ class Adapted(BasePersona):
         for chunk in (f"asked {before} times before; ", f"last: {said[-1]}; ", self.get_chat_dir()):
             more = Message(id=id_, body=chunk, time=1.0, sender=self.id, raw_time=False)
             self.ychat.update_message(more, append=True)
+
+
+class OfServer(Adapted):
+    """Reads what an extension of the server keeps in its process."""
+
+    async def process_message(self, message: Message) -> None:
+        self.send_message(self.parent.parent.serverapp.web_app.settings["other_package.model"])

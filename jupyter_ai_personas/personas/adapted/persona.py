@@ -11,10 +11,11 @@ from types import SimpleNamespace
 from typing import Any
 
 from jupyter_ai_personas.chat.messages import Message
-from jupyter_ai_personas.errors import PersonaCodeError
+from jupyter_ai_personas.errors import PersonaCodeError, ServerObjectsError
+from jupyter_ai_personas.personas.adapted.missing import server_uses
 from jupyter_ai_personas.personas.adapted.permissions import Permissions
 from jupyter_ai_personas.personas.adapted.recognition import overrides, package_of
-from jupyter_ai_personas.personas.adapted.surroundings import Surroundings
+from jupyter_ai_personas.personas.adapted.surroundings import Surroundings, in_server
 from jupyter_ai_personas.personas.adapted.view import ChatView
 from jupyter_ai_personas.personas.base import BasePersona, PersonaContext, current_turn
 from jupyter_ai_personas.personas.turn import Turn
@@ -32,6 +33,9 @@ SETTLING = 20
 The library of agents hands each update to a task of its own, also those that came before the end
 of the answer.
 """
+
+_OF_MISSING = (AttributeError, LookupError, TypeError)
+"""What code raises that finds an object missing, or ``None`` in its place."""
 
 _SUMMED = ("input_tokens", "output_tokens", "total_tokens")
 
@@ -81,6 +85,11 @@ class AdaptedPersona(BasePersona):
                 await self._view.finish()
             except asyncio.CancelledError:
                 await self._cancel()
+                raise
+            except _OF_MISSING as error:
+                if not in_server() and (uses := server_uses(type(self.inner))):
+                    raise ServerObjectsError(self.name, uses) from error
+                await self._tell(error)
                 raise
             except Exception as error:
                 await self._tell(error)

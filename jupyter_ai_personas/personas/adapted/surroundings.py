@@ -14,7 +14,17 @@ from jupyter_ai_personas.errors import ChatError
 from jupyter_ai_personas.personas.adapted.view import ChatView
 from jupyter_ai_personas.personas.base import PersonaContext
 
-__all__ = ["Surroundings"]
+__all__ = ["Surroundings", "in_server"]
+
+
+def in_server() -> bool:
+    """Return whether this is the process of a server, which has the objects of its extensions."""
+    return _web_app() is not None
+
+
+def _web_app() -> Any:
+    server = Application.instance() if Application.initialized() else None
+    return getattr(server, "web_app", None)
 
 
 class _WebApplication:
@@ -23,9 +33,7 @@ class _WebApplication:
     @property
     def settings(self) -> Mapping[str, Any]:
         """Those of the server in this process; none in a process of its own."""
-        server = Application.instance() if Application.initialized() else None
-        found = getattr(getattr(server, "web_app", None), "settings", {})
-        return MappingProxyType(found)
+        return MappingProxyType(getattr(_web_app(), "settings", {}))
 
 
 class _Application(LoggingConfigurable):  # type: ignore[misc, unused-ignore]
