@@ -49,6 +49,7 @@ class Agent:
         self._reading = asyncio.ensure_future(self._rpc.run())
         self._capabilities = schema.AgentCapabilities()
         self._logins: list[Any] = []
+        self._name = ""
         self._told: dict[str, SessionFacts] = {}
         self._is_killed = False
         self._work: TurnWork | None = None
@@ -101,6 +102,7 @@ class Agent:
             )
         self._capabilities = answer.agent_capabilities or self._capabilities
         self._logins = list(answer.auth_methods or ())
+        self._name = answer.agent_info.name if answer.agent_info else ""
 
     async def open_session(
         self, session_id: str, *, cwd: str, mcp: Sequence[Mapping[str, Any]]
@@ -151,7 +153,7 @@ class Agent:
     def _need_login(self, error: RpcError) -> None:
         """Raise :class:`NeedsLogin` if this is what an error says."""
         if error.code == _AUTH_REQUIRED:
-            raise NeedsLogin(advice(error.message, self._logins)) from None
+            raise NeedsLogin(advice(error.message, self._logins, self._name)) from None
 
     async def choose(self, model: str | None, mode: str) -> None:
         """Choose the model and the mode of the session, if they are others.

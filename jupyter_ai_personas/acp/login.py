@@ -14,6 +14,13 @@ __all__ = ["NeedsLogin", "advice", "method_of"]
 MOST = 5
 """How many ways to log in are named."""
 
+_KEYS = {
+    "claude-agent-acp": "ANTHROPIC_API_KEY",
+    "gemini-cli": "GEMINI_API_KEY",
+    "mistral-vibe": "MISTRAL_API_KEY",
+}
+"""The variables of agents that do not tell theirs, by the last part of the agent's name."""
+
 
 class NeedsLogin(Exception):  # noqa: N818
     """The agent wants its user to log in first; the text says how, as sentences."""
@@ -29,8 +36,11 @@ def method_of(methods: Iterable[Any], env: Mapping[str, str]) -> str | None:
     return None
 
 
-def advice(reason: str, methods: Sequence[Any]) -> str:
-    """Return what an agent says of why it cannot begin, and what helps, in sentences."""
+def advice(reason: str, methods: Sequence[Any], agent: str = "") -> str:
+    """Return what an agent says of why it cannot begin, and what helps, in sentences.
+
+    ``agent`` is the name that it gives itself, such as ``@zed-industries/claude-agent-acp``.
+    """
     said = _line(reason).rstrip(".") or "it does not say which"
     variables = [
         f"`{_line(one.name)}`"
@@ -38,6 +48,8 @@ def advice(reason: str, methods: Sequence[Any]) -> str:
         if isinstance(method, schema.EnvVarAuthMethod)
         for one in method.vars
     ]
+    if not variables and (known := _KEYS.get(agent.rpartition("/")[2])):
+        variables = [f"`{known}`"]
     key = " or ".join(dict.fromkeys(variables[:MOST])) or "its key"
     others = [
         _line(f"{method.name} ({method.description})" if method.description else method.name)

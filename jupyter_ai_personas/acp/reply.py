@@ -104,6 +104,7 @@ class Reply:
         self.output_of: Callable[[str], str] = lambda terminal: ""
         """Returns what a command of the turn has written."""
         self._text = so_far
+        self._message: str | None = None
         self._thought = ""
         self._plan: list[Any] = []
         self._shown_plan = ""
@@ -115,7 +116,7 @@ class Reply:
         match update.session_update:
             case "agent_message_chunk":
                 yield from self._end_thought()
-                yield from self._write(_content(update.content))
+                yield from self._write(_content(update.content), update.message_id)
             case "agent_thought_chunk":
                 if not self._thought:
                     self._status("is thinking")
@@ -138,22 +139,29 @@ class Reply:
         if shown != self._shown_plan:
             yield from self._block(shown)
 
-    def _write(self, text: str) -> Iterator[str]:
+    def _write(self, text: str, message: str | None) -> Iterator[str]:
+        """Yield text of one of the agent's messages; another message begins a paragraph."""
         if text:
+            if message and self._message and message != self._message:
+                text = self._gap() + text
+            self._message = message or self._message
             self._text += text
             yield text
 
     def _block(self, block: str) -> Iterator[str]:
         """Yield a block of its own, outside of any code block that is open."""
-        gap = ""
-        if self._text:
-            newline = "" if self._text.endswith("\n") else "\n"
-            fence = closing_fence(self._text)
-            left = 2 - (len(self._text) - len(self._text.rstrip("\n")))
-            gap = f"{newline}{fence}\n\n" if fence else "\n" * max(0, left)
-        yield gap + block
+        yield self._gap() + block
         # The next block stands outside of what came before.
         self._text = "\n\n"
+
+    def _gap(self) -> str:
+        """Return what ends the text before: its code block if one is open, and its paragraph."""
+        if not self._text:
+            return ""
+        newline = "" if self._text.endswith("\n") else "\n"
+        fence = closing_fence(self._text)
+        left = 2 - (len(self._text) - len(self._text.rstrip("\n")))
+        return f"{newline}{fence}\n\n" if fence else "\n" * max(0, left)
 
     def _end_thought(self) -> Iterator[str]:
         thought, self._thought = self._thought.strip(), ""

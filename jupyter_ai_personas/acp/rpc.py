@@ -28,6 +28,9 @@ MAX_NOISE = 200
 METHOD_NOT_FOUND = -32601
 INVALID = -32602
 INTERNAL = -32603
+_DETAILS = ("message", "details", "detail", "reason", "error")
+"""Fields of an error's data where agents say what it is."""
+
 NOT_FOUND = -32002
 
 OnRequest = Callable[[str, Any], Awaitable[Any]]
@@ -145,9 +148,9 @@ class Rpc:
         if waiting is None or waiting.done():
             return False
         if isinstance(error := message.get("error"), dict):
-            code, text = error.get("code"), error.get("message")
+            code = error.get("code")
             code = code if isinstance(code, int) else INTERNAL
-            waiting.set_exception(RpcError(code, str(text or "it gave no reason")))
+            waiting.set_exception(RpcError(code, _reason(error)))
         else:
             waiting.set_result(message.get("result"))
         return True
@@ -173,3 +176,16 @@ class Rpc:
             await self._send({"id": id_, **answer})
         except ProcessBroken:
             return  # `run` notices it
+
+
+def _reason(error: Mapping[str, Any]) -> str:
+    """Return what an error says: many agents say "Internal error", and in its data what it is."""
+    said = str(error.get("message") or "it gave no reason")
+    more = _detail(error.get("data"))
+    return said if not more or more in said else f"{said.rstrip('.: ')}: {more}"
+
+
+def _detail(data: Any) -> str:
+    if isinstance(data, Mapping):
+        data = next((data[key] for key in _DETAILS if isinstance(data.get(key), str)), "")
+    return data.strip() if isinstance(data, str) else ""

@@ -72,8 +72,12 @@ class ObedientAgent:
                 resume=schema.SessionResumeCapabilities() if resumes else None
             ),
         )
+        name = "@of/claude-agent-acp" if "claude" in sys.argv else "obedient"
         return acp.InitializeResponse(
-            protocol_version=version, agent_capabilities=capabilities, auth_methods=methods
+            protocol_version=version,
+            agent_capabilities=capabilities,
+            auth_methods=methods,
+            agent_info=schema.Implementation(name=name, version="1"),
         )
 
     async def authenticate(self, method_id: str, **_: Any) -> None:
@@ -207,6 +211,13 @@ class ObedientAgent:
         )
         await self._say(session_id, "Here it is.")
 
+    async def _messages(self, session_id: str, said: str) -> None:
+        """Say a message in two pieces for each word."""
+        for word, piece in itertools.product(said.split(), ("said", ".")):
+            update = acp.update_agent_message_text(piece)
+            update.message_id = word
+            await self._update(session_id, update)
+
     async def _env(self, session_id: str, said: str) -> None:
         await self._say(session_id, json.dumps(dict(os.environ)))
 
@@ -326,10 +337,8 @@ class ObedientAgent:
         await self._wait(session_id, "")
 
     async def _part(self, session_id: str, path: str) -> None:
-        await self._tried(
-            session_id,
-            self._client.read_text_file(path=path, session_id=session_id, line=2, limit=1),
-        )
+        part = self._client.read_text_file(path=path, session_id=session_id, line=2, limit=1)
+        await self._tried(session_id, part)
 
     async def _write(self, session_id: str, path: str) -> None:
         noted(writing=path)
@@ -420,10 +429,8 @@ class ObedientAgent:
 
     async def _outside(self, session_id: str, path: str) -> None:
         """Run a command elsewhere."""
-        await self._tried(
-            session_id,
-            self._client.create_terminal(command="touch made", cwd=path, session_id=session_id),
-        )
+        made = self._client.create_terminal(command="touch made", cwd=path, session_id=session_id)
+        await self._tried(session_id, made)
 
     async def _die(self, session_id: str, said: str) -> None:
         await self._say(session_id, "about to die")
@@ -479,9 +486,7 @@ class ObedientAgent:
         raw(message("session/update", params={"sessionId": "other", "update": other}))
         raw(message("what/is/this", id=7, params={}))
         raw(message("terminal/output", id=8, params={"sessionId": session_id, "terminalId": "x"}))
-        raw(
-            message("fs/read_text_file", id=9, params={"sessionId": "other", "path": "/etc/passwd"})
-        )
+        raw(message("fs/read_text_file", id=9, params={"sessionId": "other", "path": "/etc/x"}))
         raw(message("fs/read_text_file", id=10, params=[]))
         sys.stderr.write("y" * 1_000_000)
         await self._say(session_id, "honest")

@@ -43,6 +43,11 @@ async def test_thoughts_plans_and_calls_are_collapsed_lines_around_the_text(agen
     assert end.startswith("📋 Plan, 1 of 2 done</summary>\n\n    [x] Look\n    [ ] Tell\n")
 
 
+async def test_each_message_of_the_agent_is_a_paragraph(agents: Any) -> None:
+    async with agents.room() as here:
+        assert await said(here, "messages one two") == "said.\n\nsaid."
+
+
 async def test_one_process_and_one_session_serve_all_people_of_a_chat(agents: Any) -> None:
     async with agents.room() as here:
         first = await here.reply(here.say("@Bot where", by="Ada"))
@@ -398,14 +403,22 @@ def test_an_answer_that_tells_nonsense_of_a_session_tells_nothing(answer: Any) -
 # -- logging in -----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("when", ["login", "login-late", "login-env"])
+@pytest.mark.parametrize(
+    ("when", "key"),
+    [
+        ("login", "its key"),
+        ("login-late", "its key"),
+        ("login-late claude", "`ANTHROPIC_API_KEY`"),
+        ("login-env", "`AGENT_KEY`"),
+        ("login-env claude", "`AGENT_KEY`"),
+    ],
+)
 async def test_an_agent_that_wants_a_login_says_what_the_operator_can_do(
-    agents: Any, when: str
+    agents: Any, when: str, key: str
 ) -> None:
-    async with agents.room(when) as here:
+    async with agents.room(*when.split()) as here:
         body = await said(here, "hello", "failed")
     assert "`Bot` wants a login first: Authentication required." in body
-    key = "`AGENT_KEY`" if when == "login-env" else "its key"
     assert f"The operator can set {key} in its `env` in `c.AiExtension.acp_agents`" in body
     assert "It offers: Log in on the web." in body
 

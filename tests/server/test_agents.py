@@ -9,7 +9,7 @@ from pathlib import Path
 import psutil
 import pytest
 from agents import obedient
-from support.server import JupyterServer
+from support.server import WAIT, JupyterServer
 from support.yclient import ChatClient
 
 pytestmark = pytest.mark.server
@@ -124,3 +124,36 @@ def open_asks(client: ChatClient) -> int:
     """How many approvals the chat shows as open."""
     ours = [(m.get("metadata") or {}).get("jupyter_ai_personas") or {} for m in client.messages()]
     return sum("approval" in one and "decision" not in one for one in ours)
+
+
+async def test_a_worker_that_dies_while_an_agent_waits_ends_its_turn_and_what_it_asked(
+    tmp_path: Path,
+) -> None:
+    server, memory = server_in(tmp_path, "processes"), tmp_path / "memory.jsonl"
+    async with server, ChatClient(server, "work.chat", user="Ada") as ada:
+        asked = ada.post("@Bot do one two")
+        await ada.wait_for(lambda me: open_asks(me) == 1)
+        _, found = await server.get("/api/ai/approvals")
+        [approval] = found["approvals"]
+        [pid] = obedient.noted(memory, "pid")
+        agent = psutil.Process(pid)
+        worker = agent.parent()
+        assert worker is not None
+        assert worker.pid != server.pid
+        worker.kill()
+        ended = await ada.wait_for_reply(asked, "Bot", state="failed")
+        assert "I begin. " in ended["body"]
+        assert f"its worker (process {worker.pid}) was ended by SIGKILL" in ended["body"]
+        await ada.wait_for(lambda me: open_asks(me) == 0)
+        assert await server.get("/api/ai/approvals") == (200, {"approvals": []})
+        # The agent does not outlive its worker, and does nothing unseen.
+        agent.wait(WAIT)
+        late = await server.post(
+            f"/api/ai/approvals/{approval['id']}", json={"decision": "approve"}
+        )
+        assert late[0] in (404, 409)
+        assert obedient.noted(memory, "did") == []
+        # The next message starts another process in the same session.
+        where = await ada.wait_for_reply(ada.post("@Bot where"), "Bot")
+        assert where["body"].startswith("session-1 in")
+        assert len(obedient.noted(memory, "pid")) == 2
