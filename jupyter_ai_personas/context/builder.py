@@ -10,13 +10,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 from jupyter_ai_personas.context.index_folder import IndexFolder, IndexStatus
+from jupyter_ai_personas.context.mounts import remote_file_system
 from jupyter_ai_personas.context.passage import Passage
 from jupyter_ai_personas.context.passages import cut
 from jupyter_ai_personas.context.reading import read_text
 from jupyter_ai_personas.context.selection import IGNORE_FILES, Selection
 from jupyter_ai_personas.context.settings import IndexSettings
 from jupyter_ai_personas.context.store import DamagedError, IndexWriter
-from jupyter_ai_personas.context.watching import Watcher, remote_file_system
+from jupyter_ai_personas.context.watching import Watcher
 
 __all__ = ["Builder"]
 

@@ -59,7 +59,8 @@ class Gathering:
             # A turn continues without them.
             self._log.exception("The instructions for chat %s could not be read", chat_path)
             return ""
-        return redacted(Rendered("instructions", render_instructions(files))).text
+        text = render_instructions(files)
+        return redacted(Rendered("instructions", text)).text if text else ""
 
     async def message(
         self,

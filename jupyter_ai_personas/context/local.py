@@ -17,17 +17,18 @@ from jupyter_ai_personas.context.index import Hit
 from jupyter_ai_personas.context.index_folder import IndexStatus
 from jupyter_ai_personas.context.parsing import parse_notebook
 from jupyter_ai_personas.context.privacy import confined, is_secret
+from jupyter_ai_personas.context.stamps import Stamps
 from jupyter_ai_personas.errors import AttachmentError, SearchOffError
 
 __all__ = [
     "LocalWorkspace",
+    "Texts",
     "check_size",
     "checked_path",
     "confined_path",
     "create_local",
     "in_thread",
     "notebook_content",
-    "read_texts",
     "shown_names",
     "use_local",
 ]
@@ -37,6 +38,12 @@ NOTEBOOK_BYTES = 100_000_000
 
 TEXT_CHARS = 1_000_000
 """How much of a file of instructions is read."""
+
+KEPT_CHARS = 200_000
+"""Characters of a folder's instructions up to which they are kept."""
+
+KEPT_FOLDERS = 32
+"""Folders of which instructions are kept."""
 
 T = TypeVar("T")
 
@@ -51,6 +58,7 @@ class LocalWorkspace:
         self, root: str | Path | None, *, search: Callable[[str, int], list[Hit]] | None = None
     ) -> None:
         self._root = Path(root) if root is not None else None
+        self._texts = Texts(self._root) if self._root is not None else None
         self._search = search
 
     async def read(self, path: str, use: Callable[[Content], T]) -> T:
@@ -62,9 +70,7 @@ class LocalWorkspace:
 
     async def texts(self, paths: Sequence[str]) -> list[tuple[str, str]]:
         """See :class:`~jupyter_ai_personas.context.access.WorkspaceAccess`."""
-        if self._root is None:
-            return []
-        return await in_thread(read_texts, self._root, paths)
+        return await self._texts.read(paths) if self._texts is not None else []
 
     async def search(self, query: str, limit: int) -> list[Hit]:
         """See :class:`~jupyter_ai_personas.context.access.WorkspaceAccess`."""
@@ -176,11 +182,35 @@ def check_size(size: int, most: int) -> None:
         raise AttachmentError(f"it has {shown_size(size)}; the most is {shown_size(most)}.")
 
 
-def read_texts(root: Path, paths: Sequence[str]) -> list[tuple[str, str]]:
-    """Return the beginning of those of ``paths`` that are text files, with their paths. Blocking.
+class Texts:
+    """Reads files of text below ``root``, again only when they have changed."""
 
-    Hidden ones as well: the caller asks for known names.
-    """
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._known: dict[tuple[str, ...], tuple[Stamps, list[tuple[str, str]]]] = {}
+
+    async def read(self, paths: Sequence[str]) -> list[tuple[str, str]]:
+        """Return the beginning of those of ``paths`` that are text files, with their paths.
+
+        Hidden ones as well: the caller asks for known names.
+        """
+        key = tuple(paths)
+        known = self._known.pop(key, None)
+        if known is None or not known[0].hold():
+            known = await in_thread(self._read, key)
+        if sum(len(text) for _, text in known[1]) <= KEPT_CHARS:
+            self._known[key] = known
+        while len(self._known) > KEPT_FOLDERS:
+            del self._known[next(iter(self._known))]
+        return known[1]
+
+    def _read(self, paths: Sequence[str]) -> tuple[Stamps, list[tuple[str, str]]]:
+        # Before reading: a change meanwhile shows at the next look.
+        stamps = Stamps(self._root / path for path in paths)
+        return stamps, _read_texts(self._root, paths)
+
+
+def _read_texts(root: Path, paths: Sequence[str]) -> list[tuple[str, str]]:
     found = []
     for path in paths:
         real = confined(root, path)

@@ -14,9 +14,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from jupyter_ai_personas.context.mounts import remote_file_system
 from jupyter_ai_personas.context.passage import Passage
 from jupyter_ai_personas.context.selection import FileState
-from jupyter_ai_personas.context.watching import remote_file_system
 
 __all__ = ["Rows"]
 

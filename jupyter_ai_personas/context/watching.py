@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import queue
 import threading
 from collections.abc import Callable, Sequence
@@ -10,32 +9,10 @@ from pathlib import Path
 
 from watchfiles import watch
 
-__all__ = ["Watcher", "remote_file_system"]
+__all__ = ["Watcher"]
 
 _STEP_MS = 100
 _GATHER_MS = 300
-_REMOTE = ("9p", "afs", "beegfs", "ceph", "cifs", "drvfs", "fuse", "gluster", "gpfs", "lustre",
-           "ncpfs", "nfs", "pvfs", "smb", "virtiofs", "vboxsf", "webdav")  # fmt: skip
-
-
-def remote_file_system(folder: Path, mounts: Path = Path("/proc/self/mounts")) -> str | None:
-    """Return the type of the file system of ``folder`` if others can change it unseen.
-
-    Known on Linux only; elsewhere ``None``.
-    """
-    try:
-        lines = mounts.read_text("utf-8", "surrogateescape").splitlines()
-    except OSError:
-        return None
-    real = os.path.realpath(folder)
-    length, found = 0, ""
-    for line in lines:
-        _, mount, kind, *_ = line.split(" ")
-        mount = mount.replace("\\040", " ").rstrip("/")
-        # Of two mounts at one mount, the later one is seen.
-        if len(mount) >= length and (real == mount or real.startswith(f"{mount}/")):
-            length, found = len(mount), kind
-    return found if found.startswith(_REMOTE) else None
 
 
 class Watcher:

@@ -20,13 +20,13 @@ from jupyter_ai_personas.context.access import SearchIndex
 from jupyter_ai_personas.context.attached import Content
 from jupyter_ai_personas.context.beside import Beside
 from jupyter_ai_personas.context.local import (
+    Texts,
     check_size,
     checked_path,
     confined_path,
     create_local,
     in_thread,
     notebook_content,
-    read_texts,
     shown_names,
     use_local,
 )
@@ -61,6 +61,7 @@ class Workspace:
         self._settings = settings
         self._index = index
         self._root = Path(root) if root is not None else None
+        self._texts = Texts(self._root) if self._root is not None else None
         self.live = LiveDocuments(settings, log=log)
 
     @property
@@ -86,8 +87,8 @@ class Workspace:
 
     async def texts(self, paths: Sequence[str]) -> list[tuple[str, str]]:
         """See :meth:`WorkspaceAccess.texts`."""
-        if self._root is not None:
-            return await in_thread(read_texts, self._root, paths)
+        if self._texts is not None:
+            return await self._texts.read(paths)
         found = []
         for path in paths:
             try:

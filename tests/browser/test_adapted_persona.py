@@ -53,8 +53,6 @@ async def test_its_commands_and_models_are_offered_once_it_has_told_of_them(
     async with ChatPage(chromium, lab, "a.chat", "Ada") as ada:
         await ada.send("@Coder hi")
         await ada.wait_for_body("haiku-5 heard hi")
-        # A page keeps what it has read of a chat for some seconds: a new one asks at once.
-        await ada.open()
         tab = ".jp-SideBar [data-id='jupyter-ai-personas-panel'] .lm-TabBar-tabIcon"
         await ada.page.locator(tab).click()
         panel = ada.page.locator(".jp-personas-panel")

@@ -15,7 +15,7 @@ import pytest
 
 from jupyter_ai_personas.context import Hit, IndexSettings, IndexStatus, WorkspaceIndex
 from jupyter_ai_personas.context.index_folder import IndexFolder
-from jupyter_ai_personas.context.watching import remote_file_system
+from jupyter_ai_personas.context.mounts import remote_file_system
 from jupyter_ai_personas.errors import SearchUnavailableError
 from jupyter_ai_personas.redaction import remember
 

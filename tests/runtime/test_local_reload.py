@@ -14,13 +14,24 @@ import anyio
 import pytest
 from local_rooms import WAIT, problems, room, write
 
-from jupyter_ai_personas.context import watching
+from jupyter_ai_personas.context import stamps, watching
+from jupyter_ai_personas.context.mounts import MOUNTS
 from jupyter_ai_personas.personas import ChatPersonas, LocalPersonas
 from jupyter_ai_personas.personas.local import chat_personas, emoji_image
 from jupyter_ai_personas.personas.local import watching as local_watching
 
 
-async def test_what_is_saved_counts_for_the_next_mention(tmp_path: Path) -> None:
+@pytest.fixture
+def settled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the tests write counts as old, so that stamps may hold."""
+    monkeypatch.setattr(stamps, "SETTLED_SECONDS", -60.0)
+
+
+@pytest.mark.parametrize("seconds", [2.0, -60.0])
+async def test_what_is_saved_counts_for_the_next_mention(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seconds: float
+) -> None:
+    monkeypatch.setattr(stamps, "SETTLED_SECONDS", seconds)
     async with room(tmp_path) as here:
         assert await here.ask("@Researcher hi") == []
         here.write("researcher", body="first")
@@ -47,7 +58,7 @@ async def test_a_new_file_is_offered_without_a_message(tmp_path: Path) -> None:
 
 
 def _is_remote(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(watching, "remote_file_system", lambda root: "nfs4")
+    monkeypatch.setattr(local_watching, "remote_file_system", lambda root: "nfs4")
 
 
 def _has_no_watches(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -81,6 +92,34 @@ async def test_where_nothing_tells_of_changes_files_are_read_now_and_then(
         await here.chat.until(lambda: here.offered == ["Researcher", "Writer"])
     warnings = [r.getMessage() for r in caplog.records if "cannot be watched" in r.getMessage()]
     assert len(warnings) == 1
+
+
+@pytest.mark.usefixtures("settled")
+@pytest.mark.skipif(not MOUNTS.exists(), reason="local file systems are known on Linux only")
+async def test_files_that_have_not_changed_are_not_read_again(tmp_path: Path) -> None:
+    reads: list[str] = []
+
+    class Counted(LocalPersonas):
+        def serving(self, chat_path: str) -> list[Any]:
+            reads.append(chat_path)
+            return super().serving(chat_path)
+
+    async with room(tmp_path, mode="off") as here:
+        packages = here.runtime.personas
+    path = "a/notes.chat"
+    personas = ChatPersonas(packages, Counted(tmp_path, reads_only=True), lambda: path)
+    assert await personas.look()
+    assert (await personas.look(), reads) == (False, ["a/notes.chat"])
+    write(tmp_path, "faulty", "a", tools="1")
+    assert (await personas.look(), len(personas.problems)) == (False, 1)
+    assert (await personas.look(), len(reads)) == (False, 3)  # the fault may have been mended
+    write(tmp_path, "faulty", "a")
+    assert await personas.look()
+    assert (await personas.look(), len(reads)) == (False, 4)
+    shutil.rmtree(tmp_path / "a")
+    assert await personas.look()
+    path = "b/notes.chat"
+    assert (await personas.look(), reads[-1]) == (False, path)
 
 
 async def test_a_turn_that_runs_ends_with_the_definition_it_began_with(tmp_path: Path) -> None:

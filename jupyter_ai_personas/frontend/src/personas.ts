@@ -59,6 +59,10 @@ export class Personas implements IPersonas {
   follow(chat: IChatModel): void {
     const turns = new ChatTurns(chat, change => {
       this.turnChanged.emit(change);
+      // A persona may have told of its models and commands.
+      if (change.state === 'ended') {
+        void this.known.refresh(chat.name);
+      }
     });
     this.chats.set(chat, turns);
     chat.disposed.connect(() => {

@@ -6,8 +6,10 @@ import asyncio
 import operator
 import unicodedata
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
+from jupyter_ai_personas.context.stamps import Stamps
 from jupyter_ai_personas.discovery import Broken
 from jupyter_ai_personas.errors import UnknownPersonaError
 from jupyter_ai_personas.personas.local.definition import Fault
@@ -62,6 +64,24 @@ class Personas(Protocol):
     def __len__(self) -> int: ...
 
 
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """The files that serve a chat at ``path``. ``stamps`` are of their folders and of them."""
+
+    path: str
+    files: Sequence[LocalFile]
+    stamps: tuple[Stamps, Stamps]
+
+    def is_current(self, path: str) -> bool:
+        """Return whether reading would find the same; takes microseconds."""
+        # A fault may be mended elsewhere, as by an image that was missing.
+        return (
+            path == self.path
+            and not any(file.faults for file in self.files)
+            and all(one.hold() for one in self.stamps)
+        )
+
+
 class ChatPersonas(Mapping[str, Persona]):
     """The personas that serve the chat at ``path()``, as :meth:`look` found them last."""
 
@@ -71,10 +91,10 @@ class ChatPersonas(Mapping[str, Persona]):
         self._packages = packages
         self._local = local
         self._path = path
-        self._last: Sequence[LocalFile] = ()
+        self._last: _Reading | None = None
         self._files: dict[str, Persona] = {}
         self._names: NameIndex | None = None
-        self._reading: asyncio.Future[list[LocalFile]] | None = None
+        self._reading: asyncio.Future[_Reading] | None = None
         self._told: dict[str, str] = {}
         self.problems: list[LocalProblem] = []
         """Problems of the files of the chat's folders."""
@@ -116,23 +136,32 @@ class ChatPersonas(Mapping[str, Persona]):
 
         A read that takes longer than ``LOOK_SECONDS`` is taken at the next call.
         """
-        if self._local is None:
+        if self._local is None or (self._last and self._last.is_current(self._path())):
             return False
         # One thread a chat, however often it looks while a disk is slow.
         if self._reading is None or self._reading.done():
-            reading = asyncio.to_thread(self._local.serving, self._path())
+            reading = asyncio.to_thread(self._read, self._local, self._path())
             self._reading = asyncio.ensure_future(reading)
         await asyncio.wait([self._reading], timeout=LOOK_SECONDS)
         return self._reading.done() and self._take(self._reading.result())
 
     def look_now(self) -> bool:
         """Do what :meth:`look` does, in this thread, however long it takes."""
-        return self._local is not None and self._take(self._local.serving(self._path()))
-
-    def _take(self, files: Sequence[LocalFile]) -> bool:
-        if self._names is not None and _are_same(files, self._last):
+        if self._local is None:
             return False
-        self._last = files
+        return self._take(self._read(self._local, self._path()))
+
+    @staticmethod
+    def _read(local: LocalPersonas, path: str) -> _Reading:
+        # The folders before, the files after: a change meanwhile shows in one of them.
+        folders = Stamps(local.places(path))
+        files = local.serving(path)
+        return _Reading(path, files, (folders, Stamps(local.root / file.path for file in files)))
+
+    def _take(self, reading: _Reading) -> bool:
+        last, self._last, files = self._last, reading, reading.files
+        if last is not None and _are_same(files, last.files):
+            return False
         found, self.problems = _combine(self._packages, files)
         is_other = found != self._files or self._names is None
         if is_other:

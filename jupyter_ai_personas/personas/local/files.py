@@ -116,6 +116,10 @@ class LocalPersonas:
         """Return the files that serve a chat, those of the nearest folder first."""
         return [file for folder in folders_of(chat_path) for file in self._in_folder(folder)]
 
+    def places(self, chat_path: str) -> list[Path]:
+        """Return the folders whose files serve a chat; they need not exist."""
+        return [self._root / folder / FOLDER for folder in folders_of(chat_path)]
+
     def find(self, persona_id: str) -> Persona | None:
         """Return the persona with that id, of those whose files have been read."""
         with self._lock:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 
+from jupyter_ai_personas.context.mounts import remote_file_system
 from jupyter_ai_personas.personas.local.files import LocalPersonas
 
 if TYPE_CHECKING:
@@ -117,8 +118,6 @@ class LocalWatch:
 
     def _watch(self, watched: _Watched, paths: Iterable[str]) -> tuple[str, bool]:
         """Watch the folders of the chats at ``paths``; see :meth:`_Watched.be`."""
-        from jupyter_ai_personas.context.watching import remote_file_system
-
         if kind := remote_file_system(self._local.root):
             return f"others may change files on {kind} unseen", False
         folders = {folder for path in paths for folder in self._local.watched(path)}

@@ -39,6 +39,9 @@ export const completionPlugin: JupyterFrontEndPlugin<void> = {
         );
     }, MAX_AGE);
 
+    personas.changed.connect((_, path) => {
+      void commands.refresh(path);
+    });
     registry.addProvider(
       new CommandProvider({
         commands: async input => (await commands.get(pathOf(chats, input))) ?? [],
