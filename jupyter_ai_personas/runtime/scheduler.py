@@ -79,7 +79,8 @@ class Scheduler:
         with self._scope:
             async with anyio.create_task_group() as self._group:
                 task_status.started()
-                await anyio.sleep_forever()
+                # `sleep_forever` would add a timer to the loop for each open chat.
+                await anyio.Event().wait()
 
     def close(self) -> None:
         """End all actors and turns."""
