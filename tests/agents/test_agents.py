@@ -26,6 +26,7 @@ async def test_an_agent_answers_a_mention_and_its_tokens_are_recorded(agents: An
         again = await here.reply(here.say("@Bot again"))
         assert again.metadata["usage"]["total_tokens"] == 10
         assert again.metadata["usage"]["model"] == "small-1"
+        await here.quiet()
         status = await here.command("/status")
         assert "`small-1`: 2 replies, 20 tokens" in status
     assert len(agents.noted("pid")) == 1

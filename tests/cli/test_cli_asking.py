@@ -191,7 +191,7 @@ def test_a_persona_and_a_model_are_chosen(run: Run, model: OpenAIServer) -> None
         (["--persona", "Gide"], "There is no persona `Gide`. Did you mean `Guide`?"),
         (["--model", "nowhere:x"], "There is no model provider `nowhere`"),
         (["--file", "."], "cannot be read"),
-        (["--file", "no.chat/x.chat"], "cannot be written"),
+        (["--file", "no.chat/x.chat"], "There is no folder `"),
         (["--file", "notes.md"], "is no chat"),
     ],
 )

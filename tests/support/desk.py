@@ -64,6 +64,7 @@ class Desk:
         self.rooms = Rooms()
         self.manager = AsyncLargeFileManager(root_dir=str(root))
         self.settings: dict[str, Any] = {
+            "base_url": "/",
             "contents_manager": self.manager,
             "kernel_spec_manager": KernelSpecManager(),
             "jupyter_server_ydoc": self.rooms,

@@ -12,8 +12,8 @@ export interface IPersona {
   readonly description: string;
   readonly avatar_url: string | null;
   readonly model: string | null;
-  /** The models that it tells of; `null` if it uses those of providers. */
-  readonly own_models: readonly IOwnModel[] | null;
+  /** The models that it tells of; absent if it uses those of providers. */
+  readonly own_models?: readonly IOwnModel[];
   readonly tools: readonly string[];
   readonly source: string;
   readonly status: 'ready' | 'broken';

@@ -92,7 +92,6 @@ function persona(id: string | null, mentionName: string | null): IPersona {
     description: '',
     avatar_url: null,
     model: null,
-    own_models: null,
     tools: [],
     source: '',
     status: id === null ? 'broken' : 'ready',

@@ -19,12 +19,11 @@ class CommandsHandler(BaseHandler):
     @web.authenticated
     @authorized
     async def get(self) -> None:
-        """Answer ``{"commands": [{"name", "help", "source", "persona"}]}``.
+        """Answer ``{"commands": [{"name", "help", "source"}]}``.
 
-        Names begin with the slash. ``persona`` is the name of the persona whose command it is, or
-        empty.
+        Names begin with the slash. A persona's command has its name as ``persona`` too.
         """
         runtime = await self.loaded()
         listed = await runtime.commands(self.get_query_argument("chat_path", ""))
-        found = [asdict(one) for one in listed]
+        found = [{k: v for k, v in asdict(one).items() if v or k != "persona"} for one in listed]
         self.finish(json.dumps({"commands": found}))

@@ -52,6 +52,8 @@ class PersonasHandler(BaseHandler):
         own = self.runtime.own_models(persona, path)
         if faulty is not None:
             problem = " ".join(filter(None, [str(faulty), problem]))
+        own_models = [{"id": id_, "name": name} for id_, name in (own or {}).items()]
+        more = {} if own is None else {"own_models": own_models}
         return {
             "id": persona.id,
             "name": persona.name,
@@ -59,13 +61,11 @@ class PersonasHandler(BaseHandler):
             "description": persona.description,
             "avatar_url": self.runtime.avatar_url(persona),
             "model": model,
-            "own_models": None
-            if own is None
-            else [{"id": id_, "name": name} for id_, name in own.items()],
             "tools": self.runtime.tools.wanted(persona),
             "source": persona.source,
             "status": "ready",
             "problem": for_people(problem) or None,
+            **more,
         }
 
 
@@ -86,7 +86,6 @@ def _unusable(name: str, source: str, problem: str, status: str = "broken") -> d
         "description": "",
         "avatar_url": None,
         "model": None,
-        "own_models": None,
         "tools": [],
         "source": source,
         "status": status,

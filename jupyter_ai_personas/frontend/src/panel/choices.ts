@@ -36,7 +36,7 @@ export function offered(
   providers: readonly IModelProvider[]
 ): [string, IChoice[]][] {
   const groups: [string, IChoice[]][] =
-    persona.own_models !== null
+    persona.own_models
       ? [[persona.name, persona.own_models.map(({ id, name }) => ({ value: id, label: name }))]]
       : providers
           .filter(provider => provider.chat && provider.available)

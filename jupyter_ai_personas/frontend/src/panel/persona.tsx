@@ -40,7 +40,7 @@ function Model(props: IProps & { id: string }): React.JSX.Element {
   const chosen = chosenModel(settingsOf(chat), id);
   const groups = offered(persona, providers);
   const isListed = groups.some(([, models]) => models.some(one => one.value === chosen));
-  const none = persona.own_models === null ? 'none' : 'its own';
+  const none = persona.own_models ? 'its own' : 'none';
   const choose = (model: string): void => {
     setProblem('');
     const query = { chat_path: chat.name, persona_id: id };
