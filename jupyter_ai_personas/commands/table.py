@@ -122,7 +122,8 @@ class ChatCommands(Commands):
             for name, text in commands_of(persona).items():
                 if name not in self.names:
                     # Of several personas with one command, the first is asked.
-                    info = CommandInfo(name, text, persona.source, persona.name)
+                    told = name not in persona.commands
+                    info = CommandInfo(name, text, persona.source, persona.name, told)
                     theirs.setdefault(name, info)
         await asyncio.gather(*(tools.ready(one, chat_path) for one in personas.values()))
         prompts = {

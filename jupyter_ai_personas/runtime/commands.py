@@ -25,13 +25,15 @@ class CommandInfo:
     """A command that can be typed: its ``name`` with the slash, and what it does.
 
     ``source`` is the package that it comes from, or the MCP server as a toolset; ``persona`` is
-    the name of the persona whose own it is, or empty.
+    the name of the persona whose own it is, or empty. ``is_reported``: the persona told of it while
+    it answered.
     """
 
     name: str
     help: str
     source: str
     persona: str = ""
+    is_reported: bool = False
 
 
 class CommandContext:

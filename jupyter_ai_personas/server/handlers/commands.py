@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
 
 from jupyter_server.auth.decorator import authorized
 from tornado import web
@@ -21,9 +20,14 @@ class CommandsHandler(BaseHandler):
     async def get(self) -> None:
         """Answer ``{"commands": [{"name", "help", "source"}]}``.
 
-        Names begin with the slash. A persona's command has its name as ``persona`` too.
+        Names begin with the slash. A command that a persona told of while it answered
+        has the persona's name as ``persona`` too.
         """
         runtime = await self.loaded()
         listed = await runtime.commands(self.get_query_argument("chat_path", ""))
-        found = [{k: v for k, v in asdict(one).items() if v or k != "persona"} for one in listed]
+        found = [
+            {"name": one.name, "help": one.help, "source": one.source}
+            | ({"persona": one.persona} if one.is_reported else {})
+            for one in listed
+        ]
         self.finish(json.dumps({"commands": found}))
