@@ -147,7 +147,7 @@ async def test_commands_are_offered_with_their_help(lab: JupyterServer, join: Jo
     await ada.input.fill("")
     # One of a persona addresses it.
     await ada.type("/inst")
-    await expect(options(ada)).to_have_text(["/instantiate - C++ Guru: fills in a template"])
+    await expect(options(ada)).to_have_text(["/instantiate - fills in a template"])
     await ada.page.keyboard.press("Enter")
     await ada.type("this")
     await ada.page.keyboard.press("Enter")
