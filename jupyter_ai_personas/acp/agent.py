@@ -11,7 +11,7 @@ import acp
 from acp import schema
 from pydantic import BaseModel, ValidationError
 
-from jupyter_ai_personas.acp.login import NeedsLogin, advice, method_of
+from jupyter_ai_personas.acp.login import LoginNeededError, advice, method_of
 from jupyter_ai_personas.acp.pieces import Pieces
 from jupyter_ai_personas.acp.process import AgentProcess, ProcessBroken
 from jupyter_ai_personas.acp.reply import Reply
@@ -20,7 +20,7 @@ from jupyter_ai_personas.acp.session import SessionFacts
 from jupyter_ai_personas.acp.work import TurnWork
 from jupyter_ai_personas.redaction import for_people
 
-__all__ = ["Agent", "UnknownChoice"]
+__all__ = ["Agent", "UnknownChoiceError"]
 
 START_SECONDS = 60.0
 """How long an agent may take to begin: some are downloaded first."""
@@ -32,7 +32,7 @@ _AUTH_REQUIRED = -32000
 _MOST_SESSIONS = 10
 
 
-class UnknownChoice(Exception):  # noqa: N818
+class UnknownChoiceError(Exception):
     """The agent has no such model or mode; the text continues "the agent"."""
 
 
@@ -111,7 +111,7 @@ class Agent:
 
         Raises:
             ProcessBroken: the agent ends or breaks the protocol.
-            NeedsLogin: its user has to log in.
+            LoginNeededError: its user has to log in.
             TimeoutError: it does not answer.
         """
         servers = [found for one in mcp if (found := self._mcp_server(one)) is not None]
@@ -151,16 +151,16 @@ class Agent:
             return await self._ask("session/new", request, None)
 
     def _need_login(self, error: RpcError) -> None:
-        """Raise :class:`NeedsLogin` if this is what an error says."""
+        """Raise :class:`LoginNeededError` if this is what an error says."""
         if error.code == _AUTH_REQUIRED:
-            raise NeedsLogin(advice(error.message, self._logins, self._name)) from None
+            raise LoginNeededError(advice(error.message, self._logins, self._name)) from None
 
     async def choose(self, model: str | None, mode: str) -> None:
         """Choose the model and the mode of the session, if they are others.
 
         Raises:
             ProcessBroken: the agent ends or breaks the protocol.
-            UnknownChoice: it has no such model or mode.
+            UnknownChoiceError: it has no such model or mode.
             TimeoutError: it does not answer.
         """
         facts = self.facts
@@ -178,13 +178,13 @@ class Agent:
         listed = ", ".join(f"`{one}`" for one in list(known)[:20])
         if id_ not in known:
             has = f"It has {listed}." if listed else f"It tells of no {what}s."
-            raise UnknownChoice(f"has no {what} `{id_[:80]}`. {has}")
+            raise UnknownChoiceError(f"has no {what} `{id_[:80]}`. {has}")
         try:
             async with asyncio.timeout(START_SECONDS):
                 await self._rpc.request(method, {"sessionId": self.session_id, **params})
         except RpcError as error:
             said = for_people(" ".join(error.message.split()))[:300]
-            raise UnknownChoice(f"refuses the {what} `{id_}`: {said}") from None
+            raise UnknownChoiceError(f"refuses the {what} `{id_}`: {said}") from None
 
     async def _resume(self, session_id: str, cwd: str, servers: list[Any]) -> bool:
         wanted = {"cwd": cwd, "session_id": session_id, "mcp_servers": servers}
@@ -231,7 +231,7 @@ class Agent:
 
         Raises:
             ProcessBroken: the agent ended or broke the protocol.
-            NeedsLogin: its user has to log in.
+            LoginNeededError: its user has to log in.
             RpcError: it answered with an error.
         """
 

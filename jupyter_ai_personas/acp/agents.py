@@ -77,8 +77,8 @@ def why_not_startable(persona: Persona) -> tuple[str, str] | None:
 
 async def try_out(persona: Persona, log: logging.Logger) -> tuple[str, str] | None:
     """Start an agent in an empty folder, with a session; return what is wrong and the fix."""
-    from jupyter_ai_personas.acp.agent import Agent, UnknownChoice
-    from jupyter_ai_personas.acp.login import NeedsLogin
+    from jupyter_ai_personas.acp.agent import Agent, UnknownChoiceError
+    from jupyter_ai_personas.acp.login import LoginNeededError
     from jupyter_ai_personas.acp.process import ProcessBroken
 
     command, env, mode = start_of(persona.own_config)
@@ -97,9 +97,9 @@ async def try_out(persona: Persona, log: logging.Logger) -> tuple[str, str] | No
             said = f". It wrote: {agent.said}" if agent.said else ""
             shown = shlex.join([command[0], *command[1:]])
             return f"it {error}{said}", f"Run `{for_people(shown)}` in a terminal, and correct it"
-        except UnknownChoice as error:
+        except UnknownChoiceError as error:
             return f"it {error}".rstrip("."), f"Correct its `mode` in `{AGENTS_SOURCE}`"
-        except NeedsLogin as error:
+        except LoginNeededError as error:
             said, _, fix = str(error).partition(". ")
             return f"it wants a login first: {said}", fix.rstrip(".")
         except TimeoutError:

@@ -9,7 +9,7 @@ from acp import schema
 
 from jupyter_ai_personas.redaction import for_people
 
-__all__ = ["NeedsLogin", "advice", "method_of"]
+__all__ = ["LoginNeededError", "advice", "method_of"]
 
 MOST = 5
 """How many ways to log in are named."""
@@ -22,7 +22,7 @@ _KEYS = {
 """The variables of agents that do not tell theirs, by the last part of the agent's name."""
 
 
-class NeedsLogin(Exception):  # noqa: N818
+class LoginNeededError(Exception):
     """The agent wants its user to log in first; the text says how, as sentences."""
 
 

@@ -70,8 +70,8 @@ class AcpPersona(BasePersona):
             if self._ending is not None:
                 await asyncio.shield(self._ending)
             try:
-                from jupyter_ai_personas.acp.agent import UnknownChoice
-                from jupyter_ai_personas.acp.login import NeedsLogin
+                from jupyter_ai_personas.acp.agent import UnknownChoiceError
+                from jupyter_ai_personas.acp.login import LoginNeededError
                 from jupyter_ai_personas.acp.process import ProcessBroken
                 from jupyter_ai_personas.acp.rpc import RpcError
             except ImportError:
@@ -87,10 +87,10 @@ class AcpPersona(BasePersona):
             except RpcError as error:
                 reason = for_people(" ".join(error.message.split()))[:300]
                 raise AgentError(self.name, f"could not answer: {reason}") from error
-            except NeedsLogin as error:
+            except LoginNeededError as error:
                 self._drop()
                 raise AgentError(self.name, f"wants a login first: {error}") from error
-            except UnknownChoice as error:
+            except UnknownChoiceError as error:
                 raise AgentError(self.name, str(error)) from error
             except TimeoutError as error:
                 self._drop()
