@@ -158,8 +158,7 @@ class Execution:
         waiting: Waiting,
     ) -> None:
         """Let the host work, until the turn is settled, which cancels this."""
-        if not self._services.hosts.is_open(turn.persona):
-            self._show(turn, THINKING)
+        self._show(turn, THINKING)
         calls = ToolCalls(
             self._services,
             turn,
@@ -195,9 +194,8 @@ class Execution:
             calls.ended = True
 
     async def _watch(self, turn: ActiveTurn, waiting: Waiting) -> None:
-        """Record and show that the turn runs; record its replies while they grow."""
+        """Record that the turn runs, and its replies while they grow."""
         self._services.ledger.started(turn.id)
-        self._show(turn, THINKING)
         while True:
             await anyio.sleep(CHECKPOINT_SECONDS)
             await waiting.until_working()
@@ -248,9 +246,9 @@ class Execution:
         return TurnRequests(handlers, context, answer, group, log=self._services.log)
 
     def _spec(
-        context: RequestContext,
         self,
         turn: ActiveTurn,
+        context: RequestContext,
         message: Message,
         history: tuple[HistoryEntry, ...],
         model: str | None,
