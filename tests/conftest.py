@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import HealthCheck, settings
-from support import foreign
+from support import foreign, lazy
 
 if TYPE_CHECKING:
     from playwright.async_api import Browser
@@ -38,6 +38,9 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 # which doubles the processor time of its start.
 sys.dont_write_bytecode = False
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
+# Nor does each compile the grammars of a package that none of them uses: half of a server's start.
+lazy.install()
 
 # A package index that hesitates fails no test; whoever runs them may have set these already.
 os.environ.setdefault("PIP_RETRIES", "10")

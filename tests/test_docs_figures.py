@@ -37,6 +37,7 @@ FIGURES: list[tuple[str, str, list[float]]] = [
     ("streaming", r"stretch until it does not, up to\s+([\d.]+) s", [PACING.longest_by_load]),
     ("streaming", r"in the chat, up to\s+([\d,]+) characters", [PACING.joint_chars]),
     ("streaming", r"a first text waits ([\d.]+) s", [PACING.eager_interval]),
+    ("streaming", r"Of messages that arrive at once,\s+(\w+) are", [turnstile.AT_ONCE]),
     ("streaming", r"Of turns that begin at once, (\w+)\s", [turnstile.AT_ONCE]),
     ("clusters", r"silent after (\d+) seconds", [dask.LOST_SECONDS]),
     ("streaming", r"\*\*([\d.]+) ms apart\*\*", [PACING.spacing * 1000]),

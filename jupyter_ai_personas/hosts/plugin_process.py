@@ -65,10 +65,10 @@ class PluginProcess:
         """Numbers of MCP servers, for which the process is kept."""
         self.began: Entry | None = None
         """The entry point whose code began to run last."""
-        self.begun = 0
-        """How many entry points have begun to run."""
         self.held: list[Logged] | None = None
         """Where lines of discovery are kept instead of logged, if they are."""
+        self.on_begin: Callable[[], None] = lambda: None
+        """Called when the code of an entry point begins to run."""
         self.on_change: Callable[[McpChanged], None] = lambda change: None
         """Called when an MCP server has changed."""
         self.on_loss: Callable[[str], None] = lambda reason: None
@@ -184,7 +184,7 @@ class PluginProcess:
                 self._settle(number, RequestRefusedError(reason))
             case Began(entry):
                 self.began = entry
-                self.begun += 1
+                self.on_begin()
             case McpChanged():
                 self.on_change(reply)
             case Logged() if reply.own and self.held is not None:

@@ -168,19 +168,27 @@ class RemotePlugins:
             return found
 
     async def _watched(self, request: Request) -> Any:
+        """Return the answer to a request; the bound begins anew with each entry point."""
+        loop = asyncio.get_running_loop()
         asking = asyncio.ensure_future(self.process.ask(request))
+
+        def postpone() -> None:
+            if not bound.expired():
+                bound.reschedule(loop.time() + self._entry_seconds)
+
         try:
-            while True:
-                begun = self.process.begun
-                await asyncio.wait([asking], timeout=self._entry_seconds)
-                if asking.done():
-                    return asking.result()
-                if begun == self.process.begun:
-                    self.process.kill()
-                    with suppress(ConnectionLostError):
-                        await asking
-                    raise ConnectionLostError(f"it did not return within {self._entry_seconds:g} s")
+            async with asyncio.timeout(self._entry_seconds) as bound:
+                self.process.on_begin = postpone
+                return await asyncio.shield(asking)
+        except TimeoutError:
+            self.process.kill()
+            with suppress(ConnectionLostError):
+                await asking
+            raise ConnectionLostError(
+                f"it did not return within {self._entry_seconds:g} s"
+            ) from None
         finally:
+            self.process.on_begin = lambda: None
             asking.cancel()
 
     def _keep_out(self, how: str) -> bool:

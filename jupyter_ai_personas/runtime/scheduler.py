@@ -204,7 +204,7 @@ class Scheduler:
     # -- running and ending -----------------------------------------------------------------
 
     async def _run(self, turn: ActiveTurn, slot: Slot) -> None:
-        await self._services.turnstile.enter()
+        await self._services.turn_turnstile.enter()
         if self._is_stopping:
             turn.leave()
         elif turn.phase == "queued":

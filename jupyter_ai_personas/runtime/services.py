@@ -114,7 +114,8 @@ class Services:
     """The shared collaborators of a runtime.
 
     ``personas`` come from packages; in a chat also from files.
-    Each turn passes ``turnstile`` when it begins.
+    Each event of a chat passes ``event_turnstile`` before it is handled, and each turn
+    ``turn_turnstile`` before it begins.
     ``gathering`` collects what a model is given beside the chat. ``command_names`` are the commands
     that people can type. ``avatar_url`` returns the URL of a persona's image, ``approval_url`` that
     of the page on which people decide. ``other_runtime`` returns whether another runtime of
@@ -129,7 +130,8 @@ class Services:
     exclusive: ExclusiveSlots
     quarantine: Quarantine
     pacer: Pacer
-    turnstile: Turnstile
+    event_turnstile: Turnstile
+    turn_turnstile: Turnstile
     metrics: Metrics
     gathering: Gathering
     request_handlers: Mapping[str, RequestHandler]

@@ -146,6 +146,7 @@ class Session:
                     await self._recovered(self._recovery.recover())
                     self.ready.set()
                     async for event in self._receive:
+                        await self._services.event_turnstile.enter()
                         await self._handle_event(event)
                         self._end_if_left()
         finally:

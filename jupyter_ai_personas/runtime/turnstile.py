@@ -1,4 +1,4 @@
-"""Lets the turns that begin at once begin a few at a time."""
+"""Spreads work that many tasks begin at once over iterations of the event loop."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from collections import deque
 
 __all__ = ["Turnstile"]
 
-AT_ONCE = 4
-"""How many pass in one iteration of the event loop: beginning a turn takes 2 ms of it."""
+AT_ONCE = 2
+"""How many pass in one iteration of the event loop. Handling a message takes 2 ms, and so does
+beginning a turn."""
 
 
 class Turnstile:

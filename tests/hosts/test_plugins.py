@@ -12,7 +12,7 @@ import pytest
 from support.plugin import make_plugin
 
 from jupyter_ai_personas.errors import RequestRefusedError
-from jupyter_ai_personas.hosts.plugin_frames import ListTools
+from jupyter_ai_personas.hosts.plugin_frames import Began, ListTools, Reply
 from jupyter_ai_personas.hosts.plugins import RemotePlugins
 from jupyter_ai_personas.hosts.workers import ConnectionLostError
 from jupyter_ai_personas.personas import PersonaRegistry
@@ -149,15 +149,23 @@ async def test_an_entry_point_that_ends_the_process_is_named_and_the_others_are_
 
 
 @pytest.mark.parametrize("found", [("hangs", "good")], indirect=True)
-async def test_an_entry_point_that_hangs_is_named_within_a_bound(found: Found) -> None:
-    found.plugins._entry_seconds = 10.0
+async def test_an_entry_point_that_hangs_is_named_within_a_bound(
+    found: Found, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    process = found.plugins.process
+    take = process._take
 
-    def personas_loaded() -> None:
+    def hurry(reply: Reply) -> None:
+        # Its bound alone is over soon: a busy machine takes its time for the others.
+        is_it = isinstance(reply, Began) and reply.entry.name == "hangs"
+        found.plugins._entry_seconds = 0.1 if is_it else WAIT
+        take(reply)
         found.plugins._entry_seconds = WAIT
 
-    await found.plugins.load(personas_loaded)
+    monkeypatch.setattr(process, "_take", hurry)
+    await found.load()
     [hangs] = [one for one in found.personas.broken if one.distribution == "plugs"]
-    assert (hangs.name, hangs.error) == ("hangs", "it did not return within 10 s")
+    assert (hangs.name, hangs.error) == ("hangs", "it did not return within 60 s")
     assert "Good" in {p.name for p in found.personas.values()}
 
 

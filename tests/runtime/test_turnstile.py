@@ -1,4 +1,4 @@
-"""Turns that begin at once begin a few in each iteration of the event loop."""
+"""Work that begins at once is begun a few at a time in each iteration of the event loop."""
 
 from __future__ import annotations
 
@@ -62,9 +62,26 @@ async def test_a_turn_that_is_stopped_before_it_passes_never_begins() -> None:
     assert begun == []
 
 
+async def test_a_message_is_handled_when_it_has_passed() -> None:
+    async with room(persona("Good", lambda me, message: me.send_message("Hello."))) as here:
+        came, gate = asyncio.Event(), asyncio.Event()
+
+        async def enter() -> None:
+            came.set()
+            await gate.wait()
+
+        here.session._services.event_turnstile.enter = enter  # type: ignore[method-assign]
+        asked = here.say("@Good hi")
+        await came.wait()
+        assert not here.session.turns
+        assert not here.session.has_handled_all
+        gate.set()
+        assert (await here.reply(asked)).body == "Hello."
+
+
 def keep_out(here: Room) -> None:
     """Let nobody pass."""
-    turnstile = here.session._services.turnstile
+    turnstile = here.session._services.turn_turnstile
 
     async def wait() -> None:
         await asyncio.Event().wait()

@@ -7,6 +7,9 @@ import sys
 import time
 from pathlib import Path
 
+# As `lazy.install` does it: clients pass no `PYTHONPATH` on.
+sys.path.insert(0, str(Path(__file__).with_name("lazy")))
+
 from mcp.server.fastmcp import FastMCP
 from mcp.types import ToolAnnotations
 
