@@ -198,16 +198,13 @@ class MemoryChat:
         """See :meth:`Chat.attachments`."""
         return [self._attachments[id_] for id_ in ids if id_ in self._attachments]
 
-    def set_status(self, user: User, text: str | None) -> None:
+    def set_status(self, user: User, text: str | None, turns: Iterable[OpenTurn] = ()) -> None:
         """See :meth:`Chat.set_status`."""
+        self.turns = tuple(turns)
         if text is None:
             self.statuses.pop(user.username, None)
         else:
             self.statuses[user.username] = text
-
-    def set_turns(self, turns: Sequence[OpenTurn]) -> None:
-        """See :meth:`Chat.set_turns`."""
-        self.turns = tuple(turns)
 
     def setting(self, name: str) -> Any:
         """See :meth:`Chat.setting`."""

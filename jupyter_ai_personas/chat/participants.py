@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
+from itertools import islice
 from typing import Any
 
 from jupyter_ai_personas.chat.messages import (
@@ -135,12 +136,16 @@ class Participants:
         else:
             self._ychat.ymetadata[name] = value
 
-    def set_status(self, user: User, text: str | None) -> None:
+    def set_status(self, user: User, text: str | None, turns: Iterable[OpenTurn] = ()) -> None:
         """See :meth:`Chat.set_status`."""
-        if self._status.get(user.username) == text:
+        announced = tuple(islice(turns, MAX_ANNOUNCED))
+        if announced != self._turns:
+            self._turns = announced
+            self._put_turns()
+        elif self._status.get(user.username) == text:
             return
         if text is None:
-            self._status.pop(user.username)
+            self._status.pop(user.username, None)
         else:
             self._status[user.username] = text
         from jupyterlab_chat import models
@@ -159,14 +164,12 @@ class Participants:
             None if text is None else {"typingIndicator": text},
         )
 
-    def set_turns(self, turns: Sequence[OpenTurn]) -> None:
-        """See :meth:`Chat.set_turns`."""
-        announced = tuple(turns[:MAX_ANNOUNCED])
-        awareness = self._ychat.awareness
-        if awareness is not None and announced != self._turns:
-            self._turns = announced
-            state = {"turns": [asdict(one) | self._named(one.person) for one in announced]}
-            awareness.set_local_state_field(METADATA_KEY, state)
+    def _put_turns(self) -> None:
+        """Put the open turns into our awareness state, which is sent with the next status."""
+        state = self._ychat.awareness and self._ychat.awareness.get_local_state()
+        if state is not None:
+            turns = [asdict(one) | self._named(one.person) for one in self._turns]
+            state[METADATA_KEY] = {"turns": turns}
 
     def _named(self, username: str) -> dict[str, str]:
         """Return the name that people see, if it is known.

@@ -199,11 +199,11 @@ class Chat(Protocol):
     def attachments(self, ids: Iterable[str]) -> list[Attachment]:
         """Return the attachments with these ids; unknown ids are left out."""
 
-    def set_status(self, user: User, text: str | None) -> None:
-        """Show that ``user`` is writing, with ``text``; ``None`` clears it."""
+    def set_status(self, user: User, text: str | None, turns: Iterable[OpenTurn] = ()) -> None:
+        """Show that ``user`` is writing, with ``text``; ``None`` clears it.
 
-    def set_turns(self, turns: Sequence[OpenTurn]) -> None:
-        """Announce the turns that run or wait to the front end."""
+        ``turns`` are those that run or wait; the front end hears of them at the same time.
+        """
 
     def setting(self, name: str) -> Any:
         """Return a setting of ours that the chat holds, or ``None``."""

@@ -11,7 +11,7 @@ from typing import Literal
 
 import anyio.to_thread
 
-from jupyter_ai_personas.chat import Message
+from jupyter_ai_personas.chat import Chat, Message
 from jupyter_ai_personas.chat.history import earlier_attachments
 from jupyter_ai_personas.chat.markdown import code, inert
 from jupyter_ai_personas.commands.context import Given, describe_context
@@ -153,7 +153,7 @@ class ChatCommands(Commands):
         message: Message,
         personas: Personas,
         tools: ToolRegistry,
-        chat_path: str,
+        chat: Chat,
         commands_of: CommandsOf,
     ) -> str | None:
         """Return the id of the persona that the command in ``message`` asks, or ``None``.
@@ -167,7 +167,8 @@ class ChatCommands(Commands):
         name = word[0].casefold()
         able = [p.id for p in personas.values() if name in commands_of(p)]
         if not able or name in self.names:
-            able = [p.id for p in personas.values() if tools.is_prompt(p, message.body, chat_path)]
+            path = chat.path
+            able = [p.id for p in personas.values() if tools.is_prompt(p, message.body, path)]
         mentioned = [id_ for id_ in find_mentions(message.body, personas.names) if id_ in able]
         return next(iter([*mentioned, *able]), None)
 

@@ -107,12 +107,12 @@ class Actor:
     def _pump(self) -> None:
         if self._group is None:
             return  # `run` begins with the turns that wait
-        while self._returning and self._has_room():
+        while self._returning and self.has_room:
             person = next(iter(self._returning))
             self._resting.discard(person)
             self._returning.pop(person).set()
         for person in list(self._lanes):
-            if not self._has_room():
+            if not self.has_room:
                 return
             if person in self._running:
                 continue
@@ -123,7 +123,9 @@ class Actor:
             else:
                 del self._lanes[person]
 
-    def _has_room(self) -> bool:
+    @property
+    def has_room(self) -> bool:
+        """Whether a turn of one more person may run."""
         working = len(self._running) - len(self._resting)
         # One turn may always run, so the bound is not looked up then.
         return not working or working < self._max_concurrent()

@@ -17,7 +17,7 @@ class ChatHandle:
 
     def __init__(self, chat: Chat, root_dir: str | None) -> None:
         self.current = chat
-        self._root_dir = root_dir
+        self._root = None if root_dir is None else Path(root_dir).absolute()
 
     @property
     def id(self) -> str:
@@ -31,9 +31,7 @@ class ChatHandle:
         Servers with different roots may share a ledger.
         """
         path = self.current.path
-        if self._root_dir is None:
-            return path
-        return str(Path(self._root_dir).absolute() / path.strip("/"))
+        return path if self._root is None else str(self._root / path.strip("/"))
 
     def record(
         self, message: Message, persona_id: str, *, turn_id: str, person: str, chain: Chain

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from jupyter_ai_personas.chat import Message
+from jupyter_ai_personas.chat import Chat, Message
 from jupyter_ai_personas.chat.history import HistoryEntry, newest, read_history
 from jupyter_ai_personas.personas import ChatPersonas, Persona, Personas
 from jupyter_ai_personas.runtime.approvals import Approval, Decision
@@ -195,7 +195,7 @@ class Commands:
         message: Message,
         personas: Personas,
         tools: ToolRegistry,
-        chat_path: str,
+        chat: Chat,
         commands_of: CommandsOf,
     ) -> str | None:
         """Return the id of the persona that the command in ``message`` asks, or ``None``.

@@ -158,8 +158,7 @@ class Execution:
         waiting: Waiting,
     ) -> None:
         """Let the host work, until the turn is settled, which cancels this."""
-        if not self._services.hosts.is_open(turn.persona):
-            self._show(turn, THINKING)
+        self._show(turn, THINKING)
         calls = ToolCalls(
             self._services,
             turn,
@@ -168,7 +167,7 @@ class Execution:
             show=partial(self._show, turn),
         )
         try:
-            path = self._chat.current.path
+            path = self._chat.current.path  # once: the server looks it up
             instructions = await self._services.gathering.instructions(path)
             await self._services.tools.ready(turn.persona, path)
             asks = await self._services.tools.expanded(turn.persona, turn.message.body, path)
@@ -176,10 +175,11 @@ class Execution:
             tools = self._services.tools.granted(turn.persona, path)
             calls.grant(tools)
             history = self._history(turn, message)
-            requests = self._requests(turn, history, group, calls)
+            context = self._context(turn, path, history)
+            requests = self._requests(turn, context, group, calls)
             await self._services.hosts.start(
                 turn.persona,
-                self._spec(turn, message, history, model, problem, instructions, tools),
+                self._spec(turn, context, message, history, model, problem, instructions, tools),
                 lambda event: self._on_event(turn, requests, event),
             )
         except (HostUnavailableError, RequestRefusedError) as error:
@@ -194,9 +194,8 @@ class Execution:
             calls.ended = True
 
     async def _watch(self, turn: ActiveTurn, waiting: Waiting) -> None:
-        """Record and show that the turn runs; record its replies while they grow."""
+        """Record that the turn runs, and its replies while they grow."""
         self._services.ledger.started(turn.id)
-        self._show(turn, THINKING)
         while True:
             await anyio.sleep(CHECKPOINT_SECONDS)
             await waiting.until_working()
@@ -213,41 +212,43 @@ class Execution:
             is_command=self._services.command_names,
         )
 
-    def _requests(
-        self,
-        turn: ActiveTurn,
-        history: Sequence[HistoryEntry],
-        group: TaskGroup,
-        calls: ToolCalls,
-    ) -> TurnRequests:
-        chat, host_id = self._chat.current, turn.host_id
-
-        def answer(answer: TurnAnswer) -> None:
-            self._services.hosts.answer(turn.persona, host_id, answer)
-
+    def _context(
+        self, turn: ActiveTurn, path: str, history: Sequence[HistoryEntry]
+    ) -> RequestContext:
+        chat = self._chat.current
         shown = newest(
             history,
             max_messages=self._settings.history_messages,
             max_tokens=self._settings.history_tokens,
         )
-        context = RequestContext(
+        return RequestContext(
             turn_id=turn.id,
             persona_id=turn.persona.id,
             persona_name=turn.persona.name,
             chat_id=chat.id,
-            chat_path=chat.path,
+            chat_path=path,
             message=turn.message,
             attachments=tuple(chat.attachments(turn.message.attachments)),
             person=turn.person,
             earlier=earlier_attachments(shown),
         )
-        about_chat = ChatRequests(self._services, chat, turn.persona).handlers
+
+    def _requests(
+        self, turn: ActiveTurn, context: RequestContext, group: TaskGroup, calls: ToolCalls
+    ) -> TurnRequests:
+        host_id = turn.host_id
+
+        def answer(answer: TurnAnswer) -> None:
+            self._services.hosts.answer(turn.persona, host_id, answer)
+
+        about_chat = ChatRequests(self._services, self._chat.current, turn.persona).handlers
         handlers = {**calls.handlers, **about_chat, **self._services.request_handlers}
         return TurnRequests(handlers, context, answer, group, log=self._services.log)
 
     def _spec(
         self,
         turn: ActiveTurn,
+        context: RequestContext,
         message: Message,
         history: tuple[HistoryEntry, ...],
         model: str | None,
@@ -256,17 +257,16 @@ class Execution:
         tools: Sequence[ToolInfo],
     ) -> TurnSpec:
         """``message`` is the turn's, or what it asks with a prompt."""
-        chat, persona = self._chat.current, turn.persona
-        sender = chat.user(message.sender)
+        persona = turn.persona
         return TurnSpec(
             turn_id=turn.host_id,
             persona_id=persona.id,
             persona_class=persona.class_path,
             persona_name=persona.name,
-            chat_id=chat.id,
-            chat_path=chat.path,
+            chat_id=context.chat_id,
+            chat_path=context.chat_path,
             message=message,
-            speaker=sender.shown_name if sender is not None else message.sender,
+            speaker=history[-1].speaker,
             history=history,
             history_messages=self._settings.history_messages,
             history_tokens=self._settings.history_tokens,

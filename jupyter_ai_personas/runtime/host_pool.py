@@ -89,11 +89,6 @@ class HostPool:
         entry.host.start(spec)
         self._busy.set()
 
-    def is_open(self, persona: Persona) -> bool:
-        """Return whether the persona has a host, so that :meth:`start` need not wait for one."""
-        entry = self._entries.get(persona.id)
-        return entry is not None and entry.opened.is_set()
-
     def cancel(self, persona: Persona, turn_id: str) -> None:
         """Cancel a turn in its host; its sink gets no further events."""
         entry = self._entries.get(persona.id)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
-from functools import partial
 from uuid import uuid4
 
 from jupyter_ai_personas.chat import (
@@ -203,13 +202,13 @@ class Router:
 
         ``by_default``: a message without mentions may ask the default persona.
         """
-        services = self._services
+        services, chat = self._services, self._chat.current
         asked = self._commands.asked(
             message,
             services.personas,
             services.tools,
-            self._chat.current.path,
-            partial(services.commands_in, self._chat.id),
+            chat,
+            lambda persona: services.commands_in(chat.id, persona),
         )
         if asked is not None:
             return [asked]
@@ -217,7 +216,7 @@ class Router:
             return []
         by_default = by_default and not self._services.other_runtime()
         default = self._services.default_persona if by_default else None
-        people = self._chat.current.people() | {message.sender} if default is not None else set()
+        people = chat.people() | {message.sender} if default is not None else set()
         return address(
             message.body,
             message.mentions,

@@ -47,11 +47,7 @@ from jupyter_ai_personas.runtime.quarantine import Quarantine
 from jupyter_ai_personas.runtime.reports import Reports
 from jupyter_ai_personas.runtime.requests import RequestHandler
 from jupyter_ai_personas.runtime.scheduler import Scheduler
-from jupyter_ai_personas.runtime.services import (
-    LoopClock,
-    Metrics,
-    Services,
-)
+from jupyter_ai_personas.runtime.services import LoopClock, Metrics, Services
 from jupyter_ai_personas.runtime.session import Session
 from jupyter_ai_personas.runtime.settings import RuntimeSettings
 from jupyter_ai_personas.runtime.turn import ActiveTurn, TurnOrder
@@ -64,6 +60,9 @@ if TYPE_CHECKING:
     from jupyter_ai_personas.providers import ModelRegistry
 
 __all__ = ["Answer", "Runtime"]
+
+OPEN_SECONDS = 10.0
+"""How long a request waits for its chat to be opened: a tab shows a chat before it is connected."""
 
 
 class Runtime:
@@ -123,6 +122,7 @@ class Runtime:
         self.hosts = HostPool(self.placement, settings, log=log)
         self.sessions: set[Session] = set()
         """The chats that are open, and those that were closed while their turns run."""
+        self._chat_opened = anyio.Event()
         self.wanted = anyio.Event()
         """Set when plug-ins are to be imported now."""
         self.loaded = anyio.Event()
@@ -233,10 +233,8 @@ class Runtime:
 
     def _chat_id_at(self, path: str) -> str:
         """Return the id of the open chat at ``path``; empty if there is none."""
-        try:
-            return self._open_chat_at(path).id
-        except ChatNotOpenError:
-            return ""
+        chat = self._open_chat_at(path)
+        return "" if chat is None else chat.id
 
     # -- life -------------------------------------------------------------------------------
 
@@ -290,6 +288,8 @@ class Runtime:
         """
         assert self._group is not None, "the runtime is not running"
         self.wanted.set()
+        self._chat_opened.set()
+        self._chat_opened = anyio.Event()
         for session in self.sessions:
             left = not session.attached and session.turns
             if left and (session.chat.id, session.chat.path) == (chat.id, chat.path):
@@ -353,8 +353,7 @@ class Runtime:
         Raises:
             UnknownPersonaError: there is none of that name or id.
         """
-        sessions = [s for s in self.sessions if s.chat.path.strip("/") == path.strip("/")]
-        for session in sessions:
+        for session in self._sessions_at(path):
             # The file of a persona may be gone while it answers.
             if any(turn.persona.id == name for turn in session.turns.values()):
                 return name
@@ -371,7 +370,7 @@ class Runtime:
             ChatNotOpenError: no chat is open at ``path``.
         """
         # A chat that was closed while its turns ran may have been opened anew, with another id.
-        sessions = [s for s in self.sessions if s.chat.path.strip("/") == path.strip("/")]
+        sessions = self._sessions_at(path)
         if not sessions:
             raise ChatNotOpenError(path)
         stopped: set[str] = set()
@@ -388,32 +387,40 @@ class Runtime:
 
         Raises:
             UnknownPersonaError: there is no such persona.
-            ChatNotOpenError: no chat is open at ``path``.
+            ChatNotOpenError: no chat is opened at ``path`` within `OPEN_SECONDS`.
             ModelError: there is no such model, or it cannot be used.
         """
         personas = await self.personas_at(path)
-        persona, chat = personas.find(persona_id), self._open_chat_at(path)
+        persona, chat = personas.find(persona_id), await self._chat_at(path)
         await self._services.choose_model(chat, persona, wanted)
         return self._services.model_in(chat, persona)
 
-    def vote(self, path: str, message_id: str, vote: Vote, *, by: str) -> Feedback:
+    async def vote(self, path: str, message_id: str, vote: Vote, *, by: str) -> Feedback:
         """Record a user's vote on a reply in an open chat; return what the votes are now.
 
         Raises:
-            ChatNotOpenError: no chat is open at ``path``.
+            ChatNotOpenError: no chat is opened at ``path`` within `OPEN_SECONDS`.
             UnknownReplyError: the chat has no such reply.
             FeedbackError: the reply is not finished, or has all the votes that it may have.
         """
-        feedback, report = cast_vote(self._open_chat_at(path), message_id, vote, person=by)
+        feedback, report = cast_vote(await self._chat_at(path), message_id, vote, person=by)
         if report is not None:
             self._services.metrics.voted(report)
         return feedback
 
-    def _open_chat_at(self, path: str) -> Chat:
-        for session in self.sessions:
-            if session.attached and session.chat.path.strip("/") == path.strip("/"):
-                return session.chat
+    async def _chat_at(self, path: str) -> Chat:
+        """Return the open chat at ``path``, or the one that is opened there soon."""
+        with anyio.move_on_after(OPEN_SECONDS):
+            while (chat := self._open_chat_at(path)) is None:
+                await self._chat_opened.wait()
+            return chat
         raise ChatNotOpenError(path)
+
+    def _open_chat_at(self, path: str) -> Chat | None:
+        return next((s.chat for s in self._sessions_at(path) if s.attached), None)
+
+    def _sessions_at(self, path: str) -> list[Session]:
+        return [s for s in self.sessions if s.chat.path.strip("/") == path.strip("/")]
 
     async def cancel_turn(self, turn_id: str, *, by: str | None, name: str = "") -> None:
         """Stop one turn on behalf of a user.

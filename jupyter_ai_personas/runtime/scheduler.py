@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -29,6 +29,7 @@ from jupyter_ai_personas.runtime.typing_status import TypingStatus
 from jupyter_ai_personas.runtime.waiting import Slot
 from jupyter_ai_personas.runtime.wording import (
     INTERRUPTED,
+    THINKING,
     WAITING,
     overloaded,
     paused,
@@ -66,7 +67,7 @@ class Scheduler:
         self._writer = ReplyWriter(
             chat.current, services.pacer, log=services.log, on_gone=self._reply_is_gone
         )
-        self._status = TypingStatus(chat)
+        self._status = TypingStatus(chat, self._open_turns)
         self._board = board or ApprovalBoard(services, chat)
         self._execution = Execution(services, chat, self._status, self._board, on_end=self._end)
         self._actors: dict[str, Actor] = {}
@@ -89,7 +90,6 @@ class Scheduler:
     def document_opened(self) -> None:
         """Show the status of turns in the document that was opened anew."""
         self._status.publish_all()
-        self._announce()
 
     def document_recovered(self) -> None:
         """Write the replies that grow to the document that was opened anew."""
@@ -117,17 +117,11 @@ class Scheduler:
             turn.has_steps = bool(order.steps)
             self.turns[turn.id] = turn
             self._enqueue(turn)
-        self._announce()
         return accepted
 
-    def _announce(self) -> None:
-        """Tell the front end which turns run or wait."""
-        self._chat.current.set_turns(
-            [
-                OpenTurn(turn.id, turn.persona.id, turn.message.id, turn.person)
-                for turn in self.turns.values()
-            ]
-        )
+    def _open_turns(self) -> Iterator[OpenTurn]:
+        for turn in self.turns.values():
+            yield OpenTurn(turn.id, turn.persona.id, turn.message.id, turn.person)
 
     def _turn(self, order: TurnOrder, persona: Persona) -> ActiveTurn:
         message, turn_id = order.message, order.turn_id or str(uuid4())
@@ -161,16 +155,16 @@ class Scheduler:
         actor = self._actors.get(persona.id)
         if actor is None or actor.retired:
             actor = self._activate(persona)
-        waits = actor.is_busy(turn.person)
+        is_busy = actor.is_busy(turn.person)
         if seconds := self._services.quarantine.remaining(persona.id):
             refusal = paused(persona.name, seconds, can_retry=self._services.can_retry)
         elif len(actor.turns) >= MAX_TURNS:
             refusal = overloaded(persona.name)
-        elif waits and actor.waiting(turn.person) >= settings.max_queued_turns:
+        elif is_busy and actor.waiting(turn.person) >= settings.max_queued_turns:
             refusal = queue_full(persona, settings.max_queued_turns)
         else:
-            if waits:
-                self._status.show(persona, turn.id, WAITING)
+            waits = is_busy or not actor.has_room
+            self._status.show(persona, turn.id, WAITING if waits else THINKING)
             actor.put(turn)
             return
         self._end(turn, Outcome("rejected", refusal))
@@ -221,10 +215,9 @@ class Scheduler:
         if not turn.end(outcome):
             return
         assert turn.outcome is not None
+        self.turns.pop(turn.id, None)
         self._status.clear(turn.persona, turn.id)
         self._board.close_turn(turn.id, f"The turn has ended: {turn.outcome.state}.")
-        if self.turns.pop(turn.id, None) is not None:
-            self._announce()
         self._count(turn)
         self._services.ledger.finish(turn.id, turn.outcome.state, turn.replies.so_far())
         self._on_end(turn)

@@ -1,7 +1,10 @@
-"""The typing status beside the name of a persona that works."""
+"""What people see of turns: the typing status beside a persona's name, and the open turns."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
+
+from jupyter_ai_personas.chat import OpenTurn
 from jupyter_ai_personas.personas import Persona
 from jupyter_ai_personas.runtime.chat_handle import ChatHandle
 from jupyter_ai_personas.runtime.wording import WAITING
@@ -14,16 +17,20 @@ class TypingStatus:
 
     A persona has one status and may have several turns. The newest turn that does more than wait
     is shown, with the number of turns that wait. The last turn that ends clears the status.
+    ``turns`` returns the open turns of the chat, which are announced with each status.
     """
 
-    def __init__(self, chat: ChatHandle) -> None:
+    def __init__(self, chat: ChatHandle, turns: Callable[[], Iterable[OpenTurn]]) -> None:
         self._chat = chat
+        self._turns = turns
         # Persona id → the persona, and turn id → text, the newest last.
         self._shown: dict[str, tuple[Persona, dict[str, str]]] = {}
 
     def show(self, persona: Persona, turn_id: str, text: str) -> None:
         """Show ``text`` for a turn."""
         _, texts = self._shown.setdefault(persona.id, (persona, {}))
+        if texts.get(turn_id) == text and next(reversed(texts)) == turn_id:
+            return  # it is shown already
         texts.pop(turn_id, None)
         texts[turn_id] = text
         self._publish(persona)
@@ -47,4 +54,4 @@ class TypingStatus:
         shown = working[-1] if working else WAITING if texts else None
         if working and len(texts) > len(working):
             shown = f"{shown} ({len(texts) - len(working)} more waiting)"
-        self._chat.current.set_status(persona.user(), shown)
+        self._chat.current.set_status(persona.user(), shown, self._turns())

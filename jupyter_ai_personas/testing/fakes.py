@@ -12,7 +12,7 @@ from uuid import uuid4
 
 import anyio
 
-from jupyter_ai_personas.chat import ChatEvent, MemoryChat, Message, User
+from jupyter_ai_personas.chat import ChatEvent, MemoryChat, Message, OpenTurn, User
 from jupyter_ai_personas.chat.messages import FINAL_STATES
 from jupyter_ai_personas.chat.protocol import Write
 from jupyter_ai_personas.commands import ChatCommands
@@ -92,9 +92,9 @@ class FakeChat(MemoryChat):
         super().register(users, owned_prefix=owned_prefix)
         self._notify()
 
-    def set_status(self, user: User, text: str | None) -> None:
+    def set_status(self, user: User, text: str | None, turns: Iterable[OpenTurn] = ()) -> None:
         """See :meth:`Chat.set_status`."""
-        super().set_status(user, text)
+        super().set_status(user, text, turns)
         self.status_log.append((user.username, text))
         self._notify()
 

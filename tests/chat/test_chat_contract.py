@@ -293,14 +293,14 @@ async def test_a_writing_status_is_shown_changed_and_cleared(stage: Stage) -> No
 
 async def test_open_turns_are_announced(stage: Stage) -> None:
     stage.subscribe()
+    echo = User(ECHO, "Echo")
     one, two = (OpenTurn(f"t{n}", ECHO, f"m{n}", "ada") for n in (1, 2))
-    stage.chat.set_turns([one, two])
+    stage.chat.set_status(echo, "is thinking", [one, two])
     assert stage.turns == [
         {"turn": "t1", "persona": ECHO, "message": "m1", "person": "ada"},
         {"turn": "t2", "persona": ECHO, "message": "m2", "person": "ada"},
     ]
-    stage.chat.set_status(User(ECHO, "Echo"), "is thinking")
-    stage.chat.set_turns([])
+    stage.chat.set_status(echo, "is thinking", [])
     assert stage.turns == []
     assert stage.writing == {ECHO: "is thinking"}
 

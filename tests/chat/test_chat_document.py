@@ -323,14 +323,29 @@ async def test_turns_are_announced_with_the_names_of_who_wrote_or_is_there(
     other.set_local_state({"user": {"username": "bob", "name": "b", "display_name": "Bob"}})
     update = other.encode_awareness_update([other.client_id])
     stage.awareness.apply_awareness_update(update, "client")
-    stage.chat.set_turns([OpenTurn("t", ECHO, "m", who) for who in ("ada", "bob", "cleo")])
+    turns = [OpenTurn("t", ECHO, "m", who) for who in ("ada", "bob", "cleo")]
+    stage.chat.set_status(User(ECHO, "Echo"), "is thinking", turns)
     assert [turn.get("name") for turn in stage.turns] == ["Ada", "Bob", None]
+
+
+async def test_a_status_and_the_open_turns_are_sent_as_one_update(stage: DocumentStage) -> None:
+    stage.subscribe()
+    sent = []
+    stage.awareness.observe(lambda topic, change: sent.append(topic))
+    echo, turns = User(ECHO, "Echo"), [OpenTurn("t", ECHO, "m", "ada")]
+    stage.chat.set_status(echo, "is thinking", turns)
+    stage.chat.set_status(echo, "is thinking", turns)  # nothing new
+    assert sent.count("update") == 1
+    assert (stage.writing, len(stage.turns)) == ({ECHO: "is thinking"}, 1)
+    stage.chat.set_status(echo, None, [])
+    assert sent.count("update") == 2
+    assert (stage.writing, stage.turns) == ({}, [])
 
 
 async def test_no_more_turns_are_announced_than_a_client_can_take(stage: DocumentStage) -> None:
     stage.subscribe()
     turns = [OpenTurn(f"t{n}", ECHO, "m", "ada") for n in range(MAX_ANNOUNCED + 1)]
-    stage.chat.set_turns(turns)
+    stage.chat.set_status(User(ECHO, "Echo"), "is thinking", turns)
     assert [turn["turn"] for turn in stage.turns] == [turn.turn for turn in turns[:-1]]
 
 
@@ -341,8 +356,7 @@ async def test_a_chat_without_a_room_shows_no_status() -> None:
     ychat.initial_path = "x.chat"
     chat = DocumentChat(ychat, log=LOG)
     chat.subscribe(lambda event: None)
-    chat.set_status(User(ECHO, "Echo"), "is thinking")
-    chat.set_turns([OpenTurn("t", ECHO, "m", "ada")])
+    chat.set_status(User(ECHO, "Echo"), "is thinking", [OpenTurn("t", ECHO, "m", "ada")])
     assert chat.people() == set()
 
 

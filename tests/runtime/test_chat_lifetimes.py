@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from typing import Any, ClassVar
 
 import anyio
+import anyio.lowlevel
 import pytest
 from support.personas import Data, Echo, say
 from support.room import WAIT, FakeStage, Room, Script, id_of, persona, room
@@ -14,10 +15,16 @@ from support.stages import DocumentStage, Stage, settle
 from jupyter_ai_personas.chat import User, WatchedChat
 from jupyter_ai_personas.errors import ChatNotOpenError
 from jupyter_ai_personas.hosts import ThreadHost
-from jupyter_ai_personas.runtime import scheduler
+from jupyter_ai_personas.runtime import runtime, scheduler
 from jupyter_ai_personas.runtime.outcome import Outcome
+from jupyter_ai_personas.testing import FakeModel, FakeModels
 
 ADA = User("0815", "ada", "Ada Lovelace")
+
+
+class Other(FakeModel):
+    id = "other"
+    models: ClassVar[list[str]] = ["large"]
 
 
 async def test_a_persona_that_is_idle_is_let_go_and_comes_back() -> None:
@@ -162,6 +169,43 @@ async def test_two_chats_of_one_server_do_not_meet() -> None:
         assert (await here.reply(one)).body == "echo: @Echo one"
         assert (await other.reply(two)).body == "echo: @Echo two"
         assert len(here.messages) == len(other.messages) == 2
+
+
+async def test_what_is_chosen_before_a_chat_is_open_holds_once_it_is() -> None:
+    models = FakeModels(FakeModel(), Other(model_id="large"))
+    async with room(Echo, models=models) as here, anyio.create_task_group() as group:
+        stage = FakeStage()
+        stage.chat.path = "other.chat"  # type: ignore[misc]
+        answers: list[Any] = []
+
+        async def choose() -> None:
+            chosen = await here.runtime.choose_model("other.chat", id_of(Echo), "other:large")
+            answers.append(chosen)
+
+        group.start_soon(choose)
+        await settle()
+        # Another chat is not the one that is waited for.
+        here.runtime.open_chat(FakeStage().chat)
+        await settle()
+        assert answers == []
+        here.runtime.open_chat(stage.chat)
+        with anyio.fail_after(WAIT):
+            while not answers:
+                await anyio.lowlevel.checkpoint()
+        assert answers == [("other:large", "")]
+        assert stage.chat.setting("models") == {id_of(Echo): "other:large"}
+
+
+async def test_a_chat_that_nobody_opens_is_not_waited_for_long(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(runtime, "OPEN_SECONDS", 0.01)
+    async with room(Echo) as here:
+        with anyio.fail_after(WAIT):
+            with pytest.raises(ChatNotOpenError):
+                await here.runtime.choose_model("other.chat", id_of(Echo), None)
+            with pytest.raises(ChatNotOpenError):
+                await here.runtime.vote("other.chat", "m", 1, by="ada")
 
 
 async def test_nobody_stops_a_single_question_by_the_path_of_a_chat() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -96,7 +97,6 @@ async def test_a_model_that_cannot_be_chosen_is_named_with_near_matches(
             status, answer = await choose(server, wrong)
             assert (status, set(answer)) == (400, {"message"}), wrong
         assert (await choose(server, {"model": "loop:large"}, persona="Gide"))[0] == 404
-        assert (await choose(server, {"model": "loop:large"}, path="closed.chat"))[0] == 404
 
 
 async def vote(
@@ -164,7 +164,16 @@ async def test_what_cannot_be_voted_on_is_refused(server: JupyterServer) -> None
         good = {"message_id": mine, "vote": 1}
         assert (await vote(server, good))[0] == 404  # a person's message
         assert (await vote(server, {**good, "message_id": "none"}))[0] == 404
-        assert (await vote(server, good, path="closed.chat"))[0] == 404
+
+
+async def test_a_chat_that_nobody_opens_is_named(server: JupyterServer) -> None:
+    answers = await asyncio.gather(
+        choose(server, {"model": "loop:large"}, path="closed.chat"),
+        vote(server, {"message_id": "m", "vote": 1}, path="closed.chat"),
+    )
+    for status, answer in answers:
+        assert status == 404
+        assert "No open chat at `closed.chat`" in answer["message"]
 
 
 async def test_votes_can_be_turned_off(tmp_path: Path) -> None:

@@ -38,5 +38,6 @@ class FeedbackHandler(BaseHandler):
                 403,
                 "Votes are turned off here. The operator can set `c.AiExtension.feedback = True`.",
             )
-        feedback = runtime.vote(path, message_id, cast(Vote, vote), by=self.current_user.username)
+        by = self.current_user.username
+        feedback = await runtime.vote(path, message_id, cast(Vote, vote), by=by)
         self.finish(json.dumps({"up": feedback.up, "down": feedback.down}))
