@@ -25,7 +25,7 @@ from jupyter_ai_personas.runtime.quarantine import Quarantine
 from jupyter_ai_personas.runtime.reports import Reports
 from jupyter_ai_personas.runtime.requests import RequestHandler
 from jupyter_ai_personas.runtime.settings import RuntimeSettings
-from jupyter_ai_personas.runtime.turnstile import Turnstile
+from jupyter_ai_personas.runtime.turnstile import SpreadCalls, Turnstile
 from jupyter_ai_personas.tools import ToolRegistry
 from jupyter_ai_personas.tools.changes import ChangeBook
 
@@ -114,6 +114,7 @@ class Services:
     """The shared collaborators of a runtime.
 
     ``personas`` come from packages; in a chat also from files.
+    ``recording`` makes the calls that record messages.
     Each event of a chat passes ``event_turnstile`` before it is handled, and each turn
     ``turn_turnstile`` before it begins.
     ``gathering`` collects what a model is given beside the chat. ``command_names`` are the commands
@@ -130,6 +131,7 @@ class Services:
     exclusive: ExclusiveSlots
     quarantine: Quarantine
     pacer: Pacer
+    recording: SpreadCalls
     event_turnstile: Turnstile
     turn_turnstile: Turnstile
     metrics: Metrics
