@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import anyio.to_thread
@@ -131,9 +131,6 @@ class Services:
     exclusive: ExclusiveSlots
     quarantine: Quarantine
     pacer: Pacer
-    recording: SpreadCalls
-    event_turnstile: Turnstile
-    turn_turnstile: Turnstile
     metrics: Metrics
     gathering: Gathering
     request_handlers: Mapping[str, RequestHandler]
@@ -147,6 +144,9 @@ class Services:
     avatar_url: Callable[[Persona], str | None]
     other_runtime: Callable[[], bool]
     log: logging.Logger
+    recording: SpreadCalls = field(default_factory=SpreadCalls)
+    event_turnstile: Turnstile = field(default_factory=Turnstile)
+    turn_turnstile: Turnstile = field(default_factory=Turnstile)
 
     def limits(self, speaker: str | None = None) -> Limits:
         """Return the bounds of chains of personas, where ``speaker`` is the id of the last one."""
