@@ -6,7 +6,7 @@ import json
 import logging
 import os
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from typing import Any
 import anyio
 import anyio.to_thread
 import pytest
+import pytest_asyncio
 from support.weather import SCRIPT, weather_url
 from watchfiles import awatch
 
@@ -25,6 +26,7 @@ from jupyter_ai_personas.hosts.remote_mcp import RemoteMcp
 from jupyter_ai_personas.testing import Conversation, FakeModel, tool_calls
 from jupyter_ai_personas.testing.conversation import converse
 from jupyter_ai_personas.tools import McpServers, PackageToolsets, ToolRegistry, ToolSettings
+from jupyter_ai_personas.tools.mcp_clients import McpClient
 from jupyter_ai_personas.tools.mcp_settings import read_servers
 
 LOG = logging.getLogger("tests.mcp")
@@ -52,21 +54,54 @@ class Weatherman(BasePersona):
     defaults = PersonaDefaults(name="Weatherman", tools=["mcp:weather"])
 
 
-PLACE = "here"
-"""Where the clients of :func:`servers` live."""
+class SharedMcp(RemoteMcp):
+    """Ends its servers, and leaves the plug-in process to others."""
+
+    async def aclose(self, clients: Iterable[McpClient]) -> None:
+        for client in clients:
+            await client.aclose()
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def beside() -> AsyncIterator[SharedMcp]:
+    """As in a server that imports no plug-ins: the clients live in a process beside it."""
+    process = plugin_process()
+    yield SharedMcp(process)
+    await process.aclose()
+
+
+def plugin_process() -> PluginProcess:
+    return PluginProcess(HostEnvironment(HostConfig(), log=LOG), log=LOG)
+
+
+def make_clients() -> RemoteMcp | None:
+    """Make the clients of :func:`servers`; here, unless a fixture replaces this."""
+    return None
 
 
 @pytest.fixture(params=["here", "beside"])
-def where(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(f"{__name__}.PLACE", request.param)
+def where(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, beside: SharedMcp
+) -> None:
+    if request.param == "beside":
+        monkeypatch.setattr(f"{__name__}.make_clients", lambda: beside)
+
+
+@pytest.fixture(params=["here", "beside"])
+def where_alone(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As `where`, with a process of its own."""
+    if request.param == "beside":
+        monkeypatch.setattr(f"{__name__}.make_clients", lambda: RemoteMcp(plugin_process()))
+
+
+def anywhere(test: Any) -> Any:
+    """Run a test with clients here and beside; the process beside belongs to the module's loop."""
+    return pytest.mark.usefixtures("where")(pytest.mark.asyncio(loop_scope="module")(test))
 
 
 @asynccontextmanager
 async def servers(configured: Any, **options: Any) -> AsyncIterator[McpServers]:
-    if PLACE == "beside":
-        # As in a server that imports no plug-ins: the clients live in a process beside it.
-        environment = HostEnvironment(HostConfig(), log=LOG)
-        options["clients"] = RemoteMcp(PluginProcess(environment, log=LOG))
+    options.setdefault("clients", make_clients())
     made = McpServers(read_servers(configured, "mcp_servers"), log=LOG, **options)
     try:
         with anyio.fail_after(WAIT):
@@ -87,7 +122,7 @@ def weather(request: pytest.FixtureRequest) -> dict[str, Any]:
     return {"url": request.getfixturevalue("url")}
 
 
-@pytest.mark.usefixtures("where")
+@anywhere
 async def test_a_server_starts_when_it_is_needed_and_its_tools_run(
     weather: dict[str, Any],
 ) -> None:
@@ -109,7 +144,7 @@ async def test_a_server_starts_when_it_is_needed_and_its_tools_run(
         assert "no such city" in failed["error"]
 
 
-@pytest.mark.usefixtures("where")
+@anywhere
 async def test_resources_can_be_listed_and_read(weather: dict[str, Any]) -> None:
     async with servers({"weather": weather}) as found:
         await started(found)
@@ -122,7 +157,7 @@ async def test_resources_can_be_listed_and_read(weather: dict[str, Any]) -> None
         assert "error" in wrong
 
 
-@pytest.mark.usefixtures("where")
+@anywhere
 async def test_one_process_serves_all_chats_and_personas(tmp_path: Path) -> None:
     log = tmp_path / "starts"
     async with servers({"weather": stdio(STARTS=str(log))}) as found:
@@ -151,7 +186,7 @@ async def test_one_that_dies_is_started_again_and_the_call_is_not_repeated(
 
 async def test_a_call_whose_plug_in_process_is_killed_is_not_repeated(tmp_path: Path) -> None:
     log = tmp_path / "effects"
-    process = PluginProcess(HostEnvironment(HostConfig(), log=LOG), log=LOG)
+    process = plugin_process()
     async with servers({"weather": stdio(EFFECTS=str(log))}, clients=RemoteMcp(process)) as found:
         await started(found)
 
@@ -171,15 +206,13 @@ async def test_a_call_whose_plug_in_process_is_killed_is_not_repeated(tmp_path: 
         assert log.read_text() == "struck\n"
 
 
-@pytest.mark.usefixtures("where")
+@anywhere
 async def test_one_that_hangs_costs_its_own_calls_only() -> None:
-    configured = {"weather": stdio(), "slow": stdio()}
-    async with servers(configured, seconds=1.0) as found:
+    async with servers({"weather": stdio(), "slow": stdio()}, seconds=0.1) as found:
         await started(found)
         hanging = await found.call("mcp:slow.hang", {}, "a.chat")
-        assert "longer than 1 s" in hanging["error"]
-    async with servers(configured, seconds=WAIT) as found:
-        await started(found)
+        assert "longer than 0.1 s" in hanging["error"]
+        found.seconds = WAIT
         async with anyio.create_task_group() as group:
             group.start_soon(found.call, "mcp:slow.hang", {}, "a.chat")
             result = await found.call("mcp:weather.forecast", {"city": "Bern"}, "a.chat")
@@ -187,9 +220,11 @@ async def test_one_that_hangs_costs_its_own_calls_only() -> None:
             group.cancel_scope.cancel()
 
 
-async def test_one_that_never_starts_is_waited_for_once(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_one_that_never_starts_is_waited_for_once(
+    monkeypatch: pytest.MonkeyPatch, url: str
+) -> None:
     monkeypatch.setattr("jupyter_ai_personas.tools.mcp.WAIT_SECONDS", 0.2)
-    async with servers({"weather": stdio(NEVER="1"), "good": stdio()}) as found:
+    async with servers({"weather": stdio(NEVER="1"), "good": {"url": url}}) as found:
         for _ in range(200):
             await found.ready(["mcp:weather"], "a.chat")
         assert [t.status for t in found.toolsets()] == ["starting", "starting"]
@@ -205,11 +240,11 @@ async def test_one_that_never_starts_is_waited_for_once(monkeypatch: pytest.Monk
     ],
 )
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-@pytest.mark.usefixtures("where")
+@anywhere
 async def test_one_that_cannot_start_says_why_and_others_go_on(
-    weather: dict[str, Any], said: str
+    weather: dict[str, Any], said: str, url: str
 ) -> None:
-    async with servers({"weather": weather, "good": stdio()}) as found:
+    async with servers({"weather": weather, "good": {"url": url}}) as found:
         broken, good = await started(found)
         assert (broken.status, good.status) == ("broken", "ok")
         assert said in broken.problem
@@ -224,7 +259,7 @@ async def test_without_the_package_it_says_what_to_install(monkeypatch: pytest.M
     assert "pip install 'jupyter_ai_personas[mcp]'" in toolset.problem
 
 
-@pytest.mark.usefixtures("where")
+@pytest.mark.usefixtures("where_alone")
 async def test_variables_are_the_operators_and_others_are_not_passed_on(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -240,18 +275,18 @@ async def test_variables_are_the_operators_and_others_are_not_passed_on(
 
 
 @pytest.mark.parametrize(("trusted", "effect"), [([], "run"), (["weather"], "read")])
-@pytest.mark.usefixtures("where")
+@anywhere
 async def test_a_hint_counts_only_for_a_server_that_is_trusted(
-    trusted: list[str], effect: str
+    trusted: list[str], effect: str, url: str
 ) -> None:
-    async with servers({"weather": stdio()}, trusted=trusted) as found:
+    async with servers({"weather": {"url": url}}, trusted=trusted) as found:
         [toolset] = await started(found)
     effects = {tool.name: tool.effect for tool in toolset.tools}
     assert effects["mcp:weather.forecast"] == effect
     assert effects["mcp:weather.delete"] == "run"
 
 
-@pytest.mark.usefixtures("where")
+@pytest.mark.usefixtures("where_alone")
 async def test_its_processes_end_with_jupyter(tmp_path: Path) -> None:
     log = tmp_path / "starts"
     async with servers({"weather": stdio(STARTS=str(log))}) as found:
@@ -322,7 +357,7 @@ async def said(here: Conversation, text: str) -> str:
     return reply.body
 
 
-@pytest.mark.usefixtures("where")
+@anywhere
 async def test_prompts_are_commands(weather: dict[str, Any]) -> None:
     async with talking(weather, *["Done."] * 4) as here:
         helped = await said(here, "/help")
@@ -349,9 +384,9 @@ async def test_prompts_are_commands(weather: dict[str, Any]) -> None:
     ],
 )
 async def test_a_prompt_that_cannot_be_had_says_why_and_asks_no_model(
-    typed: str, told: str
+    typed: str, told: str, url: str
 ) -> None:
-    async with talking(stdio(), "Never.") as here:
+    async with talking({"url": url}, "Never.") as here:
         assert told in await said(here, typed)
         assert here.model.prompts == []
 
@@ -370,9 +405,9 @@ async def test_a_prompt_of_a_server_that_does_not_run_says_so() -> None:
     ],
 )
 async def test_a_prompt_that_the_operator_does_not_allow_is_an_ordinary_message(
-    settings: dict[str, Any],
+    settings: dict[str, Any], url: str
 ) -> None:
-    async with talking(stdio(), "Hm?", **settings) as here:
+    async with talking({"url": url}, "Hm?", **settings) as here:
         assert "weather.report" not in await said(here, "/help")
         assert await said(here, "@Weatherman /weather.report Bern") == "Hm?"
         assert str(here.model.prompts[-1][-1].content).endswith("/weather.report Bern")
