@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from uuid import uuid4
 
 from jupyter_ai_personas.chat import (
@@ -193,13 +193,17 @@ class Unsaved:
                 continue
             change.due = False
             message = change.now or Message(message_id, change.person, "", deleted=True)
-            chain = Chain(message_id)
+            change.record_id = str(uuid4())
             record = self._chat.record(
-                message, NO_PERSONA, turn_id=str(uuid4()), person=change.person, chain=chain
+                message,
+                NO_PERSONA,
+                turn_id=change.record_id,
+                person=change.person,
+                chain=Chain(message_id),
+                state="running" if change.handled else "accepted",
             )
-            change.record_id = record.turn_id
             # In place of the record that the message had before.
-            self._ledger.keep(replace(record, state="running" if change.handled else "accepted"))
+            self._ledger.keep(record)
 
     def in_turn(self, message_id: str) -> None:
         """Note that the next record that is written is a turn's, with this message."""
