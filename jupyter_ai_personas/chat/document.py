@@ -17,6 +17,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from contextlib import contextmanager
+from inspect import signature
 from typing import Any
 
 from pycrdt import Text
@@ -52,6 +53,18 @@ from jupyter_ai_personas.chat.shared_types import id_of, metadata_of
 __all__ = ["DocumentChat"]
 
 
+class _Observer:
+    """Calls a function with the events; pycrdt asks for its signature at each subscription."""
+
+    __signature__ = signature(lambda events: None)
+
+    def __init__(self, on_change: Callable[[list[Any]], None]) -> None:
+        self._on_change = on_change
+
+    def __call__(self, events: list[Any]) -> None:
+        self._on_change(events)
+
+
 class DocumentChat(Participants):
     """The protocol :class:`~jupyter_ai_personas.chat.protocol.Chat` over a ``YChat``."""
 
@@ -64,6 +77,7 @@ class DocumentChat(Participants):
         self._mirror = Mirror(ychat.ymessages)
         self._log = log
         self._listener: Listener | None = None
+        self._observer = _Observer(self._on_change)
         self._subscription: Any = None
         self._library_stamps = False
         # Messages that arrived in this loop iteration: see `Splice.unstamped`.
@@ -90,7 +104,7 @@ class DocumentChat(Participants):
         """See :meth:`Chat.subscribe`."""
         self._listener = listener
         self._mirror.load()
-        self._subscription = self._mirror.array.observe_deep(self._on_change)
+        self._subscription = self._mirror.array.observe_deep(self._observer)
         self.watch_newcomers()
         # The library stamps what arrived before this, in the next iteration, and may drop some.
         self._library_stamps = True
@@ -232,7 +246,7 @@ class DocumentChat(Participants):
             self._log.debug("An observer of chat %s failed", self._ychat.path, exc_info=True)
         finally:
             if observed:
-                self._subscription = self._mirror.array.observe_deep(self._on_change)
+                self._subscription = self._mirror.array.observe_deep(self._observer)
 
     def apply(self, writes: Iterable[Write]) -> list[str]:
         """See :meth:`Chat.apply`."""

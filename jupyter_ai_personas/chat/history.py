@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
+from itertools import takewhile
 from typing import TYPE_CHECKING
 
 from jupyter_ai_personas.chat.markdown import without_calls
@@ -37,12 +38,12 @@ _FINISHED = frozenset({"done", "stopped"})
 _SHOWN_STATES = _FINISHED | GROWING_STATES | {None}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # A turn makes 200 of them, and frozen ones take four times as long.
 class HistoryEntry:
     """One message as plain data: by whom (``own``: by the persona that reads it), and what.
 
     ``unfinished``: it is a reply that still grows; ``body`` is what there is of it.
-    ``attachments`` are those of a person's message.
+    ``attachments`` are those of a person's message. Nobody changes it.
     """
 
     speaker: str
@@ -84,14 +85,16 @@ def read_history(
 
 def _in_order(chat: Chat, until: Message, limit: int) -> list[Message]:
     """Return the messages before ``until``, each followed by the replies that come after it."""
-    later = chat.before(None, _LATER)
-    here = next((i for i, message in enumerate(later) if message.id == until.id), -1)
+    later = takewhile(lambda m: m.id != until.id, reversed(chat.before(None, _LATER)))
     replies: dict[str, list[Message]] = {}
-    for message in later[here + 1 :]:
+    for message in reversed(list(later)):
         if message.by_persona and message.state in _FINISHED and message.reply_to:
             replies.setdefault(message.reply_to, []).append(message)
+    earlier = chat.before(until.id, limit - 1)
+    if not replies:
+        return earlier
     found: list[Message] = []
-    for message in chat.before(until.id, limit - 1):
+    for message in earlier:
         found += [message, *replies.pop(message.id, ())]
     return found
 
@@ -104,7 +107,9 @@ def is_shown(message: Message, commands: frozenset[str]) -> bool:
     body = message.body
     if message.deleted or not body or body.isspace() or message.sender == SYSTEM_ID:
         return False
-    if message.by_persona and (message.state not in _SHOWN_STATES or message.is_approval):
+    # Most messages without metadata are of persons, and all of them are shown.
+    is_reply = bool(message.metadata) and message.by_persona
+    if is_reply and (message.state not in _SHOWN_STATES or message.is_approval):
         return False
     return body[0] != "/" or body.split(None, 1)[0] not in commands
 

@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from typing import Literal, NamedTuple
 
 from jupyter_ai_personas.routing.names import KEYCAP, NameIndex, extends, is_word
-from jupyter_ai_personas.routing.visible import SIGNS, visible_text
+from jupyter_ai_personas.routing.visible import SIGNS, has_sign, visible_text
 
 __all__ = ["MAX_SCANNED", "Sign", "find_mentions", "find_signs", "may_mention"]
 
@@ -25,7 +25,8 @@ MAX_SCANNED = 100_000
 """The number of characters of a body that are read."""
 
 _SIGN = re.compile(f"(?P<sign>[{SIGNS}])")
-_MAY_LINK = re.compile(r"://|www\.|mailto:|\]\(", re.IGNORECASE)
+# Without any of these, in lower case, there is no URL and no link: "lto:" is also in "maılto:".
+_LINKS = ("://", "](", "www.", "lto:")
 
 # Text that can hold a sign: a URL, the destination of a link, or the text.
 # Parentheses belong to a URL in pairs. In scripts without spaces, full-width punctuation ends it.
@@ -60,7 +61,7 @@ class Sign(NamedTuple):
 
 def may_mention(body: str) -> bool:
     """Return whether ``body`` has a sign at all."""
-    return _SIGN.search(body) is not None
+    return has_sign(body)
 
 
 def find_mentions(body: str, names: NameIndex) -> list[str]:
@@ -78,7 +79,8 @@ def find_signs(body: str, names: NameIndex) -> Iterator[Sign]:
     """Yield each sign of ``body`` that is not hidden, in order."""
     for text in visible_text(body[:MAX_SCANNED]):
         mentioned = 0
-        pattern = _TOKEN if _MAY_LINK.search(text) else _SIGN
+        lower = text.lower()
+        pattern = _TOKEN if any(mark in lower for mark in _LINKS) else _SIGN
         for token in pattern.finditer(text):
             if token["sign"] is None:
                 continue

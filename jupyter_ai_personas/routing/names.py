@@ -129,7 +129,14 @@ class NameIndex:
         limit = min(len(text), start + self._window)
         window = text[start:limit]
         if window.isascii():
-            yield from self._begun_in_ascii(window, start)
+            # Each character is a cluster, and is seen. The window is longer than all names.
+            window = window.casefold()
+            for end in range(1, len(window) + 1):
+                beginning = window[:end]
+                if beginning not in self._beginnings:
+                    return
+                if (id_ := self._id_of.get(beginning)) is not None:
+                    yield id_, start + end
             return
         folded = ""
         for cluster in _GRAPHEME.finditer(text, start, limit):
@@ -139,16 +146,6 @@ class NameIndex:
             id_ = self._id_of.get(folded)
             if id_ is not None:
                 yield id_, _skip_invisible(text, cluster.end())
-
-    def _begun_in_ascii(self, window: str, start: int) -> Iterator[tuple[str, int]]:
-        # Each character is a cluster, and is seen. The window is longer than all names.
-        window = window.casefold()
-        for end in range(1, len(window) + 1):
-            beginning = window[:end]
-            if beginning not in self._beginnings:
-                return
-            if (id_ := self._id_of.get(beginning)) is not None:
-                yield id_, start + end
 
     def longest_at(self, text: str, start: int) -> tuple[str, int] | None:
         """Return id and end of the longest known name that ``text`` has as a word at ``start``."""

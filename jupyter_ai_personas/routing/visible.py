@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect
 from collections.abc import Iterator, Sequence
 from functools import cache
 
@@ -10,15 +11,13 @@ from markdown_it import MarkdownIt
 from markdown_it.rules_inline import StateInline
 from markdown_it.token import Token
 
-__all__ = ["SIGNS", "visible_text"]
+__all__ = ["SIGNS", "has_sign", "visible_text"]
 
 SIGNS = "@\uff20\ufe6b"
 """The characters that begin a mention: the commercial at, full-width and small as well."""
 
-_HAS_SIGN = re.compile(f"[{SIGNS}]")
-
 # Without any of these, nothing is hidden, and nothing need be parsed.
-_BLOCKS = re.compile(r"[`<>\\\t]|~~~| {4}")
+_BLOCKS = ("`", "<", ">", "\\", "\t", "~~~", "    ")
 _SPANS = re.compile(r"[`<\\]")
 
 # An unclosed comment hides the rest, as in a browser.
@@ -33,6 +32,7 @@ _IRRELEVANT = [
 ]
 
 _PLAIN = re.compile(r"[^`<\\]+")
+_BACKTICKS = re.compile("`+")
 
 
 def _text(state: StateInline, silent: bool) -> bool:
@@ -44,11 +44,37 @@ def _text(state: StateInline, silent: bool) -> bool:
     return found is not None
 
 
+def _code(state: StateInline, silent: bool) -> bool:
+    """The inline rule for code spans; the library's looks at each character."""
+    found = _BACKTICKS.match(state.src, state.pos)
+    if found is None:
+        return False
+    starts = state.env  # of each run of backticks
+    if not starts:
+        for run in _BACKTICKS.finditer(state.src):
+            starts.setdefault(run[0], []).append(run.start())
+    same = starts.get(found[0], [])
+    closing = bisect(same, state.pos)
+    if closing < len(same):
+        state.push("code_inline", "code", 0)
+        state.pos = same[closing] + len(found[0])
+    else:
+        state.push("text", "", 0).content = found[0]
+        state.pos = found.end()
+    return True
+
+
 @cache
 def _parser() -> MarkdownIt:
     parser = MarkdownIt("commonmark").disable(_IRRELEVANT)
     parser.inline.ruler.at("text", _text)
+    parser.inline.ruler.at("backticks", _code)
     return parser
+
+
+def has_sign(text: str) -> bool:
+    """Return whether ``text`` has one of :data:`SIGNS`."""
+    return any(sign in text for sign in SIGNS)  # a pattern takes ten times as long
 
 
 def visible_text(body: str) -> Iterator[str]:
@@ -57,9 +83,9 @@ def visible_text(body: str) -> Iterator[str]:
     A code span is left as one backtick, an HTML tag as ``<``, and an escaped character keeps its
     backslash if it is one of :data:`SIGNS`. Time is linear in the length of ``body``.
     """
-    if not _HAS_SIGN.search(body):
+    if not has_sign(body):
         return
-    if not _BLOCKS.search(body):
+    if not any(mark in body for mark in _BLOCKS):
         yield body
         return
     quotes = 0
@@ -70,7 +96,7 @@ def visible_text(body: str) -> Iterator[str]:
             lines = lines or re.split(r"\r\n?|\n", body)
         elif token.type == "inline":
             text = _unquoted(token, lines) if quotes else token.content
-            if _HAS_SIGN.search(text):
+            if has_sign(text):
                 yield _without_code(text)
         elif token.type == "html_block" and not quotes:
             yield _MARKUP.sub("<", token.content)

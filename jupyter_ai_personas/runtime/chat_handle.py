@@ -7,7 +7,7 @@ from pathlib import Path
 
 from jupyter_ai_personas.chat import Chat, Message, encode_message
 from jupyter_ai_personas.routing import Chain
-from jupyter_ai_personas.runtime.ledger import TurnRecord
+from jupyter_ai_personas.runtime.ledger import RecordState, TurnRecord
 
 __all__ = ["ChatHandle"]
 
@@ -34,7 +34,14 @@ class ChatHandle:
         return path if self._root is None else str(self._root / path.strip("/"))
 
     def record(
-        self, message: Message, persona_id: str, *, turn_id: str, person: str, chain: Chain
+        self,
+        message: Message,
+        persona_id: str,
+        *,
+        turn_id: str,
+        person: str,
+        chain: Chain,
+        state: RecordState = "accepted",
     ) -> TurnRecord:
         """Return the ledger's record of a turn, with the whole message."""
         if (raw := self.current.raw(message.id)) is None:
@@ -50,4 +57,5 @@ class ChatHandle:
             accepted_at=time.time(),
             root=chain.root,
             hops=chain.hops,
+            state=state,
         )

@@ -51,7 +51,6 @@ from jupyter_ai_personas.runtime.services import LoopClock, Metrics, Services
 from jupyter_ai_personas.runtime.session import Session
 from jupyter_ai_personas.runtime.settings import RuntimeSettings
 from jupyter_ai_personas.runtime.turn import ActiveTurn, TurnOrder
-from jupyter_ai_personas.runtime.turnstile import Turnstile
 from jupyter_ai_personas.runtime.workspace_requests import workspace_handlers
 from jupyter_ai_personas.tools import PackageToolsets, ToolRegistry, Toolset, ToolSettings
 from jupyter_ai_personas.tools.changes import ChangeBook
@@ -158,8 +157,6 @@ class Runtime:
             exclusive=ExclusiveSlots(models),
             quarantine=self.quarantine,
             pacer=self.pacer,
-            event_turnstile=Turnstile(),
-            turn_turnstile=Turnstile(),
             metrics=metrics,
             gathering=gathering,
             tools=self.tools,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import anyio.to_thread
@@ -25,7 +25,7 @@ from jupyter_ai_personas.runtime.quarantine import Quarantine
 from jupyter_ai_personas.runtime.reports import Reports
 from jupyter_ai_personas.runtime.requests import RequestHandler
 from jupyter_ai_personas.runtime.settings import RuntimeSettings
-from jupyter_ai_personas.runtime.turnstile import Turnstile
+from jupyter_ai_personas.runtime.turnstile import SpreadCalls, Turnstile
 from jupyter_ai_personas.tools import ToolRegistry
 from jupyter_ai_personas.tools.changes import ChangeBook
 
@@ -114,6 +114,7 @@ class Services:
     """The shared collaborators of a runtime.
 
     ``personas`` come from packages; in a chat also from files.
+    ``recording`` makes the calls that record messages.
     Each event of a chat passes ``event_turnstile`` before it is handled, and each turn
     ``turn_turnstile`` before it begins.
     ``gathering`` collects what a model is given beside the chat. ``command_names`` are the commands
@@ -130,8 +131,6 @@ class Services:
     exclusive: ExclusiveSlots
     quarantine: Quarantine
     pacer: Pacer
-    event_turnstile: Turnstile
-    turn_turnstile: Turnstile
     metrics: Metrics
     gathering: Gathering
     request_handlers: Mapping[str, RequestHandler]
@@ -145,6 +144,9 @@ class Services:
     avatar_url: Callable[[Persona], str | None]
     other_runtime: Callable[[], bool]
     log: logging.Logger
+    recording: SpreadCalls = field(default_factory=SpreadCalls)
+    event_turnstile: Turnstile = field(default_factory=Turnstile)
+    turn_turnstile: Turnstile = field(default_factory=Turnstile)
 
     def limits(self, speaker: str | None = None) -> Limits:
         """Return the bounds of chains of personas, where ``speaker`` is the id of the last one."""

@@ -77,7 +77,7 @@ class Session:
         self.personas = personas
         """The personas of this chat."""
         self._services = services = replace(services, personas=personas)
-        self._unsaved = Unsaved(self._handle, services.ledger)
+        self._unsaved = Unsaved(self._handle, services.ledger, services.recording)
         self._board = ApprovalBoard(services, self._handle)
         self._scheduler = Scheduler(
             services, self._handle, board=self._board, on_end=self._turn_ended

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 
-__all__ = ["Turnstile"]
+__all__ = ["SpreadCalls", "Turnstile"]
 
 AT_ONCE = 2
 """How many pass in one iteration of the event loop. Handling a message takes 2 ms, and so does
 beginning a turn."""
+
+CALLS_SECONDS = 0.005
+"""How long calls are made in one iteration of the event loop."""
 
 
 class Turnstile:
@@ -46,3 +50,26 @@ class Turnstile:
         self._counts = self._passed > 0
         if self._counts:
             asyncio.get_running_loop().call_soon(self._next)
+
+
+class SpreadCalls:
+    """Calls that are due in the next iteration of the event loop: a few milliseconds in each."""
+
+    def __init__(self) -> None:
+        self._calls: deque[Callable[[], None]] = deque()
+
+    def soon(self, call: Callable[[], None]) -> None:
+        """Make ``call`` in the next iteration, or after those that were there before."""
+        if not self._calls:
+            asyncio.get_running_loop().call_soon(self._run)
+        self._calls.append(call)
+
+    def _run(self) -> None:
+        loop = asyncio.get_running_loop()
+        until = loop.time() + CALLS_SECONDS
+        try:
+            while self._calls and loop.time() < until:
+                self._calls.popleft()()
+        finally:
+            if self._calls:
+                loop.call_soon(self._run)

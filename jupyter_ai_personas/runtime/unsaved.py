@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from uuid import uuid4
 
 from jupyter_ai_personas.chat import (
@@ -25,6 +25,7 @@ from jupyter_ai_personas.chat.messages import GROWING_STATES, content_of
 from jupyter_ai_personas.routing import Chain
 from jupyter_ai_personas.runtime.chat_handle import ChatHandle
 from jupyter_ai_personas.runtime.ledger import TurnLedger, TurnRecord
+from jupyter_ai_personas.runtime.turnstile import SpreadCalls
 
 __all__ = ["NO_PERSONA", "Unsaved", "is_deletion"]
 
@@ -87,9 +88,10 @@ class _End:
 class Unsaved:
     """The messages of one chat that its file may lack, and their records in the ledger."""
 
-    def __init__(self, chat: ChatHandle, ledger: TurnLedger) -> None:
+    def __init__(self, chat: ChatHandle, ledger: TurnLedger, recording: SpreadCalls) -> None:
         self._chat = chat
         self._ledger = ledger
+        self._recording = recording
         self._changes: dict[str, _Change] = {}
         self._due: list[str] = []
         # Message id and persona id, as the ledger identifies turns → the end of the last one.
@@ -159,13 +161,14 @@ class Unsaved:
     def note(self, event: ChatEvent, *, coming: bool = True) -> None:
         """Keep a message that changed. ``coming``: :meth:`handled` follows.
 
-        Written in the next loop iteration unless a turn's record holds it by then.
+        Written in the next loop iteration, or in a few if many have changed, unless a turn's record
+        holds it by then.
         """
         message = event.message
         if not message.by_person or len(message.body) > MAX_CHARS:
             return
         if not self._due:
-            asyncio.get_running_loop().call_soon(self._write)
+            self._recording.soon(self._write)
         change = self._changes.setdefault(message.id, _Change(None))
         change.now = None if isinstance(event, MessageDeleted) else message
         change.person, change.due, change.handled = message.sender, True, False
@@ -190,13 +193,17 @@ class Unsaved:
                 continue
             change.due = False
             message = change.now or Message(message_id, change.person, "", deleted=True)
-            chain = Chain(message_id)
+            change.record_id = str(uuid4())
             record = self._chat.record(
-                message, NO_PERSONA, turn_id=str(uuid4()), person=change.person, chain=chain
+                message,
+                NO_PERSONA,
+                turn_id=change.record_id,
+                person=change.person,
+                chain=Chain(message_id),
+                state="running" if change.handled else "accepted",
             )
-            change.record_id = record.turn_id
             # In place of the record that the message had before.
-            self._ledger.keep(replace(record, state="running" if change.handled else "accepted"))
+            self._ledger.keep(record)
 
     def in_turn(self, message_id: str) -> None:
         """Note that the next record that is written is a turn's, with this message."""

@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import time
+from functools import partial
 
 from support.room import Room, persona, room
 
-from jupyter_ai_personas.runtime.turnstile import AT_ONCE, Turnstile
+from jupyter_ai_personas.runtime.turnstile import (
+    AT_ONCE,
+    CALLS_SECONDS,
+    SpreadCalls,
+    Turnstile,
+)
 
 
 async def pass_and_note(turnstile: Turnstile, passed: list[int], number: int) -> None:
@@ -46,6 +53,36 @@ async def test_who_gives_up_keeps_nobody_out() -> None:
         task.cancel()
     await asyncio.wait(tasks)
     assert passed == [*range(AT_ONCE), 18, 19]
+
+
+async def test_calls_that_take_long_are_made_in_order_in_several_iterations() -> None:
+    calls, made = SpreadCalls(), list[int]()
+
+    def call(number: int) -> None:
+        made.append(number)
+        busy_until = time.monotonic() + 0.002
+        while time.monotonic() < busy_until:
+            pass
+
+    for number in range(20):
+        calls.soon(partial(call, number))
+    iterations = 0
+    while len(made) < 20:
+        await asyncio.sleep(0)
+        iterations += 1
+    assert made == list(range(20))
+    assert iterations >= 20 * 0.002 / CALLS_SECONDS / 2
+
+
+async def test_a_call_that_fails_keeps_no_other_back() -> None:
+    calls, made, failed = SpreadCalls(), asyncio.Event(), list[object]()
+    asyncio.get_running_loop().set_exception_handler(
+        lambda loop, context: failed.append(context["exception"])
+    )
+    calls.soon(partial(int, "no number"))
+    calls.soon(made.set)
+    await made.wait()
+    assert [type(error) for error in failed] == [ValueError]
 
 
 async def test_a_turn_that_is_stopped_before_it_passes_never_begins() -> None:
