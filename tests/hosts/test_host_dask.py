@@ -21,6 +21,7 @@ from cryptography.x509.oid import NameOID
 from support.bench import WAIT, Bench, RemoteBench, bench_with
 from support.dask_cluster import DaskCluster
 from support.engines import TESTS, on_dask
+from support.polling import until
 
 from jupyter_ai_personas import BasePersona
 from jupyter_ai_personas.chat import Message
@@ -46,9 +47,7 @@ async def bench_on(cluster: DaskCluster, *, workers: int = 1) -> AsyncIterator[B
 
 
 async def until_ready(engine: DaskEngine, count: int) -> None:
-    with anyio.fail_after(WAIT):
-        while len(engine.workers.ready) != count:
-            await anyio.lowlevel.checkpoint()
+    await until(lambda: len(engine.workers.ready) == count)
 
 
 def tell_pid(persona: BasePersona, message: Message) -> None:
@@ -67,9 +66,7 @@ async def test_a_killed_worker_loses_its_turns_and_the_others_go_on(cluster: Das
         for turn in turns:
             await bench.until(turn, StatusChanged)
         cluster.workers[0].kill()
-        with anyio.fail_after(WAIT):
-            while not any(TurnLost in bench.types(turn) for turn in turns):
-                await anyio.lowlevel.checkpoint()
+        await until(lambda: any(TurnLost in bench.types(turn) for turn in turns))
         lost, stays = sorted(turns, key=lambda turn: TurnLost not in bench.types(turn))
         end = bench.events[lost][-1]
         assert isinstance(end, TurnLost)
@@ -107,9 +104,7 @@ async def test_a_scheduler_that_goes_away_ends_its_turns_and_is_connected_again(
         assert isinstance(end, TurnLost)
         assert "cannot be reached" in end.reason
         assert end.blameless
-        with anyio.fail_after(WAIT):
-            while engine.workers.ready:
-                await anyio.lowlevel.checkpoint()
+        await until(lambda: not engine.workers.ready)
         told = f"The Dask scheduler `{cluster.address}` cannot be reached"
         refused = (await bench.until(bench.start(tell_pid)))[-1]
         assert isinstance(refused, TurnLost)

@@ -22,6 +22,7 @@ import psutil
 import pytest
 from support.bench import LOG, WAIT, Bench, RemoteBench, bench_with
 from support.engines import TESTS, importable_for_workers, process_bench, processes
+from support.polling import until
 
 from jupyter_ai_personas import BasePersona
 from jupyter_ai_personas.chat import Message
@@ -117,9 +118,7 @@ async def test_turns_that_come_while_a_worker_is_replaced_wait_for_it(bench: Ben
 
 async def test_the_end_of_one_worker_leaves_the_turns_of_the_others() -> None:
     async with processes(2) as engine:
-        with anyio.fail_after(WAIT):
-            while len(engine.workers.ready) < 2:
-                await anyio.lowlevel.checkpoint()
+        await until(lambda: len(engine.workers.ready) == 2)
         async with bench_with(engine.host, RemoteBench) as bench:
             stays = bench.start(wait_for_ever, chat="stays")
             await bench.until(stays, StatusChanged)
@@ -135,9 +134,7 @@ async def test_the_end_of_one_worker_leaves_the_turns_of_the_others() -> None:
 
 async def test_chats_are_spread_over_the_workers() -> None:
     async with processes(2) as engine:
-        with anyio.fail_after(WAIT):
-            while len(engine.workers.ready) < 2:
-                await anyio.lowlevel.checkpoint()
+        await until(lambda: len(engine.workers.ready) == 2)
         async with bench_with(engine.host, RemoteBench) as bench:
             held = [bench.start(wait_for_ever, chat=str(n)) for n in range(4)]
             for turn in held:
@@ -187,9 +184,7 @@ async def test_a_worker_that_does_not_respond_at_all_is_ended(bench: Bench) -> N
     assert await until_stuck(bench) == f"worker process {pid}, which does not respond"
     bench.host.abandon()
     assert isinstance((await bench.until(turn))[-1], TurnLost)
-    with anyio.fail_after(WAIT):
-        while psutil.pid_exists(pid):
-            await anyio.lowlevel.checkpoint()
+    await until(lambda: not psutil.pid_exists(pid))
 
 
 # -- the end of the server --------------------------------------------------------------------

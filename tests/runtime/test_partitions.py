@@ -7,13 +7,12 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
-import anyio
-import anyio.lowlevel
 import pytest
 from support.dask_cluster import DaskCluster
 from support.engines import TESTS
 from support.machines import Machine, Machines, machines_or_skip
 from support.plugin import make_plugin
+from support.polling import until
 from support.room import LOG, Room, room
 from support.worker_personas import WAIT, Worker, marked
 from support.worker_tools import Caller
@@ -53,9 +52,7 @@ def cluster(machines: Machines, packages: Path, tmp_path: Path) -> Iterator[Dask
 
 async def until_ready(here: Room, cluster: DaskCluster, count: int) -> None:
     engine = here.runtime.placement._engine(cluster.place)
-    with anyio.fail_after(WAIT):
-        while len(engine.workers.ready) != count:  # type: ignore[attr-defined]
-            await anyio.lowlevel.checkpoint()
+    await until(lambda: len(engine.workers.ready) == count)  # type: ignore[attr-defined]
 
 
 def machine_of(cluster: DaskCluster, pid: int) -> Machine:

@@ -9,12 +9,10 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
-import anyio
-import anyio.lowlevel
-
 from jupyter_ai_personas import BasePersona, PersonaDefaults
 from jupyter_ai_personas.chat import Message
 from jupyter_ai_personas.errors import ModelFailedError
+from support.polling import until
 
 WAIT = 120.0
 """Workers import all that a persona needs first."""
@@ -33,9 +31,7 @@ def marks(folder: str, what: str) -> list[int]:
 
 async def marked(folder: Path, what: str) -> int:
     """Wait for such a file, and return the process that left it."""
-    with anyio.fail_after(WAIT):
-        while not (found := marks(str(folder), what)):
-            await anyio.lowlevel.checkpoint()
+    found = await until(lambda: marks(str(folder), what))
     return found[0]
 
 
