@@ -8,14 +8,15 @@ from typing import Any
 
 import anyio
 from support.machines import Machines, why_not
-from support.server import JupyterServer
+from support.server import CHAT_EXTENSIONS, JupyterServer
 
 from .engines import computed, cost
 from .options import Goal, Options, Result, Table
 from .packages import make_personas
 from .poller import StatusPoller
+from .sides import drained
 from .streaming import quantile
-from .throughput import measure
+from .throughput import BEGINNING, measure
 from .watcher import Watcher
 
 RATE = 20
@@ -107,15 +108,19 @@ async def servers(options: Options) -> tuple[Table, list[Goal]]:
         "As in [throughput](throughput.md), with two worker processes. `server CPU` is of the "
         "server's process alone, `clients CPU` of all clients, which run on the same processors. "
         "Clients with `live` text have the product's front end; others get whole strings. "
-        "`SQLiteYStore` is the rooms' default, with one file for all.",
+        "`SQLiteYStore` is the rooms' default, with one file for all. `no personas`: the same "
+        "clients post as many messages at once on a server without this package; its columns are "
+        "of the first five seconds after that.",
     )
+    alone = await rooms_alone(options, chats)
     for place, store, live in cases[1:3] if options.quick else cases:
         config = {"AiExtension.hosts": place, "AiExtension.host_processes": 2}
         found = await measure(options, store, chats, long, config, live=live)
         text = "live" if live else "string"
         head = {"hosts": place, "update store": store, "text": text, "turns": 4 * chats}
         table.rows.append({**head, **found})
-    rows: list[dict[str, Any]] = table.rows
+    rows: list[dict[str, Any]] = list(table.rows)
+    table.rows.append({"hosts": "no personas", "update store": "TempFileYStore", **alone})
     lost = sum(2 * row["turns"] - row["complete and in order"] for row in rows)
     goals = [Goal("replies at clients not complete or out of order, of all", 0, lost, "replies")]
     for row in rows:
@@ -123,9 +128,43 @@ async def servers(options: Options) -> tuple[Table, list[Goal]]:
             what = f"{row['turns']} replies from processes, {row['text']}"
             goals += [
                 Goal(f"worst gap of {what}", 2.0, row["gap worst s"], "s"),
-                Goal(f"status p99 with {what}", 100, row["status p99 ms"], "ms"),
+                Goal(f"status p99 while {what} grow", 100, row["status p99 flowing ms"], "ms"),
+                Goal(
+                    f"status p99 when {what} begin, against the same messages without them",
+                    1.0,
+                    row["status p99 beginning ms"] / alone["status p99 beginning ms"],
+                    "times",
+                ),
             ]
     return table, goals
+
+
+async def rooms_alone(options: Options, chats: int) -> dict[str, Any]:
+    """Return what status requests take while messages arrive at once, without this package."""
+    async with AsyncExitStack() as stack:
+        directory = stack.enter_context(options.directory())
+        config = {"YDocExtension.ystore_class": "jupyter_server_ydoc.stores.TempFileYStore"}
+        server = JupyterServer(directory / "server", config=config, extensions=CHAT_EXTENSIONS)
+        await stack.enter_async_context(server)
+        watchers = [
+            await stack.enter_async_context(Watcher(server, f"{n}.chat", user=name))
+            for n in range(chats)
+            for name in ("Ada", "Bob")
+        ]
+        await drained(server)
+        async with StatusPoller(server) as poller:
+            began, cpu = time.time(), server.cpu_seconds()
+            for watcher in watchers:
+                watcher.post("Hello.")
+            await anyio.sleep(BEGINNING)
+            ended, cpu = time.time(), server.cpu_seconds() - cpu
+    delays = poller.delays(began, ended)
+    return {
+        "server CPU s": cpu,
+        "status p50 ms": 1000 * quantile(delays, 0.5),
+        "status worst ms": 1000 * max(delays),
+        "status p99 beginning ms": 1000 * quantile(delays, 0.99),
+    }
 
 
 async def computing(options: Options) -> tuple[Table, list[Goal]]:

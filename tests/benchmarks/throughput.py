@@ -24,6 +24,9 @@ RATE = 20
 # Replies of different lengths, which end at different times, as those of people do.
 SHORTEST = 0.75
 
+BEGINNING = 5.0
+"""Seconds after the questions, in which the turns begin."""
+
 _STREAM = """\
 async def text():
     began = time.monotonic()
@@ -52,6 +55,8 @@ async def run(options: Options) -> Result:
         "s, four in each chat, with two clients each. `late` is how much longer than that it took "
         "from the question to the reply's end at a client; `gap` the time between two updates of "
         "it, `usual gap` its median, of the reply that flows best and the one that flows worst; "
+        f"`status p99 beginning` is of the first {BEGINNING:g} s, `flowing` of the time in which "
+        "all replies grow; "
         "`stretch` what the metric "
         "`jupyter_ai_personas_flush_stretch_ratio` said meanwhile, once a second. "
         "`SQLiteYStore` is the rooms' default: they share one file and wait for one another's "
@@ -151,6 +156,9 @@ async def measure(
     gaps = [b - a for g, _ in growths for (a, _), (b, _) in pairwise(g.seen)]
     first = [g.seen[0][0] - began for g, _ in growths]
     delays = poller.delays(began, ended)
+    all_begun = max(growth.seen[0][0] for growth, _ in growths)
+    first_end = min(growth.seen[-1][0] for growth, _ in growths)
+    flowing = poller.delays(all_begun, max(first_end, all_begun + 1.0))
     return {
         "replies at clients": len(growths),
         "complete and in order": sum(str(growth.body) in texts for growth, texts in growths),
@@ -170,6 +178,8 @@ async def measure(
         "status p50 ms": 1000 * quantile(delays, 0.5),
         "status p99 ms": 1000 * quantile(delays, 0.99),
         "status worst ms": 1000 * max(delays),
+        "status p99 beginning ms": 1000 * quantile(poller.delays(began, began + BEGINNING), 0.99),
+        "status p99 flowing ms": 1000 * quantile(flowing, 0.99),
     }
 
 

@@ -170,3 +170,45 @@ async def test_a_reply_that_is_deleted_or_stopped_while_it_grows_is_shown_so(
         await ada.send("/stop")
         await expect(live(ada)).to_have_count(0)
         await expect(ada.page.locator(".jp-chat-rendered-message", has_text="two")).to_have_count(1)
+
+
+HOLD = """() => {
+    const plugin = window.jupyterapp.pluginRegistry._plugins;
+    const registry = plugin.get('@jupyterlab/rendermime-extension:plugin').service;
+    const create = registry.createRenderer.bind(registry);
+    const released = new Promise(resolve => { window.release = resolve; });
+    registry.createRenderer = type => {
+        const renderer = create(type);
+        const render = renderer.renderModel.bind(renderer);
+        renderer.renderModel = async model => {
+            await render(model);
+            if (model.data['text/markdown']?.trim() === 'one') {
+                window.isHeld = true;
+                await released;
+            }
+        };
+        return renderer;
+    };
+}"""
+RELEASE = """async () => {
+    window.release();
+    for (let frames = 0; frames < 10; frames++) {
+        await new Promise(requestAnimationFrame);
+    }
+}"""
+
+
+async def test_a_reply_that_ends_before_its_beginning_is_rendered_is_shown_whole(
+    lab: JupyterServer, join: Join
+) -> None:
+    script = Typescript(lab)
+    [ada] = await join("Ada")
+    await ada.page.evaluate(HOLD)
+    await ada.send(script.question)
+    script.type("one")
+    await ada.page.wait_for_function("window.isHeld")
+    script.type(" two\0")
+    await expect(ada.page.get_by_role("button", name="Good reply")).to_have_count(1)
+    await ada.page.evaluate(RELEASE)
+    await expect(live(ada)).to_have_count(0)
+    await expect(reply(ada)).to_have_text("one two")

@@ -28,10 +28,6 @@ class Growing implements IGrowing {
     return this.text.node;
   }
 
-  get shown(): Promise<void> {
-    return this.text.shown;
-  }
-
   set(text: string): void {
     this.text.set(text);
   }
@@ -63,13 +59,14 @@ class LiveRenderer extends Widget implements IRenderMime.IRenderer {
     this.addClass('jp-AiPersonas-live');
   }
 
-  async renderModel(model: IRenderMime.IMimeModel): Promise<void> {
+  renderModel(model: IRenderMime.IMimeModel): Promise<void> {
     const shown = this.growing.get(model.data[MIME_TYPE] as string);
     if (shown !== undefined) {
       // The same node, wherever the chat shows it: what is rendered already stays.
       this.node.append(shown.node);
-      await shown.shown;
     }
+    // Wait for no text: the chat shows the rendering that ends last, which must be that of the end.
+    return Promise.resolve();
   }
 }
 

@@ -17,17 +17,12 @@ export class LiveText {
   /** Where the text is shown. */
   readonly node = document.createElement('div');
 
-  /** Resolves when all text that was set is shown. */
-  get shown(): Promise<void> {
-    return this.work;
-  }
-
   /** Show `text`, in place of what was set before. */
   set(text: string): void {
     this.text = text;
     if (!this.isBusy) {
       this.isBusy = true;
-      this.work = this.catchUp().finally(() => {
+      void this.catchUp().finally(() => {
         this.isBusy = false;
       });
     }
@@ -96,7 +91,6 @@ export class LiveText {
   private tailSource = '';
   private links = '';
   private isBusy = false;
-  private work: Promise<void> = Promise.resolve();
 }
 
 /** The elements `details` in `nodes`, in order. */
