@@ -53,7 +53,7 @@ def place(
     request: pytest.FixtureRequest, packages: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[str]:
     monkeypatch.syspath_prepend(packages)
-    monkeypatch.setenv("PYTHONPATH", str(packages))
+    monkeypatch.setenv("PYTHONPATH", str(packages), prepend=os.pathsep)
     importable_for_workers(monkeypatch)
     for module in ("support.room", "jupyter_ai_personas.testing.fakes"):
         monkeypatch.setattr(f"{module}.WAIT", WAIT)
