@@ -1,4 +1,4 @@
-"""Time slices of an event loop, for streams that may never suspend."""
+"""Time slices of an event loop, for work that may never suspend."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ import anyio.lowlevel
 
 __all__ = ["SLICE", "Slices"]
 
-SLICE = 0.01
-"""Seconds that a stream may run before it yields to other tasks."""
+SLICE = 0.005
+"""Seconds that one piece of work may run before other tasks get the event loop."""
 
 T = TypeVar("T")
 
 
 class Slices:
-    """Measures how long a stream has run without suspending.
+    """Measures how long a stream, or other work, has run without suspending.
 
-    Await items with :meth:`watch`: a stream that suspends has yielded already, and another yield
-    would cost more than the item.
+    Await the items of a stream with :meth:`watch`: one that suspends has yielded already, and
+    another yield would cost more than the item.
     """
 
     __slots__ = ("_since",)
@@ -52,7 +52,7 @@ class Slices:
 
     @property
     def is_over(self) -> bool:
-        """Whether the stream should yield; see :meth:`hand_over`."""
+        """Whether to let other tasks run; see :meth:`hand_over`."""
         return time.perf_counter() - self._since > SLICE
 
     async def hand_over(self) -> None:

@@ -13,9 +13,10 @@ from jupyter_ai_personas.hosts import dask, switching
 from jupyter_ai_personas.magics import conversation
 from jupyter_ai_personas.magics.settings import MagicsSettings
 from jupyter_ai_personas.personas.turn import MAX_MESSAGES
-from jupyter_ai_personas.runtime import RuntimeSettings, host_pool, scheduler, turnstile
+from jupyter_ai_personas.runtime import RuntimeSettings, scheduler, turnstile
 from jupyter_ai_personas.server import exit_guard, extension
 from jupyter_ai_personas.server.handlers import base, message
+from jupyter_ai_personas.slices import SLICE
 
 DOCS = Path(__file__).parents[1] / "docs"
 PACING = Pacing()
@@ -48,7 +49,7 @@ FIGURES: list[tuple[str, str, list[float]]] = [
     ),
     ("streaming", r"refuses is tried (\w+) times in all", [MAX_TRIES]),
     ("streaming", r"gets it within \*\*([\d.]+) ms\*\*", [switching.SWITCH_SECONDS * 1000]),
-    ("streaming", r"\*\*slices\*\* of ([\d.]+) ms", [host_pool._SLICE * 1000]),
+    ("streaming", r"\*\*slices\*\* of ([\d.]+) ms", [SLICE * 1000]),
     ("promises", r"at most (\d+) messages", [MAX_MESSAGES]),
     ("promises", r"may be (a million) bytes long", [base.MAX_BODY]),
     ("promises", r"for all people \| – \| ([\d,]+) \|", [scheduler.MAX_TURNS]),

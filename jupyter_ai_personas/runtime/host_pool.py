@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -16,11 +15,11 @@ from jupyter_ai_personas.personas import Persona, TurnSpec
 from jupyter_ai_personas.personas.wire import HostEvent, TurnAnswer, TurnEnd, TurnLost
 from jupyter_ai_personas.runtime.placement import Placement
 from jupyter_ai_personas.runtime.settings import RuntimeSettings
+from jupyter_ai_personas.slices import Slices
 
 __all__ = ["HostPool"]
 
 WATCH_SECONDS = 0.5
-_SLICE = 0.005
 
 Sink = Callable[[HostEvent], None]
 
@@ -156,7 +155,7 @@ class HostPool:
 
     async def _pump(self, entry: _Entry) -> None:
         async for batch in entry.host.events():
-            until = time.monotonic() + _SLICE
+            slices = Slices()
             for event in batch:
                 ends = isinstance(event, TurnEnd)
                 sink = entry.sinks.pop(event.turn_id, None) if ends else None
@@ -169,9 +168,8 @@ class HostPool:
                         sink(event)
                     except Exception:
                         self._log.exception("Event of turn %s was lost", event.turn_id)
-                if time.monotonic() > until:
-                    await anyio.lowlevel.checkpoint()
-                    until = time.monotonic() + _SLICE
+                if slices.is_over:
+                    await slices.hand_over()
 
     # -- the watchdog -----------------------------------------------------------------------
 

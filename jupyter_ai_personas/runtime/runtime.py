@@ -146,7 +146,7 @@ class Runtime:
         self._watch = None
         if local is not None:
             self._watch = LocalWatch(
-                local, lambda: [s.chat.path for s in self.sessions], self._look_again, log=log
+                local, lambda: [s.personas.path for s in self.sessions], self._look_again, log=log
             )
         self._services = Services(
             settings=settings,

@@ -6,14 +6,13 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 
+from jupyter_ai_personas.slices import Slices
+
 __all__ = ["SpreadCalls", "Turnstile"]
 
 AT_ONCE = 2
 """How many pass in one iteration of the event loop. Handling a message takes 2 ms, and so does
 beginning a turn."""
-
-CALLS_SECONDS = 0.005
-"""How long calls are made in one iteration of the event loop."""
 
 
 class Turnstile:
@@ -53,7 +52,7 @@ class Turnstile:
 
 
 class SpreadCalls:
-    """Calls that are due in the next iteration of the event loop: a few milliseconds in each."""
+    """Calls that are due in the next iteration of the event loop: for one slice of time in each."""
 
     def __init__(self) -> None:
         self._calls: deque[Callable[[], None]] = deque()
@@ -65,11 +64,10 @@ class SpreadCalls:
         self._calls.append(call)
 
     def _run(self) -> None:
-        loop = asyncio.get_running_loop()
-        until = loop.time() + CALLS_SECONDS
+        slices = Slices()
         try:
-            while self._calls and loop.time() < until:
+            while self._calls and not slices.is_over:
                 self._calls.popleft()()
         finally:
             if self._calls:
-                loop.call_soon(self._run)
+                asyncio.get_running_loop().call_soon(self._run)

@@ -7,16 +7,12 @@ never passed to it: they are compared with the identities in each cell.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
-import anyio.lowlevel
+from jupyter_ai_personas.slices import Slices
 
 __all__ = ["cell_of_cursor", "cursor_of"]
-
-SLICE = 0.004
-"""Seconds of searching before other tasks get the event loop."""
 
 MAX_RUNS = 2_000
 """Maximum runs of characters searched in one cell; each edit may add some."""
@@ -70,7 +66,7 @@ def _whole(number: Any) -> int | None:
 async def cell_of_cursor(document: Any, cursor: Cursor) -> str | None:
     """Return the id of the cell of a ``YNotebook`` that ``cursor`` is in, or ``None``."""
     cells = document.ycells
-    since = time.perf_counter()
+    slices = Slices()
     index = 0
     while index < len(cells):
         cell = cells[index]
@@ -78,9 +74,8 @@ async def cell_of_cursor(document: Any, cursor: Cursor) -> str | None:
             id_ = cell.get("id")
             return id_ if isinstance(id_, str) else None
         index += 1
-        if time.perf_counter() - since > SLICE:
-            await anyio.lowlevel.checkpoint()
-            since = time.perf_counter()
+        if slices.is_over:
+            await slices.hand_over()
     return None
 
 

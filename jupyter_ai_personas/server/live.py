@@ -3,23 +3,18 @@
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-import anyio.lowlevel
-
 from jupyter_ai_personas.context.beside import Beside, notebook_beside
 from jupyter_ai_personas.server.cursors import cell_of_cursor, cursor_of
+from jupyter_ai_personas.slices import Slices
 
 __all__ = ["LiveDocuments", "cell_as_json", "connections_to", "read_notebook"]
 
 EVERYWHERE = "JupyterLab:globalAwareness"
 """The shared document in which each JupyterLab announces its open documents."""
-
-SLICE = 0.004
-"""Seconds of reading a notebook before other tasks get the event loop."""
 
 TRIES = 5
 """Maximum repetitions of reading a notebook whose cells move meanwhile."""
@@ -104,7 +99,7 @@ def _states(shared: Any) -> list[Any]:
 async def read_notebook(document: Any) -> dict[str, Any] | None:
     """Return a ``YNotebook`` as JSON, or ``None`` if it has not been loaded yet.
 
-    In slices of :data:`SLICE`; one cell is read at once. It is read anew where cells came, went or
+    In slices of time; one cell is read at once. It is read anew where cells came, went or
     moved meanwhile.
     """
     moved = False
@@ -119,12 +114,11 @@ async def read_notebook(document: Any) -> dict[str, Any] | None:
         for attempt in range(TRIES):
             moved = False
             found: list[dict[str, Any]] = []
-            since = time.perf_counter()
+            slices = Slices()
             while len(found) < len(cells):
                 found.append(cell_as_json(cells[len(found)]))
-                if time.perf_counter() - since > SLICE:
-                    await anyio.lowlevel.checkpoint()
-                    since = time.perf_counter()
+                if slices.is_over:
+                    await slices.hand_over()
                     if moved and attempt < TRIES - 1:
                         break
             else:

@@ -9,11 +9,14 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from statistics import median
+from typing import Any
 
 import anyio.to_thread
 
 from jupyter_ai_personas.hosts.switching import quick_switching
+from jupyter_ai_personas.runtime.turnstile import Turnstile
 from jupyter_ai_personas.server.worker_threads import own_worker_threads
+from jupyter_ai_personas.slices import Slices
 
 from .options import Options, Result, Table
 
@@ -21,6 +24,8 @@ TASKS = 1000
 """Tasks of a server with a hundred open chats."""
 
 CALLS = 20
+TURNS = 100
+EVENTS = 100
 WAIT = 0.0005
 
 
@@ -35,6 +40,8 @@ async def run(options: Options) -> Result:
         ("a wait of 0.5 ms while a persona computes", "SWITCH_SECONDS", _wait),
         (f"a call of a worker thread among {TASKS:,} tasks", "own_worker_threads", _call_thread),
         ("a full garbage collection after imports", "gc.freeze", _collect),
+        (f"a request while {TURNS} turns begin, 2 ms each", "AT_ONCE", _begin_turns),
+        (f"a request while {EVENTS} events are handled, 1 ms each", "SLICE", _handle_events),
     ):
         found: dict[bool, list[float]] = {True: [], False: []}
         for number in range(2 * rounds):  # in turns: a machine that slows down favours neither
@@ -108,6 +115,53 @@ def _frozen() -> Iterator[None]:
         yield
     finally:
         gc.unfreeze()
+
+
+def _begin_turns(tuned: bool) -> list[float]:
+    """Return the longest time that another task waits."""
+
+    async def begin(turnstile: Turnstile | None) -> None:
+        if turnstile is not None:
+            await turnstile.enter()
+        _compute(0.002)
+
+    async def main() -> float:
+        turnstile = Turnstile() if tuned else None
+        turns = [asyncio.create_task(begin(turnstile)) for _ in range(TURNS)]
+        return await _longest_wait(asyncio.gather(*turns))
+
+    return [asyncio.run(main())]
+
+
+def _handle_events(tuned: bool) -> list[float]:
+    """Return the longest time that another task waits."""
+
+    async def handle() -> None:
+        slices = Slices()
+        for _ in range(EVENTS):
+            _compute(0.001)
+            if tuned and slices.is_over:
+                await slices.hand_over()
+
+    async def main() -> float:
+        return await _longest_wait(asyncio.ensure_future(handle()))
+
+    return [asyncio.run(main())]
+
+
+async def _longest_wait(work: asyncio.Future[Any]) -> float:
+    longest, before = 0.0, time.perf_counter()
+    while not work.done():
+        await asyncio.sleep(0)
+        now = time.perf_counter()
+        longest, before = max(longest, now - before), now
+    return longest
+
+
+def _compute(seconds: float) -> None:
+    until = time.thread_time() + seconds
+    while time.thread_time() < until:
+        pass
 
 
 def _timed(times: int, call: Callable[[], object]) -> Iterator[float]:

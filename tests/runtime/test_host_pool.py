@@ -28,8 +28,14 @@ class Slow(InlineHost):
         await super().open()
 
 
+async def until_made(made: list[Slow], count: int) -> None:
+    with anyio.fail_after(WAIT):
+        while len(made) < count:
+            await anyio.lowlevel.checkpoint()
+
+
 async def test_a_host_that_nobody_wants_when_it_has_opened_is_closed() -> None:
-    script, made = Script(), []
+    script, made = Script(), list[Slow]()
 
     def make_host(*arguments: Any) -> Slow:
         made.append(Slow(*arguments))
@@ -37,7 +43,7 @@ async def test_a_host_that_nobody_wants_when_it_has_opened_is_closed() -> None:
 
     async with room(persona("Echo", script), make_host=make_host, actor_idle=0.0) as here:
         here.say("@Echo a")
-        await here.until(lambda: here.stage.writing)
+        await until_made(made, 1)
         await made[0].opening.wait()
         await here.command("/stop")
         with anyio.fail_after(WAIT):
@@ -47,13 +53,13 @@ async def test_a_host_that_nobody_wants_when_it_has_opened_is_closed() -> None:
         await settle()
         assert here.runtime.hosts._entries == {}
         here.say("@Echo b")
-        await here.until(lambda: here.stage.writing)
+        await until_made(made, 2)
         made[1].go_on.set()
         await script.until_begun("@Echo b")
 
 
 async def test_who_is_stopped_while_the_host_opens_ends_at_once_and_leaves_it_to_others() -> None:
-    script, made = Script(), []
+    script, made = Script(), list[Slow]()
 
     def make_host(*arguments: Any) -> Slow:
         made.append(Slow(*arguments))
@@ -62,6 +68,7 @@ async def test_who_is_stopped_while_the_host_opens_ends_at_once_and_leaves_it_to
     async with room(persona("Echo", script), make_host=make_host) as here:
         stopped = here.say("@Echo a", by="Ada")
         await here.until(lambda: list(here.stage.writing.values()) == ["is thinking"])
+        await until_made(made, 1)
         await made[0].opening.wait()
         here.say("/stop", by="Ada")
         assert (await here.reply(stopped)).state == "stopped"
@@ -75,7 +82,7 @@ async def test_who_is_stopped_while_the_host_opens_ends_at_once_and_leaves_it_to
 
 
 async def test_a_host_that_cannot_be_opened_is_told_and_made_anew() -> None:
-    script, made = Script(), []
+    script, made = Script(), list[Slow]()
 
     def make_host(*arguments: Any) -> Slow:
         host = Slow(*arguments)

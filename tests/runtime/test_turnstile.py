@@ -10,10 +10,10 @@ from support.room import Room, persona, room
 
 from jupyter_ai_personas.runtime.turnstile import (
     AT_ONCE,
-    CALLS_SECONDS,
     SpreadCalls,
     Turnstile,
 )
+from jupyter_ai_personas.slices import SLICE
 
 
 async def pass_and_note(turnstile: Turnstile, passed: list[int], number: int) -> None:
@@ -71,7 +71,7 @@ async def test_calls_that_take_long_are_made_in_order_in_several_iterations() ->
         await asyncio.sleep(0)
         iterations += 1
     assert made == list(range(20))
-    assert iterations >= 20 * 0.002 / CALLS_SECONDS / 2
+    assert iterations >= 20 * 0.002 / SLICE / 2
 
 
 async def test_a_call_that_fails_keeps_no_other_back() -> None:

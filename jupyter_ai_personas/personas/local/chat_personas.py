@@ -120,6 +120,11 @@ class ChatPersonas(Mapping[str, Persona]):
         return self._packages.broken
 
     @property
+    def path(self) -> str:
+        """The path of the chat at the last :meth:`look`."""
+        return self._last.path if self._last is not None else self._path()
+
+    @property
     def has_files(self) -> bool:
         """Whether files may define personas here."""
         return self._local is not None

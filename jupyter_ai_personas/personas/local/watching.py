@@ -120,7 +120,9 @@ class LocalWatch:
         """Watch the folders of the chats at ``paths``; see :meth:`_Watched.be`."""
         if kind := remote_file_system(self._local.root):
             return f"others may change files on {kind} unseen", False
-        folders = {folder for path in paths for folder in self._local.watched(path)}
+        # Chats in one folder have the same folders above them.
+        one_of_each = {path.rpartition("/")[0]: path for path in paths}.values()
+        folders = {folder for path in one_of_each for folder in self._local.watched(path)}
         return watched.be(sorted(folders))
 
     def _teller(self, loop: asyncio.AbstractEventLoop) -> Callable[[set[str]], None]:
