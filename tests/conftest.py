@@ -79,7 +79,7 @@ def _collect_sockets_of_dask(item: pytest.Item) -> None:
     if not homes.isdisjoint({"support.dask_cluster", "support.engines"}):
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", r"unclosed <socket.* proto=0,", ResourceWarning)
-            # What finalizers keep alive is collected by a later one; pytest does as many at the end.
+            # Finalizers keep some alive for a later one; pytest does as many at its end.
             for _ in range(5):
                 gc.collect()
 
