@@ -60,7 +60,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Answer", "Runtime"]
 
-OPEN_SECONDS = 10.0
+OPEN_SECONDS = 3.0
 """How long a request waits for its chat to be opened: a tab shows a chat before it is connected."""
 
 
