@@ -57,6 +57,9 @@ def pytest_configure(config: pytest.Config) -> None:
         config.add_cleanup(lambda: foreign.show(folder))
 
 
+_left: set[threading.Thread] = set()
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> Iterator[None]:
     """A persona's thread that outlives its test, in a loop, say, takes the time of all others."""
@@ -64,8 +67,11 @@ def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> 
     if "distributed" in sys.modules and (nextitem is None or nextitem.path != item.path):
         _collect_sockets_of_dask(item)
     for thread in threading.enumerate():
-        if thread.name.startswith("persona ") and thread.name != "persona worker":
+        is_host = thread.name.startswith("persona ") and thread.name != "persona worker"
+        if is_host and thread not in _left:
             thread.join(60)
+            if thread.is_alive():
+                _left.add(thread)  # Later tests neither wait for it nor are blamed.
             assert not thread.is_alive(), f"The test has left {thread.name} running."
 
 

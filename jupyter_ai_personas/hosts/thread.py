@@ -83,15 +83,26 @@ class ThreadHost:
         self._outbox = Outbox()
         self._opened = asyncio.Event()
         self._closed = asyncio.Event()
+        self._runner = TurnRunner(self._environment, self._outbox.put)
+        self._loop = asyncio.new_event_loop()
         # A daemon: a persona that never returns must not keep the server from ending.
         self._thread = threading.Thread(target=self._main, name=f"persona {self.name}", daemon=True)
-        self._thread.start()
-        await self._opened.wait()
+        try:
+            self._thread.start()
+        except RuntimeError:
+            self._loop.close()
+            raise
+        try:
+            await self._opened.wait()
+        except BaseException:
+            # A host that has not opened is closed by nobody.
+            self.abandon()
+            raise
 
     # -- below the wall ---------------------------------------------------------------------
 
     def _main(self) -> None:
-        self._loop = loop = asyncio.new_event_loop()
+        loop = self._loop
         asyncio.set_event_loop(loop)
         loop.set_default_executor(DaemonExecutor())
         loop.set_exception_handler(self._on_stray_error)
@@ -149,7 +160,6 @@ class ThreadHost:
 
     async def _live(self) -> None:
         self._stop = asyncio.Event()
-        self._runner = TurnRunner(self._environment, self._outbox.put)
         self._to_server(self._opened.set)
         await self._stop.wait()
         await self._runner.close()

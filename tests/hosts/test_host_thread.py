@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import logging
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from textwrap import dedent
 from typing import Any
 
@@ -19,6 +21,7 @@ from support.bench import WAIT, Bench, bench_with
 from jupyter_ai_personas import BasePersona
 from jupyter_ai_personas.chat import Message
 from jupyter_ai_personas.hosts import HostHealth, ThreadHost
+from jupyter_ai_personas.hosts.environment import HostConfig, HostEnvironment
 from jupyter_ai_personas.hosts.switching import SWITCH_SECONDS
 from jupyter_ai_personas.personas.wire import (
     MessageSent,
@@ -171,6 +174,21 @@ async def test_abandoning_at_any_moment_closes_the_loop_and_raises_nothing() -> 
             await anyio.to_thread.run_sync(host._thread.join, WAIT)
             assert host._loop.is_closed()
     gc.collect()  # what was left behind must not warn
+
+
+async def test_a_host_that_is_given_up_while_it_opens_leaves_no_thread() -> None:
+    log = logging.getLogger("tests.early")
+    environment = HostEnvironment(HostConfig(models=False), log=log)
+    for iterations in range(1, 20):
+        host = ThreadHost("Early", environment)
+        opening = asyncio.create_task(host.open())
+        await turn_the_loop(iterations)
+        opening.cancel()
+        with suppress(asyncio.CancelledError):
+            await opening
+            await host.close()
+        await asyncio.to_thread(host._thread.join, WAIT)
+        assert not host._thread.is_alive()
 
 
 async def test_an_abandoned_thread_that_comes_back_says_nothing(bench: Bench) -> None:
