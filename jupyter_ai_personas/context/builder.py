@@ -27,7 +27,6 @@ _COMMIT_S = 2.0  # how often readers see more while much is waiting
 _LOOK_S = 1.0  # how often the folder is looked at: it may be removed, or found damaged
 _RESCAN_S = 60.0
 _RESCAN_WATCHED_S = 600.0  # a queue of events can overflow
-_MANY = 500  # changes at once: a scan is cheaper
 _REST = 20  # times as long as a file takes to be read, it is not read again
 _CRASHES = 2  # a file is given up whose reading has ended the process so often
 
@@ -137,8 +136,6 @@ class Builder:
 
     def _follow(self, changes: set[str]) -> bool:
         """Note files that changed; return whether all folders must be scanned."""
-        if len(changes) > _MANY:
-            return True
         for change in changes:
             file = Path(change)
             path = file.relative_to(self._folder.root).as_posix()

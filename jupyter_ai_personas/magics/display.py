@@ -8,14 +8,14 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 from uuid import uuid4
 
+from ..chat.pacing import Pacing
 from ..text import Anew, extended
 from .formats import NotInFormatError, bundle, code_of, inserted_code, preview
 from .frontends import FrontEnd, front_end_of
 
 __all__ = ["Display", "PrintedDisplay", "UpdatedDisplay", "make_display"]
 
-_INTERVAL = 0.1  # seconds
-_CHARS_A_SECOND = 200_000
+_PACING = Pacing()
 _AS_IT_COMES = ("markdown", "md", "text")
 
 
@@ -82,8 +82,7 @@ class UpdatedDisplay:
         """See :meth:`Display.tick`."""
         if time.monotonic() >= self._next_update:
             self.keep()
-            seconds = _INTERVAL + len(self.text) / _CHARS_A_SECOND
-            self._next_update = time.monotonic() + seconds
+            self._next_update = time.monotonic() + _PACING.pause(chars=len(self.text))
 
     def finish(self) -> str:
         """See :meth:`Display.finish`."""

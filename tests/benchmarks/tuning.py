@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -13,11 +14,13 @@ from typing import Any
 
 import anyio.to_thread
 
+from jupyter_ai_personas.context import worker
 from jupyter_ai_personas.hosts.switching import quick_switching
 from jupyter_ai_personas.runtime.turnstile import Turnstile
 from jupyter_ai_personas.server.worker_threads import own_worker_threads
 from jupyter_ai_personas.slices import Slices
 
+from . import intervals
 from .options import Options, Result, Table
 
 TASKS = 1000
@@ -32,12 +35,12 @@ WAIT = 0.0005
 async def run(options: Options) -> Result:
     table = Table(
         "Tuned constants",
-        "Medians in milliseconds, with each constant and without it. Other constants of timing "
-        "are limits, or have rows of their own in the tables above.",
+        "Medians in milliseconds, with each constant and without it.",
     )
     rounds = 1 if options.quick else 5 * options.repeat
     for what, name, measure in (
         ("a wait of 0.5 ms while a persona computes", "SWITCH_SECONDS", _wait),
+        ("the same in the process of the index", "_SWITCH_S", _wait_for_index),
         (f"a call of a worker thread among {TASKS:,} tasks", "own_worker_threads", _call_thread),
         ("a full garbage collection after imports", "gc.freeze", _collect),
         (f"a request while {TURNS} turns begin, 2 ms each", "AT_ONCE", _begin_turns),
@@ -49,27 +52,43 @@ async def run(options: Options) -> Result:
             found[tuned] += await asyncio.to_thread(measure, tuned)
         tuned_ms, untuned_ms = (1000 * median(found[tuned]) for tuned in (True, False))
         table.rows.append({"what": what, "constant": name, "with": tuned_ms, "without": untuned_ms})
-    return Result("tuning", [table])
+    found = await asyncio.to_thread(intervals.table, quick=options.quick)
+    return Result("tuning", [table, found])
 
 
 def _wait(tuned: bool) -> list[float]:
     """Return the seconds of short waits, each of which releases the interpreter."""
+    end = quick_switching() if tuned else None
+    try:
+        return _waits()
+    finally:
+        if end is not None:
+            end()
+
+
+def _wait_for_index(tuned: bool) -> list[float]:
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(worker._SWITCH_S if tuned else before)
+    try:
+        return _waits()
+    finally:
+        sys.setswitchinterval(before)
+
+
+def _waits() -> list[float]:
     stop = threading.Event()
 
     def compute() -> None:
         while not stop.is_set():
             pass
 
-    persona = threading.Thread(target=compute)
-    end = quick_switching() if tuned else None
-    persona.start()
+    thread = threading.Thread(target=compute)
+    thread.start()
     try:
         return list(_timed(CALLS, lambda: time.sleep(WAIT)))
     finally:
         stop.set()
-        persona.join()
-        if end is not None:
-            end()
+        thread.join()
 
 
 def _call_thread(tuned: bool) -> list[float]:

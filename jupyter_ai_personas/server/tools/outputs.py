@@ -21,7 +21,8 @@ class Outputs:
         self.execution_count: int | None = None
         self._displays: dict[str, list[dict[str, Any]]] = {}
         self._clears = False
-        self._chars = 0
+        self.chars = 0
+        """The size of all that was added."""
 
     def add(self, kind: str, content: Mapping[str, Any]) -> bool:
         """Take in a message of the kernel; return whether it changes the outputs."""
@@ -47,10 +48,10 @@ class Outputs:
         self.items, self._displays, self._clears = [], {}, False
 
     def _append(self, kind: str, content: Mapping[str, Any]) -> None:
-        if self._chars > MAX_CHARS:
+        if self.chars > MAX_CHARS:
             return
-        self._chars += _size(content)
-        if self._chars > MAX_CHARS:
+        self.chars += _size(content)
+        if self.chars > MAX_CHARS:
             kind = "stream"
             content = {"name": "stderr", "text": "\n[Too much output: the rest is left out.]\n"}
         last = self.items[-1] if self.items else {}

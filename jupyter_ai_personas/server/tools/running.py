@@ -19,6 +19,7 @@ from typing import Any
 import anyio
 
 from jupyter_ai_personas.chat.markdown import code
+from jupyter_ai_personas.chat.pacing import Pacing
 from jupyter_ai_personas.errors import ToolCallError
 from jupyter_ai_personas.server.tools.cells import Cells, Head
 from jupyter_ai_personas.server.tools.documents import Notebooks
@@ -40,8 +41,8 @@ from jupyter_ai_personas.tools.pictures import with_images
 
 __all__ = ["RunTools"]
 
-FLUSH_SECONDS = 0.1
-"""How often a cell that runs is written at most."""
+PACING = Pacing()
+"""How often a cell that runs is written at most: as a reply that grows."""
 
 STOP_SECONDS = 3.0
 """How long a call that is stopped waits for its cell to end."""
@@ -247,7 +248,8 @@ class _Run:
             now = time.monotonic()
             if is_new and now >= next_flush:
                 await self._flush()
-                next_flush, is_new = time.monotonic() + FLUSH_SECONDS, False
+                next_flush = time.monotonic() + PACING.pause(chars=self.outputs.chars)
+                is_new = False
             if now > self._deadline:
                 if self.status:
                     return  # it does not heed the interrupt
