@@ -171,6 +171,17 @@ def test_libraries_are_imported_only_where_they_belong() -> None:
     assert faults == []
 
 
+def test_names_are_exported_by_all_alone() -> None:
+    """Not by ``import X as X``, which says the same to type checkers."""
+    assert [
+        f"{file}:{node.lineno}"
+        for file in [*MODULES, *modules_below(Path(__file__).parent)]
+        for node in ast.walk(ast.parse(file.read_text("utf-8")))
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        if any(name.name == name.asname for name in node.names)
+    ] == []
+
+
 def test_modules_can_be_read_in_one_sitting() -> None:
     lines = {name_of(module): module.read_text("utf-8").count("\n") for module in MODULES}
     assert {name: count for name, count in lines.items() if count > 500} == {}

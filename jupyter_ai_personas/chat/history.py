@@ -13,12 +13,13 @@ from jupyter_ai_personas.chat.messages import GROWING_STATES, SYSTEM_ID, Attachm
 from jupyter_ai_personas.tokens import PER_MESSAGE, approximate_tokens
 
 if TYPE_CHECKING:
-    from langchain_core.messages import BaseMessage as BaseMessage
+    from langchain_core.messages import BaseMessage
 
     from jupyter_ai_personas.chat.protocol import Chat
 
 __all__ = [
     "MOST_MESSAGES",
+    "BaseMessage",
     "HistoryEntry",
     "earlier_attachments",
     "newest",

@@ -116,6 +116,32 @@ async def cache(loopback: OpenAIServer, make_registry: MakeRegistry) -> AsyncIte
 
 
 @pytest.fixture
+def vendor_server() -> Iterator[OpenAIServer]:
+    """A server of a vendor: without a key of its own."""
+    with OpenAIServer() as server:
+        yield server
+
+
+@pytest.fixture
+def vendor_cache(
+    vendor_id: str,
+    vendor_server: OpenAIServer,
+    make_registry: MakeRegistry,
+    monkeypatch: pytest.MonkeyPatch,
+) -> ModelCache:
+    """Models of the vendor ``vendor_id``, whose server is `vendor_server`."""
+    # An environment with an old LangChain cannot import it.
+    from test_provider_vendors import SECRET, VENDORS
+
+    vendor = VENDORS[vendor_id]
+    for variable, value in {vendor.variable: SECRET, **vendor.variables}.items():
+        if variable:
+            monkeypatch.setenv(variable, value)
+    root = vendor_server.url.removesuffix("/v1")
+    return ModelCache(make_registry(model_parameters={vendor_id: vendor.parameters(root)}))
+
+
+@pytest.fixture
 def text_of() -> Callable[[AsyncGenerator[ModelChunk, None]], Any]:
     """Collects the text of a stream."""
 

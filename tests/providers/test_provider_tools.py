@@ -9,8 +9,6 @@ import anyio
 import pytest
 from langchain_core.messages import HumanMessage, ToolMessage
 from test_provider_vendors import VENDORS, WAIT, event_stream, sse
-from test_provider_vendors import vendor_cache as vendor_cache
-from test_provider_vendors import vendor_server as vendor_server
 
 from jupyter_ai_personas.errors import ModelFailedError
 from jupyter_ai_personas.providers import ModelCache, ModelChunk

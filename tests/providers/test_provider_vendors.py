@@ -252,30 +252,9 @@ VENDORS = {
 }
 
 
-@pytest.fixture
-def vendor_server() -> Any:
-    with OpenAIServer() as server:
-        yield server
-
-
 @pytest.fixture(params=VENDORS)
 def vendor_id(request: pytest.FixtureRequest) -> str:
     return str(request.param)
-
-
-@pytest.fixture
-def vendor_cache(
-    vendor_id: str,
-    vendor_server: OpenAIServer,
-    make_registry: Any,
-    monkeypatch: pytest.MonkeyPatch,
-) -> ModelCache:
-    vendor = VENDORS[vendor_id]
-    for variable, value in {vendor.variable: SECRET, **vendor.variables}.items():
-        if variable:
-            monkeypatch.setenv(variable, value)
-    root = vendor_server.url.removesuffix("/v1")
-    return ModelCache(make_registry(model_parameters={vendor_id: vendor.parameters(root)}))
 
 
 async def drain(stream: Any) -> None:
