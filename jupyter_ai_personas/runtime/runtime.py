@@ -87,6 +87,7 @@ class Runtime:
         workspace: WorkspaceAccess | None = None,
         tools: ToolRegistry | None = None,
         changes: ChangeBook | None = None,
+        load_delay: float = 0.0,
         avatar_url: Callable[[Persona], str | None] = lambda persona: None,
         other_runtime: Callable[[], bool] = lambda: False,
         plugins: Plugins | None = None,
@@ -176,6 +177,7 @@ class Runtime:
             other_runtime=other_runtime,
             log=log,
         )
+        self._load_delay = load_delay
         self._personas_loaded = anyio.Event()
         self._one_shots: set[Scheduler] = set()
         self._group: TaskGroup | None = None
@@ -266,7 +268,10 @@ class Runtime:
             owner.interrupt()
 
     async def _load(self) -> None:
-        # Imports take seconds: never on the event loop.
+        # Imports take seconds and hold the interpreter: never on the event loop, and not before
+        # the server has had time for its first answer, unless a chat waits for them.
+        with anyio.move_on_after(self._load_delay):
+            await self.wanted.wait()
         await self._plugins.load(self._personas_loaded.set)
         self.hosts.preload()
         self.loaded.set()

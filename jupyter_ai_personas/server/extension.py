@@ -52,6 +52,10 @@ from jupyter_ai_personas.tools.mcp_clients import McpClients
 
 __all__ = ["AiExtension"]
 
+LOAD_DELAY = 0.5
+"""Seconds before plug-ins are imported, unless a chat opens first: imports hold the interpreter,
+and the server's first answer should not wait for them."""
+
 SAVE_SECONDS = 1.5
 """Time limit for saving the chats when the server stops."""
 
@@ -278,6 +282,7 @@ class AiExtension(Configured, ExtensionApp):
                 mcp_clients=mcp_clients,
             ),
             changes=builtin,
+            load_delay=LOAD_DELAY,
             avatar_url=self.avatar_url,
             approval_url=self.approval_url,
             workspace=workspace,

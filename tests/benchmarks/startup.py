@@ -81,7 +81,7 @@ async def run(options: Options) -> Result:
     table = Table(
         "Start-up",
         f"Milliseconds; pairs of starts, one right after the other, with {PACKAGES} provider "
-        "packages installed. The plug-ins are imported as soon as the server runs.",
+        "packages installed. The plug-ins are imported after the first answer.",
         [
             {
                 "what": "server to its first answer, without the extension",
