@@ -8,15 +8,15 @@ again. About four flushes a second show text sooner than twenty.
 
 from __future__ import annotations
 
+import asyncio
 import math
 import time
-from asyncio import TimerHandle
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 from weakref import WeakSet
 
-__all__ = ["Pacer", "Pacing", "Scheduler"]
+__all__ = ["Clock", "Pacer", "Pacing"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,14 +70,24 @@ class Pacing:
         return min(max(stretch * factor, 1.0), self.longest_by_load / self.interval)
 
 
-class Scheduler(Protocol):
-    """The part of an event loop that the writer needs."""
+class Clock(Protocol):
+    """The time and the timers that the writer needs."""
 
     def time(self) -> float:
         """Return monotonic seconds."""
 
-    def call_later(self, delay: float, callback: Callable[[], None], /) -> TimerHandle:
+    def call_later(self, delay: float, callback: Callable[[], None], /) -> asyncio.TimerHandle:
         """Call ``callback`` after ``delay`` seconds."""
+
+
+class _LoopClock:
+    """The time and the timers of the event loop that runs."""
+
+    def time(self) -> float:
+        return asyncio.get_running_loop().time()
+
+    def call_later(self, delay: float, callback: Callable[[], None], /) -> asyncio.TimerHandle:
+        return asyncio.get_running_loop().call_later(delay, callback)
 
 
 @dataclass(slots=True)
@@ -88,7 +98,7 @@ class Pacer:
     transaction causes there.
     """
 
-    scheduler: Scheduler
+    clock: Clock = field(default_factory=_LoopClock)
     policy: Pacing = field(default_factory=Pacing)
     processor_time: Callable[[], float] = time.thread_time
     stretch: float = 1.0
@@ -108,7 +118,7 @@ class Pacer:
     def next_slot(self) -> float:
         """Reserve the next time at which a chat may write, and return it."""
         spacing = self.policy.space(chats=len(self.writing), stretch=self.stretch)
-        self._next_slot = max(self.scheduler.time(), self._next_slot + spacing)
+        self._next_slot = max(self.clock.time(), self._next_slot + spacing)
         return self._next_slot
 
     @property
@@ -128,7 +138,7 @@ class Pacer:
         self.flushes += 1
         self.bytes_written += size
         self.lag += (max(0.0, late) - self.lag) / 4
-        now = self.scheduler.time()
+        now = self.clock.time()
         passed = now - self._measured_at
         if passed >= self.policy.interval:
             used = self.processor_time()

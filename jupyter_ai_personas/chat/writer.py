@@ -95,7 +95,7 @@ class ReplyWriter:
         if is_first and not self._pacer.is_loaded:
             self._write_with_others(reply)
             return
-        now = self._pacer.scheduler.time()
+        now = self._pacer.clock.time()
         due = max(now, self._due)
         if is_first:
             due = min(due, now + self._pacer.policy.eager_interval)
@@ -174,8 +174,8 @@ class ReplyWriter:
     # -- flushing ---------------------------------------------------------------------------
 
     def _arm(self, delay: float) -> None:
-        self._due = self._pacer.scheduler.time() + delay
-        self._timer = self._pacer.scheduler.call_later(delay, self._on_timer)
+        self._due = self._pacer.clock.time() + delay
+        self._timer = self._pacer.clock.call_later(delay, self._on_timer)
 
     def _disarm(self) -> None:
         if self._timer is not None:
@@ -183,12 +183,12 @@ class ReplyWriter:
             self._timer = None
 
     def _on_timer(self) -> None:
-        now = self._pacer.scheduler.time()
+        now = self._pacer.clock.time()
         late = now - self._due
         wait = self._pacer.next_slot() - now
         if wait > 0:
             flush = partial(self._flush_growing, late=late)
-            self._timer = self._pacer.scheduler.call_later(wait, flush)
+            self._timer = self._pacer.clock.call_later(wait, flush)
         else:
             self._flush_growing(late=late)
 
@@ -224,7 +224,7 @@ class ReplyWriter:
             writes += reply.write(live=live, shown=None if there is None else there.body)
         gone = self._flush(writes, late=late) if writes else []
         if self._timer is None:
-            self._due = self._pacer.scheduler.time() + self._pacer.pause(self._chars)
+            self._due = self._pacer.clock.time() + self._pacer.pause(self._chars)
         for reply in replies:
             if gone is None:
                 self._refused(reply)

@@ -47,7 +47,7 @@ from jupyter_ai_personas.runtime.quarantine import Quarantine
 from jupyter_ai_personas.runtime.reports import Reports
 from jupyter_ai_personas.runtime.requests import RequestHandler
 from jupyter_ai_personas.runtime.scheduler import Scheduler
-from jupyter_ai_personas.runtime.services import LoopClock, Metrics, Services
+from jupyter_ai_personas.runtime.services import Metrics, Services
 from jupyter_ai_personas.runtime.session import Session
 from jupyter_ai_personas.runtime.settings import RuntimeSettings
 from jupyter_ai_personas.runtime.turn import ActiveTurn, TurnOrder
@@ -102,7 +102,7 @@ class Runtime:
         """The tools of this server."""
         self._plugins = plugins or ImportedPlugins(personas, models, tools.load)
         self.avatar_url = avatar_url
-        self.pacer = Pacer(LoopClock())
+        self.pacer = Pacer()
         self.quarantine = Quarantine(
             failures=settings.quarantine_failures,
             window=settings.quarantine_window,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -34,7 +33,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CallReport",
-    "LoopClock",
     "Metrics",
     "Services",
     "TurnReport",
@@ -95,18 +93,6 @@ class Metrics:
 
     def voted(self, report: VoteReport) -> None:
         """Note a vote on a reply."""
-
-
-class LoopClock:
-    """The time and the timers of the event loop that runs."""
-
-    def time(self) -> float:
-        """Return monotonic seconds."""
-        return asyncio.get_running_loop().time()
-
-    def call_later(self, delay: float, callback: Callable[[], None], /) -> asyncio.TimerHandle:
-        """Call ``callback`` after ``delay`` seconds."""
-        return asyncio.get_running_loop().call_later(delay, callback)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
