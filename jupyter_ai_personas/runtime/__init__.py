@@ -4,9 +4,9 @@ from jupyter_ai_personas.chat.feedback import VoteReport
 from jupyter_ai_personas.runtime.approvals import Approval, Approvals, Decision, may_decide
 from jupyter_ai_personas.runtime.commands import Command, CommandContext, CommandInfo, Commands
 from jupyter_ai_personas.runtime.ledger import Ledger, MemoryLedger
+from jupyter_ai_personas.runtime.metrics import CallReport, Metrics, TurnReport
 from jupyter_ai_personas.runtime.requests import RequestContext, RequestHandler
 from jupyter_ai_personas.runtime.runtime import Runtime
-from jupyter_ai_personas.runtime.services import CallReport, Metrics, TurnReport
 from jupyter_ai_personas.runtime.session import Session
 from jupyter_ai_personas.runtime.settings import RuntimeSettings
 from jupyter_ai_personas.runtime.turn import ActiveTurn

@@ -30,8 +30,9 @@ from jupyter_ai_personas.runtime.approval_text import MAX_SHOWN, describe_call
 from jupyter_ai_personas.runtime.approvals import Approval, Decision, read_steps
 from jupyter_ai_personas.runtime.board import ApprovalBoard
 from jupyter_ai_personas.runtime.ledger import TurnStep
+from jupyter_ai_personas.runtime.metrics import CallReport
 from jupyter_ai_personas.runtime.requests import RequestContext, RequestHandler
-from jupyter_ai_personas.runtime.services import CallReport, Services
+from jupyter_ai_personas.runtime.services import Services
 from jupyter_ai_personas.runtime.turn import ActiveTurn
 from jupyter_ai_personas.tools import CallContext, Preview, ToolInfo
 

@@ -40,6 +40,7 @@ from jupyter_ai_personas.runtime.commands import CommandInfo, Commands
 from jupyter_ai_personas.runtime.exclusive import ExclusiveSlots
 from jupyter_ai_personas.runtime.host_pool import HostPool
 from jupyter_ai_personas.runtime.ledger import MemoryLedger, TurnLedger
+from jupyter_ai_personas.runtime.metrics import Metrics
 from jupyter_ai_personas.runtime.outcome import Answer
 from jupyter_ai_personas.runtime.own_tools import OwnTools
 from jupyter_ai_personas.runtime.placement import MakeHost, Placement
@@ -47,7 +48,7 @@ from jupyter_ai_personas.runtime.quarantine import Quarantine
 from jupyter_ai_personas.runtime.reports import Reports
 from jupyter_ai_personas.runtime.requests import RequestHandler
 from jupyter_ai_personas.runtime.scheduler import Scheduler
-from jupyter_ai_personas.runtime.services import Metrics, Services
+from jupyter_ai_personas.runtime.services import Services
 from jupyter_ai_personas.runtime.session import Session
 from jupyter_ai_personas.runtime.settings import RuntimeSettings
 from jupyter_ai_personas.runtime.turn import ActiveTurn, TurnOrder

@@ -21,9 +21,10 @@ from jupyter_ai_personas.runtime.board import ApprovalBoard
 from jupyter_ai_personas.runtime.chat_handle import ChatHandle
 from jupyter_ai_personas.runtime.execution import Execution
 from jupyter_ai_personas.runtime.ledger import ReplySnapshot, TurnRecord
+from jupyter_ai_personas.runtime.metrics import TurnReport
 from jupyter_ai_personas.runtime.outcome import Outcome
 from jupyter_ai_personas.runtime.replies import Replies
-from jupyter_ai_personas.runtime.services import Services, TurnReport
+from jupyter_ai_personas.runtime.services import Services
 from jupyter_ai_personas.runtime.turn import ActiveTurn, TurnOrder
 from jupyter_ai_personas.runtime.typing_status import TypingStatus
 from jupyter_ai_personas.runtime.waiting import Slot

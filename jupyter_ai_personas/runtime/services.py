@@ -1,4 +1,4 @@
-"""Shared collaborators of a runtime: stores, hosts, models, limits; the choice of a model."""
+"""Shared collaborators of a runtime, and the choice of a persona's model."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Any
 import anyio.to_thread
 
 from jupyter_ai_personas.chat import Chat, Pacer
-from jupyter_ai_personas.chat.feedback import VoteReport
 from jupyter_ai_personas.context.gathering import Gathering
 from jupyter_ai_personas.errors import ModelError, UnknownPersonaError
 from jupyter_ai_personas.personas import Persona, Personas
 from jupyter_ai_personas.routing import Limits, mention_name
-from jupyter_ai_personas.runtime.approvals import Approval, Approvals, Decision
+from jupyter_ai_personas.runtime.approvals import Approvals
 from jupyter_ai_personas.runtime.exclusive import ExclusiveSlots
 from jupyter_ai_personas.runtime.host_pool import HostPool
-from jupyter_ai_personas.runtime.ledger import FinalState, TurnLedger
+from jupyter_ai_personas.runtime.ledger import TurnLedger
+from jupyter_ai_personas.runtime.metrics import Metrics
 from jupyter_ai_personas.runtime.own_tools import OwnTools
 from jupyter_ai_personas.runtime.quarantine import Quarantine
 from jupyter_ai_personas.runtime.reports import Reports
@@ -31,68 +31,10 @@ from jupyter_ai_personas.tools.changes import ChangeBook
 if TYPE_CHECKING:
     from jupyter_ai_personas.providers import ModelRegistry
 
-__all__ = [
-    "CallReport",
-    "Metrics",
-    "Services",
-    "TurnReport",
-]
+__all__ = ["MODELS_SETTING", "Services"]
 
 MODELS_SETTING = "models"
 """The setting of a chat that holds what ``/model`` chose: persona id → reference."""
-
-
-@dataclass(frozen=True, slots=True)
-class TurnReport:
-    """A turn that ended, for metrics.
-
-    ``seconds`` are since the turn was accepted, ``work_seconds`` since it got its slot.
-    """
-
-    turn_id: str
-    persona_id: str
-    state: FinalState
-    seconds: float
-    work_seconds: float
-    usage: Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CallReport:
-    """A call of a tool that ended, for metrics and events.
-
-    ``policy`` is ``allow``, ``ask`` or ``deny``, and empty for a tool that is not there.
-    ``outcome`` is ``done``, ``failed``, ``denied`` by the operator or people, or ``refused`` by the
-    server. ``seconds`` are of the execution, 0 if there was none.
-    """
-
-    turn_id: str
-    call_id: str
-    persona_id: str
-    tool: str
-    person: str
-    policy: str
-    outcome: str
-    seconds: float
-
-
-class Metrics:
-    """Hears of turns, calls, approvals and votes; this class counts nothing."""
-
-    def first_text(self, seconds: float) -> None:
-        """Note the first text of a turn, ``seconds`` after the turn was accepted."""
-
-    def ended(self, report: TurnReport) -> None:
-        """Note the end of a turn."""
-
-    def called(self, report: CallReport) -> None:
-        """Note the end of a call."""
-
-    def decided(self, approval: Approval, decision: Decision) -> None:
-        """Note what became of an approval."""
-
-    def voted(self, report: VoteReport) -> None:
-        """Note a vote on a reply."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
