@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from typing import Protocol
 
 import anyio
@@ -89,19 +89,13 @@ class Waiting:
         async with self._lock:
             if self._waits or self._is_held:
                 return
-            held: list[Slot] = []
-            try:
+            with ExitStack() as held:
                 for slot in self._slots:
                     await slot.acquire()
-                    held.append(slot)
-            except BaseException:
-                for slot in reversed(held):
-                    slot.release()
-                raise
-            if self._waits:  # another call has begun to wait meanwhile
-                for slot in reversed(held):
-                    slot.release()
-                return
+                    held.callback(slot.release)
+                if self._waits:  # another call has begun to wait meanwhile
+                    return
+                held.pop_all()
             self._is_held = True
             self._scope.deadline = anyio.current_time() + self._remaining
             self._working.set()
