@@ -299,7 +299,8 @@ class Runtime:
             self._personas_of(lambda: handle.current.path),
             self._services,
             self._commands,
-            loading=(self._personas_loaded, self.loaded),
+            personas_loaded=self._personas_loaded,
+            all_loaded=self.loaded,
             running=lambda: {turn.id for turn in self.turns},
         )
         self.sessions.add(session)
