@@ -329,13 +329,12 @@ async def _connect(address: str) -> Any:
     )
     try:
         await client
-        # Without the detour over the scheduler, where the network allows it.
-        for worker in await client.nthreads():
+        # Bypass the scheduler if the network allows it; one worker is asked for all.
+        if worker := next(iter(await client.nthreads()), None):
             with suppress(Exception):
                 async with asyncio.timeout(LOST_SECONDS / 2):
                     await client.rpc(worker).identity()
                     client.direct_to_workers = True
-            break
     except BaseException:
         await _disconnect(client)
         raise

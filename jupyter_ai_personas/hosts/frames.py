@@ -45,7 +45,7 @@ __all__ = [
     "UseProviders",
     "check_hello",
     "hello",
-    "pack",
+    "pack_commands",
     "pack_reports",
     "unpack_commands",
     "unpack_reports",
@@ -249,9 +249,9 @@ def check_hello(frame: bytes, *, worker: str, wanted: str = "") -> None:
 # -- bytes ------------------------------------------------------------------------------------
 
 
-def pack(items: list[Command] | list[Report]) -> bytes:
-    """Return commands or reports as bytes."""
-    return pickle.dumps(items, protocol=5)
+def pack_commands(commands: list[Command]) -> bytes:
+    """Return commands as bytes that :func:`unpack_commands` reads."""
+    return pickle.dumps(commands, protocol=5)
 
 
 def pack_reports(reports: list[Report]) -> bytes:

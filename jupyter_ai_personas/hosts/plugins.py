@@ -149,10 +149,10 @@ class RemotePlugins:
             try:
                 found = await self._watched(request)
             except ConnectionLostError as error:
-                _, _, how = error.reason.rpartition(") ")
-                how = how.rstrip(".")
-                if not self._keep_out(how):
+                how = error.how
+                if not self._keep_out(f"the process that ran it {how}" if how else error.reason):
                     lost += 1
+                    how = how or "was lost"
                     if lost == MOST_LOST:
                         raise HostUnavailableError(
                             f"The plug-in process {how}. It ended {lost} times, and no entry "
@@ -185,25 +185,23 @@ class RemotePlugins:
             with suppress(ConnectionLostError):
                 await asking
             raise ConnectionLostError(
-                f"it did not return within {self._entry_seconds:g} s"
+                f"it did not return within {self._entry_seconds:g} s."
             ) from None
         finally:
             self.process.on_begin = lambda: None
             asking.cancel()
 
-    def _keep_out(self, how: str) -> bool:
+    def _keep_out(self, reason: str) -> bool:
         """Keep the entry point that ran out of the next process; return whether there is one."""
         entry = self.process.began
         if entry is None or entry in self.process.kept:
             return False
-        if not how.startswith("it "):
-            how = f"the process that ran it {how}"
         self.process.kept[entry] = Broken(
             entry.name,
             entry.distribution,
             entry.value,
             "import",
-            how,
+            reason.rstrip("."),
             f"Fix, upgrade or uninstall `{entry.distribution}`",
         )
         return True

@@ -108,7 +108,8 @@ class ProcessConnection:
             return
         self.kill()
         await self._ended.wait()
-        raise ConnectionLostError(f"its worker ({self.name}) {self._how()}.")
+        how = self._how()
+        raise ConnectionLostError(f"its worker ({self.name}) {how}.", how=how)
 
     def _how(self) -> str:
         assert self._process is not None

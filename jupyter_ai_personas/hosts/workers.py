@@ -25,7 +25,7 @@ from jupyter_ai_personas.hosts.frames import (
     Report,
     UseProviders,
     check_hello,
-    pack,
+    pack_commands,
     unpack_reports,
 )
 from jupyter_ai_personas.hosts.protocol import HostHealth
@@ -35,14 +35,16 @@ __all__ = ["Connection", "ConnectionLostError", "Receiver", "Worker", "Workers"]
 
 
 class ConnectionLostError(Exception):
-    """The other side is gone; the text says why, as a sentence for people.
+    """The other side is gone; ``reason`` says why, as a sentence for people.
 
-    ``blameless``: no persona can be the cause.
+    ``how`` says how a process ended, such as ``ended with exit code 3``; it is empty if the process
+    did not end by itself. ``blameless``: no persona can be the cause.
     """
 
-    def __init__(self, reason: str, *, blameless: bool = False) -> None:
+    def __init__(self, reason: str, *, how: str = "", blameless: bool = False) -> None:
         super().__init__(reason)
         self.reason = reason
+        self.how = how
         self.blameless = blameless
 
 
@@ -120,7 +122,7 @@ class Worker:
 
     def send(self, *commands: Command) -> None:
         """Send commands, in order."""
-        self._connection.send(pack(list(commands)))
+        self._connection.send(pack_commands(list(commands)))
 
     def use_providers(self, provider_ids: Collection[str]) -> None:
         """Give the worker the secrets of these providers, unless it has them."""
@@ -217,10 +219,11 @@ STEADY_SECONDS = 10.0
 
 
 class Workers:
-    """The workers of one engine; they are opened when :meth:`start` is called, and replaced."""
+    """The workers of one engine. :meth:`keep` opens a worker and replaces it when it is lost."""
 
     def __init__(self, environment: HostEnvironment, *, log: logging.Logger) -> None:
-        self._environment = environment
+        self.environment = environment
+        """What the server shares with the workers."""
         self._log = log
         self.ready: list[Worker] = []
         """The workers that turns can be given to."""
@@ -229,11 +232,6 @@ class Workers:
         self._preload: Preload | None = None
         self._changed = asyncio.Event()
         self._watchers: list[Callable[[], None]] = []
-
-    @property
-    def environment(self) -> HostEnvironment:
-        """What the server shares with the workers."""
-        return self._environment
 
     def watch(self, on_change: Callable[[], None]) -> Callable[[], None]:
         """Call ``on_change`` when workers come or go; return a function that ends this."""
@@ -304,7 +302,7 @@ class Workers:
             HostUnavailableError: the worker cannot be used.
             ConnectionLostError: it is gone.
         """
-        worker = Worker(connection, self._environment, log=self._log)
+        worker = Worker(connection, self.environment, log=self._log)
         try:
             await worker.open()
             if self._preload is not None:
