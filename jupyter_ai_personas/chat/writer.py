@@ -140,11 +140,9 @@ class ReplyWriter:
 
     # -- the chat ---------------------------------------------------------------------------
 
-    def post(
-        self, sender: str, body: str, metadata: Mapping[str, Any], *, message_id: str | None = None
-    ) -> str:
+    def post(self, sender: str, body: str, metadata: Mapping[str, Any]) -> str:
         """Write a complete message at once and return its id."""
-        message_id = message_id or str(uuid4())
+        message_id = str(uuid4())
         self._flush([Insert(message_id, sender, well_formed(body), metadata)], late=0.0)
         return message_id
 
@@ -156,11 +154,6 @@ class ReplyWriter:
     def knows(self, message_id: str) -> bool:
         """Return whether the chat has, or had, a message of that id."""
         return self._chat.get(message_id) is not None
-
-    @property
-    def growing(self) -> list[GrowingReply]:
-        """The replies that are not finished."""
-        return list(self._growing.values())
 
     def move_to(self, chat: Chat) -> None:
         """Write to ``chat`` from now on, the same chat opened anew, and first what it lacks."""

@@ -122,7 +122,7 @@ def test_the_end_is_written_at_once_and_leaves_no_timer(desk: Desk) -> None:
     assert (message.body, message.state) == ("ab", "done")
     assert message.metadata == {**META, "state": "done", "usage": {"n": 1}}
     assert desk.clock.pending == 0
-    assert desk.writer.growing == []
+    assert desk.writer not in desk.pacer.writing
 
 
 def test_a_complete_message_is_one_write(desk: Desk) -> None:
@@ -190,7 +190,7 @@ def test_a_deleted_reply_is_noticed_and_the_others_go_on(desk: Desk) -> None:
 
 
 def test_a_retry_empties_the_reply_at_once_and_writes_into_it(desk: Desk) -> None:
-    desk.writer.post(ECHO, "failed", {**META, "state": "failed"}, message_id="r")
+    desk.chat.apply([Insert("r", ECHO, "failed", {**META, "state": "failed"})])
     reply = desk.open(rewrite=True)
     assert desk.body() == ""
     desk.writer.append(reply, "bet")
@@ -261,7 +261,7 @@ def test_a_refused_end_is_written_again_without_anybody_asking(desk: Desk) -> No
     assert desk.body() == "a"
     desk.clock.advance(1)
     assert [(m.body, m.state) for m in desk.chat.messages] == [("ab", "done")]
-    assert desk.writer.growing == []
+    assert desk.writer not in desk.pacer.writing
     assert desk.clock.pending == 0
 
 
@@ -281,7 +281,7 @@ def test_a_document_that_refuses_for_ever_is_given_up(desk: Desk) -> None:
     desk.writer.finish(reply, "done")
     desk.clock.advance(60)
     assert desk.chat.refuse >= 10**6 - MAX_TRIES
-    assert desk.writer.growing == []
+    assert desk.writer not in desk.pacer.writing
     assert desk.clock.pending == 0
 
 
