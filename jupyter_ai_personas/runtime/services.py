@@ -41,14 +41,14 @@ MODELS_SETTING = "models"
 class Services:
     """The shared collaborators of a runtime.
 
-    ``personas`` come from packages; in a chat also from files.
-    ``recording`` makes the calls that record messages.
-    Each event of a chat passes ``event_turnstile`` before it is handled, and each turn
-    ``turn_turnstile`` before it begins.
-    ``gathering`` collects what a model is given beside the chat. ``command_names`` are the commands
-    that people can type. ``avatar_url`` returns the URL of a persona's image, ``approval_url`` that
-    of the page on which people decide. ``other_runtime`` returns whether another runtime of
-    personas serves the same chats.
+    ``personas`` come from packages; in a chat also from files. ``gathering`` collects a model's
+    context beside the chat. ``command_names`` are the commands that people can type.
+    ``avatar_url`` returns the URL of a persona's image, ``approval_url`` the URL of the page on
+    which people decide. ``other_runtime`` returns whether another runtime of personas serves the
+    same chats.
+
+    ``recording`` spreads the writes of messages to the ledger, ``event_turnstile`` the handling of
+    events and ``turn_turnstile`` the start of turns over iterations of the event loop.
     """
 
     settings: RuntimeSettings
@@ -77,7 +77,7 @@ class Services:
     turn_turnstile: Turnstile = field(default_factory=Turnstile)
 
     def limits(self, speaker: str | None = None) -> Limits:
-        """Return the bounds of chains of personas, where ``speaker`` is the id of the last one."""
+        """Return the bounds of a chain of personas; ``speaker`` is the id of its last persona."""
         persona = self.personas.get(speaker) if speaker is not None else None
         hops = self.settings.max_hops
         if persona is not None and persona.max_hops is not None:
@@ -135,7 +135,7 @@ class Services:
         """Return the reference of a persona's model, or ``None`` and what is wrong.
 
         In this order: the chat's choice, the operator's setting, the persona's model, the default.
-        One that has models of its own: ``None``, and nothing is wrong.
+        A persona with its own models may have none, which is no problem.
         """
         if persona.has_own_models:
             return chosen or self._of(persona, self.settings.models), ""
@@ -148,7 +148,7 @@ class Services:
             return None, str(error)
 
     def parameters_of(self, persona: Persona, model: str | None) -> Mapping[str, Any]:
-        """Return what the persona sets of ``model``, unless it names another one."""
+        """Return the persona's parameters if they are for ``model``, else none."""
         if not persona.model_parameters or persona.model is None:
             return persona.model_parameters
         try:
@@ -158,7 +158,7 @@ class Services:
         return persona.model_parameters if own == model else {}
 
     def config_of(self, persona: Persona) -> Mapping[str, Any]:
-        """Return what the operator configured for a persona of a package."""
+        """Return the operator's configuration of a persona; one of a file has none."""
         if persona.file:
             return {}
         found = self._of(persona, self.settings.persona_config)

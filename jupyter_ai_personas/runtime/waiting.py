@@ -1,4 +1,4 @@
-"""A turn that waits for people: it gives its slots back, and its time limit stops."""
+"""Waiting for people: the turn gives its slots back, and its time limit stops."""
 
 from __future__ import annotations
 
@@ -60,12 +60,12 @@ class Waiting:
 
     @asynccontextmanager
     async def __call__(self) -> AsyncIterator[None]:
-        """Wait for people inside; the turn works again when this is left."""
+        """Wait for people inside the block; the turn continues when it ends."""
         self._begin()
         try:
             yield
         except BaseException:
-            # The turn goes on if only this call was given up.
+            # If only this call was given up, the turn continues.
             self._waits -= 1
             self._group.start_soon(self._go_on)
             raise
