@@ -1,4 +1,4 @@
-"""When a growing reply is written next: a pure policy, and the load that it is given.
+"""Decides when a growing reply is written next: a pure policy, and the measured load.
 
 A body is a string, so each flush writes all of it: the bytes grow with the number of flushes times
 the length. A document transaction costs the server milliseconds whatever its size, most of them
@@ -24,15 +24,16 @@ class Pacing:
     """The flush policy. Times are in seconds, sizes in characters.
 
     ``interval`` is the pause while text flows. The first ``eager_chars`` of a reply are flushed
-    after ``eager_interval``, so that a short answer appears quickly. A body for which this exceeds
-    ``chars_per_second`` is written less often, at least every ``longest``. When the server's event
-    loop works for more than ``share`` of the time, all pauses stretch until it does not, up to
-    ``longest_by_load``. That is less than the second of quiet after which a room saves its file: a
-    save costs more than a transaction, and would follow each.
-    Transactions of different chats are ``spacing`` apart, unless there are too many chats for that
-    within a pause: requests run in between, and the rooms' update stores, which wait for one
-    another's locks, seldom meet. Text of up to ``joint_chars`` is written with the end of another
-    reply.
+    after ``eager_interval``, so that a short answer appears quickly. Long bodies are written less
+    often, so that no more than ``chars_per_second`` are written, but at least every ``longest``.
+
+    When the server's event loop works for more than ``share`` of the time, all pauses stretch, up
+    to ``longest_by_load``. This is less than the second of quiet after which a room saves its file;
+    otherwise an expensive save would follow each transaction.
+
+    Transactions of different chats are ``spacing`` apart, or less if there are many chats: requests
+    run in between, and the update stores of the rooms seldom wait for each other's locks. Text of
+    up to ``joint_chars`` is written together with the end of another reply.
     """
 
     interval: float = 0.25

@@ -1,4 +1,4 @@
-"""The workers that a server uses: each a connection, with the hosts that run there."""
+"""The server's side of its workers: connections, and the hosts that run there."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Connection(Protocol):
     """Carries frames of bytes to a worker and back, in order."""
 
     name: str
-    """What people know the worker by."""
+    """The name of the worker for people."""
 
     async def open(self) -> bytes:
         """Connect; return the worker's first frame.
@@ -79,7 +79,7 @@ class Connection(Protocol):
 
 
 class Receiver(Protocol):
-    """What a host on the server's side hears of a worker."""
+    """Receives reports of a worker for one host on the server's side."""
 
     def received(self, events: Iterable[HostEvent]) -> None:
         """Take a batch of events."""
@@ -110,7 +110,7 @@ class Worker:
         self._providers: set[str] = set()
 
     async def open(self) -> None:
-        """Connect, compare versions, and send what a worker begins with.
+        """Connect, compare versions, and configure the worker.
 
         Raises:
             HostUnavailableError: the worker cannot be used; the message says what to do.
@@ -209,7 +209,7 @@ class Worker:
 
 
 UNRESPONSIVE_SECONDS = 1.0
-"""Seconds after which a worker that has not answered is taken for stuck as a whole."""
+"""Seconds without an answer after which a whole worker counts as stuck."""
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.2, 30.0
 """Seconds before a worker is connected again: doubled each time it fails at once."""
@@ -228,7 +228,7 @@ class Workers:
         self.ready: list[Worker] = []
         """The workers that turns can be given to."""
         self.problem = ""
-        """Why there is no worker, and what to do; empty while one is awaited for the first time."""
+        """Why there is no worker, and what to do; empty while the first one is awaited."""
         self._preload: Preload | None = None
         self._changed = asyncio.Event()
         self._watchers: list[Callable[[], None]] = []
@@ -244,7 +244,7 @@ class Workers:
         return end
 
     def note(self, problem: str) -> None:
-        """Note why workers are missing, or that none is; those who wait look again."""
+        """Set :attr:`problem`, which may be empty, and notify the watchers."""
         self.problem = problem
         self._notify()
 
@@ -255,7 +255,7 @@ class Workers:
             on_change()
 
     async def until_known(self) -> None:
-        """Return when there is a worker, or it is known why not."""
+        """Wait until there is a worker or a :attr:`problem`."""
         while not self.ready and not self.problem:
             await self._changed.wait()
 
@@ -278,7 +278,7 @@ class Workers:
         return min(self.ready, key=lambda worker: worker.turns, default=None)
 
     async def keep(self, connect: Callable[[], Connection]) -> None:
-        """Keep one worker: connect it, serve it, and connect another when it is gone."""
+        """Keep one worker: connect it, serve it, and replace it when it is lost."""
         pause = FIRST_PAUSE
         loop = asyncio.get_running_loop()
         while True:
