@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from jupyter_ai_personas.chat import Chat, Message
-from jupyter_ai_personas.chat.history import HistoryEntry, newest, read_history
+from jupyter_ai_personas.chat.history import HistoryEntry
 from jupyter_ai_personas.personas import ChatPersonas, Persona, Personas
 from jupyter_ai_personas.runtime.approvals import Approval, Decision
 from jupyter_ai_personas.runtime.chat_handle import ChatHandle
@@ -108,17 +108,7 @@ class CommandContext:
 
     def history_of(self, persona: Persona, until: Message) -> Sequence[HistoryEntry]:
         """Return what a persona is shown of the chat up to a message."""
-        settings = self._services.settings
-        entries = read_history(
-            self.chat,
-            reader=persona.id,
-            until=until,
-            max_messages=settings.history_messages,
-            max_chars=settings.history_chars,
-            is_command=self._services.command_names,
-        )
-        limit = settings.history_tokens
-        return newest(entries, max_messages=settings.history_messages, max_tokens=limit)
+        return self._services.shown(self._services.history(self.chat, persona, until))
 
     def commands_of(self, persona: Persona) -> Mapping[str, str]:
         """Return the commands of a persona in this chat, with the slash → what they do."""

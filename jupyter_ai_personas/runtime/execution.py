@@ -10,13 +10,7 @@ import anyio
 from anyio.abc import TaskGroup
 
 from jupyter_ai_personas.chat import Message
-from jupyter_ai_personas.chat.history import (
-    MOST_MESSAGES,
-    HistoryEntry,
-    earlier_attachments,
-    newest,
-    read_history,
-)
+from jupyter_ai_personas.chat.history import HistoryEntry, earlier_attachments
 from jupyter_ai_personas.errors import (
     HostLostError,
     HostUnavailableError,
@@ -174,7 +168,7 @@ class Execution:
             message = replace(turn.message, body=asks)
             tools = self._services.tools.granted(turn.persona, path)
             calls.grant(tools)
-            history = self._history(turn, message)
+            history = self._services.history(self._chat.current, turn.persona, message)
             context = self._context(turn, path, history)
             requests = self._requests(turn, context, group, calls)
             await self._services.hosts.start(
@@ -202,25 +196,10 @@ class Execution:
             if (replies := turn.replies.checkpoint()) is not None:
                 self._services.ledger.checkpoint(turn.id, replies)
 
-    def _history(self, turn: ActiveTurn, message: Message) -> tuple[HistoryEntry, ...]:
-        return read_history(
-            self._chat.current,
-            reader=turn.persona.id,
-            until=message,
-            max_messages=max(MOST_MESSAGES, self._settings.history_messages),
-            max_chars=self._settings.history_chars,
-            is_command=self._services.command_names,
-        )
-
     def _context(
         self, turn: ActiveTurn, path: str, history: Sequence[HistoryEntry]
     ) -> RequestContext:
         chat = self._chat.current
-        shown = newest(
-            history,
-            max_messages=self._settings.history_messages,
-            max_tokens=self._settings.history_tokens,
-        )
         return RequestContext(
             turn_id=turn.id,
             persona_id=turn.persona.id,
@@ -230,7 +209,7 @@ class Execution:
             message=turn.message,
             attachments=tuple(chat.attachments(turn.message.attachments)),
             person=turn.person,
-            earlier=earlier_attachments(shown),
+            earlier=earlier_attachments(self._services.shown(history)),
         )
 
     def _requests(

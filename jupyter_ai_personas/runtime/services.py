@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import anyio.to_thread
 
-from jupyter_ai_personas.chat import Chat, Pacer
+from jupyter_ai_personas.chat import Chat, Message, Pacer
+from jupyter_ai_personas.chat.history import MOST_MESSAGES, HistoryEntry, newest, read_history
 from jupyter_ai_personas.context.gathering import Gathering
 from jupyter_ai_personas.errors import ModelError, UnknownPersonaError
 from jupyter_ai_personas.personas import Persona, Personas
@@ -75,6 +76,24 @@ class Services:
     recording: SpreadCalls = field(default_factory=SpreadCalls)
     event_turnstile: Turnstile = field(default_factory=Turnstile)
     turn_turnstile: Turnstile = field(default_factory=Turnstile)
+
+    def history(self, chat: Chat, persona: Persona, until: Message) -> tuple[HistoryEntry, ...]:
+        """Return all that a persona can read of a chat, up to a message."""
+        return read_history(
+            chat,
+            reader=persona.id,
+            until=until,
+            max_messages=max(MOST_MESSAGES, self.settings.history_messages),
+            max_chars=self.settings.history_chars,
+            is_command=self.command_names,
+        )
+
+    def shown(self, history: Sequence[HistoryEntry]) -> Sequence[HistoryEntry]:
+        """Return the part of a history that a model is shown by default."""
+        settings = self.settings
+        return newest(
+            history, max_messages=settings.history_messages, max_tokens=settings.history_tokens
+        )
 
     def limits(self, speaker: str | None = None) -> Limits:
         """Return the bounds of a chain of personas; ``speaker`` is the id of its last persona."""
