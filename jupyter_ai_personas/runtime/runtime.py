@@ -217,10 +217,10 @@ class Runtime:
         A persona with its own models reports its current one to the open chat.
         """
         model, problem = self._services.model_of(persona)
-        if not persona.has_own_models:
-            return model, problem
-        told = self._services.reports.model(self._chat_id_at(chat_path), persona.id)
-        return told.current or model, problem
+        if model is None and persona.has_own_models:
+            chat_id = self._chat_id_at(chat_path)
+            model = self._services.reports.model(chat_id, persona.id).current
+        return model, problem
 
     def own_models(self, persona: Persona, chat_path: str) -> Mapping[str, str] | None:
         """Return the own models that a persona reports in an open chat, id → name.

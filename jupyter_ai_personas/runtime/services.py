@@ -113,9 +113,10 @@ class Services:
         chosen = chat.setting(MODELS_SETTING)
         chosen = chosen.get(persona.id) if isinstance(chosen, dict) else None
         chosen = chosen if isinstance(chosen, str) else None
-        if persona.has_own_models:
-            return chosen or self.reports.model(chat.id, persona.id).current, ""
-        return self.model_of(persona, chosen)
+        model, problem = self.model_of(persona, chosen)
+        if model is None and persona.has_own_models:
+            model = self.reports.model(chat.id, persona.id).current
+        return model, problem
 
     def commands_in(self, chat_id: str, persona: Persona) -> Mapping[str, str]:
         """Return the commands of a persona in a chat, its class's and those that it reports."""
