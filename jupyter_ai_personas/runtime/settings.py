@@ -35,8 +35,8 @@ class RuntimeSettings:
     models: Mapping[str, str] = setting(
         {},
         Table("Guide", Text("openai:gpt-4o")),
-        "Models of single personas: persona name or id → `provider_id:model_id`, or the id of one of "
-        "the persona's own models. It overrides what the persona's author chose.",
+        "Models of single personas: persona name or id → `provider_id:model_id`, or the id of one "
+        "of the persona's own models. It overrides what the persona's author chose.",
     )
     persona_config: Mapping[str, Mapping[str, Any]] = setting(
         {},
