@@ -31,7 +31,7 @@ from jupyter_ai_personas.chat.cut_off_saves import made_at
 from jupyter_ai_personas.chat.file_format import parse_chat
 from jupyter_ai_personas.chat.messages import FINAL_STATES
 from jupyter_ai_personas.personas.turn import reply_id
-from jupyter_ai_personas.routing import Chain, find_mentions, may_mention
+from jupyter_ai_personas.routing import Chain, may_mention
 from jupyter_ai_personas.runtime.approvals import Decision, read_steps
 from jupyter_ai_personas.runtime.board import ApprovalBoard
 from jupyter_ai_personas.runtime.chat_handle import ChatHandle
@@ -360,7 +360,7 @@ class Recovery:
 
         ``end`` are the last messages before any were restored.
         """
-        chat, personas = self._chat.current, self._services.personas
+        chat = self._chat.current
         ids = dict.fromkeys(m.id for m in [*end, *chat.before(None, RECENT)])
         tail = [message for id_ in ids if (message := chat.get(id_)) is not None]
         for message in tail:
@@ -377,11 +377,10 @@ class Recovery:
         for message in asking:
             if self._router.is_command(message):
                 continue
-            missed = [
-                id_
-                for id_ in find_mentions(message.body, personas.names)
-                if (message.id, id_) not in answered | known
-            ]
+            # Without `mentions`: a browser keeps names there that were edited out.
+            asked_now = replace(message, mentions=())
+            addressed = self._router.addressed(asked_now, by_default=False)
+            missed = [id_ for id_ in addressed if (message.id, id_) not in answered | known]
             if missed:
                 order = TurnOrder(message, missed, Chain(message.id), message.sender)
                 await self._router.ask(order)

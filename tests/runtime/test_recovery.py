@@ -485,3 +485,13 @@ async def test_what_is_deleted_while_personas_load_asks_nobody(stage: Stage) -> 
         await here.session.ready.wait()
         await here.quiet()
         assert here.replies(asked) == []
+
+
+async def test_a_command_of_a_persona_that_was_not_handled_asks_only_that_persona() -> None:
+    dice = persona("Dice", answers("four"), commands={"/roll": "throws a die"})
+    stage = FakeStage()
+    asked = stage.chat.post("/roll for @Echo", sender="ada")
+    async with room(dice, Echo, stage=stage) as here:
+        await here.replied(asked, 1)
+        await here.quiet()
+        assert [reply.sender for reply in here.replies(asked)] == [id_of(dice)]
