@@ -71,6 +71,7 @@ def _runtime(
 ) -> Runtime:
     from jupyter_core.paths import jupyter_data_dir
 
+    from jupyter_ai_personas.acp import agent_personas
     from jupyter_ai_personas.commands import ChatCommands
     from jupyter_ai_personas.context.own_index import OwnIndex
     from jupyter_ai_personas.personas import PersonaRegistry
@@ -82,8 +83,9 @@ def _runtime(
     from jupyter_ai_personas.server.workspace import Workspace
     from jupyter_ai_personas.settings.traits import made_from
 
+    server = made_from(ServerSettings, extension)
     index = None
-    if made_from(ServerSettings, extension).workspace_search:
+    if server.workspace_search:
         index = OwnIndex(root, Path(jupyter_data_dir()), extension.index_settings())
     ledger = MemoryLedger()
     workspace = Workspace(web, root=root, index=index, log=log)
@@ -99,7 +101,7 @@ def _runtime(
     settings = replace(extension.runtime_settings(), root_dir=str(root), base_url="", **changes)
     return Runtime(
         settings,
-        personas=PersonaRegistry(log=log),
+        personas=PersonaRegistry(log=log, configured=agent_personas(server.acp_agents)),
         models=ModelRegistry(extension.provider_settings(), log=log),
         ledger=ledger,
         commands=ChatCommands(),
