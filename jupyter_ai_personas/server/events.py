@@ -8,13 +8,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from jupyter_ai_personas.chat.feedback import VoteReport
 from jupyter_ai_personas.runtime import (
     Approval,
     CallReport,
     Decision,
     Metrics,
     TurnReport,
-    VoteReport,
 )
 
 __all__ = ["APPROVAL", "FEEDBACK", "TOOL_CALL", "ReportingMetrics"]
