@@ -1,9 +1,9 @@
 from .approvals import Approval, Approvals, Decision, may_decide
 from .commands import Command, CommandContext, CommandInfo, Commands
 from .ledger import Ledger, MemoryLedger
+from .metrics import CallReport, Metrics, TurnReport
 from .requests import RequestContext, RequestHandler
 from .runtime import Runtime
-from .services import CallReport, Metrics, TurnReport
 from .session import Session
 from .settings import RuntimeSettings
 from .turn import ActiveTurn

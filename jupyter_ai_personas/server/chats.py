@@ -17,7 +17,7 @@ from jupyter_ai_personas.chat.file_format import ChatFile, add_missing, parse_ch
 from jupyter_ai_personas.chat.markdown import code
 from jupyter_ai_personas.runtime import Runtime, Session
 from jupyter_ai_personas.server.live import connections_to
-from jupyter_ai_personas.server.opened_chats import message_ids
+from jupyter_ai_personas.server.open_documents import message_ids
 
 if TYPE_CHECKING:
     from jupyter_ai_personas.chat.document import DocumentChat
@@ -40,7 +40,7 @@ class ServedChats:
         self._open: dict[int, tuple[Any, Session]] = {}
 
     async def session_event(self, room: Any, action: Any) -> None:
-        """See :class:`~jupyter_ai_personas.server.opened_chats.ChatServer`."""
+        """See :class:`~jupyter_ai_personas.server.open_documents.ChatService`."""
         for key, (document, session) in list(self._open.items()):
             if document.room_id != room:
                 continue
@@ -50,7 +50,7 @@ class ServedChats:
                 self._close(key)
 
     async def contents_event(self, data: Mapping[str, Any]) -> None:
-        """See :class:`~jupyter_ai_personas.server.opened_chats.ChatServer`."""
+        """See :class:`~jupyter_ai_personas.server.open_documents.ChatService`."""
         approvals, path = self._runtime.approvals, str(data.get("path") or "")
         if data.get("action") == "delete":
             await approvals.chat_deleted(path)
@@ -75,7 +75,7 @@ class ServedChats:
             self._log.exception("Chat %s could not be compared with what was saved of it", path)
 
     async def opened(self, document: Any, held: AbstractSet[str] | None) -> None:
-        """See :class:`~jupyter_ai_personas.server.opened_chats.ChatServer`."""
+        """See :class:`~jupyter_ai_personas.server.open_documents.ChatService`."""
         if id(document) in self._open:
             return
         if not hasattr(document, "ymessages"):

@@ -20,7 +20,7 @@ from jupyter_ai_personas.server.exit_guard import guard_exit
 from jupyter_ai_personas.server.handlers import HANDLERS
 from jupyter_ai_personas.server.kernels import tell_kernels
 from jupyter_ai_personas.server.late_extensions import add_late_extensions
-from jupyter_ai_personas.server.opened_chats import OpenedChats
+from jupyter_ai_personas.server.open_documents import OpenDocuments
 from jupyter_ai_personas.server.settings import ServerSettings
 from jupyter_ai_personas.server.worker_threads import own_worker_threads
 from jupyter_ai_personas.settings.traits import traits_of
@@ -114,13 +114,13 @@ class AiExtension(Configuration):
 
     async def _start_jupyter_server_extension(self, serverapp: Any) -> None:
         guard_exit(self.server, self.log)
-        chats = OpenedChats(wanted=self._wanted.set, log=self.log)
+        chats = OpenDocuments(wanted=self._wanted.set, log=self.log)
         await chats.observe(self._web)
         # The root of the task tree; `stop_extension` ends it.
         # A task group must be left by the task that entered it, so it cannot be opened here.
         self._owner = asyncio.create_task(self._own(chats), name="jupyter_ai_personas")
 
-    async def _own(self, chats: OpenedChats) -> None:
+    async def _own(self, chats: OpenDocuments) -> None:
         try:
             with own_worker_threads():
                 if "jupyter_ai_personas_off" not in self._web:
@@ -148,12 +148,12 @@ class AiExtension(Configuration):
             self.log.exception("The personas cannot be set up")
             self.turn_off("They cannot be set up; the server's log says why.")
 
-    async def _serve_without_personas(self, chats: OpenedChats) -> None:
+    async def _serve_without_personas(self, chats: OpenDocuments) -> None:
         from jupyter_ai_personas.server.off import OffNotices
 
         await chats.serve(OffNotices(self._web["jupyter_ai_personas_off"], log=self.log))
 
-    async def _run(self, assembly: Assembly, chats: OpenedChats) -> None:
+    async def _run(self, assembly: Assembly, chats: OpenDocuments) -> None:
         from jupyter_ai_personas.server.chats import ServedChats
         from jupyter_ai_personas.server.unmatched import unmatched_names
 

@@ -42,16 +42,16 @@ class OffNotices:
         self._chats: dict[int, DocumentChat] = {}
 
     async def session_event(self, room: Any, action: Any) -> None:
-        """See :class:`~jupyter_ai_personas.server.opened_chats.ChatServer`."""
+        """See :class:`~jupyter_ai_personas.server.open_documents.ChatService`."""
         for key, chat in list(self._chats.items()):
             if action == "clean" and chat.document.room_id == room:
                 self._chats.pop(key).close()
 
     async def contents_event(self, data: Mapping[str, Any]) -> None:
-        """See :class:`~jupyter_ai_personas.server.opened_chats.ChatServer`."""
+        """See :class:`~jupyter_ai_personas.server.open_documents.ChatService`."""
 
     async def opened(self, document: Any, held: AbstractSet[str] | None) -> None:
-        """See :class:`~jupyter_ai_personas.server.opened_chats.ChatServer`."""
+        """See :class:`~jupyter_ai_personas.server.open_documents.ChatService`."""
         if id(document) in self._chats or not hasattr(document, "ymessages"):
             return
         from jupyter_ai_personas.chat.document import DocumentChat

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 import anyio.lowlevel
 
-__all__ = ["ChatServer", "OpenedChats", "message_ids"]
+__all__ = ["ChatService", "OpenDocuments", "message_ids"]
 
 SESSION_EVENTS = "https://schema.jupyter.org/jupyter_collaboration/session/v1"
 CONTENTS_EVENTS = "https://events.jupyter.org/jupyter_server/contents_service/v1"
@@ -23,7 +23,7 @@ LOOP_ITERATIONS = 100
 """Iterations of the event loop to wait for the chat manager in the settings."""
 
 
-class ChatServer(Protocol):
+class ChatService(Protocol):
     """Serves the chats that are opened."""
 
     async def opened(self, document: Any, held: AbstractSet[str] | None) -> None:
@@ -37,14 +37,14 @@ class ChatServer(Protocol):
         """A file was renamed or deleted, or else."""
 
 
-class OpenedChats:
-    """Tells one :class:`ChatServer` of the chats; ``wanted`` is called when the first opens."""
+class OpenDocuments:
+    """Tells one :class:`ChatService` of the chats; ``wanted`` is called when the first opens."""
 
     def __init__(self, *, wanted: Callable[[], None], log: logging.Logger) -> None:
         self._wanted = wanted
         self._log = log
         self._manager: Any = None
-        self._server: ChatServer | None = None
+        self._server: ChatService | None = None
         # By the identity of the document, until there is a server: what it held.
         self._noted: dict[int, tuple[Any, AbstractSet[str]]] = {}
         self._contents_events: list[Mapping[str, Any]] = []
@@ -62,7 +62,7 @@ class OpenedChats:
         for document in list(settings.get("chats_by_id", {}).values()):
             await self._opened(document)
 
-    async def serve(self, server: ChatServer) -> None:
+    async def serve(self, server: ChatService) -> None:
         """Tell ``server`` of what was noted, and from now on of everything."""
         self._server = server
         noted, self._noted = self._noted, {}
