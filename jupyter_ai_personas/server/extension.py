@@ -6,7 +6,6 @@ import asyncio
 import gc
 import logging
 from importlib import import_module
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -21,6 +20,7 @@ from jupyter_ai_personas.server.handlers import HANDLERS
 from jupyter_ai_personas.server.kernels import tell_kernels
 from jupyter_ai_personas.server.late_extensions import add_late_extensions
 from jupyter_ai_personas.server.open_documents import OpenDocuments
+from jupyter_ai_personas.server.schemas import register_schemas
 from jupyter_ai_personas.server.settings import ServerSettings
 from jupyter_ai_personas.server.worker_threads import own_worker_threads
 from jupyter_ai_personas.settings.traits import traits_of
@@ -45,8 +45,6 @@ STOP_SECONDS = 5.5
 FULL_COLLECTION = 200
 """Full garbage collections are this much rarer than those of the middle generation, where Python
 has 10: with 150 open chats each stops all threads for 0.2 s."""
-
-EVENT_SCHEMAS = Path(__file__).parent / "event_schemas"
 
 _REDACTING = RedactingFilter()
 
@@ -97,8 +95,7 @@ class AiExtension(Configuration):
         page = self._web.setdefault("page_config_data", {})
         page["jupyterAiPersonasFeedback"] = self.runtime_settings().feedback
         if (event_logger := getattr(self.server, "event_logger", None)) is not None:
-            for schema in sorted(EVENT_SCHEMAS.glob("*.yaml")):
-                event_logger.register_event_schema(schema)
+            register_schemas(event_logger)
 
     def turn_off(self, reason: str) -> None:
         """Keep personas off, and report it in the log, by REST, in chats and in notebooks."""
