@@ -17,7 +17,7 @@ from jupyter_ai_personas.chat.file_format import ChatFile, add_missing, parse_ch
 from jupyter_ai_personas.chat.markdown import code
 from jupyter_ai_personas.runtime import Runtime, Session
 from jupyter_ai_personas.server.live import connections_to
-from jupyter_ai_personas.server.open_documents import message_ids
+from jupyter_ai_personas.server.open_documents import message_ids, save_document
 
 if TYPE_CHECKING:
     from jupyter_ai_personas.chat.document import DocumentChat
@@ -186,9 +186,7 @@ class ServedChats:
             if session.unsaved:
                 path = document.get_path()
                 try:
-                    # The library may raise on data written by a client.
-                    model = {"type": "file", "format": "text", "content": document.get()}
-                    await ensure_async(manager.save(model, path))
+                    await save_document(manager, document)
                 except Exception:
                     # The ledger has the data and restores it when the chat is opened again.
                     self._log.exception("Chat %s could not be saved", path)

@@ -111,21 +111,21 @@ class AiExtension(Configuration):
 
     async def _start_jupyter_server_extension(self, serverapp: Any) -> None:
         guard_exit(self.server, self.log)
-        chats = OpenDocuments(wanted=self._wanted.set, log=self.log)
-        await chats.observe(self._web)
+        self._chats = OpenDocuments(wanted=self._wanted.set, log=self.log)
+        await self._chats.observe(self._web)
         # The root of the task tree; `stop_extension` ends it.
         # A task group must be left by the task that entered it, so it cannot be opened here.
-        self._owner = asyncio.create_task(self._own(chats), name="jupyter_ai_personas")
+        self._owner = asyncio.create_task(self._own(), name="jupyter_ai_personas")
 
-    async def _own(self, chats: OpenDocuments) -> None:
+    async def _own(self) -> None:
         try:
             with own_worker_threads():
                 if "jupyter_ai_personas_off" not in self._web:
                     await self._assemble()
                 if self._assembly is None:
-                    await self._serve_without_personas(chats)
+                    await self._serve_without_personas()
                 else:
-                    await self._run(self._assembly, chats)
+                    await self._run(self._assembly)
         except Exception:
             self.log.exception("The personas have stopped; restart the server")
             stopped = "Personas have stopped. The operator finds the reason in the server's log."
@@ -145,12 +145,12 @@ class AiExtension(Configuration):
             self.log.exception("The personas cannot be set up")
             self.turn_off("They cannot be set up; the server's log says why.")
 
-    async def _serve_without_personas(self, chats: OpenDocuments) -> None:
+    async def _serve_without_personas(self) -> None:
         from jupyter_ai_personas.server.off import OffNotices
 
-        await chats.serve(OffNotices(self._web["jupyter_ai_personas_off"], log=self.log))
+        await self._chats.serve(OffNotices(self._web["jupyter_ai_personas_off"], log=self.log))
 
-    async def _run(self, assembly: Assembly, chats: OpenDocuments) -> None:
+    async def _run(self, assembly: Assembly) -> None:
         from jupyter_ai_personas.server.chats import ServedChats
         from jupyter_ai_personas.server.unmatched import unmatched_names
 
@@ -160,7 +160,7 @@ class AiExtension(Configuration):
         async with anyio.create_task_group() as group:
             await group.start(runtime.run)
             self._served = ServedChats(runtime, self._web, log=self.log)
-            await chats.serve(self._served)
+            await self._chats.serve(self._served)
             self._started.set()
             await runtime.loaded.wait()
             for name in unmatched_names(runtime):
@@ -180,14 +180,18 @@ class AiExtension(Configuration):
         if self._assembly is not None:
             # First, while documents still accept writes and the ledger can still record the saves.
             self._assembly.runtime.interrupt()
-        if self._served is not None:
-            # A task of its own: AnyIO's worker threads end with the task that first requested one,
-            # and the event loop ends before the task that stops the server.
-            saving = asyncio.create_task(self._served.save(), name="jupyter_ai_personas.save")
-            await asyncio.wait([saving], timeout=SAVE_SECONDS)
+        # A task of its own: AnyIO's worker threads end with the task that first requested one, and
+        # the event loop ends before the task that stops the server.
+        saving = asyncio.create_task(self._save(), name="jupyter_ai_personas.save")
+        await asyncio.wait([saving], timeout=SAVE_SECONDS)
         self._owner.cancel()
         _, pending = await asyncio.wait([self._owner], timeout=STOP_SECONDS)
         if pending:
             self.log.error("The personas did not end within %g seconds", STOP_SECONDS)
         if self._assembly is not None:
             self._assembly.metrics.withdraw()
+
+    async def _save(self) -> None:
+        if self._served is not None:
+            await self._served.save()
+        await self._chats.save(self._web)

@@ -12,8 +12,9 @@ from collections.abc import Set as AbstractSet
 from typing import Any, Protocol
 
 import anyio.lowlevel
+from jupyter_server.utils import ensure_async
 
-__all__ = ["ChatService", "OpenDocuments", "message_ids"]
+__all__ = ["ChatService", "OpenDocuments", "message_ids", "save_document"]
 
 SESSION_EVENTS = "https://schema.jupyter.org/jupyter_collaboration/session/v1"
 CONTENTS_EVENTS = "https://events.jupyter.org/jupyter_server/contents_service/v1"
@@ -65,12 +66,22 @@ class OpenDocuments:
     async def serve(self, server: ChatService) -> None:
         """Tell ``server`` of what was noted, and from now on of everything."""
         self._server = server
-        noted, self._noted = self._noted, {}
-        for document, known in noted.values():
-            await server.opened(document, known)
+        while self._noted:
+            key, (document, held) = next(iter(self._noted.items()))
+            await server.opened(document, held)
+            self._noted.pop(key, None)
         events, self._contents_events = self._contents_events, []
         for event in events:
             await server.contents_event(event)
+
+    async def save(self, settings: Mapping[str, Any]) -> None:
+        """Save the documents with new messages that nothing serves yet: the server stops."""
+        for document, held in list(self._noted.values()):
+            if message_ids(document) - held:
+                try:
+                    await save_document(settings["contents_manager"], document)
+                except Exception:
+                    self._log.exception("Chat %s could not be saved", document.get_path())
 
     async def _find_manager(self, settings: Mapping[str, Any]) -> Any:
         for _ in range(LOOP_ITERATIONS):
@@ -122,3 +133,12 @@ def message_ids(document: Any) -> AbstractSet[str]:
     return {
         id_ for raw in messages if hasattr(raw, "get") and isinstance(id_ := raw.get("id"), str)
     }
+
+
+async def save_document(contents_manager: Any, document: Any) -> None:
+    """Write a chat's file, as the collaboration extension does some time after a change.
+
+    Raises whatever the contents manager raises, or the library for data of a client.
+    """
+    model = {"type": "file", "format": "text", "content": document.get()}
+    await ensure_async(contents_manager.save(model, document.get_path()))
