@@ -21,7 +21,6 @@ from jupyter_ai_personas.chat import (
     User,
 )
 from jupyter_ai_personas.personas import ChatPersonas
-from jupyter_ai_personas.runtime.board import ApprovalBoard
 from jupyter_ai_personas.runtime.chat_handle import ChatHandle
 from jupyter_ai_personas.runtime.commands import Commands
 from jupyter_ai_personas.runtime.recovery import Recovery
@@ -78,9 +77,8 @@ class Session:
         """The personas of this chat."""
         self._services = services = replace(services, personas=personas)
         self._unsaved = Unsaved(self._handle, services.ledger, services.recording)
-        self._board = ApprovalBoard(services, self._handle)
         self._scheduler = Scheduler(
-            services, self._handle, board=self._board, on_end=self._turn_ended
+            services, self._handle, unsaved=self._unsaved, on_end=self._turn_ended
         )
         self._router = Router(
             services, self._handle, self._scheduler, self._unsaved, commands, personas
@@ -91,7 +89,7 @@ class Session:
             self._scheduler,
             self._router,
             self._unsaved,
-            self._board,
+            self._scheduler.board,
             running=running,
         )
         # The same chat, opened anew, until the mailbox has come so far.
@@ -220,7 +218,7 @@ class Session:
             turn.id,
             event.request_id,
             event.persona_id,
-            [*turn.replies.ids, *turn.approval_ids],
+            turn.replies.ids,
             passed_on=event.state != "done",
         )
         self._send.send_nowait(event)
@@ -305,7 +303,9 @@ class Session:
         """Put back what is not in the chat's file, when the document has got its content."""
         turns = self.turns.values()
         replies = [id_ for turn in turns for id_ in turn.replies.ids]
-        self._held = self._unsaved.at_risk.union((turn.message.id for turn in turns), replies)
+        asked = [approval.id for approval in self._services.approvals.open(chat_id=self.chat.id)]
+        requests = [turn.message.id for turn in turns]
+        self._held = self._unsaved.at_risk.union(requests, replies, asked)
         before = [raw for id_ in self._held if (raw := self.chat.raw(id_)) is not None]
         chat_id = self.chat.id
         try:

@@ -91,8 +91,6 @@ class ActiveTurn:
         self.ended = anyio.Event()
         self.has_steps = False
         """Whether the ledger has steps of it."""
-        self.approval_ids: list[str] = []
-        """The approvals that it has asked for."""
         self.so_far: str | None = None
         """See :class:`TurnOrder`."""
         self.waiting_since: float | None = None

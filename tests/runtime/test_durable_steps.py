@@ -326,3 +326,30 @@ async def test_an_old_turn_without_an_approval_is_marked(folder: Path) -> None:
         # Old, but people have not decided yet: it still waits.
         assert len(await asked(here)) == 1
         assert here.replies(message) == []
+
+
+async def test_what_was_approved_before_a_crash_is_shown_when_its_call_has_finished(
+    folder: Path,
+) -> None:
+    """Nobody asks about that call again, so nothing but the record brings its message back."""
+    model, desk, stage = Model(("desk.note", "a"), ("desk.look", "b")), Desk(), FakeStage()
+    async with server(folder, model, desk, stage) as here:
+        message = here.say("@Good hi")
+        [approval] = await asked(here)
+        desk.go_on = anyio.Event()
+        await here.runtime.approvals.decide(approval.id, APPROVED, proven=True)
+        with anyio.fail_after(WAIT):
+            await desk.begun.wait()
+            desk.begun = anyio.Event()
+            desk.go_on.set()
+            desk.go_on = anyio.Event()
+            await desk.begun.wait()
+        after = await crash(here, folder)
+        # Nothing was saved while the turn ran.
+        again = restarted(stage, without=approval.id)
+    second = Desk()
+    async with server(after, model, second, again) as here:
+        assert (await here.reply(message)).state == "done"
+        [shown] = asking(here)
+        assert (shown.id, shown.metadata["decision"]) == (approval.id, "approved")
+    assert [arguments["what"] for _, arguments in second.ran] == ["b"]
