@@ -55,7 +55,7 @@ class AgentSettings:
 
 
 def start_of(config: Mapping[str, Any]) -> tuple[list[str], dict[str, str], str]:
-    """Return command, environment and mode of an agent from what :meth:`as_config` gave.
+    """Return command, environment and mode of an agent from :meth:`AgentSettings.as_config`.
 
     Raises:
         ConfigurationError: a variable of the operator is not set.

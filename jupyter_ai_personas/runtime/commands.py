@@ -25,8 +25,8 @@ class CommandInfo:
     """A command that can be typed: its ``name`` with the slash, and what it does.
 
     ``source`` is the package that it comes from, or the MCP server as a toolset; ``persona`` is
-    the name of the persona whose own it is, or empty. ``is_reported``: the persona told of it while
-    it answered.
+    the name of the persona that has it, or empty. ``is_reported``: the persona reported it while it
+    answered.
     """
 
     name: str
@@ -56,7 +56,7 @@ class CommandContext:
         self.tools = services.tools
         """The tools of the server."""
         self.gathering = services.gathering
-        """Collects what a model is given beside the chat."""
+        """Collects a model's context beside the chat: attachments, notebooks, instructions."""
         self.default_persona = services.default_persona
         """The id of the persona that answers messages without mentions, or ``None``."""
         self._services = services
@@ -187,7 +187,7 @@ class Commands:
         return None
 
     def always(self, message: Message) -> bool:
-        """Return whether the command in ``message`` is obeyed however many there were."""
+        """Return whether the command in ``message`` is exempt from the flood limit."""
         return False
 
     def asked(

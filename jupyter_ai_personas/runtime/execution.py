@@ -1,4 +1,4 @@
-"""One turn from its beginning to its end: its host works, its replies grow."""
+"""Runs one turn in its host, and hands the host's events to its replies."""
 
 from __future__ import annotations
 
@@ -96,12 +96,12 @@ class Execution:
             while turn.outcome is None:
                 await self._attempt(turn, slot)
         finally:
-            # Also when the server stops: partial replies stay and are marked.
+            # When the server stops, partial replies are kept and marked as interrupted.
             self.cancel(turn)
             self._on_end(turn, Outcome("interrupted", INTERRUPTED))
 
     def cancel(self, turn: ActiveTurn) -> None:
-        """Tell the host of a turn to end the attempt; nothing more of that is heard."""
+        """Tell the host of a turn to end the attempt, and ignore its further events."""
         self._services.hosts.cancel(turn.persona, turn.host_id)
 
     async def _attempt(self, turn: ActiveTurn, slot: Slot) -> None:
@@ -129,7 +129,7 @@ class Execution:
             turn.settle(Outcome("failed", str(error)))
 
     async def _after_loss(self, turn: ActiveTurn) -> None:
-        """Continue a turn whose worker is gone from its steps, if that repeats no effect."""
+        """Continue a turn after the loss of its worker, if no effect is repeated."""
         steps = await self._services.ledger.steps(turn.id) if turn.has_steps else []
         unfinished = unfinished_calls(steps or [])
         persona, reason = turn.persona, turn.lost
@@ -145,7 +145,7 @@ class Execution:
         turn.settle(Outcome("failed", note))
 
     def _show(self, turn: ActiveTurn, status: str) -> None:
-        # Only in a task of the runtime: the room sends it from a task of its own.
+        # Call it in a task of the runtime: the room creates a task that sends the status.
         if turn.outcome is None:
             self._status.show(turn.persona, turn.id, status)
 
@@ -157,7 +157,7 @@ class Execution:
         group: TaskGroup,
         waiting: Waiting,
     ) -> None:
-        """Let the host work, until the turn is settled, which cancels this."""
+        """Start the turn in its host, then record its progress until the attempt is cancelled."""
         self._show(turn, THINKING)
         calls = ToolCalls(
             self._services,
@@ -256,7 +256,7 @@ class Execution:
         instructions: str,
         tools: Sequence[ToolInfo],
     ) -> TurnSpec:
-        """``message`` is the turn's, or what it asks with a prompt."""
+        """``message`` is the turn's message, with the prompt of an MCP server filled in."""
         persona = turn.persona
         return TurnSpec(
             turn_id=turn.host_id,

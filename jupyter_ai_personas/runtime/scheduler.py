@@ -20,9 +20,10 @@ from jupyter_ai_personas.runtime.board import ApprovalBoard
 from jupyter_ai_personas.runtime.chat_handle import ChatHandle
 from jupyter_ai_personas.runtime.execution import Execution
 from jupyter_ai_personas.runtime.ledger import ReplySnapshot, TurnRecord
+from jupyter_ai_personas.runtime.metrics import TurnReport
 from jupyter_ai_personas.runtime.outcome import Outcome
 from jupyter_ai_personas.runtime.replies import Replies
-from jupyter_ai_personas.runtime.services import Services, TurnReport
+from jupyter_ai_personas.runtime.services import Services
 from jupyter_ai_personas.runtime.turn import ActiveTurn, TurnOrder
 from jupyter_ai_personas.runtime.typing_status import TypingStatus
 from jupyter_ai_personas.runtime.unsaved import Unsaved
@@ -90,11 +91,11 @@ class Scheduler:
         self._scope.cancel()
 
     def document_opened(self) -> None:
-        """Show the status of turns in the document that was opened anew."""
+        """Show the status of turns in the new document."""
         self._status.publish_all()
 
     def document_recovered(self) -> None:
-        """Write the replies that grow to the document that was opened anew."""
+        """Write growing replies to the new document."""
         self._writer.move_to(self._chat.current)
 
     def notify(self, body: str, *, reply_to: str) -> None:
@@ -105,7 +106,7 @@ class Scheduler:
     # -- accepting --------------------------------------------------------------------------
 
     async def submit(self, order: TurnOrder) -> list[ActiveTurn]:
-        """Record turns and start them; return those that were not known before."""
+        """Record turns and queue them; return those that the ledger did not know."""
         personas = self._services.personas
         turns = [self._turn(order, personas[id_]) for id_ in order.persona_ids if id_ in personas]
         records = [self._record(order, turn) for turn in turns]
@@ -189,7 +190,7 @@ class Scheduler:
         try:
             await actor.run()
         except Exception:
-            # A fault of ours in one actor must not end the chat.
+            # A bug in one actor must not end the chat.
             self._services.log.exception("The actor of %s failed", actor.persona.name)
             for turn in list(actor.turns.values()):
                 self._end(turn, Outcome("failed", str(HostLostError(turn.persona.name))))
@@ -215,7 +216,7 @@ class Scheduler:
             await self._execution.run(turn, slot)
 
     def _end(self, turn: ActiveTurn, outcome: Outcome) -> None:
-        """Bring everything of the turn to its final state, once. Does not wait."""
+        """Bring a turn, its status, approvals, record and replies to the final state, once."""
         if not turn.end(outcome):
             return
         assert turn.outcome is not None
@@ -242,10 +243,10 @@ class Scheduler:
             self.usage[usage["model"]] = turns + 1, tokens + usage.get("total_tokens", 0)
 
     def interrupt(self) -> None:
-        """End all turns at once, since the server stops; the ledger and the document say so.
+        """End all turns at once, since the server stops, without waiting.
 
-        A turn that has not begun, or can continue from its steps, stays in the ledger, and runs
-        when the chat is opened again.
+        Partial replies are marked as interrupted. A turn that has not begun, or can continue from
+        its steps, stays in the ledger and runs when the chat is opened again.
         """
         self._is_stopping = True
         for turn in list(self.turns.values()):
@@ -283,7 +284,7 @@ class Scheduler:
         outcome = Outcome("stopped", note, {"stopped_by": by} if by is not None else {})
         self._execution.cancel(turn)
         if turn.phase == "queued":
-            # A retry that never began leaves the reply that it was to replace.
+            # A retry that never began keeps the earlier reply as it is.
             self._end(turn, replace(outcome, note="") if turn.replies.is_retry else outcome)
         else:
             turn.settle(outcome)

@@ -24,7 +24,7 @@ __all__ = ["RuntimeSettings"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RuntimeSettings:
-    """Defaults are what a server with a few dozen people wants."""
+    """The defaults suit a server with a few dozen people."""
 
     default_persona: str | None = setting(
         "Guide",
@@ -192,4 +192,4 @@ class RuntimeSettings:
     """The path of the server's URL, which begins and ends with a slash; empty without a server."""
 
     has_files: bool = True
-    """Whether what people attach are files, and not contents that are kept otherwise."""
+    """Whether attachments are files; a contents manager may store them elsewhere."""

@@ -9,8 +9,6 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import anyio
-import anyio.lowlevel
 from jupyter_server.utils import ensure_async
 
 from jupyter_ai_personas.chat.cut_off_saves import undo_cut_off_save
@@ -18,72 +16,39 @@ from jupyter_ai_personas.chat.file_format import ChatFile, add_missing, parse_ch
 from jupyter_ai_personas.chat.markdown import code
 from jupyter_ai_personas.runtime import Runtime, Session
 from jupyter_ai_personas.server.live import connections_to
+from jupyter_ai_personas.server.open_documents import follow_documents
 
 if TYPE_CHECKING:
     from jupyter_ai_personas.chat.document import DocumentChat
 
 __all__ = ["ChatObserver"]
 
-SESSION_EVENTS = "https://schema.jupyter.org/jupyter_collaboration/session/v1"
 CONTENTS_EVENTS = "https://events.jupyter.org/jupyter_server/contents_service/v1"
-"""The events of jupyter-collaboration about saves."""
-
-LOOP_ITERATIONS = 100
-"""Iterations of the event loop to wait for the chat manager in the settings."""
-
-
-async def find_chat_manager(settings: Mapping[str, Any], log: logging.Logger) -> Any:
-    """Return the chat manager, or ``None``, which the log explains, if there is none."""
-    for _ in range(LOOP_ITERATIONS):
-        if (manager := settings.get("chat_manager")) is not None:
-            return manager
-        await anyio.lowlevel.checkpoint()
-    log.warning(
-        "jupyterlab-chat is not enabled, so there are no chats for personas to join. "
-        "Run `pip install 'jupyter_ai_personas[lab]'` and restart the server."
-    )
-    return None
 
 
 class ChatObserver:
-    """Opens a :class:`Session` for each document that the chat manager opens, once."""
+    """Opens one :class:`Session` for each document that the chat manager opens."""
 
     def __init__(self, runtime: Runtime, *, log: logging.Logger) -> None:
         self._runtime = runtime
         self._log = log
         self._open: dict[int, tuple[Any, Session]] = {}
-        self._manager: Any = None
         self._settings: Mapping[str, Any] = {}
 
     async def observe(self, settings: Mapping[str, Any]) -> bool:
         """Begin to observe; return whether there is a chat manager to observe."""
         self._settings = settings
-        self._manager = await find_chat_manager(settings, self._log)
-        if self._manager is None:
-            return False
-        self._manager.observe_chats(self._on_event)
+        found = await follow_documents(
+            settings, on_open=self._opened, on_room=self._on_room, log=self._log
+        )
         event_logger = settings.get("event_logger")
-        if event_logger is not None:
-            event_logger.add_listener(schema_id=SESSION_EVENTS, listener=self._on_session_event)
+        if found and event_logger is not None:
             event_logger.add_listener(schema_id=CONTENTS_EVENTS, listener=self._on_contents_event)
-        for document in list(settings.get("chats_by_id", {}).values()):
-            await self._opened(document)
-        return True
+        return found
 
-    async def _on_event(self, logger: Any, schema_id: str, data: dict[str, Any]) -> None:
-        action = data.get("action")
-        # `opened` comes once a client, and again when one reconnects.
-        if action in ("opened", "client_connected"):
-            document = self._manager.get(data.get("chat_id"))
-            if document is not None:
-                await self._opened(document)
-        # Ignore the manager's deletions: they concern the file, which may be back in a moment,
-        # while open tabs keep the document. Its closing is a separate event.
-
-    async def _on_session_event(self, logger: Any, schema_id: str, data: dict[str, Any]) -> None:
-        action = data.get("action")
+    async def _on_room(self, room_id: str, action: str) -> None:
         for key, (document, session) in list(self._open.items()):
-            if document.room_id != data.get("room"):
+            if document.room_id != room_id:
                 continue
             if action == "save" and session.unsaved:
                 await self._compare_with_save(document.get_path(), session)

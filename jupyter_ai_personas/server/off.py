@@ -23,7 +23,7 @@ from jupyter_ai_personas.redaction import for_people
 from jupyter_ai_personas.routing import may_mention
 from jupyter_ai_personas.routing.flood import FloodGate
 from jupyter_ai_personas.runtime.session import SYSTEM_USER
-from jupyter_ai_personas.server.chats import SESSION_EVENTS, find_chat_manager
+from jupyter_ai_personas.server.open_documents import follow_documents
 
 if TYPE_CHECKING:
     from jupyter_ai_personas.chat.document import DocumentChat
@@ -46,33 +46,18 @@ class OffNotices:
     def __init__(self, text: str, *, log: logging.Logger) -> None:
         self._text = text
         self._log = log
-        self._manager: Any = None
         self._chats: dict[int, DocumentChat] = {}
 
     async def observe(self, settings: Mapping[str, Any]) -> None:
         """Begin with the chats that are open, and go on with those that are opened."""
-        self._manager = await find_chat_manager(settings, self._log)
-        if self._manager is None:
-            return
-        self._manager.observe_chats(self._on_event)
-        event_logger = settings.get("event_logger")
-        if event_logger is not None:
-            event_logger.add_listener(schema_id=SESSION_EVENTS, listener=self._on_session_event)
-        for document in list(settings.get("chats_by_id", {}).values()):
-            self._open(document)
+        await follow_documents(settings, on_open=self._opened, on_room=self._on_room, log=self._log)
 
-    async def _on_event(self, logger: Any, schema_id: str, data: dict[str, Any]) -> None:
-        if data.get("action") in ("opened", "client_connected"):
-            document = self._manager.get(data.get("chat_id"))
-            if document is not None:
-                self._open(document)
-
-    async def _on_session_event(self, logger: Any, schema_id: str, data: dict[str, Any]) -> None:
+    async def _on_room(self, room_id: str, action: str) -> None:
         for key, chat in list(self._chats.items()):
-            if data.get("action") == "clean" and chat.document.room_id == data.get("room"):
+            if action == "clean" and chat.document.room_id == room_id:
                 self._chats.pop(key).close()
 
-    def _open(self, document: Any) -> None:
+    async def _opened(self, document: Any) -> None:
         if id(document) in self._chats or not hasattr(document, "ymessages"):
             return
         from jupyter_ai_personas.chat.document import DocumentChat
