@@ -55,7 +55,6 @@ async def run_here(root: Path | None = None, **changes: Any) -> AsyncIterator[Ru
         async with anyio.create_task_group() as group:
             await group.start(runtime.run)
             try:
-                runtime.wanted.set()
                 await runtime.loaded.wait()
                 yield runtime
             finally:
@@ -77,13 +76,12 @@ def _runtime(
     from jupyter_ai_personas.providers import ModelRegistry
     from jupyter_ai_personas.runtime import MemoryLedger, Runtime
     from jupyter_ai_personas.runtime.changes import ChangeLog
-    from jupyter_ai_personas.server.settings import ServerSettings
+    from jupyter_ai_personas.server.assembly import tool_registry
     from jupyter_ai_personas.server.tools import BuiltinTools
     from jupyter_ai_personas.server.workspace import Workspace
-    from jupyter_ai_personas.settings.traits import made_from
 
     index = None
-    if made_from(ServerSettings, extension).workspace_search:
+    if extension.server_settings().workspace_search:
         index = OwnIndex(root, Path(jupyter_data_dir()), extension.index_settings())
     ledger = MemoryLedger()
     workspace = Workspace(web, root=root, index=index, log=log)
@@ -104,7 +102,7 @@ def _runtime(
         ledger=ledger,
         commands=ChatCommands(),
         log=log,
-        tools=extension.tool_registry(str(root), tools.executors),
+        tools=tool_registry(extension, str(root), tools.executors),
         changes=tools,
         workspace=workspace,
     )

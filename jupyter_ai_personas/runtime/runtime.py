@@ -88,7 +88,6 @@ class Runtime:
         workspace: WorkspaceAccess | None = None,
         tools: ToolRegistry | None = None,
         changes: ChangeBook | None = None,
-        load_delay: float = 0.0,
         avatar_url: Callable[[Persona], str | None] = lambda persona: None,
         other_runtime: Callable[[], bool] = lambda: False,
         plugins: Plugins | None = None,
@@ -123,8 +122,6 @@ class Runtime:
         self.sessions: set[Session] = set()
         """The chats that are open, and those that were closed while their turns run."""
         self._chat_opened = anyio.Event()
-        self.wanted = anyio.Event()
-        """Set when plug-ins are to be imported now."""
         self.loaded = anyio.Event()
         """Set when plug-ins are imported."""
         self._commands = commands or Commands()
@@ -178,7 +175,6 @@ class Runtime:
             other_runtime=other_runtime,
             log=log,
         )
-        self._load_delay = load_delay
         self._personas_loaded = anyio.Event()
         self._one_shots: set[Scheduler] = set()
         self._group: TaskGroup | None = None
@@ -256,7 +252,6 @@ class Runtime:
                 await self.ledger.aclose()
 
     async def _watch_files(self, watch: LocalWatch) -> None:
-        await self.wanted.wait()
         try:
             await watch.run()
         except Exception:
@@ -269,10 +264,7 @@ class Runtime:
             owner.interrupt()
 
     async def _load(self) -> None:
-        # Imports take seconds and hold the interpreter, so they run in threads, after the server's
-        # first answer unless a chat waits for them.
-        with anyio.move_on_after(self._load_delay):
-            await self.wanted.wait()
+        # Imports take seconds and hold the interpreter: never on the event loop.
         await self._plugins.load(self._personas_loaded.set)
         self.hosts.preload()
         self.loaded.set()
@@ -285,7 +277,6 @@ class Runtime:
         A chat that was closed while its turns ran keeps its session.
         """
         assert self._group is not None, "the runtime is not running"
-        self.wanted.set()
         self._chat_opened.set()
         self._chat_opened = anyio.Event()
         for session in self.sessions:

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from functools import partial
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -19,25 +20,17 @@ from jupyter_ai_personas.chat import (
     Message,
     MessagePosted,
 )
-from jupyter_ai_personas.redaction import for_people
 from jupyter_ai_personas.routing import may_mention
 from jupyter_ai_personas.routing.flood import FloodGate
 from jupyter_ai_personas.runtime.session import SYSTEM_USER
-from jupyter_ai_personas.server.open_documents import follow_documents
 
 if TYPE_CHECKING:
     from jupyter_ai_personas.chat.document import DocumentChat
 
-__all__ = ["OffNotices", "off_text"]
+__all__ = ["OffNotices"]
 
 MOST_A_MINUTE = 20
 """Maximum answers to one person a minute."""
-
-
-def off_text(reason: str) -> str:
-    """Return the text for people, without secrets and paths."""
-    fix = "The operator can correct this and restart the server."
-    return f"Personas are off on this server. {for_people(reason)} {fix}"
 
 
 class OffNotices:
@@ -48,16 +41,17 @@ class OffNotices:
         self._log = log
         self._chats: dict[int, DocumentChat] = {}
 
-    async def observe(self, settings: Mapping[str, Any]) -> None:
-        """Begin with the chats that are open, and go on with those that are opened."""
-        await follow_documents(settings, on_open=self._opened, on_room=self._on_room, log=self._log)
-
-    async def _on_room(self, room_id: str, action: str) -> None:
+    async def session_event(self, room: Any, action: Any) -> None:
+        """See :class:`~jupyter_ai_personas.server.open_documents.ChatService`."""
         for key, chat in list(self._chats.items()):
-            if action == "clean" and chat.document.room_id == room_id:
+            if action == "clean" and chat.document.room_id == room:
                 self._chats.pop(key).close()
 
-    async def _opened(self, document: Any) -> None:
+    async def contents_event(self, data: Mapping[str, Any]) -> None:
+        """See :class:`~jupyter_ai_personas.server.open_documents.ChatService`."""
+
+    async def opened(self, document: Any, held: AbstractSet[str] | None) -> None:
+        """See :class:`~jupyter_ai_personas.server.open_documents.ChatService`."""
         if id(document) in self._chats or not hasattr(document, "ymessages"):
             return
         from jupyter_ai_personas.chat.document import DocumentChat

@@ -351,6 +351,18 @@ async def test_what_came_before_the_chat_was_observed_is_kept(stage: Stage, tmp_
         assert [(r.message_id, r.persona_id) for r in rows] == [(brought, NO_PERSONA)]
 
 
+async def test_what_came_between_the_opening_and_the_session_is_handled_once(stage: Stage) -> None:
+    saved, held, came = (stage.post("/personas") for _ in range(3))
+    asked = stage.post("@Echo hi")
+    async with room(Echo, stage=stage) as here:
+        here.session.document_opened({saved}, {saved, came, asked})
+        await here.reply(asked)
+        await here.quiet()
+        replies = [m.reply_to for m in stage.chat.before(None, 10) if m.reply_to]
+        assert sorted(replies) == sorted([came, asked])
+    assert held not in replies
+
+
 async def test_the_ledger_is_told_of_a_message_once(stage: Stage, tmp_path: Path) -> None:
     kept: list[str] = []
 
