@@ -16,11 +16,11 @@ __all__ = ["merge_duplicates", "precedence"]
 def precedence(message: Message) -> tuple[bool, bool, bool, int]:
     """Return a key that is greatest for the duplicate whose content wins.
 
-    A deleted one wins, then a final one, then an edited one, then the longest.
+    A deleted one wins, then a final or decided one, then an edited one, then the longest.
     """
     return (
         message.deleted,
-        message.state in FINAL_STATES,
+        message.state in FINAL_STATES or "decision" in message.metadata,
         message.edited,
         len(message.body),
     )

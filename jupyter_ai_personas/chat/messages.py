@@ -246,6 +246,8 @@ def encode_message(message: Message) -> dict[str, Any]:
         raw["mentions"] = list(message.mentions)
     if message.attachments:
         raw["attachments"] = list(message.attachments)
+    if message.deleted:
+        raw["deleted"] = True
     if message.metadata:
         raw["metadata"] = {METADATA_KEY: dict(message.metadata)}
     if message.to_persona:

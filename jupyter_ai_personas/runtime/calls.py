@@ -264,14 +264,12 @@ class ToolCalls:
             same = (asked.tool, dict(asked.arguments)) == (tool.name, call.arguments)
             if asked.call_id == call.id and same:
                 if decision is not None:
-                    self._turn.approval_ids.append(asked.id)
                     self._board.show(asked, decision)
                     return decision
                 approval = asked
         if approval is not None:
             early = services.approvals.expect(approval, path=lambda: self._board.path)
             if early is not None:
-                self._turn.approval_ids.append(approval.id)
                 self._board.show(approval, early)
                 return early
         else:
@@ -279,14 +277,14 @@ class ToolCalls:
             if isinstance(new, str):
                 return new
             # An agent's turn continues after the text that is recorded here.
-            services.ledger.checkpoint(self._turn.id, self._turn.replies.so_far())
+            if (replies := self._turn.replies.checkpoint()) is not None:
+                services.ledger.checkpoint(self._turn.id, replies)
             await services.ledger.flush()
             if not await services.approvals.ask(new, path=lambda: self._board.path):
                 return f"`{tool.name}` is not run, since the server cannot record who is asked."
             self._close_stale(tool, await self._recorded())
             approval = new
             self._turn.has_steps = True
-        self._turn.approval_ids.append(approval.id)
         self._board.show(approval, None)
         try:
             async with self._waiting():

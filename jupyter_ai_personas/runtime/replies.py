@@ -80,7 +80,6 @@ class Replies:
                 self._writer.describe(self._get(name), metadata)
             case ReplyClosed(_, name):
                 self._writer.finish(self._get(name), "done", note=self._links(), **self._extra())
-                return
             case UsageReported(_, usage):
                 self.usage = _added(self.usage, usage)
                 return

@@ -32,7 +32,6 @@ from jupyter_ai_personas.routing.flood import FloodGate
 from jupyter_ai_personas.runtime.chat_handle import ChatHandle
 from jupyter_ai_personas.runtime.commands import Command, CommandContext, Commands
 from jupyter_ai_personas.runtime.file_notices import FileNotices
-from jupyter_ai_personas.runtime.ledger import ReplySnapshot
 from jupyter_ai_personas.runtime.retry import Retry
 from jupyter_ai_personas.runtime.scheduler import Scheduler
 from jupyter_ai_personas.runtime.services import Services
@@ -155,13 +154,10 @@ class Router:
             self._services, self._chat, self._scheduler, self.retry, self._chat_personas
         )
         text = await command(context)
-        replies: tuple[ReplySnapshot, ...] = ()
         if text:
-            reply_id, metadata = self._scheduler.notify(text, reply_to=message.id)
-            replies = (ReplySnapshot(reply_id, text, "done", metadata),)
-        self._services.ledger.finish(record.turn_id, "done", replies)
-        reply_ids = [reply.message_id for reply in replies]
-        self._unsaved.ended(record.turn_id, message.id, SYSTEM_ID, reply_ids)
+            self._scheduler.notify(text, reply_to=message.id)
+        self._services.ledger.finish(record.turn_id, "done", ())
+        self._unsaved.ended(record.turn_id, message.id, SYSTEM_ID, ())
         return True
 
     def _mistyped(self, message: Message) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any
 from uuid import uuid4
 
 import anyio
@@ -27,6 +26,7 @@ from jupyter_ai_personas.runtime.replies import Replies
 from jupyter_ai_personas.runtime.services import Services
 from jupyter_ai_personas.runtime.turn import ActiveTurn, TurnOrder
 from jupyter_ai_personas.runtime.typing_status import TypingStatus
+from jupyter_ai_personas.runtime.unsaved import Unsaved
 from jupyter_ai_personas.runtime.waiting import Slot
 from jupyter_ai_personas.runtime.wording import (
     INTERRUPTED,
@@ -47,7 +47,7 @@ MAX_TURNS = 1000
 class Scheduler:
     """Owns the turns of one chat. ``on_end`` is called for each turn that has ended.
 
-    :meth:`run` holds the tasks of all actors.
+    :meth:`run` holds the tasks of all actors. ``unsaved`` keeps what is no reply.
     """
 
     def __init__(
@@ -55,7 +55,7 @@ class Scheduler:
         services: Services,
         chat: ChatHandle,
         *,
-        board: ApprovalBoard | None = None,
+        unsaved: Unsaved | None = None,
         on_end: Callable[[ActiveTurn], None] = lambda turn: None,
     ) -> None:
         self.turns: dict[str, ActiveTurn] = {}
@@ -69,8 +69,10 @@ class Scheduler:
             chat.current, services.pacer, log=services.log, on_gone=self._reply_is_gone
         )
         self._status = TypingStatus(chat, self._open_turns)
-        self._board = board or ApprovalBoard(services, chat)
-        self._execution = Execution(services, chat, self._status, self._board, on_end=self._end)
+        self._unsaved = unsaved or Unsaved(chat, services.ledger, services.recording)
+        self.board = ApprovalBoard(services, chat, self._unsaved)
+        """The messages that ask people."""
+        self._execution = Execution(services, chat, self._status, self.board, on_end=self._end)
         self._actors: dict[str, Actor] = {}
         self._is_stopping = False
         self._scope = anyio.CancelScope()
@@ -96,10 +98,10 @@ class Scheduler:
         """Write growing replies to the new document."""
         self._writer.move_to(self._chat.current)
 
-    def notify(self, body: str, *, reply_to: str) -> tuple[str, dict[str, Any]]:
-        """Post a notice without mentions; return its id and metadata."""
+    def notify(self, body: str, *, reply_to: str) -> None:
+        """Post a notice without mentions."""
         metadata = {"reply_to": reply_to, "notice": True}
-        return self._writer.post(SYSTEM_ID, body, metadata), metadata
+        self._unsaved.keep(self._writer.post(SYSTEM_ID, body, metadata))
 
     # -- accepting --------------------------------------------------------------------------
 
@@ -110,7 +112,9 @@ class Scheduler:
         records = [self._record(order, turn) for turn in turns]
         ledger = self._services.ledger
         if order.anew:
-            fresh = [await ledger.reopen(record, steps=order.steps) for record in records]
+            # People may have decided since the steps of a turn that continues were read.
+            steps = order.steps if order.so_far is None else None
+            fresh = [await ledger.reopen(record, steps=steps) for record in records]
         else:
             fresh = await ledger.accept(records)
         accepted = [turn for turn, is_new in zip(turns, fresh, strict=True) if is_new]
@@ -218,7 +222,7 @@ class Scheduler:
         assert turn.outcome is not None
         self.turns.pop(turn.id, None)
         self._status.clear(turn.persona, turn.id)
-        self._board.close_turn(turn.id, f"The turn has ended: {turn.outcome.state}.")
+        self.board.close_turn(turn.id, f"The turn has ended: {turn.outcome.state}.")
         self._count(turn)
         self._services.ledger.finish(turn.id, turn.outcome.state, turn.replies.so_far())
         self._on_end(turn)
@@ -250,7 +254,8 @@ class Scheduler:
                 self._status.clear(turn.persona, turn.id)
             elif turn.is_resumable:
                 self._execution.cancel(turn)
-                self._services.ledger.checkpoint(turn.id, turn.replies.so_far())
+                if (replies := turn.replies.checkpoint()) is not None:
+                    self._services.ledger.checkpoint(turn.id, replies)
                 self._status.clear(turn.persona, turn.id)
                 turn.leave()
             else:

@@ -23,7 +23,6 @@ from jupyter_ai_personas.chat import (
     User,
 )
 from jupyter_ai_personas.personas import ChatPersonas
-from jupyter_ai_personas.runtime.board import ApprovalBoard
 from jupyter_ai_personas.runtime.chat_handle import ChatHandle
 from jupyter_ai_personas.runtime.commands import Commands
 from jupyter_ai_personas.runtime.recovery import Recovery
@@ -85,9 +84,8 @@ class Session:
         """The personas of this chat."""
         self._services = services = replace(services, personas=personas)
         self._unsaved = Unsaved(self._handle, services.ledger, services.recording)
-        self._board = ApprovalBoard(services, self._handle)
         self._scheduler = Scheduler(
-            services, self._handle, board=self._board, on_end=self._turn_ended
+            services, self._handle, unsaved=self._unsaved, on_end=self._turn_ended
         )
         self._router = Router(
             services, self._handle, self._scheduler, self._unsaved, commands, personas
@@ -98,7 +96,7 @@ class Session:
             self._scheduler,
             self._router,
             self._unsaved,
-            self._board,
+            self._scheduler.board,
             running=running,
         )
         # The document that was opened anew, until its event in the mailbox is handled.
@@ -227,7 +225,7 @@ class Session:
             turn.id,
             event.request_id,
             event.persona_id,
-            [*turn.replies.ids, *turn.approval_ids],
+            turn.replies.ids,
             passed_on=event.state != "done",
         )
         self._send.send_nowait(event)
@@ -312,7 +310,9 @@ class Session:
         """Restore unsaved messages after the block has loaded the file into the document."""
         turns = self.turns.values()
         replies = [id_ for turn in turns for id_ in turn.replies.ids]
-        self._held = self._unsaved.at_risk.union((turn.message.id for turn in turns), replies)
+        asked = [approval.id for approval in self._services.approvals.open(chat_id=self.chat.id)]
+        requests = [turn.message.id for turn in turns]
+        self._held = self._unsaved.at_risk.union(requests, replies, asked)
         before = [raw for id_ in self._held if (raw := self.chat.raw(id_)) is not None]
         chat_id = self.chat.id
         try:

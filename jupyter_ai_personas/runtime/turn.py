@@ -91,8 +91,6 @@ class ActiveTurn:
         self.ended = anyio.Event()
         self.has_steps = False
         """Whether the ledger has steps of the turn."""
-        self.approval_ids: list[str] = []
-        """The ids of the approvals that the turn has asked for."""
         self.so_far: str | None = None
         """See :class:`TurnOrder`."""
         self.waiting_since: float | None = None
