@@ -32,8 +32,8 @@ lab: $(LAB)/ready .workspace  ## open JupyterLab on a copy of examples/workspace
 	cd .workspace && "$(CURDIR)/$(LAB)/bin/jupyter" lab $(AS_ROOT) \
 		--LabApp.default_url=/lab/tree/welcome.chat $(ARGS)
 
-cluster: $(LAB)/cluster  ## ask a persona on a Dask cluster of this machine; ARGS="--lab"
-	$(LAB)/bin/python examples/cluster/cluster.py $(ARGS)
+cluster: $(LAB)/cluster .workspace  ## ask a persona on a Dask cluster of this machine; ARGS="--lab"
+	cd .workspace && "$(CURDIR)/$(LAB)/bin/python" "$(CURDIR)/examples/cluster/cluster.py" $(ARGS)
 
 test: $(TEST)/ready $(TEST)/chromium  ## run every test but the slow ones; ARGS="-k name"
 	$(PYTEST) -m "not slow" $(ARGS)

@@ -40,7 +40,7 @@ FIGURES: list[tuple[str, str, list[float]]] = [
     ("streaming", r"a first text waits ([\d.]+) s", [PACING.eager_interval]),
     ("streaming", r"Of messages that arrive at once,\s+(\w+) are", [turnstile.AT_ONCE]),
     ("streaming", r"Of turns that begin at once, (\w+)\s", [turnstile.AT_ONCE]),
-    ("operating", r"is waited for, up to (\d+) s", [runtime.OPEN_SECONDS]),
+    ("operating", r"waits up to (\d+) s for a chat", [runtime.OPEN_SECONDS]),
     ("clusters", r"silent after (\d+) seconds", [dask.LOST_SECONDS]),
     ("streaming", r"\*\*([\d.]+) ms apart\*\*", [PACING.spacing * 1000]),
     (

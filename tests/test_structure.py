@@ -105,10 +105,14 @@ PACKAGES = {package_of(module) for module in MODULES}
 
 @cache
 def imported(module: Path) -> list[tuple[int, str]]:
-    """Return line and dotted name of each import anywhere in a module, relative ones resolved."""
+    """Return line and dotted name of each import anywhere in a module, relative ones resolved.
+
+    The imports of a package that imports its names lazily are in its stub.
+    """
     found = []
     package = ["jupyter_ai_personas", *module.relative_to(PACKAGE).parent.parts]
-    for node in ast.walk(ast.parse(module.read_text("utf-8"))):
+    stub = module.with_suffix(".pyi")
+    for node in ast.walk(ast.parse((stub if stub.exists() else module).read_text("utf-8"))):
         if isinstance(node, ast.Import):
             for alias in node.names:
                 found.append((node.lineno, alias.name))
@@ -217,11 +221,12 @@ HEAVY = {
 LIGHT = (
     "import jupyter_ai_personas",
     "import jupyter_ai_personas.errors",
-    "import jupyter_ai_personas.routing",
+    "from jupyter_ai_personas.routing import *",
     "from jupyter_ai_personas import BasePersona, PersonaDefaults, Turn",
     "import jupyter_ai_personas.providers",
-    "import jupyter_ai_personas.context",
-    "import jupyter_ai_personas.runtime",
+    "from jupyter_ai_personas.context import *",
+    "from jupyter_ai_personas.hosts import *",
+    "from jupyter_ai_personas.runtime import *",
     "import jupyter_ai_personas.commands",
     "import jupyter_ai_personas.testing",
     "import jupyter_ai_personas.testing.plugin",
@@ -237,3 +242,14 @@ def test_the_server_extension_is_loaded_without_langchain() -> None:
     code = "import jupyter_ai_personas.server"
     unwanted = {"acp", "langchain_core", "tantivy", "watchfiles"}
     assert loaded_after(code)[code] & unwanted == set()
+
+
+def test_the_server_starts_with_settings_and_routes_only() -> None:
+    """Each further module delays the server's first answer."""
+    script = "import sys, jupyter_ai_personas.server\nprint(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, check=True)
+    loaded = {name.removeprefix("jupyter_ai_personas.") for name in done.stdout.decode().split()}
+    later = {"chat.messages", "commands.table", "hosts.thread", "personas.base"}
+    later |= {"runtime.runtime", "server.assembly", "server.chats", "tools.registry"}
+    assert later <= {dotted(module).removeprefix("jupyter_ai_personas.") for module in MODULES}
+    assert loaded & later == set()

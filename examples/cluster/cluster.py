@@ -72,8 +72,11 @@ def ask(url: str, token: str, persona: str, question: str) -> str:
 
 
 def open_lab(setting: str) -> None:
-    """Run JupyterLab until it ends: on Ctrl-C it asks whether it shall, and may go on."""
-    lab = subprocess.Popen([sys.executable, "-m", "jupyterlab", "--allow-root", setting])
+    """Run JupyterLab in this folder until it ends: on Ctrl-C it asks whether it shall."""
+    command = [sys.executable, "-m", "jupyterlab", "--allow-root", setting]
+    if Path("welcome.chat").exists():
+        command.append("--LabApp.default_url=/lab/tree/welcome.chat")
+    lab = subprocess.Popen(command)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         lab.wait()

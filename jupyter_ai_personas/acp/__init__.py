@@ -6,21 +6,6 @@ touches no other chat, and it knows what was said to others. It is started with 
 and ends when the persona leaves the chat's memory; the session is loaded again if the agent can.
 """
 
-from jupyter_ai_personas.acp.agents import (
-    AGENTS_SOURCE,
-    agent_personas,
-    try_out,
-    why_not_startable,
-)
-from jupyter_ai_personas.acp.persona import AcpPersona
-from jupyter_ai_personas.acp.settings import AgentSettings, AgentsTable
+import lazy_loader
 
-__all__ = [
-    "AGENTS_SOURCE",
-    "AcpPersona",
-    "AgentSettings",
-    "AgentsTable",
-    "agent_personas",
-    "try_out",
-    "why_not_startable",
-]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,4 +1,4 @@
-"""The persona that an agent is, in one chat."""
+"""An agent as a persona in one chat."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class AcpPersona(BasePersona):
             await self._work_on(turn)
         except AgentError as error:
             if turn.spec.so_far and turn.is_silent:
-                # What was written before the restart stays.
+                # Keep the text from before the restart.
                 await turn.stream(_failing(turn.spec.so_far, error))
             raise
 
@@ -156,7 +156,7 @@ class AcpPersona(BasePersona):
             fix = "`jupyter ai-personas doctor` tries it out for the operator."
             raise AgentError(self.name, f"cannot begin: it {error}.{said} {fix}") from error
         except BaseException:
-            # One without a session is of no use.
+            # An agent without a session cannot answer.
             self._drop()
             raise
         self._is_new = not resumed

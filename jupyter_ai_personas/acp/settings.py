@@ -7,9 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from jupyter_ai_personas.errors import ConfigurationError, near_matches
-from jupyter_ai_personas.personas.facts import wrong_with_name
 from jupyter_ai_personas.redaction import remember
-from jupyter_ai_personas.routing import mention_name
 from jupyter_ai_personas.settings.kinds import literal, wrong
 from jupyter_ai_personas.tools.mcp_settings import McpServerSettings
 
@@ -55,7 +53,7 @@ class AgentSettings:
 
 
 def start_of(config: Mapping[str, Any]) -> tuple[list[str], dict[str, str], str]:
-    """Return command, environment and mode of an agent from what :meth:`as_config` gave.
+    """Return command, environment and mode of an agent from :meth:`AgentSettings.as_config`.
 
     Raises:
         ConfigurationError: a variable of the operator is not set.
@@ -83,6 +81,12 @@ class AgentsTable:
             value = literal(value)
         if not isinstance(value, Mapping):
             raise wrong(at, "a dictionary of agents by name", self.example, value)
+        if not value:
+            return {}
+        # Each server reads this setting as it starts, and few have agents.
+        from jupyter_ai_personas.personas.facts import wrong_with_name
+        from jupyter_ai_personas.routing import mention_name
+
         agents: dict[str, AgentSettings] = {}
         names: dict[str, str] = {}
         for name, one in value.items():

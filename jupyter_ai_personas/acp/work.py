@@ -1,4 +1,4 @@
-"""What an agent asks for in one turn: permissions, files and commands.
+"""Answers an agent's requests in one turn: permissions, files and commands.
 
 Everything becomes a call of a tool, which the server allows, asks people about or refuses: files
 are the toolset ``workspace``, the rest is ``<mention name>.<kind>``, such as ``Claude.edit``.
@@ -180,9 +180,9 @@ class TurnWork:
         return ToolInfo(f"{self._toolset}.{kind}", "What the agent asks for.", effect)
 
     def _id(self, tool: str, arguments: Mapping[str, Any]) -> str:
-        """Return an id that is the same when the turn goes on and asks for the same.
+        """Return an id that is the same if a continued turn makes the same call.
 
-        What was done before is known to the agent: it asks for it to be done once more.
+        Finished calls are skipped: the agent knows their results, so it wants another call.
         """
         text = json.dumps([tool, arguments], sort_keys=True, default=str)
         digest = hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -45,8 +45,8 @@ class Splice:
 def read_array(mirror: Mirror, delta: Iterable[Mapping[str, Any]]) -> Splice:
     """Mirror the messages that an array event's ``delta`` inserted and removed.
 
-    Of an id that several messages have, the mirror goes on showing the one that it knows, and the
-    removed messages stay mirrored: see :func:`forget`.
+    If several messages have one id, the mirror keeps the one that it knows. Removed messages stay
+    mirrored until :func:`forget`.
     """
     index = 0
     deleted: list[str] = []
@@ -104,7 +104,7 @@ def _arrived(
         if message.id in mirror.known:
             counts = counts or Counter(mirror.order)
             if counts[message.id] > 1:
-                duplicate_ids.add(message.id)  # which of them counts is decided later
+                duplicate_ids.add(message.id)  # `merge_duplicates` chooses one of them
                 continue
         events += _inserted(mirror, message, raw)
     return events, duplicate_ids

@@ -17,11 +17,11 @@ __all__ = ["made_at", "undo_cut_off_save"]
 
 
 def undo_cut_off_save(file: Path) -> ChatFile | None:
-    """Give ``file`` what its copy holds and return that, if a save was cut off.
+    """Restore ``file`` from its copy if a save was cut off; return the restored chat.
 
-    ``None`` with nothing changed: it was not, or the copy is no better. The time of the last
-    change stays, so that readers of the file do not see this as a change. The
-    copy stays until the next save: it tells when the chat was saved before, see :func:`made_at`.
+    Returns ``None`` and changes nothing if no save was cut off, or if the copy is no chat either.
+    The modification time stays, so that readers do not see a change. The copy stays until the next
+    save: its time is that of the save before, see :func:`made_at`.
 
     Raises:
         OSError: A file cannot be read or written.
@@ -40,7 +40,7 @@ def undo_cut_off_save(file: Path) -> ChatFile | None:
 
 
 def made_at(file: Path) -> float:
-    """Return when what ``file`` holds was written, in seconds since the epoch.
+    """Return when the content of ``file`` was written, in seconds since the epoch.
 
     Raises:
         OSError: There is no such file.

@@ -4,10 +4,9 @@ Reads come from a mirror of the messages, and writes go through the maps that th
 since the document's own accessors convert every message on each call. Own writes are not observed:
 an event computes the position of the change, which costs more in a longer chat.
 
-Messages that arrive get the server's time and the position that it gives. The library does this
-too, one message after the other, by positions that may have changed meanwhile, converting all
-messages for each, and it loses messages that it moves. So this class does it instead of the
-library while it observes the document.
+Messages that arrive get the server's time, and the position that belongs to it. The library does
+this too, but it converts all messages for each, uses positions that may have changed, and loses
+messages that it moves. So this class replaces that step while it observes the document.
 """
 
 from __future__ import annotations
@@ -152,7 +151,7 @@ class DocumentChat(Participants):
                     changes += self._on_array(event.delta)
         except Exception:
             self._log.exception("A change of chat %s could not be read", self._ychat.path)
-            # Read anew, or all later changes would be taken for those of other messages.
+            # Read everything again: the positions of later changes would be wrong.
             changes += [MessagePosted(message) for message in self._mirror.load()]
         self._emit(changes)
 

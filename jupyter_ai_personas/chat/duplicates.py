@@ -16,11 +16,11 @@ __all__ = ["merge_duplicates", "precedence"]
 def precedence(message: Message) -> tuple[bool, bool, bool, int]:
     """Return a key that is greatest for the duplicate whose content wins.
 
-    A deleted one wins, then a final one, then an edited one, then the longest.
+    A deleted one wins, then a final or decided one, then an edited one, then the longest.
     """
     return (
         message.deleted,
-        message.state in FINAL_STATES,
+        message.state in FINAL_STATES or "decision" in message.metadata,
         message.edited,
         len(message.body),
     )
@@ -29,8 +29,8 @@ def precedence(message: Message) -> tuple[bool, bool, bool, int]:
 def merge_duplicates(mirror: Mirror, arrived: Mapping[str, Set[int]]) -> list[ChatEvent]:
     """Make one message of the duplicates with each of the ids in ``arrived``; return the events.
 
-    The message keeps the position that it had. ``arrived`` tells by id which of the messages with
-    it, counted in their order, have just arrived. Different messages with one id stay as they are.
+    The message keeps its position. ``arrived`` maps each id to the numbers, in document order, of
+    the messages with this id that have just arrived. Different messages with one id do not change.
     Call it inside a transaction.
     """
     events: list[ChatEvent] = []
@@ -64,7 +64,7 @@ def _duplicates(
 
 def _merge(mirror: Mirror, id_: str, index: int, duplicates: Mapping[int, Message]) -> None:
     """Write the content that wins into the message at ``index``."""
-    # Of equals the first wins, which is the one at ``index``.
+    # Among equals, the first wins: the one at ``index``.
     best = max(duplicates, key=lambda other: precedence(duplicates[other]))
     # We write a growing reply, so a browser's version of it counts only if it is deleted.
     grows = id_ in mirror.maps

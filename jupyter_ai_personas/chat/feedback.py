@@ -46,11 +46,11 @@ def cast_vote(
 ) -> tuple[Feedback, VoteReport | None]:
     """Record a person's vote on a reply, in place of an earlier one.
 
-    Returns what the votes are now, and a report if the person's vote has changed.
+    Returns the new counts, and a report if the person's vote has changed.
 
     Raises:
         UnknownReplyError: the chat has no such reply of a persona.
-        FeedbackError: the reply is not finished, or has all the votes that it may have.
+        FeedbackError: the reply is not finished, or has the maximum number of votes.
     """
     reply = chat.get(message_id)
     if reply is None or reply.deleted or not reply.by_persona:

@@ -1,4 +1,4 @@
-"""The buffer of a reply that grows."""
+"""The buffer of a growing reply."""
 
 from __future__ import annotations
 
@@ -15,8 +15,7 @@ __all__ = ["GrowingReply"]
 class GrowingReply:
     """The text and the state of a reply, and how much of it the chat holds.
 
-    A passive buffer: :class:`~jupyter_ai_personas.chat.writer.ReplyWriter` makes, changes and
-    writes it, everybody else only reads it.
+    A passive buffer: only :class:`~jupyter_ai_personas.chat.writer.ReplyWriter` changes it.
     """
 
     __slots__ = (
@@ -25,11 +24,11 @@ class GrowingReply:
         "_shown_state",
         "beside",
         "chars",
+        "has_new_metadata",
         "id",
         "is_inserted",
         "is_live",
         "is_stale",
-        "is_untold",
         "is_waiting",
         "refusals",
         "sender",
@@ -47,22 +46,22 @@ class GrowingReply:
         self.is_inserted = is_inserted
         """Whether the chat holds the message."""
         self.is_live = False
-        """Whether the body was written last as a live one."""
+        """Whether the last write left the body live (see :class:`Insert`)."""
         self.is_stale = False
-        """Whether the chat lacks something of it."""
+        """Whether the chat lacks a change of this reply."""
         self.written = 0
         """How many characters of the body were written."""
         self.refusals = 0
-        """How often in a row the chat refused to be written."""
+        """How many writes in a row the chat refused."""
         self.is_waiting = False
-        """Whether it waits for a person; only of meaning while it streams."""
+        """Whether it waits for a person, while it streams."""
         self._shown_state: ReplyState = "streaming"
         self._metadata = dict(metadata)
         self._parts: list[str] = []
         self.beside: dict[str, Any] = {}
-        """What its metadata has beside our part; ``None`` stands for no such key."""
-        self.is_untold = False
-        """Whether the chat lacks some of that."""
+        """Metadata beside our part, by key; ``None`` removes a key."""
+        self.has_new_metadata = False
+        """Whether the chat lacks a change of :attr:`beside`."""
 
     @property
     def body(self) -> str:
@@ -78,7 +77,7 @@ class GrowingReply:
 
     @property
     def shown_state(self) -> ReplyState:
-        """The state as the chat is told: one that streams may wait for a person."""
+        """The state that the chat shows: ``waiting`` if a streaming reply waits for a person."""
         return "waiting" if self.is_waiting and self.state == "streaming" else self.state
 
     def add(self, text: str) -> None:
@@ -90,14 +89,14 @@ class GrowingReply:
     def describe(self, beside: Mapping[str, Any]) -> None:
         """Set metadata of the message beside our part."""
         self.beside.update(beside)
-        self.is_stale = self.is_untold = True
+        self.is_stale = self.has_new_metadata = True
 
     def clear(self) -> None:
         """Empty the body."""
         self._parts = []
         self.chars = 0
         self.beside = dict.fromkeys(self.beside)
-        self.is_untold = bool(self.beside)
+        self.has_new_metadata = bool(self.beside)
         self.is_stale = self.is_inserted
 
     def end(self, state: ReplyState, note: str, metadata: Mapping[str, Any]) -> None:
@@ -113,12 +112,12 @@ class GrowingReply:
     def write(self, *, live: bool, shown: str | None) -> list[Insert | Append | Update]:
         """Return the writes that bring the chat up to date, and count them as made.
 
-        ``live``: every client shows a live body. ``shown`` is the body that the chat holds now:
-        where somebody else changed it, the whole body is written.
+        ``live``: every client shows a live body. ``shown`` is the body in the chat; if somebody
+        else changed it, the whole body is written.
         """
         self.is_stale = False
-        beside = self.beside if self.is_untold or not self.is_inserted else {}
-        self.is_untold = False
+        beside = self.beside if self.has_new_metadata or not self.is_inserted else {}
+        self.has_new_metadata = False
         changed, self._shown_state = self._shown_state != self.shown_state, self.shown_state
         metadata = self.metadata if changed or self.state != "streaming" else None
         body, written = self.body, self.written

@@ -178,8 +178,8 @@ class Message:
 
 
 def content_of(message: Message) -> tuple[object, ...]:
-    """Return the parts of a message of which a change is an edit."""
-    # A browser may bring back that a reply is streaming, after the server that wrote it died.
+    """Return the parts of a message whose change is an edit."""
+    # The state counts: a browser may restore a streaming reply of a server that died.
     return message.body, message.mentions, message.by_persona and message.state
 
 
@@ -246,6 +246,8 @@ def encode_message(message: Message) -> dict[str, Any]:
         raw["mentions"] = list(message.mentions)
     if message.attachments:
         raw["attachments"] = list(message.attachments)
+    if message.deleted:
+        raw["deleted"] = True
     if message.metadata:
         raw["metadata"] = {METADATA_KEY: dict(message.metadata)}
     if message.to_persona:
@@ -300,7 +302,7 @@ def _decode_selection(raw: Any) -> Selection | None:
     content = raw.get("content")
     if start is None or end is None:
         return None
-    # Somebody may select from the end to the beginning.
+    # A selection may go backwards.
     start, end = min(start, end), max(start, end)
     return Selection(start, end, content if isinstance(content, str) else "")
 
@@ -308,7 +310,7 @@ def _decode_selection(raw: Any) -> Selection | None:
 def _decode_place(raw: Any) -> tuple[int, int] | None:
     if not isinstance(raw, list | tuple) or len(raw) != 2:
         return None
-    # A document counts in floats.
+    # Numbers in a document are floats.
     if not all(type(n) in (int, float) and 0 <= n < 2**53 and n == int(n) for n in raw):
         return None
     return int(raw[0]), int(raw[1])

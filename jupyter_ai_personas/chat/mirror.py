@@ -60,8 +60,8 @@ class Mirror:
         return list(raw_messages or [])
 
     def prune(self) -> None:
-        """Drop what is held of older messages."""
-        # Only at double the size, so that the cost for each message is small.
+        """Drop older messages from the mirror."""
+        # At double the size only: the cost for each message stays small.
         for held in (self.recent, self.raw_messages):
             if len(held) > 2 * RECENT:
                 for id_ in list(held)[:-RECENT]:
@@ -202,6 +202,6 @@ class Mirror:
         self.release(ids)
 
     def release(self, ids: Iterable[str]) -> None:
-        """Drop the maps of messages that are not written any more, or were replaced."""
+        """Drop the maps of messages that are final or were replaced."""
         for id_ in ids:
             self.maps.pop(id_, None)

@@ -1,4 +1,4 @@
-"""The server's time, and the position that it gives, for messages that arrive."""
+"""Gives messages that arrive the server's time, and the position that belongs to it."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ __all__ = ["Reordering", "index_by_time", "reorder", "stamp"]
 
 @dataclass(frozen=True, slots=True)
 class Reordering:
-    """Positions in a chat, ascending: of the messages to stamp, and of those of them to move.
+    """Ascending positions in a chat: ``indexes`` to stamp, and ``moving`` among them to move.
 
-    The messages at ``moving`` go, in their order, behind the message that is at ``after`` now.
+    The messages at ``moving`` go, in order, behind the message that is at ``after`` now.
     """
 
     indexes: Sequence[int]

@@ -1,4 +1,4 @@
-"""When a growing reply is written next: a pure policy, and the load that it is given.
+"""Decides when a growing reply is written next: a pure policy, and the measured load.
 
 A body is a string, so each flush writes all of it: the bytes grow with the number of flushes times
 the length. A document transaction costs the server milliseconds whatever its size, most of them
@@ -8,15 +8,15 @@ again. About four flushes a second show text sooner than twenty.
 
 from __future__ import annotations
 
+import asyncio
 import math
 import time
-from asyncio import TimerHandle
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 from weakref import WeakSet
 
-__all__ = ["Pacer", "Pacing", "Scheduler"]
+__all__ = ["Clock", "Pacer", "Pacing"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,15 +24,16 @@ class Pacing:
     """The flush policy. Times are in seconds, sizes in characters.
 
     ``interval`` is the pause while text flows. The first ``eager_chars`` of a reply are flushed
-    after ``eager_interval``, so that a short answer appears quickly. A body for which this exceeds
-    ``chars_per_second`` is written less often, at least every ``longest``. When the server's event
-    loop works for more than ``share`` of the time, all pauses stretch until it does not, up to
-    ``longest_by_load``. That is less than the second of quiet after which a room saves its file: a
-    save costs more than a transaction, and would follow each.
-    Transactions of different chats are ``spacing`` apart, unless there are too many chats for that
-    within a pause: requests run in between, and the rooms' update stores, which wait for one
-    another's locks, seldom meet. Text of up to ``joint_chars`` is written with the end of another
-    reply.
+    after ``eager_interval``, so that a short answer appears quickly. Long bodies are written less
+    often, so that no more than ``chars_per_second`` are written, but at least every ``longest``.
+
+    When the server's event loop works for more than ``share`` of the time, all pauses stretch, up
+    to ``longest_by_load``. This is less than the second of quiet after which a room saves its file;
+    otherwise an expensive save would follow each transaction.
+
+    Transactions of different chats are ``spacing`` apart, or less if there are many chats: requests
+    run in between, and the update stores of the rooms seldom wait for each other's locks. Text of
+    up to ``joint_chars`` is written together with the end of another reply.
     """
 
     interval: float = 0.25
@@ -70,14 +71,24 @@ class Pacing:
         return min(max(stretch * factor, 1.0), self.longest_by_load / self.interval)
 
 
-class Scheduler(Protocol):
-    """The part of an event loop that the writer needs."""
+class Clock(Protocol):
+    """The time and the timers that the writer needs."""
 
     def time(self) -> float:
         """Return monotonic seconds."""
 
-    def call_later(self, delay: float, callback: Callable[[], None], /) -> TimerHandle:
+    def call_later(self, delay: float, callback: Callable[[], None], /) -> asyncio.TimerHandle:
         """Call ``callback`` after ``delay`` seconds."""
+
+
+class _LoopClock:
+    """The time and the timers of the event loop that runs."""
+
+    def time(self) -> float:
+        return asyncio.get_running_loop().time()
+
+    def call_later(self, delay: float, callback: Callable[[], None], /) -> asyncio.TimerHandle:
+        return asyncio.get_running_loop().call_later(delay, callback)
 
 
 @dataclass(slots=True)
@@ -88,7 +99,7 @@ class Pacer:
     transaction causes there.
     """
 
-    scheduler: Scheduler
+    clock: Clock = field(default_factory=_LoopClock)
     policy: Pacing = field(default_factory=Pacing)
     processor_time: Callable[[], float] = time.thread_time
     stretch: float = 1.0
@@ -108,7 +119,7 @@ class Pacer:
     def next_slot(self) -> float:
         """Reserve the next time at which a chat may write, and return it."""
         spacing = self.policy.space(chats=len(self.writing), stretch=self.stretch)
-        self._next_slot = max(self.scheduler.time(), self._next_slot + spacing)
+        self._next_slot = max(self.clock.time(), self._next_slot + spacing)
         return self._next_slot
 
     @property
@@ -128,7 +139,7 @@ class Pacer:
         self.flushes += 1
         self.bytes_written += size
         self.lag += (max(0.0, late) - self.lag) / 4
-        now = self.scheduler.time()
+        now = self.clock.time()
         passed = now - self._measured_at
         if passed >= self.policy.interval:
             used = self.processor_time()

@@ -22,7 +22,7 @@ from jupyter_ai_personas.chat.shared_types import plain
 __all__ = ["MAX_ANNOUNCED", "Participants"]
 
 MAX_ANNOUNCED = 50
-"""How many open turns, the oldest, a chat announces: each change sends all of them."""
+"""How many open turns a chat announces, the oldest first: each change sends all of them."""
 
 
 class Participants:
@@ -51,7 +51,7 @@ class Participants:
         return {name for name in names if not name.startswith(PERSONA_PREFIX)}
 
     def _present(self) -> dict[str, User]:
-        """Return whom the clients announce, by username."""
+        """Return the users that the clients announce, by username."""
         awareness = self._ychat.awareness
         present = {}
         for state in list(awareness.states.values()) if awareness is not None else ():
@@ -193,8 +193,7 @@ class Participants:
     def _on_awareness(self, topic: str, change: tuple[Mapping[str, Any], Any]) -> None:
         what, origin = change
         if topic == "change" and origin != "local" and what["added"] and self._status:
-            # A client that joins hears of earlier announcements only at the next renewal, which
-            # comes every fifteen seconds.
+            # Otherwise a new client waits up to fifteen seconds for the next renewal.
             awareness = self._ychat.awareness
             awareness.set_local_state(awareness.get_local_state())
         if topic == "change" and origin != "local":

@@ -43,7 +43,7 @@ class WatchedChat(MemoryChat):
 
     @property
     def failure(self) -> str:
-        """Why the turn failed; empty if it did not."""
+        """The reason why the turn failed; empty if it did not."""
         return "\n\n".join(filter(None, (_parts(message)[1] for message in self._replies())))
 
     def _replies(self) -> list[Message]:

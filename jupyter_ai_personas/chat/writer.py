@@ -1,4 +1,4 @@
-"""How a reply is written: opened, grown, finished; one transaction a flush for all of a chat."""
+"""Writes replies into a chat: one transaction for each flush writes all replies that grew."""
 
 from __future__ import annotations
 
@@ -18,15 +18,14 @@ from jupyter_ai_personas.text import well_formed
 __all__ = ["ReplyWriter"]
 
 MAX_TRIES = 5
-"""How often a reply is written that the document refuses."""
+"""How often the writer tries to write a reply that the document refuses."""
 
 
 class ReplyWriter:
     """Writes the replies of one chat.
 
-    The first text of a reply and its end are each written at once; on a loaded server, a first text
-    waits a moment for those of other replies. Later text is buffered, and one
-    transaction writes all replies of the chat that grew.
+    The first text of a reply and its end are written at once; on a loaded server, first texts wait
+    a moment and are written together. Later text is buffered.
     """
 
     def __init__(
@@ -95,7 +94,7 @@ class ReplyWriter:
         if is_first and not self._pacer.is_loaded:
             self._write_with_others(reply)
             return
-        now = self._pacer.scheduler.time()
+        now = self._pacer.clock.time()
         due = max(now, self._due)
         if is_first:
             due = min(due, now + self._pacer.policy.eager_interval)
@@ -104,7 +103,7 @@ class ReplyWriter:
             self._arm(due - now)
 
     def restart(self, reply: GrowingReply) -> None:
-        """Empty a growing reply, in the chat too: its turn begins anew."""
+        """Empty a growing reply, also in the chat, for another attempt of its turn."""
         reply.clear()
         if reply.is_stale:
             self._write_with_others(reply)
@@ -140,11 +139,9 @@ class ReplyWriter:
 
     # -- the chat ---------------------------------------------------------------------------
 
-    def post(
-        self, sender: str, body: str, metadata: Mapping[str, Any], *, message_id: str | None = None
-    ) -> str:
+    def post(self, sender: str, body: str, metadata: Mapping[str, Any]) -> str:
         """Write a complete message at once and return its id."""
-        message_id = message_id or str(uuid4())
+        message_id = str(uuid4())
         self._flush([Insert(message_id, sender, well_formed(body), metadata)], late=0.0)
         return message_id
 
@@ -157,13 +154,8 @@ class ReplyWriter:
         """Return whether the chat has, or had, a message of that id."""
         return self._chat.get(message_id) is not None
 
-    @property
-    def growing(self) -> list[GrowingReply]:
-        """The replies that are not finished."""
-        return list(self._growing.values())
-
     def move_to(self, chat: Chat) -> None:
-        """Write to ``chat`` from now on, the same chat opened anew, and first what it lacks."""
+        """Write to ``chat``, the same chat opened anew, and first the replies that it lacks."""
         self._chat = chat
         chat.watch_clients(self._on_clients)
         for reply in self._growing.values():
@@ -174,8 +166,8 @@ class ReplyWriter:
     # -- flushing ---------------------------------------------------------------------------
 
     def _arm(self, delay: float) -> None:
-        self._due = self._pacer.scheduler.time() + delay
-        self._timer = self._pacer.scheduler.call_later(delay, self._on_timer)
+        self._due = self._pacer.clock.time() + delay
+        self._timer = self._pacer.clock.call_later(delay, self._on_timer)
 
     def _disarm(self) -> None:
         if self._timer is not None:
@@ -183,12 +175,12 @@ class ReplyWriter:
             self._timer = None
 
     def _on_timer(self) -> None:
-        now = self._pacer.scheduler.time()
+        now = self._pacer.clock.time()
         late = now - self._due
         wait = self._pacer.next_slot() - now
         if wait > 0:
             flush = partial(self._flush_growing, late=late)
-            self._timer = self._pacer.scheduler.call_later(wait, flush)
+            self._timer = self._pacer.clock.call_later(wait, flush)
         else:
             self._flush_growing(late=late)
 
@@ -224,7 +216,7 @@ class ReplyWriter:
             writes += reply.write(live=live, shown=None if there is None else there.body)
         gone = self._flush(writes, late=late) if writes else []
         if self._timer is None:
-            self._due = self._pacer.scheduler.time() + self._pacer.pause(self._chars)
+            self._due = self._pacer.clock.time() + self._pacer.pause(self._chars)
         for reply in replies:
             if gone is None:
                 self._refused(reply)
@@ -237,7 +229,7 @@ class ReplyWriter:
 
     @property
     def _chars(self) -> int:
-        """The size of what grows, by which pauses are chosen; of a live body only what is new."""
+        """The size that determines the pause: of a live body, at most ``eager_chars``."""
         eager = self._pacer.policy.eager_chars
         replies = self._growing.values()
         return sum(min(reply.chars, eager) if reply.is_live else reply.chars for reply in replies)
@@ -245,13 +237,13 @@ class ReplyWriter:
     def _refused(self, reply: GrowingReply) -> None:
         reply.is_inserted = self._chat.get(reply.id) is not None
         reply.is_stale = True
-        reply.is_untold = bool(reply.beside)
+        reply.has_new_metadata = bool(reply.beside)
         reply.refusals += 1
         if reply.refusals < MAX_TRIES:
             if self._timer is None:
                 self._arm(self._pacer.pause(reply.chars))
         elif reply.state != "streaming":
-            # The ledger has it, and restores it when the chat is opened again.
+            # The ledger restores it when the chat is opened again.
             self._release(reply)
 
     def _release(self, reply: GrowingReply) -> None:

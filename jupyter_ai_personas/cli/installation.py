@@ -84,10 +84,11 @@ def load_runtime(extension: AiExtension) -> Runtime:
     Raises:
         ConfigurationError: a setting cannot work.
     """
+    from jupyter_ai_personas.server.assembly import assemble
+
     if reasons := extension.why_off():
         raise ConfigurationError("\n".join(reasons))
-    extension.build()
-    runtime = extension.runtime
+    runtime = assemble(extension).runtime
     if nobody_here(runtime.settings.hosts):
         # A package that the server survives must not end this process either.
         kept = asyncio.run(_kept_out(runtime))

@@ -55,7 +55,6 @@ async def run_here(root: Path | None = None, **changes: Any) -> AsyncIterator[Ru
         async with anyio.create_task_group() as group:
             await group.start(runtime.run)
             try:
-                runtime.wanted.set()
                 await runtime.loaded.wait()
                 yield runtime
             finally:
@@ -71,19 +70,20 @@ def _runtime(
 ) -> Runtime:
     from jupyter_core.paths import jupyter_data_dir
 
+    from jupyter_ai_personas.acp import agent_personas
     from jupyter_ai_personas.commands import ChatCommands
     from jupyter_ai_personas.context.own_index import OwnIndex
     from jupyter_ai_personas.personas import PersonaRegistry
     from jupyter_ai_personas.providers import ModelRegistry
     from jupyter_ai_personas.runtime import MemoryLedger, Runtime
     from jupyter_ai_personas.runtime.changes import ChangeLog
-    from jupyter_ai_personas.server.settings import ServerSettings
+    from jupyter_ai_personas.server.assembly import tool_registry
     from jupyter_ai_personas.server.tools import BuiltinTools
     from jupyter_ai_personas.server.workspace import Workspace
-    from jupyter_ai_personas.settings.traits import made_from
 
+    server = extension.server_settings()
     index = None
-    if made_from(ServerSettings, extension).workspace_search:
+    if server.workspace_search:
         index = OwnIndex(root, Path(jupyter_data_dir()), extension.index_settings())
     ledger = MemoryLedger()
     workspace = Workspace(web, root=root, index=index, log=log)
@@ -99,12 +99,12 @@ def _runtime(
     settings = replace(extension.runtime_settings(), root_dir=str(root), base_url="", **changes)
     return Runtime(
         settings,
-        personas=PersonaRegistry(log=log),
+        personas=PersonaRegistry(log=log, configured=agent_personas(server.acp_agents)),
         models=ModelRegistry(extension.provider_settings(), log=log),
         ledger=ledger,
         commands=ChatCommands(),
         log=log,
-        tools=extension.tool_registry(str(root), tools.executors),
+        tools=tool_registry(extension, str(root), tools.executors),
         changes=tools,
         workspace=workspace,
     )

@@ -57,9 +57,8 @@ SEARCHED = 200
 class ChatCommands(Commands):
     """``/help``, ``/personas``, ``/models``, ``/stop``, ``/status``, and the others.
 
-    A message is one of these if its first line begins with it and is its only line. A message that
-    begins with a command of a persona addresses that persona, as a mention does. Anything else that
-    begins
+    A message of one line that begins with one of these is a command. A message that begins with a
+    command of a persona addresses that persona, as a mention does. Any other message that begins
     with a slash is an ordinary message.
     """
 
@@ -114,7 +113,7 @@ class ChatCommands(Commands):
     ) -> list[CommandInfo]:
         """Return the commands that can be typed in a chat, those of ``personas`` last.
 
-        The MCP servers of personas are started for it, since only they know their prompts.
+        Starts the MCP servers of the personas: only a running server knows its prompts.
         """
         ours = [CommandInfo(name, text, SOURCE) for name, (text, _) in self._handlers.items()]
         theirs: dict[str, CommandInfo] = {}
@@ -145,7 +144,7 @@ class ChatCommands(Commands):
         return None
 
     def always(self, message: Message) -> bool:
-        """Return whether the command in ``message`` is obeyed however many there were."""
+        """Return whether the command in ``message`` is exempt from the flood limit."""
         return message.body.split(None, 1)[0].casefold() in ("/stop", "/deny")
 
     def asked(

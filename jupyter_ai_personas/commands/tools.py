@@ -53,8 +53,8 @@ async def list_tools(context: CommandContext, message: Message, rest: str) -> st
         names = ", ".join(map(code, withheld))
         answer += [
             "",
-            f"Its file names {names} as well. Files may only have tools that read, unless the "
-            "operator sets `c.AiExtension.local_personas = 'tools'`.",
+            f"Withheld: {names}. A file may only grant tools that read, unless the operator sets "
+            "`c.AiExtension.local_personas = 'tools'`.",
         ]
     return "\n".join(answer)
 

@@ -5,18 +5,6 @@ their libraries. Only plain data crosses: a :class:`TurnSpec`, cancellations and
 batches of :data:`HostEvent` come up (:mod:`jupyter_ai_personas.personas.wire`).
 """
 
-from jupyter_ai_personas.hosts.environment import HostEnvironment
-from jupyter_ai_personas.hosts.failures import in_words
-from jupyter_ai_personas.hosts.inline import InlineHost
-from jupyter_ai_personas.hosts.protocol import Host, HostConfig, HostHealth
-from jupyter_ai_personas.hosts.thread import ThreadHost
+import lazy_loader
 
-__all__ = [
-    "Host",
-    "HostConfig",
-    "HostEnvironment",
-    "HostHealth",
-    "InlineHost",
-    "ThreadHost",
-    "in_words",
-]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

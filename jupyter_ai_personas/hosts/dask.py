@@ -31,11 +31,11 @@ CONNECT_SECONDS = 5.0
 """How long the scheduler may take to answer at first."""
 
 LOST_SECONDS = 2.0
-"""How long a worker or the scheduler may be silent before it is taken for gone: a worker that has
-nothing to say answers every ``BEAT_SECONDS``."""
+"""How long a worker or the scheduler may be silent before it counts as lost: a worker without
+reports answers every ``BEAT_SECONDS``."""
 
 HELD_UP_SECONDS = 0.2
-"""How late this event loop may look at the time, before it is itself to blame for a silence."""
+"""How late this event loop may be before a silence counts as its own fault."""
 
 OPEN_SECONDS = 60.0
 """How long a worker may take to import what runs there."""
@@ -111,7 +111,7 @@ class DaskConnection:
         self._any.set()
 
     async def _send(self) -> None:
-        # One call at a time: several might overtake each other.
+        # One call at a time keeps the order.
         while True:
             await self._any.wait()
             self._any.clear()
@@ -135,7 +135,7 @@ class DaskConnection:
             return await _within(LOST_SECONDS, self._method(method, *arguments))
         except Exception as error:
             if self._client.status != "running":
-                # Workers end with their scheduler.
+                # Workers are lost with their scheduler.
                 self.lose("the Dask scheduler cannot be reached.", blameless=True)
             silent = isinstance(error, TimeoutError)
             how = "does not answer" if silent else "has ended, or cannot be reached"
@@ -148,7 +148,7 @@ class DaskConnection:
             return answer
 
     def lose(self, reason: str, *, blameless: bool = False) -> None:
-        """Take the worker for gone: what it still says is not heard."""
+        """Count the worker as lost, and ignore its further reports."""
         if not self._lost.done():
             self._lost.set_result(ConnectionLostError(reason, blameless=blameless))
 
@@ -229,7 +229,7 @@ class DaskEngine:
         self.workers.note(problem)
 
     async def _follow(self, client: Any) -> None:
-        """Use the workers that the scheduler has, until it cannot be asked any more."""
+        """Use the workers that the scheduler has, until the scheduler is lost."""
         while True:
             try:
                 present = await _within(LOST_SECONDS, client.nthreads())
@@ -237,7 +237,7 @@ class DaskEngine:
                     raise OSError("the connection was lost")
             except Exception as error:
                 problem = _unreachable(self._address, error)
-                # Before the workers are closed: their turns end with this reason.
+                # Report it before the workers are closed: their turns end with this reason.
                 self._tell(problem)
                 for connection in self._connections.values():
                     connection.lose(problem, blameless=True)
@@ -281,7 +281,7 @@ class DaskEngine:
         tasks = list(self._using.values())
         self._using.clear()
         if tasks:
-            # Those of a lost scheduler end by themselves, once their turns have been told.
+            # Tasks of a lost scheduler end by themselves, after they have ended their turns.
             _, left = await asyncio.wait(tasks, timeout=0 if self.workers.ready else LOST_SECONDS)
             for task in left:
                 task.cancel()
@@ -289,10 +289,10 @@ class DaskEngine:
 
 
 async def _within(seconds: float, answer: Awaitable[Any]) -> Any:
-    """Return an answer that comes in time, however long this event loop itself is held up.
+    """Await ``answer`` for ``seconds``; time in which this event loop is blocked does not count.
 
     Raises:
-        TimeoutError: it does not.
+        TimeoutError: the answer did not come in time.
     """
     loop = asyncio.get_running_loop()
     task = asyncio.ensure_future(answer)
@@ -313,7 +313,7 @@ async def _present(client: Any) -> Mapping[str, Any]:
         async with asyncio.timeout(LOST_SECONDS):
             present: Mapping[str, Any] = await client.nthreads()
             return present
-    except Exception:  # whoever follows the scheduler tells of it
+    except Exception:  # `_follow` reports it
         return {}
 
 
@@ -329,13 +329,12 @@ async def _connect(address: str) -> Any:
     )
     try:
         await client
-        # Without the detour over the scheduler, where the network allows it.
-        for worker in await client.nthreads():
+        # Bypass the scheduler if the network allows it; one worker is asked for all.
+        if worker := next(iter(await client.nthreads()), None):
             with suppress(Exception):
                 async with asyncio.timeout(LOST_SECONDS / 2):
                     await client.rpc(worker).identity()
                     client.direct_to_workers = True
-            break
     except BaseException:
         await _disconnect(client)
         raise
@@ -343,7 +342,7 @@ async def _connect(address: str) -> Any:
 
 
 async def _disconnect(client: Any) -> None:
-    # As after an error in its block: it does not wait for a scheduler that may be gone.
+    # With an error, the client does not wait for a scheduler that may be gone.
     with suppress(Exception):
         await client.__aexit__(OSError, None, None)
 

@@ -1,7 +1,7 @@
-"""What runs in a Dask worker: one actor for each server, which keeps a worker of ours.
+"""Runs in a Dask worker: one actor for each server, which holds a :class:`Worker`.
 
-A server calls :meth:`Runner.send` and :meth:`Runner.receive` again and again; nothing of a turn is
-a task of Dask. The actor ends when its server is not heard of any more.
+A server calls :meth:`Runner.send` and :meth:`Runner.receive` again and again; turns are no tasks of
+Dask. The actor ends when its server has been silent for ``LEASE_SECONDS``.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Runner:
         return Runner, ()
 
     async def hello(self) -> bytes:
-        """Begin, and return what a worker says first."""
+        """Begin, and return the first frame of a worker."""
         loop = asyncio.get_running_loop()
         self._any, self._taken = asyncio.Event(), asyncio.Event()
         self._heard_at = loop.time()
@@ -61,7 +61,7 @@ class Runner:
                 await self._worker.do(command)
 
     async def receive(self) -> bytes:
-        """Return what there is to report, as one frame; wait for something, for a while."""
+        """Return the waiting reports as one frame; wait up to ``BEAT_SECONDS`` for the first."""
         self._heard_at = asyncio.get_running_loop().time()
         if not self._waiting:
             try:
@@ -92,7 +92,7 @@ class Runner:
         if worker is not None:
             ending = asyncio.ensure_future(worker.close())
             while not ending.done():
-                # Nobody fetches reports any more, and no host may wait for that.
+                # Discard reports: no server fetches them, and hosts wait until there is room.
                 self._waiting.clear()
                 self._taken.set()
                 await asyncio.wait([ending], timeout=BEAT_SECONDS)

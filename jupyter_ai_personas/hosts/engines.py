@@ -24,10 +24,10 @@ class Engine(Protocol):
         """Begin to prepare for turns of these classes (``module:Class``)."""
 
     def status(self) -> str:
-        """Return how it is, as a line for people; empty if there is nothing to say."""
+        """Return its status as a line for people; empty if there is nothing to report."""
 
     async def aclose(self) -> None:
-        """End what the engine has begun, within a bound, once all hosts are closed."""
+        """End the engine within a bound, after all hosts are closed."""
 
 
 class ThreadEngine:
@@ -56,7 +56,7 @@ def make_engine(
     variables: Collection[str],
     log: logging.Logger,
 ) -> Engine:
-    """Return the engine of a place; its libraries are imported here."""
+    """Return the engine of a place. Imports the libraries of the engine."""
     if place == THREADS:
         return ThreadEngine()
     address = dask_address(place)

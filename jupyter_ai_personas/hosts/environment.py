@@ -45,7 +45,7 @@ class HostEnvironment:
         self._class_of = class_of
         self._models = models
         self._lock = threading.Lock()
-        # The server has said already what it registers; this process may lack something else.
+        # Warnings only: the server has logged what it registers.
         self._loading_log = log.getChild("plugins")
         self._loading_log.setLevel(max(logging.WARNING, log.getEffectiveLevel()))
         self.packages = packages or PackageToolsets(log=self._loading_log)
@@ -90,16 +90,16 @@ class HostEnvironment:
                 models = ModelRegistry(self.config.providers, log=self._loading_log)
                 models.load()
                 with suppress(ModelError):
-                    models.default()  # which the server asks for by its reference
+                    models.default()  # the server asks for it by its reference
                 self._models = models
-                # Credentials may have come meanwhile.
+                # More credentials may have arrived during the import.
                 models.use(self.config.providers)
             return self._models
 
     async def until_loaded(self) -> None:
-        """Wait until the models are imported, which is done here if nobody else does it.
+        """Import the models in a worker thread, unless they are imported.
 
-        The event loop does not wait for imports: they would look like a persona that blocks it.
+        On the event loop, an import would look like a persona that blocks it.
         """
         if self.config.models and self._models is None:
             await asyncio.to_thread(self.preload)
@@ -135,7 +135,7 @@ class HostEnvironment:
         return public_environment(self._models, passed_on)
 
     def use_providers(self, settings: ProviderSettings) -> None:
-        """Take over settings that have more credentials than those before. Does not block."""
+        """Use settings with more credentials than before. Does not block."""
         self.config = replace(self.config, providers=settings)
         if self._models is not None:
             self._models.use(settings)

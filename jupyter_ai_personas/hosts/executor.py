@@ -27,7 +27,7 @@ class DaemonExecutor(ThreadPoolExecutor):
     """
 
     def __init__(self) -> None:
-        super().__init__(max_workers=1)  # its own threads are never started
+        super().__init__(max_workers=1)  # `submit` never starts its threads
         self._jobs: queue.SimpleQueue[tuple[Future[Any], Callable[[], Any]]] = queue.SimpleQueue()
         self._lock = threading.Lock()
         self._count = 0
@@ -61,4 +61,4 @@ class DaemonExecutor(ThreadPoolExecutor):
                     future.set_result(result)
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-        """Do nothing: idle threads end on their own, busy ones are not waited for."""
+        """Do nothing: idle threads end by themselves, and busy ones are not joined."""

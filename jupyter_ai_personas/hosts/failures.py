@@ -40,7 +40,7 @@ def traceback_of(error: BaseException, *, innermost: int | None = None) -> str:
 
 
 def describe_failure(error: BaseException, spec: TurnSpec) -> TurnFailed:
-    """Return the text about ``error`` for people: our own errors in full, of others the class.
+    """Return the text about ``error`` for people: our errors in full, other errors by class.
 
     A foreign error's text may contain paths, keys or headers, so only the log has it. Our own
     errors may quote foreign text, or be raised by foreign code. Never raises.
@@ -76,7 +76,7 @@ def in_words(text: str) -> str:
     One line of at most ``MOST_TEXT`` characters, without secrets and paths; of Markdown only code
     spans.
     """
-    # Redact before other changes, or secrets are not recognized. The end is cut off in any case.
+    # Redact first: secrets are recognized only in the original text.
     line = " ".join(for_people(text[:MOST_READ]).split())
     return sentence(line if len(line) <= MOST_TEXT else f"{line[:MOST_TEXT]}{CUT}")
 

@@ -1,8 +1,8 @@
 """Messages between a server and a worker: commands go down, reports come up.
 
 Each is a frozen dataclass of plain values around the types of
-:mod:`jupyter_ai_personas.personas.wire`. Both sides say their :data:`SCHEMA` first, as JSON that
-any version reads; nothing else is sent to a worker of another schema.
+:mod:`jupyter_ai_personas.personas.wire`. Both sides send their :data:`SCHEMA` first, as JSON that
+any version can read. A worker with another schema is refused.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ __all__ = [
     "UseProviders",
     "check_hello",
     "hello",
-    "pack",
+    "pack_commands",
     "pack_reports",
     "unpack_commands",
     "unpack_reports",
@@ -208,18 +208,18 @@ _CLASSES = (*get_args(Command), *get_args(Report), *get_args(HostEvent), *_PARTS
 _CODEC = Codec(_CLASSES)
 
 SCHEMA = _CODEC.schema
-"""It differs where a type differs that crosses, so nobody has to count it up."""
+"""A digest of all types that cross, so it changes when one of them does."""
 
 
 def hello(schema: str = "") -> bytes:
-    """Return what a process says first, by default a worker."""
+    """Return the first frame of a process, by default of a worker."""
     python = ".".join(platform.python_version_tuple()[:2])
     facts = {"schema": schema or SCHEMA, "version": __version__, "python": python}
     return json.dumps(facts).encode()
 
 
 def check_hello(frame: bytes, *, worker: str, wanted: str = "") -> None:
-    """Check what a process said first; ``wanted`` is its schema, by default that of workers.
+    """Check the first frame of a process; ``wanted`` is its schema, by default that of workers.
 
     Raises:
         HostUnavailableError: it is of another version; the message says what to install.
@@ -249,9 +249,9 @@ def check_hello(frame: bytes, *, worker: str, wanted: str = "") -> None:
 # -- bytes ------------------------------------------------------------------------------------
 
 
-def pack(items: list[Command] | list[Report]) -> bytes:
-    """Return commands or reports as bytes."""
-    return pickle.dumps(items, protocol=5)
+def pack_commands(commands: list[Command]) -> bytes:
+    """Return commands as bytes that :func:`unpack_commands` reads."""
+    return pickle.dumps(commands, protocol=5)
 
 
 def pack_reports(reports: list[Report]) -> bytes:

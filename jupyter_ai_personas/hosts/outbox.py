@@ -1,4 +1,4 @@
-"""Events on their way up: many threads put them in, one event loop takes batches out."""
+"""A queue of events: many threads put events in, one event loop takes batches out."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ MOST = 5000
 """Events that are taken at once: a few milliseconds of the loop."""
 
 PACING = Pacing()
-"""How long chunks are gathered while text flows: as long as the reply waits to be written."""
+"""How long chunks are gathered while text flows: as long as the writer waits between flushes."""
 
 
 def joined(events: Iterable[HostEvent]) -> list[HostEvent]:
-    """Return ``events`` with the chunks of a reply that follow each other in its turn made one.
+    """Return ``events`` with consecutive chunks of a reply joined.
 
-    The order of each turn's events stays; a reply's text comes as soon as its first chunk did.
+    The order of each turn's events stays. Joined text takes the place of its first chunk.
     """
     batch: list[HostEvent] = []
     growing: dict[str, tuple[str, list[str]]] = {}
@@ -65,7 +65,7 @@ class Outbox:
         self._woken_urgently = False
         self._closed = False
         self._taken_at = -math.inf
-        # Turn → how much it has said since it was quiet; the loop comes for these by itself.
+        # Turn → characters of its flowing text. The loop polls for more, so it need not be woken.
         self._flowing: dict[str, int] = {}
 
     def put(self, event: HostEvent) -> None:
@@ -100,11 +100,11 @@ class Outbox:
         while True:
             if not self._events:
                 self._flowing = {}
-            # Look again: events that were put in before did not wake the loop.
+            # Check again: events that were put in before that line did not wake the loop.
             if not self._events:
                 await self._any.wait()
             self._any.clear()
-            # Events that are put in from here on wake the loop again.
+            # Events that are put in after this wake the loop again.
             self._woken = self._woken_urgently = False
             self._taken_at = self._loop.time()
             count = min(len(self._events), MOST)

@@ -1,4 +1,4 @@
-"""Bytes of plain data: dataclasses of a fixed set, around plain values."""
+"""Encodes plain data as bytes: dataclasses of a fixed set, around plain values."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Codec:
         return hashlib.sha256(json.dumps(described).encode()).hexdigest()[:16]
 
     def pack(self, value: Any) -> bytes:
-        """Return a value as bytes: what is of other classes in it becomes plain."""
+        """Return a value as bytes. Objects of other classes become plain values."""
         file = io.BytesIO()
         _Plain(file, self._classes, self._values_of).dump(value)
         return file.getvalue()
@@ -68,7 +68,7 @@ class Codec:
 
 
 class _Plain(pickle.Pickler):
-    """Writes what a persona said as plain values: it may have said a string of another class."""
+    """Writes plain values: a persona's output may hold a string of another class."""
 
     def __init__(
         self, file: io.BytesIO, classes: tuple[Any, ...], values_of: Mapping[Any, _ValuesOf]
@@ -92,7 +92,7 @@ class _Plain(pickle.Pickler):
 
 
 class _Reader(pickle.Unpickler):
-    """Makes only objects of our own: what comes up is written by others' code."""
+    """Makes only objects of our classes, since foreign code writes the bytes."""
 
     def __init__(self, file: io.BytesIO, allowed: Mapping[tuple[str, str], Any]) -> None:
         super().__init__(file)

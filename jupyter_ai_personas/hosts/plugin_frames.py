@@ -164,7 +164,7 @@ class Ask:
 
 @dataclass(frozen=True, slots=True)
 class Withdraw:
-    """Nobody waits for the answer to a request any more: cancel it."""
+    """Cancel a request: nobody waits for its answer."""
 
     number: int
 
@@ -185,7 +185,7 @@ class FoundPersonas:
 
 @dataclass(frozen=True, slots=True)
 class Began:
-    """Code of an entry point runs from now on."""
+    """The code of an entry point begins to run."""
 
     entry: Entry
 

@@ -1,4 +1,4 @@
-"""The server's side of the plug-in process: started when it is asked, ended when it rests."""
+"""The server's side of the plug-in process, which ends after a while without requests."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ _MODULE = "jupyter_ai_personas.hosts.plugin_worker"
 class PluginProcess:
     """Answers requests in a process that imports plug-ins.
 
-    ``environment`` says which variables it gets, but for ``passed_on`` without secrets.
+    ``environment`` gives its variables: without secrets, except for ``passed_on``.
     """
 
     def __init__(
@@ -64,15 +64,15 @@ class PluginProcess:
         self.keepers: set[int] = set()
         """Numbers of MCP servers, for which the process is kept."""
         self.began: Entry | None = None
-        """The entry point whose code began to run last."""
+        """The entry point whose code was started last."""
         self.held: list[Logged] | None = None
-        """Where lines of discovery are kept instead of logged, if they are."""
+        """Lines of the log that are kept back until discovery ends; ``None``: log at once."""
         self.on_begin: Callable[[], None] = lambda: None
         """Called when the code of an entry point begins to run."""
         self.on_change: Callable[[McpChanged], None] = lambda change: None
         """Called when an MCP server has changed."""
         self.on_loss: Callable[[str], None] = lambda reason: None
-        """Called with the reason when the process is gone, and all that it held."""
+        """Called with the reason when the process is gone."""
 
     async def ask(self, request: Request) -> Any:
         """Return the answer to a request. Cancelling this withdraws the request.

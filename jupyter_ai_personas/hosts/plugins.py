@@ -93,9 +93,9 @@ class ImportedPlugins:
 
 
 class RemotePlugins:
-    """Lets a process beside this one import plug-ins; here are their descriptions only.
+    """Imports plug-ins into another process; this process gets descriptions only.
 
-    An entry point that ends that process, or does not return, is kept out of the next one.
+    An entry point that ends that process, or does not return, is not run in the next one.
     """
 
     def __init__(
@@ -141,7 +141,7 @@ class RemotePlugins:
         personas_loaded()
 
     async def _found(self, request: Request) -> Any:
-        """Return what is discovered, in as many processes as it takes."""
+        """Return what is discovered, with another process after each loss."""
         lost = 0
         while True:
             self.process.began = None
@@ -149,10 +149,10 @@ class RemotePlugins:
             try:
                 found = await self._watched(request)
             except ConnectionLostError as error:
-                _, _, how = error.reason.rpartition(") ")
-                how = how.rstrip(".")
-                if not self._keep_out(how):
+                how = error.how
+                if not self._keep_out(f"the process that ran it {how}" if how else error.reason):
                     lost += 1
+                    how = how or "was lost"
                     if lost == MOST_LOST:
                         raise HostUnavailableError(
                             f"The plug-in process {how}. It ended {lost} times, and no entry "
@@ -162,13 +162,13 @@ class RemotePlugins:
                 continue
             finally:
                 held, self.process.held = self.process.held, None
-            # Of the process that ended well: the next one says again what others said.
+            # Only of the last process: each process logs the same lines again.
             for line in held:
                 self.process.log(line)
             return found
 
     async def _watched(self, request: Request) -> Any:
-        """Return the answer to a request; the bound begins anew with each entry point."""
+        """Return the answer to a request; the time limit restarts with each entry point."""
         loop = asyncio.get_running_loop()
         asking = asyncio.ensure_future(self.process.ask(request))
 
@@ -185,31 +185,29 @@ class RemotePlugins:
             with suppress(ConnectionLostError):
                 await asking
             raise ConnectionLostError(
-                f"it did not return within {self._entry_seconds:g} s"
+                f"it did not return within {self._entry_seconds:g} s."
             ) from None
         finally:
             self.process.on_begin = lambda: None
             asking.cancel()
 
-    def _keep_out(self, how: str) -> bool:
-        """Keep the entry point that ran out of the next process; return whether there is one."""
+    def _keep_out(self, reason: str) -> bool:
+        """Do not run the current entry point again; return whether there is one."""
         entry = self.process.began
         if entry is None or entry in self.process.kept:
             return False
-        if not how.startswith("it "):
-            how = f"the process that ran it {how}"
         self.process.kept[entry] = Broken(
             entry.name,
             entry.distribution,
             entry.value,
             "import",
-            how,
+            reason.rstrip("."),
             f"Fix, upgrade or uninstall `{entry.distribution}`",
         )
         return True
 
     async def _try_default(self) -> None:
-        """Do what a registry does that has the classes: try the model that ``auto`` picks."""
+        """Try the model that ``auto`` picks, as a registry with the classes does."""
         tried = set()
         while (reference := self._models.untried()) is not None and reference not in tried:
             tried.add(reference)

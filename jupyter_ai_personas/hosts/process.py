@@ -26,7 +26,7 @@ WORKER = "jupyter_ai_personas.hosts.worker_process"
 """The module that a worker process runs."""
 
 START_SECONDS = 60.0
-"""How long a worker may take to say its first word."""
+"""How long a worker may take to send its first frame."""
 
 
 class ProcessConnection:
@@ -47,10 +47,10 @@ class ProcessConnection:
         """See :meth:`Connection.open`."""
         ours, theirs = socket.socketpair()
         try:
-            # No wait follows the start: a process has what is needed to end it.
+            # Nothing is awaited after the start, so a cancellation cannot lose the process.
             self._reader, self._writer = await asyncio.open_connection(sock=ours)
-            # In the thread of the event loop: Linux kills the process with the thread that began
-            # it. A session of its own: a persona's own processes end with it.
+            # In the event loop's thread: Linux kills the process with the thread that started it.
+            # A new session: processes that a persona starts end with the worker.
             self._process = subprocess.Popen(  # noqa: ASYNC220
                 [sys.executable, "-m", self._module],
                 stdin=theirs.fileno(),
@@ -90,7 +90,7 @@ class ProcessConnection:
 
     def _at_end(self) -> None:
         self._ended.set()
-        # What it wrote before is still read.
+        # Its last frames can still be read.
         assert self._writer is not None
         with suppress(OSError):
             self._writer.get_extra_info("socket").shutdown(socket.SHUT_RD)
@@ -108,7 +108,8 @@ class ProcessConnection:
             return
         self.kill()
         await self._ended.wait()
-        raise ConnectionLostError(f"its worker ({self.name}) {self._how()}.")
+        how = self._how()
+        raise ConnectionLostError(f"its worker ({self.name}) {how}.", how=how)
 
     def _how(self) -> str:
         assert self._process is not None
@@ -123,7 +124,7 @@ class ProcessConnection:
     def kill(self) -> None:
         """See :meth:`Connection.kill`."""
         if self._process is not None:
-            # Also what the worker has begun; its group outlives it.
+            # The group has the processes that the worker started.
             with suppress(ProcessLookupError, PermissionError):
                 os.killpg(self._process.pid, signal.SIGKILL)
 

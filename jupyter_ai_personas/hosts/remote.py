@@ -1,6 +1,6 @@
 """The server's side of a persona whose turns run on workers.
 
-A persona has one object a chat, so all turns of a chat go to one worker; chats are spread.
+A persona has one object for each chat, so all turns of a chat go to one worker.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ class RemoteHost:
         """See :meth:`Receiver.received`."""
         for event in events:
             if isinstance(event, TurnEnd):
-                # A turn that runs elsewhere by now, or was lost, is not ended by this.
+                # Ignore it if the turn was lost or runs on another worker.
                 worker = self._turns.pop(event.turn_id, None)
                 if worker is None:
                     continue
@@ -118,7 +118,7 @@ class RemoteHost:
     # -- what goes down ---------------------------------------------------------------------
 
     def start(self, spec: TurnSpec) -> None:
-        """See :meth:`Host.start`. It waits while a worker is replaced."""
+        """See :meth:`Host.start`. The turn waits while a worker is replaced."""
         worker = self._places.get(spec.chat_id) or self._workers.pick()
         if worker is None and (problem := self._workers.problem):
             self._lose([spec.turn_id], reason=problem, blameless=True)

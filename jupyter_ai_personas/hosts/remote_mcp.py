@@ -1,4 +1,4 @@
-"""MCP servers whose clients live in the plug-in process, as the server calls them."""
+"""The server's side of MCP servers whose clients live in the plug-in process."""
 
 from __future__ import annotations
 
@@ -99,11 +99,11 @@ class _Client:
         self.toolset = Toolset(f"mcp:{name}", source, (), "starting")
 
     def take(self, change: McpChanged) -> None:
-        """Note how the server is."""
+        """Take over the status of the server."""
         self.toolset, self.prompts = change.toolset, change.prompts
 
     def lose(self) -> None:
-        """Note that the process is gone, and the server with it."""
+        """Note that the server ended with its process."""
         if self._is_started:
             self._is_started = False
             self._break("It ended. It is started again when it is needed.")
@@ -139,7 +139,7 @@ class _Client:
     async def call(
         self, tool: str, arguments: Mapping[str, Any], *, seconds: float
     ) -> dict[str, Any]:
-        """See :meth:`McpClient.call`. It is asked once: a lost process may have done it."""
+        """See :meth:`McpClient.call`. Never repeated: a lost process may have made the call."""
         begun = False
         try:
             async with asyncio.timeout(seconds):

@@ -1,4 +1,4 @@
-"""Runs turns of one persona on the current event loop: the part that hosts of a process share."""
+"""Runs turns of one persona on the current event loop, for all hosts."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ SHUTDOWN_SECONDS = 1.5
 
 
 async def _finished(answer: Any) -> Any:
-    """Await what a persona's method returned, unless its author wrote a plain function."""
+    """Await the result of a persona's method, unless it is a plain function."""
     return await answer if inspect.isawaitable(answer) else answer
 
 
@@ -72,11 +72,11 @@ class TurnRunner:
     def _ended(self, task: asyncio.Task[TurnEnd], turn_id: str) -> None:
         self._turns.pop(turn_id, None)
         self._cancelled.discard(turn_id)
-        # A task that was cancelled before its first step has run nothing, and has no outcome.
+        # A task that was cancelled before its first step has no result.
         self._emit(TurnFinished(turn_id) if task.cancelled() else task.result())
 
     def cancel(self, turn_id: str) -> None:
-        """Cancel a turn, again if it did not listen."""
+        """Cancel a turn; may be repeated if the turn swallows the cancellation."""
         if turn_id in self._turns:
             task, turn = self._turns[turn_id]
             turn.end()
@@ -84,7 +84,7 @@ class TurnRunner:
             task.cancel()
 
     def answer(self, turn_id: str, answer: TurnAnswer) -> None:
-        """Hand an answer to the turn that waits for it, if it does."""
+        """Hand an answer to its turn, if the turn runs."""
         if turn_id in self._turns:
             self._turns[turn_id][1].answer(answer)
 
@@ -146,7 +146,7 @@ class TurnRunner:
         return outcome
 
     def _warn_of_returned(self, spec: TurnSpec, answer: Any) -> None:
-        """Tell a persona that chose to write nothing from one whose author believes it wrote."""
+        """Warn that a returned value is not shown; its author may expect that it is."""
         self._log.getChild(spec.persona_name).warning(
             "`process_message` of %s returned a value of type %s, which nobody sees; %s",
             spec.persona_name,
@@ -157,7 +157,7 @@ class TurnRunner:
     async def _object(self, spec: TurnSpec) -> BasePersona:
         making = self._objects.get(spec.chat_id)
         if making is None:
-            # A task of its own: the first turn may be cancelled, the object is for all.
+            # A separate task: the object outlives the turn that needs it first.
             making = asyncio.get_running_loop().create_task(self._make_guarded(spec))
             self._objects[spec.chat_id] = making
         made = await asyncio.shield(making)
@@ -171,7 +171,7 @@ class TurnRunner:
         try:
             return await self._make(spec)
         except BaseException as error:
-            # Returned, since SystemExit would come out of the loop: each turn that waits fails.
+            # Returned: a raised SystemExit would leave the loop. Each waiting turn raises it.
             return error
 
     async def _make(self, spec: TurnSpec) -> BasePersona:

@@ -42,7 +42,7 @@ INTERRUPT_SECONDS = 0.2
 
 
 class HostAbandoned(BaseException):
-    """Raised in an abandoned thread, so that it stops using the processor."""
+    """Raised in an abandoned thread, to stop code that uses the processor."""
 
 
 def _raise_in(thread: int, error: type[BaseException]) -> None:
@@ -95,7 +95,7 @@ class ThreadHost:
         try:
             await self._opened.wait()
         except BaseException:
-            # A host that has not opened is closed by nobody.
+            # Nobody else closes a host that has not opened.
             self.abandon()
             raise
 
@@ -112,7 +112,7 @@ class ThreadHost:
                 self._end_what_is_left(loop)
             self._begin_to_end()
         except HostAbandoned:
-            # It is sent once, and may arrive at any line, also the last one.
+            # The exception arrives once, at any line.
             self._begin_to_end()
         finally:
             for task in asyncio.all_tasks(loop):
@@ -133,7 +133,7 @@ class ThreadHost:
                     )
 
     def _end_what_is_left(self, loop: asyncio.AbstractEventLoop) -> None:
-        # Collect now, or the garbage collector would run foreign code in any thread.
+        # End tasks here, or the garbage collector would run their code in any thread.
         for turn_id in list(self._runner.turns):
             self._runner.cancel(turn_id)
         left = asyncio.all_tasks(loop)
@@ -144,16 +144,16 @@ class ThreadHost:
                 loop.run_until_complete(asyncio.wait(left, timeout=SHUTDOWN_SECONDS))
 
     def _begin_to_end(self) -> None:
-        """Do not interrupt the thread from here on: its loop is closed in any case."""
+        """Allow no interrupt after this: the loop is about to be closed."""
         with self._interrupting:
             self._ending = True
-        # An exception sent before arrives here at the latest. It must arrive: after a withdrawal,
-        # CPython 3.11 waits for it for ever at the next function called under trace.
+        # Let a pending exception arrive here. Withdrawing it is no option: CPython 3.11 would hang
+        # at the next function that is called under trace.
         for _ in range(3):
             time.sleep(0)
 
     def _on_stray_error(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-        # asyncio's own handler would not name the persona, and would quote secrets.
+        # asyncio's handler does not name the persona, and may log secrets.
         error = context.get("exception")
         told = traceback_of(error) if isinstance(error, BaseException) else ""
         self._log.error("Host of %s: %s\n%s", self.name, context.get("message"), told)
@@ -244,13 +244,13 @@ class ThreadHost:
         self._outbox.close()
         self._end_quick_switching()
         self._to_host(self._loop.stop)
-        # Not by the server's loop: if it ended first, the code would run for ever.
+        # A timer thread: the server's loop may end before, and the code would never stop.
         timer = threading.Timer(INTERRUPT_SECONDS, self._interrupt)
         timer.daemon = True
         timer.start()
 
     def _interrupt(self) -> None:
-        # This ends a pure Python loop; a thread that waits in C stays until it returns.
+        # This ends a loop in Python; a call in C ends first when it returns.
         with self._interrupting:
             if not self._ending and self._thread.ident is not None:
                 _raise_in(self._thread.ident, HostAbandoned)

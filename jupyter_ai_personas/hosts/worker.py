@@ -1,7 +1,7 @@
-"""The side of a worker: it runs the hosts of personas on behalf of a server elsewhere.
+"""The worker's side: runs hosts of personas for a server in another process.
 
-Each persona has its own thread and event loop, as in the server's process, so one that blocks or
-spins does not delay the others.
+Each persona has its own thread and event loop, as in the server's process, so a persona that blocks
+does not delay the others.
 """
 
 from __future__ import annotations
@@ -44,11 +44,11 @@ _OWN = "jupyter_ai_personas.worker"
 
 
 class Worker:
-    """Runs what a server commands.
+    """Carries out the commands of a server.
 
     ``send`` sends a report up, and may be called on this event loop only; ``room`` returns once
-    more can be sent. ``alone``: the process is this worker's, so what libraries log goes to the
-    server too. Call :meth:`do` in the order of the commands.
+    more can be sent. ``alone``: no other worker runs in this process, so the logs of libraries go
+    to the server too. Call :meth:`do` in the order of the commands.
     """
 
     def __init__(
@@ -61,7 +61,7 @@ class Worker:
         self._send = send
         self._room = room
         self._loop = asyncio.get_running_loop()
-        # Workers of several servers may share a process: no server hears what another's logs.
+        # Workers of several servers may share a process; their logs stay separate.
         self._log = logging.getLogger(f"{_OWN}.{uuid4().hex[:8]}")
         self._log.propagate = False
         self._loggers = [self._log, logging.getLogger()] if alone else [self._log]
@@ -138,13 +138,13 @@ class Worker:
             try:
                 await asyncio.to_thread(environment.persona_class, path)
             except BaseException as error:
-                # Its turns fail with this reason; the others need not.
+                # Turns of this class fail with the same reason; other classes are not affected.
                 self._log.error("Cannot import `%s`\n%s", path, traceback_of(error))
         await asyncio.to_thread(environment.preload)
 
     async def _pump(self, number: int, host: ThreadHost) -> None:
         async for batch in host.events():
-            # The line about a failure comes before the failure.
+            # Send the log of a failure before the failure.
             self._send_lines()
             self._send(HostEvents(number, tuple(batch)))
             await self._room()

@@ -1,4 +1,4 @@
-"""The workers that a server uses: each a connection, with the hosts that run there."""
+"""The server's side of its workers: connections, and the hosts that run there."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from jupyter_ai_personas.hosts.frames import (
     Report,
     UseProviders,
     check_hello,
-    pack,
+    pack_commands,
     unpack_reports,
 )
 from jupyter_ai_personas.hosts.protocol import HostHealth
@@ -35,14 +35,16 @@ __all__ = ["Connection", "ConnectionLostError", "Receiver", "Worker", "Workers"]
 
 
 class ConnectionLostError(Exception):
-    """The other side is gone; the text says why, as a sentence for people.
+    """The other side is gone; ``reason`` says why, as a sentence for people.
 
-    ``blameless``: no persona can be the cause.
+    ``how`` says how a process ended, such as ``ended with exit code 3``; it is empty if the process
+    did not end by itself. ``blameless``: no persona can be the cause.
     """
 
-    def __init__(self, reason: str, *, blameless: bool = False) -> None:
+    def __init__(self, reason: str, *, how: str = "", blameless: bool = False) -> None:
         super().__init__(reason)
         self.reason = reason
+        self.how = how
         self.blameless = blameless
 
 
@@ -50,7 +52,7 @@ class Connection(Protocol):
     """Carries frames of bytes to a worker and back, in order."""
 
     name: str
-    """What people know the worker by."""
+    """The name of the worker for people."""
 
     async def open(self) -> bytes:
         """Connect; return the worker's first frame.
@@ -77,7 +79,7 @@ class Connection(Protocol):
 
 
 class Receiver(Protocol):
-    """What a host on the server's side hears of a worker."""
+    """Receives reports of a worker for one host on the server's side."""
 
     def received(self, events: Iterable[HostEvent]) -> None:
         """Take a batch of events."""
@@ -108,7 +110,7 @@ class Worker:
         self._providers: set[str] = set()
 
     async def open(self) -> None:
-        """Connect, compare versions, and send what a worker begins with.
+        """Connect, compare versions, and configure the worker.
 
         Raises:
             HostUnavailableError: the worker cannot be used; the message says what to do.
@@ -120,7 +122,7 @@ class Worker:
 
     def send(self, *commands: Command) -> None:
         """Send commands, in order."""
-        self._connection.send(pack(list(commands)))
+        self._connection.send(pack_commands(list(commands)))
 
     def use_providers(self, provider_ids: Collection[str]) -> None:
         """Give the worker the secrets of these providers, unless it has them."""
@@ -207,7 +209,7 @@ class Worker:
 
 
 UNRESPONSIVE_SECONDS = 1.0
-"""Seconds after which a worker that has not answered is taken for stuck as a whole."""
+"""Seconds without an answer after which a whole worker counts as stuck."""
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.2, 30.0
 """Seconds before a worker is connected again: doubled each time it fails at once."""
@@ -217,23 +219,19 @@ STEADY_SECONDS = 10.0
 
 
 class Workers:
-    """The workers of one engine; they are opened when :meth:`start` is called, and replaced."""
+    """The workers of one engine. :meth:`keep` opens a worker and replaces it when it is lost."""
 
     def __init__(self, environment: HostEnvironment, *, log: logging.Logger) -> None:
-        self._environment = environment
+        self.environment = environment
+        """What the server shares with the workers."""
         self._log = log
         self.ready: list[Worker] = []
         """The workers that turns can be given to."""
         self.problem = ""
-        """Why there is no worker, and what to do; empty while one is awaited for the first time."""
+        """Why there is no worker, and what to do; empty while the first one is awaited."""
         self._preload: Preload | None = None
         self._changed = asyncio.Event()
         self._watchers: list[Callable[[], None]] = []
-
-    @property
-    def environment(self) -> HostEnvironment:
-        """What the server shares with the workers."""
-        return self._environment
 
     def watch(self, on_change: Callable[[], None]) -> Callable[[], None]:
         """Call ``on_change`` when workers come or go; return a function that ends this."""
@@ -246,7 +244,7 @@ class Workers:
         return end
 
     def note(self, problem: str) -> None:
-        """Note why workers are missing, or that none is; those who wait look again."""
+        """Set :attr:`problem`, which may be empty, and notify the watchers."""
         self.problem = problem
         self._notify()
 
@@ -257,7 +255,7 @@ class Workers:
             on_change()
 
     async def until_known(self) -> None:
-        """Return when there is a worker, or it is known why not."""
+        """Wait until there is a worker or a :attr:`problem`."""
         while not self.ready and not self.problem:
             await self._changed.wait()
 
@@ -280,7 +278,7 @@ class Workers:
         return min(self.ready, key=lambda worker: worker.turns, default=None)
 
     async def keep(self, connect: Callable[[], Connection]) -> None:
-        """Keep one worker: connect it, serve it, and connect another when it is gone."""
+        """Keep one worker: connect it, serve it, and replace it when it is lost."""
         pause = FIRST_PAUSE
         loop = asyncio.get_running_loop()
         while True:
@@ -304,7 +302,7 @@ class Workers:
             HostUnavailableError: the worker cannot be used.
             ConnectionLostError: it is gone.
         """
-        worker = Worker(connection, self._environment, log=self._log)
+        worker = Worker(connection, self.environment, log=self._log)
         try:
             await worker.open()
             if self._preload is not None:

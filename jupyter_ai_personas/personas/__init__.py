@@ -1,29 +1,5 @@
 """Personas: the base class for authors, and the registry of installed ones."""
 
-from jupyter_ai_personas.personas.base import BasePersona, PersonaContext, PersonaDefaults
-from jupyter_ai_personas.personas.facts import persona_id
-from jupyter_ai_personas.personas.local import (
-    ChatPersonas,
-    LocalPersonas,
-    LocalProblem,
-    Personas,
-)
-from jupyter_ai_personas.personas.persona import Persona
-from jupyter_ai_personas.personas.registry import PersonaRegistry
-from jupyter_ai_personas.personas.turn import Turn
-from jupyter_ai_personas.personas.wire import TurnSpec
+import lazy_loader
 
-__all__ = [
-    "BasePersona",
-    "ChatPersonas",
-    "LocalPersonas",
-    "LocalProblem",
-    "Persona",
-    "PersonaContext",
-    "PersonaDefaults",
-    "PersonaRegistry",
-    "Personas",
-    "Turn",
-    "TurnSpec",
-    "persona_id",
-]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -188,7 +188,7 @@ class ModelCatalogue:
         return True
 
     def read_secrets(self) -> None:
-        """Read the secrets file, if there is one; :meth:`load` does, unless it was done before."""
+        """Read the secrets file, if there is one, at the first call."""
         if self.settings.secrets_file is None or self._secrets_read:
             return
         self._secrets_read = True

@@ -56,11 +56,11 @@ class Actor:
         self._idle = idle
         self._lanes: dict[str, deque[ActiveTurn]] = {}
         self._running: set[str] = set()
-        # Of these, the turns that wait for people, and those that want to go on, in order.
+        # The people whose running turns wait for a decision, and whose turns want to continue.
         self._resting: set[str] = set()
         self._returning: dict[str, anyio.Event] = {}
         self._group: TaskGroup | None = None
-        # Turns that have ended. Unbounded: turns are bounded by person before they are put in.
+        # Turns that have ended. Unbounded: the scheduler bounds the turns of an actor.
         self._send, self._receive = anyio.create_memory_object_stream[ActiveTurn](math.inf)
 
     def put(self, turn: ActiveTurn) -> None:
@@ -95,7 +95,7 @@ class Actor:
         with anyio.move_on_after(math.inf if self.turns else self._idle):
             turn = await self._receive.receive()
         if turn is None:
-            # No await between this look and the flag: no turn can come in between.
+            # No await between the check and the flag, so no turn can be added in between.
             self.retired = not self.turns
             return
         self.turns.pop(turn.id, None)
@@ -106,7 +106,7 @@ class Actor:
 
     def _pump(self) -> None:
         if self._group is None:
-            return  # `run` begins with the turns that wait
+            return  # `run` starts the queued turns
         while self._returning and self.has_room:
             person = next(iter(self._returning))
             self._resting.discard(person)
@@ -131,12 +131,12 @@ class Actor:
         return not working or working < self._max_concurrent()
 
     def rest(self, person: str) -> None:
-        """Let others run while a turn of ``person`` waits for people."""
+        """Free the slot of a turn of ``person`` that waits for people."""
         self._resting.add(person)
         self._pump()
 
     async def come_back(self, person: str) -> None:
-        """Wait until a turn that rested may go on; it comes before those that have not begun."""
+        """Wait until a resting turn may continue; it precedes turns that have not begun."""
         self._returning[person] = allowed = anyio.Event()
         self._pump()
         try:

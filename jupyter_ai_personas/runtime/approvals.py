@@ -219,6 +219,8 @@ class Approvals:
             raise MayNotDecideError(entry.approval.approvers, proven=proven)
         decision = replace(decision, reason=decision.reason[:MAX_REASON], at=self._clock())
         await self._settle(entry, decision)
+        if entry.decision is not decision:
+            raise ApprovalDecidedError()  # the turn has ended meanwhile
         return decision
 
     async def _settle(self, entry: _Entry, decision: Decision) -> None:

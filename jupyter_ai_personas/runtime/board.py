@@ -9,6 +9,7 @@ from jupyter_ai_personas.runtime.approval_text import shown
 from jupyter_ai_personas.runtime.approvals import Approval, Decision
 from jupyter_ai_personas.runtime.chat_handle import ChatHandle
 from jupyter_ai_personas.runtime.services import Services
+from jupyter_ai_personas.runtime.unsaved import Unsaved
 
 __all__ = ["ApprovalBoard"]
 
@@ -16,9 +17,10 @@ __all__ = ["ApprovalBoard"]
 class ApprovalBoard:
     """Writes and edits the messages of one chat. The id of a message is that of its approval."""
 
-    def __init__(self, services: Services, chat: ChatHandle) -> None:
+    def __init__(self, services: Services, chat: ChatHandle, unsaved: Unsaved) -> None:
         self._services = services
         self._chat = chat
+        self._unsaved = unsaved
 
     @property
     def path(self) -> str:
@@ -44,6 +46,10 @@ class ApprovalBoard:
                 chat.apply([Insert(approval.id, approval.persona_id, body, about)])
             elif not there.deleted and (there.body, there.metadata) != (body, about):
                 chat.apply([Update(approval.id, body, about)])
+            else:
+                return
+            # A turn that runs anew forgets what it asked, and one that goes on may not ask again.
+            self._unsaved.keep(approval.id)
         except Exception:
             # It can be decided elsewhere.
             self._services.log.exception("Approval %s cannot be shown", approval.id)

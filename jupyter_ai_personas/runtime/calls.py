@@ -1,8 +1,7 @@
 """Calls of tools on the server's side: policy, approval, record, execution.
 
-The loop below the wall asks with ``tool.call``; only the name and arguments of the call are taken
-from it.
-Steps are recorded before they take effect: see :class:`TurnStep`.
+The tool loop, below the wall, sends a ``tool.call`` with a name and arguments; everything else is
+decided here. Steps are recorded before they take effect: see :class:`TurnStep`.
 """
 
 from __future__ import annotations
@@ -30,8 +29,9 @@ from jupyter_ai_personas.runtime.approval_text import MAX_SHOWN, describe_call
 from jupyter_ai_personas.runtime.approvals import Approval, Decision, read_steps
 from jupyter_ai_personas.runtime.board import ApprovalBoard
 from jupyter_ai_personas.runtime.ledger import TurnStep
+from jupyter_ai_personas.runtime.metrics import CallReport
 from jupyter_ai_personas.runtime.requests import RequestContext, RequestHandler
-from jupyter_ai_personas.runtime.services import CallReport, Services
+from jupyter_ai_personas.runtime.services import Services
 from jupyter_ai_personas.runtime.turn import ActiveTurn
 from jupyter_ai_personas.tools import CallContext, Preview, ToolInfo
 
@@ -72,7 +72,7 @@ class ToolCalls:
         self._loading = asyncio.Lock()
         self._calls: dict[str, _Call] = {}
         self.ended = False
-        """Whether the attempt is over, so that what is cancelled was not given up by itself."""
+        """Whether the attempt is over. A call that is cancelled before was given up by its host."""
 
     def grant(self, tools: Iterable[ToolInfo]) -> None:
         """Let the persona call ``tools`` and those of its own class, and no others."""
@@ -123,7 +123,7 @@ class ToolCalls:
         try:
             refusal = await self._refusal(context, call, tool)
         except ToolCallError as error:
-            # A call that cannot work asks nobody; its result is the one that a run would have.
+            # A call that cannot work needs no approval. It gets the result that a run would have.
             call.outcome = "refused"
             return await self._end(call, {**_error(str(error)), **error.facts})
         if refusal is not None:
@@ -264,35 +264,33 @@ class ToolCalls:
             same = (asked.tool, dict(asked.arguments)) == (tool.name, call.arguments)
             if asked.call_id == call.id and same:
                 if decision is not None:
-                    self._turn.approval_ids.append(asked.id)
                     self._board.show(asked, decision)
                     return decision
                 approval = asked
         if approval is not None:
             early = services.approvals.expect(approval, path=lambda: self._board.path)
             if early is not None:
-                self._turn.approval_ids.append(approval.id)
                 self._board.show(approval, early)
                 return early
         else:
             new = await self._new_approval(context, call, tool)
             if isinstance(new, str):
                 return new
-            # The turn of an agent goes on after the text that people have read.
-            services.ledger.checkpoint(self._turn.id, self._turn.replies.so_far())
+            # An agent's turn continues after the text that is recorded here.
+            if (replies := self._turn.replies.checkpoint()) is not None:
+                services.ledger.checkpoint(self._turn.id, replies)
             await services.ledger.flush()
             if not await services.approvals.ask(new, path=lambda: self._board.path):
                 return f"`{tool.name}` is not run, since the server cannot record who is asked."
             self._close_stale(tool, await self._recorded())
             approval = new
             self._turn.has_steps = True
-        self._turn.approval_ids.append(approval.id)
         self._board.show(approval, None)
         try:
             async with self._waiting():
                 decision = await services.approvals.wait(approval.id)
         except asyncio.CancelledError:
-            # Later: only then it is known whether the whole attempt ends.
+            # In the next iteration it is known whether the whole attempt ends.
             asyncio.get_running_loop().call_soon(self._given_up, approval)
             raise
         self._board.show(approval, decision)
@@ -336,7 +334,7 @@ class ToolCalls:
         )
 
     def _close_stale(self, tool: ToolInfo, steps: Iterable[TurnStep]) -> None:
-        """Close what an agent asked before a restart, if it asks for something else since."""
+        """Close approvals from before a restart that an agent replaced by another request."""
         for asked, decision in read_steps(steps):
             if decision is None and asked.tool == tool.name and asked.call_id not in self._calls:
                 self._board.close(asked.id, "The persona asks for something else now.")
@@ -348,7 +346,7 @@ class ToolCalls:
     # -- the record -------------------------------------------------------------------------
 
     async def _recorded(self) -> list[TurnStep]:
-        """Return the steps of the turn so far; one that began here has none in the ledger."""
+        """Return the steps of the turn so far, read from the ledger at the first call."""
         async with self._loading:
             if self._steps is None:
                 found = []
@@ -358,12 +356,12 @@ class ToolCalls:
         return self._steps
 
     async def _record(self, step: TurnStep) -> bool:
-        # Nothing is recorded after a gap, so that a turn never resumes from steps with one.
+        # A turn must not resume from steps with a gap, so nothing is recorded after one.
         if self._has_gap:
             return False
         steps = await self._recorded()
         ledger = self._services.ledger
-        # The file may fail at this very step.
+        # The ledger's file may fail while it writes this step.
         if not (await ledger.add_step(self._turn.id, step) and ledger.may_begin):
             self._has_gap = True
             return False
@@ -400,7 +398,7 @@ class ToolCalls:
 
 
 class _Call:
-    """A call of the present attempt."""
+    """A call of the current attempt."""
 
     __slots__ = (
         "arguments",

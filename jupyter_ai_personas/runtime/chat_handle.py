@@ -1,4 +1,4 @@
-"""One chat for as long as it is served, also while its document is closed and opened again."""
+"""A chat while it is served; its document may be closed and opened again meanwhile."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["ChatHandle"]
 
 
 class ChatHandle:
-    """The chat that is served: :attr:`current` is its document as it was opened last."""
+    """A chat that is served. :attr:`current` is the document that was opened last."""
 
     def __init__(self, chat: Chat, root_dir: str | None) -> None:
         self.current = chat

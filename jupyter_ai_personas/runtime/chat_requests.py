@@ -1,7 +1,7 @@
 """Requests of turns for the chat around them, by personas that keep a view of it.
 
-Personas written for Jupyter AI read and write the chat's model. Below the wall they have a view of
-it: the answer to ``chat.read``, with their own writes.
+Personas written for Jupyter AI read and write the chat's model. Below the wall they get a view
+of it: the answer to ``chat.read`` with their own writes.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class ChatRequests:
         }
 
     async def _read(self, context: RequestContext, arguments: Mapping[str, Any]) -> Any:
-        """Return the newest messages, up to the one to answer, and what goes with them."""
+        """Return the newest messages up to the one to answer, their users and attachments."""
         chat = self._chat
         messages = [*chat.before(context.message.id, MOST_MESSAGES - 1), context.message]
         found = [(chat.raw(message.id) or encode_message(message)) for message in messages]

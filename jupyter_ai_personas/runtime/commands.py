@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from jupyter_ai_personas.chat import Chat, Message
-from jupyter_ai_personas.chat.history import HistoryEntry, newest, read_history
+from jupyter_ai_personas.chat.history import HistoryEntry
 from jupyter_ai_personas.personas import ChatPersonas, Persona, Personas
 from jupyter_ai_personas.runtime.approvals import Approval, Decision
 from jupyter_ai_personas.runtime.chat_handle import ChatHandle
@@ -25,8 +25,8 @@ class CommandInfo:
     """A command that can be typed: its ``name`` with the slash, and what it does.
 
     ``source`` is the package that it comes from, or the MCP server as a toolset; ``persona`` is
-    the name of the persona whose own it is, or empty. ``is_reported``: the persona told of it while
-    it answered.
+    the name of the persona that has it, or empty. ``is_reported``: the persona reported it while it
+    answered.
     """
 
     name: str
@@ -56,7 +56,7 @@ class CommandContext:
         self.tools = services.tools
         """The tools of the server."""
         self.gathering = services.gathering
-        """Collects what a model is given beside the chat."""
+        """Collects a model's context beside the chat: attachments, notebooks, instructions."""
         self.default_persona = services.default_persona
         """The id of the persona that answers messages without mentions, or ``None``."""
         self._services = services
@@ -108,17 +108,7 @@ class CommandContext:
 
     def history_of(self, persona: Persona, until: Message) -> Sequence[HistoryEntry]:
         """Return what a persona is shown of the chat up to a message."""
-        settings = self._services.settings
-        entries = read_history(
-            self.chat,
-            reader=persona.id,
-            until=until,
-            max_messages=settings.history_messages,
-            max_chars=settings.history_chars,
-            is_command=self._services.command_names,
-        )
-        limit = settings.history_tokens
-        return newest(entries, max_messages=settings.history_messages, max_tokens=limit)
+        return self._services.shown(self._services.history(self.chat, persona, until))
 
     def commands_of(self, persona: Persona) -> Mapping[str, str]:
         """Return the commands of a persona in this chat, with the slash → what they do."""
@@ -187,7 +177,7 @@ class Commands:
         return None
 
     def always(self, message: Message) -> bool:
-        """Return whether the command in ``message`` is obeyed however many there were."""
+        """Return whether the command in ``message`` is exempt from the flood limit."""
         return False
 
     def asked(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 
 import anyio
 
@@ -19,24 +19,21 @@ class HeldSlots:
     def __init__(self, slots: Sequence[anyio.Semaphore], on_wait: Callable[[], None]) -> None:
         self._slots = slots
         self._on_wait = on_wait
-        self._held: list[anyio.Semaphore] = []
+        self._held = ExitStack()
 
     async def acquire(self) -> None:
         """Hold all of them; when cancelled, none."""
-        try:
+        with ExitStack() as held:
             for slot in self._slots:
                 if slot.value == 0:
                     self._on_wait()
                 await slot.acquire()
-                self._held.append(slot)
-        except BaseException:
-            self.release()
-            raise
+                held.callback(slot.release)
+            self._held = held.pop_all()
 
     def release(self) -> None:
         """Give back those that are held."""
-        while self._held:
-            self._held.pop().release()
+        self._held.close()
 
 
 class ExclusiveSlots:

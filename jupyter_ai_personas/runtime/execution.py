@@ -1,4 +1,4 @@
-"""One turn from its beginning to its end: its host works, its replies grow."""
+"""Runs one turn in its host, and hands the host's events to its replies."""
 
 from __future__ import annotations
 
@@ -10,13 +10,7 @@ import anyio
 from anyio.abc import TaskGroup
 
 from jupyter_ai_personas.chat import Message
-from jupyter_ai_personas.chat.history import (
-    MOST_MESSAGES,
-    HistoryEntry,
-    earlier_attachments,
-    newest,
-    read_history,
-)
+from jupyter_ai_personas.chat.history import HistoryEntry, earlier_attachments
 from jupyter_ai_personas.errors import (
     HostLostError,
     HostUnavailableError,
@@ -96,12 +90,12 @@ class Execution:
             while turn.outcome is None:
                 await self._attempt(turn, slot)
         finally:
-            # Also when the server stops: partial replies stay and are marked.
+            # When the server stops, partial replies are kept and marked as interrupted.
             self.cancel(turn)
             self._on_end(turn, Outcome("interrupted", INTERRUPTED))
 
     def cancel(self, turn: ActiveTurn) -> None:
-        """Tell the host of a turn to end the attempt; nothing more of that is heard."""
+        """Tell the host of a turn to end the attempt, and ignore its further events."""
         self._services.hosts.cancel(turn.persona, turn.host_id)
 
     async def _attempt(self, turn: ActiveTurn, slot: Slot) -> None:
@@ -129,7 +123,7 @@ class Execution:
             turn.settle(Outcome("failed", str(error)))
 
     async def _after_loss(self, turn: ActiveTurn) -> None:
-        """Continue a turn whose worker is gone from its steps, if that repeats no effect."""
+        """Continue a turn after the loss of its worker, if no effect is repeated."""
         steps = await self._services.ledger.steps(turn.id) if turn.has_steps else []
         unfinished = unfinished_calls(steps or [])
         persona, reason = turn.persona, turn.lost
@@ -145,7 +139,7 @@ class Execution:
         turn.settle(Outcome("failed", note))
 
     def _show(self, turn: ActiveTurn, status: str) -> None:
-        # Only in a task of the runtime: the room sends it from a task of its own.
+        # Call it in a task of the runtime: the room creates a task that sends the status.
         if turn.outcome is None:
             self._status.show(turn.persona, turn.id, status)
 
@@ -157,7 +151,7 @@ class Execution:
         group: TaskGroup,
         waiting: Waiting,
     ) -> None:
-        """Let the host work, until the turn is settled, which cancels this."""
+        """Start the turn in its host, then record its progress until the attempt is cancelled."""
         self._show(turn, THINKING)
         calls = ToolCalls(
             self._services,
@@ -174,7 +168,7 @@ class Execution:
             message = replace(turn.message, body=asks)
             tools = self._services.tools.granted(turn.persona, path)
             calls.grant(tools)
-            history = self._history(turn, message)
+            history = self._services.history(self._chat.current, turn.persona, message)
             context = self._context(turn, path, history)
             requests = self._requests(turn, context, group, calls)
             await self._services.hosts.start(
@@ -202,25 +196,10 @@ class Execution:
             if (replies := turn.replies.checkpoint()) is not None:
                 self._services.ledger.checkpoint(turn.id, replies)
 
-    def _history(self, turn: ActiveTurn, message: Message) -> tuple[HistoryEntry, ...]:
-        return read_history(
-            self._chat.current,
-            reader=turn.persona.id,
-            until=message,
-            max_messages=max(MOST_MESSAGES, self._settings.history_messages),
-            max_chars=self._settings.history_chars,
-            is_command=self._services.command_names,
-        )
-
     def _context(
         self, turn: ActiveTurn, path: str, history: Sequence[HistoryEntry]
     ) -> RequestContext:
         chat = self._chat.current
-        shown = newest(
-            history,
-            max_messages=self._settings.history_messages,
-            max_tokens=self._settings.history_tokens,
-        )
         return RequestContext(
             turn_id=turn.id,
             persona_id=turn.persona.id,
@@ -230,7 +209,7 @@ class Execution:
             message=turn.message,
             attachments=tuple(chat.attachments(turn.message.attachments)),
             person=turn.person,
-            earlier=earlier_attachments(shown),
+            earlier=earlier_attachments(self._services.shown(history)),
         )
 
     def _requests(
@@ -256,7 +235,7 @@ class Execution:
         instructions: str,
         tools: Sequence[ToolInfo],
     ) -> TurnSpec:
-        """``message`` is the turn's, or what it asks with a prompt."""
+        """``message`` is the turn's message, with the prompt of an MCP server filled in."""
         persona = turn.persona
         return TurnSpec(
             turn_id=turn.host_id,

@@ -35,7 +35,7 @@ class FileNotices:
         problems = personas.problems
         if not problems or not (addressed or may_mention(message.body)):
             return ""
-        # A name that somebody has here means that one, and not the faulty file.
+        # The name of a working persona means that persona, and not the faulty file.
         names = [(one.file, name) for one in problems for name in (one.name, one.stem)]
         named = {
             file

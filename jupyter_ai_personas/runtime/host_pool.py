@@ -39,7 +39,7 @@ class _Entry:
 
 
 class HostPool:
-    """One host a persona class; :meth:`run` is the task that all of them live in."""
+    """One host for each persona. :meth:`run` owns the tasks of all hosts."""
 
     def __init__(
         self, placement: Placement, settings: RuntimeSettings, *, log: logging.Logger
@@ -73,7 +73,7 @@ class HostPool:
                     await self._placement.aclose()
 
     def preload(self) -> None:
-        """Let workers begin to import the personas, which are loaded here."""
+        """Let workers import the personas before the first mention."""
         self._placement.preload()
 
     def status(self) -> Sequence[str]:
@@ -117,7 +117,7 @@ class HostPool:
             del self._holds[persona.id]
         entry = self._entries.get(persona.id)
         if entry is None or not entry.opened.is_set():
-            return  # the task that opens a host looks whether it is wanted
+            return  # `_live` closes a host that nobody wants when it is open
         entry.host.release(chat_id)
         if not self._is_wanted(entry) and self._group is not None:
             del self._entries[persona.id]
@@ -132,7 +132,7 @@ class HostPool:
             assert self._group is not None, "the pool is not running"
             host = self._placement.host(persona)
             entry = self._entries[persona.id] = _Entry(host, persona)
-            # In a task of the pool: the first turn may be stopped, the host is for all.
+            # In a task of the pool: the host outlives the turn that needs it first.
             self._group.start_soon(self._live, entry)
         if not entry.opened.is_set():
             await entry.opened.wait()
@@ -194,7 +194,7 @@ class HostPool:
         if stuck < self._settings.block_warning:
             entry.warned = False
             self.blocked.pop(name, None)
-            # A turn that swallows its cancellation is reminded.
+            # Cancel again: a turn may have swallowed its cancellation.
             for turn_id in entry.leaving:
                 host.cancel(turn_id)
             return
@@ -224,7 +224,7 @@ class HostPool:
         entry.leaving.clear()
         entry.host.abandon()
         for turn_id, sink in list(entry.sinks.items()):
-            # A turn that came while the host was stuck has not begun, and may begin elsewhere.
+            # A turn that was started while the host was stuck may run in another host.
             sink(TurnLost(turn_id, begun=entry.began[turn_id] < since))
         entry.sinks.clear()
         entry.began.clear()

@@ -1,4 +1,4 @@
-"""The tools of personas' own classes, as people and REST are shown them."""
+"""The tools of personas' own classes, for people and REST."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where each persona runs, as the operator chose: the engines and the hosts that they make."""
+"""Where each persona runs, by the setting ``hosts``: engines, and the hosts that they make."""
 
 from __future__ import annotations
 

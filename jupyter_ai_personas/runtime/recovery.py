@@ -31,7 +31,7 @@ from jupyter_ai_personas.chat.cut_off_saves import made_at
 from jupyter_ai_personas.chat.file_format import parse_chat
 from jupyter_ai_personas.chat.messages import FINAL_STATES
 from jupyter_ai_personas.personas.turn import reply_id
-from jupyter_ai_personas.routing import Chain, find_mentions, may_mention
+from jupyter_ai_personas.routing import Chain, may_mention
 from jupyter_ai_personas.runtime.approvals import Decision, read_steps
 from jupyter_ai_personas.runtime.board import ApprovalBoard
 from jupyter_ai_personas.runtime.chat_handle import ChatHandle
@@ -47,7 +47,7 @@ from jupyter_ai_personas.runtime.wording import INTERRUPTED, NOT_BEGUN, may_have
 __all__ = ["Recovery"]
 
 MAX_UNSAVED = 100_000
-"""Bytes that a file may have that was never saved as a chat: it holds what somebody began with."""
+"""Maximum bytes of a file that was never saved as a chat, such as one made from a template."""
 
 
 class Recovery:
@@ -78,12 +78,12 @@ class Recovery:
         self._running = running
 
     async def adopt(self) -> None:
-        """Take over what a crash left of a chat whose file was never saved: its id has changed."""
+        """Adopt the records of a chat that crashed before its first save: it gets another id."""
         root = self._settings.root_dir
         if root is None:
             return
         file = Path(root) / self._chat.current.path.strip("/")
-        # Not AnyIO's: for each call it looks through all tasks of the server for the root one.
+        # Not AnyIO's function: each call searches all tasks of the server for the root task.
         made = await asyncio.to_thread(_made_without_id, file)
         if made is not None:
             await self._ledger.adopt(self._chat.id, self._chat.full_path, since=made)
@@ -94,23 +94,23 @@ class Recovery:
         Turns that run in this process are left alone.
         """
         chat = self._chat.current
-        # Before anything is put back, which may be more than is looked through.
+        # Read first: the messages that are restored may fill the last `RECENT`.
         end = chat.before(None, RECENT)
         is_copy = _finder_of_copies(self._settings.root_dir, self._chat)
         records = await self._ledger.open_turns(self._chat.id, is_copy)
         for record in records:
-            # Nothing is saved while replies grow: a file that is opened again lacks the request.
+            # Rooms save nothing while replies grow, so a reopened file may lack the request.
             if record.turn_id in self._scheduler.turns and chat.get(record.message_id) is None:
                 with self._isolated(record):
                     chat.apply([Restore(record.message)])
-        # The same chat may be open twice here: as it was opened, and as the file that was moved.
+        # A chat whose file was moved may be open twice in this process.
         running = self._running()
         records = [record for record in records if record.turn_id not in running]
         paths = {record.path for record in records}
         copies = {path for path in paths if await asyncio.to_thread(is_copy, path)}
         records = [record for record in records if record.path not in copies]
         messages = [record for record in records if record.persona_id == NO_PERSONA]
-        # Messages since the chat was opened are in the mailbox, and are handled from there.
+        # Messages that arrived since the chat was opened are handled from the mailbox.
         unseen = [
             record
             for record in messages
@@ -128,7 +128,7 @@ class Recovery:
             with self._isolated(record):
                 await self._catch_up(record)
                 self._unsaved.seen(record.message_id)
-        # The file of a chat that was closed and opened again may lack what people are asked.
+        # The file of a reopened chat may lack the messages of open approvals.
         for approval in self._services.approvals.open(chat_id=self._chat.id):
             self._board.show(approval, None)
         await self._sweep(end)
@@ -146,7 +146,7 @@ class Recovery:
             )
 
     def _restore(self, record: TurnRecord) -> None:
-        """Make the message of a record as it was, unless it has changed since."""
+        """Restore the message of a record, unless it has changed since."""
         if not self._unsaved.take_over(record):
             return
         there = self._chat.current.get(record.message_id)
@@ -169,8 +169,9 @@ class Recovery:
                 self._chat.current.apply([Restore(record.message)])
         is_command = record.persona_id == SYSTEM_ID and record.state != "finished"
         if request is None or request.deleted or is_command:
-            # Do not run an interrupted command later: it would come unexpected.
+            # Running an interrupted command later would surprise people.
             self._ledger.forget(record.turn_id)
+            self._board.close_turn(record.turn_id, "The message was deleted.")
         elif record.state == "finished":
             self._put_back(record, record.replies)
             self._show_approvals(await self._ledger.steps(record.turn_id) or [], "has ended")
@@ -179,7 +180,7 @@ class Recovery:
             await self._go_on(record, request)
 
     def _as_written(self, record: TurnRecord) -> TurnRecord:
-        """Return the record of a turn that ended unrecorded, but in the document, as finished."""
+        """Return ``record`` as finished if the document holds the final reply of its turn."""
         last = record.replies[-1] if record.replies else None
         id_ = last.message_id if last is not None else reply_id(record.turn_id, 1)
         there = self._chat.current.get(id_)
@@ -254,7 +255,7 @@ class Recovery:
     async def _resume(
         self, record: TurnRecord, request: Message, steps: list[TurnStep] | None
     ) -> None:
-        """Continue a turn from its steps, if that repeats nothing; ``None`` cannot be read."""
+        """Continue a turn from its steps if no effect is repeated; ``None``: unreadable steps."""
         persona = self._services.personas.get(record.persona_id)
         unfinished = unfinished_calls(steps or [])
         if (
@@ -269,7 +270,7 @@ class Recovery:
         await self._run_again(record, request, turn_id=record.turn_id, steps=steps or ())
 
     def _is_fresh(self, record: TurnRecord, steps: list[TurnStep]) -> bool:
-        """Return whether a turn is young, or waits for people, or they decided a while ago."""
+        """Return whether a turn is young, waits for people, or got a decision lately."""
         since = time.time() - self._settings.recover_within
         return record.accepted_at >= since or any(
             approval.expires > time.time() if decision is None else decision.at >= since
@@ -277,7 +278,7 @@ class Recovery:
         )
 
     def _show_approvals(self, steps: list[TurnStep], why: str) -> None:
-        """Show what was asked in a turn that is over; what is open is closed."""
+        """Show the approvals of a turn that is over, and close the open ones."""
         reason = f"The turn {why}."
         for approval, decision in read_steps(steps):
             if decision is None:
@@ -290,7 +291,7 @@ class Recovery:
             self._board.show(approval, decision)
 
     def _interrupt(self, record: TurnRecord, why: str = INTERRUPTED) -> None:
-        """Leave what there is of the reply, and say that there is no more, and why."""
+        """Keep the partial reply, and end it with a note that says ``why``."""
         metadata = {
             "reply_to": record.message_id,
             "turn": record.turn_id,
@@ -299,7 +300,7 @@ class Recovery:
         replies = list(record.replies)
         if all(reply.state in FINAL_STATES for reply in replies):
             note = why if record.state == "running" else NOT_BEGUN
-            # The id that the next reply had or would have had: a browser may bring that back.
+            # Use the id of the turn's next reply: a browser may bring that message back.
             next_id = reply_id(record.turn_id, len(replies) + 1)
             replies.append(ReplySnapshot(next_id, note, "interrupted", metadata))
         final = [_as_final(reply, note=f"\n\n{why}") for reply in replies]
@@ -338,7 +339,7 @@ class Recovery:
         message = self._chat.current.get(record.message_id)
         if message is None or message.deleted or not message.by_person:
             return
-        # Do not run a command later: it would come unexpected.
+        # Running a command later would surprise people.
         if self._router.is_command(message):
             return
         recorded = True
@@ -356,11 +357,11 @@ class Recovery:
         self._unsaved.handled(message.id, recorded=recorded)
 
     async def _sweep(self, end: list[Message]) -> None:
-        """Find what has no record: replies left streaming, mentions that were not accepted.
+        """Handle messages without a record: replies left streaming, mentions not accepted.
 
-        ``end`` is how the chat ended before anything was put back.
+        ``end`` are the last messages before any were restored.
         """
-        chat, personas = self._chat.current, self._services.personas
+        chat = self._chat.current
         ids = dict.fromkeys(m.id for m in [*end, *chat.before(None, RECENT)])
         tail = [message for id_ in ids if (message := chat.get(id_)) is not None]
         for message in tail:
@@ -377,11 +378,10 @@ class Recovery:
         for message in asking:
             if self._router.is_command(message):
                 continue
-            missed = [
-                id_
-                for id_ in find_mentions(message.body, personas.names)
-                if (message.id, id_) not in answered | known
-            ]
+            # Without `mentions`: a browser keeps names there that were edited out.
+            asked_now = replace(message, mentions=())
+            addressed = self._router.addressed(asked_now, by_default=False)
+            missed = [id_ for id_ in addressed if (message.id, id_) not in answered | known]
             if missed:
                 order = TurnOrder(message, missed, Chain(message.id), message.sender)
                 await self._router.ask(order)
@@ -405,10 +405,10 @@ def _made_without_id(file: Path) -> float | None:
 
 
 def _finder_of_copies(root: str | None, chat: ChatHandle) -> Callable[[str], bool]:
-    """Return what tells whether a path is of a copy of the chat, or of the original of this one.
+    """Return a function that tells whether another file at a path has the id of this chat.
 
-    A copied file has the id of the original, as a renamed one has; only then both are there. It
-    may be below another server's root. Looks at the file system, so it may block.
+    After a copy both files exist; after a rename only one does. The path may be below another
+    server's root. The function reads the file system, so it may block.
     """
     here, chat_id = chat.full_path, chat.id
 

@@ -50,23 +50,23 @@ class Replies:
         self._rewrite = rewrite
         self._links = links
         self._replies: dict[str, GrowingReply] = {}
-        # Emptied by a restart. The next replies use them, in order.
+        # Messages that a restart emptied; the next replies use them, in order.
         self._spares: list[GrowingReply] = []
         self._stale = False
         self._is_waiting = False
 
     def begin(self) -> None:
-        """Note that the turn's work begins now, for its duration."""
+        """Start the clock of :attr:`seconds`: the turn has its slot."""
         self._began = time.monotonic()
         self._has_begun = True
 
     @property
     def is_retry(self) -> bool:
-        """Whether it is to replace a reply, and has not touched that yet."""
+        """Whether the turn replaces an earlier reply, and has not written into it yet."""
         return self._rewrite is not None
 
     def on_event(self, event: HostEvent) -> None:
-        """Write what the turn says; other events change nothing."""
+        """Write an event with text, metadata or usage; ignore any other."""
         match event:
             case MessageSent(_, name, body):
                 self._writer.append(self._get(name), body, more=True)
@@ -80,7 +80,6 @@ class Replies:
                 self._writer.describe(self._get(name), metadata)
             case ReplyClosed(_, name):
                 self._writer.finish(self._get(name), "done", note=self._links(), **self._extra())
-                return
             case UsageReported(_, usage):
                 self.usage = _added(self.usage, usage)
                 return
@@ -107,9 +106,9 @@ class Replies:
         return reply
 
     def _message_id(self, name: str) -> str:
-        """Return the id of a new message, the same whichever attempt begins it.
+        """Return the id of a new message, which does not depend on the attempt.
 
-        A crash may leave no record of it but the turn's.
+        After a crash the ledger may know the turn, but not the ids of its messages.
         """
         turn_id = self._metadata["turn"]
         if not name.startswith(f"{turn_id}."):
@@ -127,12 +126,12 @@ class Replies:
 
     @property
     def ids(self) -> list[str]:
-        """The message id of each, final or not."""
+        """The message ids of all replies, final or not."""
         return [reply.id for reply in [*self._replies.values(), *self._spares]]
 
     @property
     def growing(self) -> list[GrowingReply]:
-        """Those that are not final."""
+        """The replies that are not final."""
         growing = [reply for reply in self._replies.values() if reply.state == "streaming"]
         return [*growing, *self._spares]
 
@@ -145,13 +144,13 @@ class Replies:
 
     @property
     def written(self) -> list[tuple[str, str]]:
-        """The message id and the body of each."""
+        """The message id and the body of each reply."""
         return [(reply.id, reply.body) for reply in self._replies.values()]
 
     def restart(self) -> None:
-        """Begin anew, in the messages written so far: what they say answers nothing any more.
+        """Empty all messages, also the complete ones, for another attempt to write into.
 
-        The complete ones too, or there would be two answers. One that a person deleted stays so.
+        A message that a person deleted stays deleted.
         """
         written = [*self._replies.values(), *self._spares]
         self._replies, self._spares = {}, []
@@ -167,17 +166,16 @@ class Replies:
         self._stale = self._stale or bool(written)
 
     def finish(self, outcome: Outcome, *, fallback_id: str) -> None:
-        """Bring every reply to its final state; the note, if any, is shown in one of them.
+        """Bring every reply to its final state, and show the note, if any, in the first.
 
-        A reply that is complete stays as it is: then the note gets a message of its own, with the
-        id ``fallback_id``.
+        Complete replies do not change. If all are complete, the note gets a message of its own with
+        the id ``fallback_id``.
         """
         if not self._has_begun and self._rewrite != fallback_id:
-            self._rewrite = None  # what it was to replace stays
+            self._rewrite = None  # keep the earlier reply
         spares, self._spares = self._spares, []
         growing = self.growing
-        # A retry that says nothing must not leave the failure standing that it was to replace, nor
-        # a restart an empty message.
+        # A silent retry must not keep the failure that it replaces, nor a restart an empty message.
         emptied = self._rewrite is not None or (bool(spares) and not self._replies)
         links = self._links()
         first_note = outcome.note or (SAID_NOTHING if emptied and not links else "")
@@ -194,7 +192,7 @@ class Replies:
             self._writer.withdraw(reply)
 
     def so_far(self) -> tuple[ReplySnapshot, ...]:
-        """Return all of it as the ledger keeps it."""
+        """Return all replies for the ledger."""
         self._stale = False
         return tuple(
             ReplySnapshot(reply.id, reply.body, reply.shown_state, reply.metadata)
@@ -202,7 +200,7 @@ class Replies:
         )
 
     def checkpoint(self) -> tuple[ReplySnapshot, ...] | None:
-        """Return :meth:`so_far` if there is more than the last time."""
+        """Return :meth:`so_far` if it has changed since the last call, else ``None``."""
         return self.so_far() if self._stale else None
 
 

@@ -13,17 +13,17 @@ from jupyter_ai_personas.text import well_formed
 __all__ = ["ReportedModel", "Reports"]
 
 MAX_REPORTS = 500
-"""How many personas' reports are held, one for each chat; the oldest are forgotten first."""
+"""How many reports are held, one for each persona and chat; the oldest are dropped first."""
 
 MAX_OPTIONS = 5000
 MAX_COMMANDS = 100
 
 MAX_NAME, MAX_ABOUT = 80, 200
-"""Characters of a command's name, and of what is said of it."""
+"""Maximum characters of a command's name and of its description."""
 
 
 class ReportedModel:
-    """A persona's model as it tells: ``current``, and ``options`` by their id with their names."""
+    """The models that a persona reports: the ``current`` id, and ``options``, id → name."""
 
     __slots__ = ("current", "options")
 
@@ -33,13 +33,13 @@ class ReportedModel:
 
 
 class Reports:
-    """Reports by chat and persona, in memory: personas report anew when they are made."""
+    """Reports by chat and persona, in memory. A new object of a persona reports again."""
 
     def __init__(self) -> None:
         self._reports: OrderedDict[tuple[str, str], dict[str, Any]] = OrderedDict()
 
     def note(self, chat_id: str, persona_id: str, parts: Mapping[str, Any]) -> None:
-        """Replace the ``parts`` of a report that are given, which are plain JSON."""
+        """Replace the given ``parts`` of a report, which are plain JSON."""
         key = chat_id, persona_id
         self._reports[key] = {**self._reports.pop(key, {}), **parts}
         while len(self._reports) > MAX_REPORTS:
@@ -59,7 +59,7 @@ class Reports:
     def commands(self, chat_id: str, persona_id: str) -> dict[str, str]:
         """Return the reported commands of a persona, ``/name`` → what it does.
 
-        Names have the slash and no capitals; what cannot be typed as one word is left out.
+        Names have the slash and no capitals; a name that is not one word is left out.
         """
         found = self._reports.get((chat_id, persona_id), {}).get("commands")
         commands = {}

@@ -34,8 +34,8 @@ __all__ = ["RequestContext", "RequestHandler", "TurnRequests"]
 class RequestContext:
     """The origin of a request: turn, persona, chat, and the message that the turn answers.
 
-    ``person`` is the username of who started the chain of turns, whose rights count. ``earlier``
-    are the attachments of the messages before it that the persona is shown, the newest first.
+    ``person`` is the username of the person who started the chain of turns; their rights count.
+    ``earlier`` are the attachments of earlier messages in the history, the newest first.
     """
 
     turn_id: str
@@ -90,7 +90,7 @@ class TurnRequests:
             self._group.start_soon(self._handle, handler, request, scope)
 
     def withdraw(self, request_id: int) -> None:
-        """Cancel the handler of a request whose answer is not wanted any more."""
+        """Cancel the handler of a request that was withdrawn."""
         if (scope := self._open.get(request_id)) is not None:
             scope.cancel()
 

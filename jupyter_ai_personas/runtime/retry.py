@@ -1,4 +1,4 @@
-"""Turns of one chat that are run again, by ``/retry`` and by REST."""
+"""Runs turns of one chat again, for ``/retry`` and REST."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ class Retry:
     ) -> tuple[str | None, Sequence[TurnStep]]:
         """Return id and steps of an interrupted turn if it can continue from them."""
         if reply.state == "interrupted" and is_resumable(self._services.personas[reply.sender]):
-            # Found by chat, message and persona: the document may claim anything.
+            # Look it up by chat, message and persona: a client can write any turn id.
             key = self._chat.id, request.id, reply.sender
             found = await self._services.ledger.interrupted(*key)
             if found is not None and is_whole(found[1]):

@@ -1,4 +1,4 @@
-"""Events of a chat become turns, stops, and answers to commands."""
+"""Turns events of a chat into turns, stops, and answers to commands."""
 
 from __future__ import annotations
 
@@ -32,7 +32,6 @@ from jupyter_ai_personas.routing.flood import FloodGate
 from jupyter_ai_personas.runtime.chat_handle import ChatHandle
 from jupyter_ai_personas.runtime.commands import Command, CommandContext, Commands
 from jupyter_ai_personas.runtime.file_notices import FileNotices
-from jupyter_ai_personas.runtime.ledger import ReplySnapshot
 from jupyter_ai_personas.runtime.retry import Retry
 from jupyter_ai_personas.runtime.scheduler import Scheduler
 from jupyter_ai_personas.runtime.services import Services
@@ -43,11 +42,11 @@ from jupyter_ai_personas.runtime.wording import INTERRUPTED, cut_off, flooding
 __all__ = ["Router"]
 
 MAX_ROOTS = 1000
-"""Messages that are remembered with their number of turns, or as cut off."""
+"""For how many messages the number of turns, and the notice about a bound, are remembered."""
 
 
 class Router:
-    """Decides what the events of one chat call for."""
+    """Handles the events of one chat: submits and stops turns, runs commands."""
 
     def __init__(
         self,
@@ -73,7 +72,7 @@ class Router:
         """Runs turns again."""
 
     async def handle(self, event: ChatEvent) -> bool:
-        """Do what an event calls for; return whether the ledger has its message as it is."""
+        """Handle an event; return whether a turn's record in the ledger holds its message."""
         if isinstance(event, MessagePosted):
             if event.message.by_person and not self._is_deleted(event.message):
                 return await self._posted(event.message)
@@ -137,7 +136,7 @@ class Router:
         return self._commands.find(message) is not None
 
     async def _obey(self, message: Message, command: Command) -> bool:
-        """Run a command, once: a browser may bring it back after the server forgot it."""
+        """Run a command once: the ledger knows it if a browser brings its message back."""
         is_bounded = not self._commands.always(message)
         if is_bounded and self._is_flooding(message, [SYSTEM_ID]):
             return False
@@ -155,13 +154,10 @@ class Router:
             self._services, self._chat, self._scheduler, self.retry, self._chat_personas
         )
         text = await command(context)
-        replies: tuple[ReplySnapshot, ...] = ()
         if text:
-            reply_id, metadata = self._scheduler.notify(text, reply_to=message.id)
-            replies = (ReplySnapshot(reply_id, text, "done", metadata),)
-        self._services.ledger.finish(record.turn_id, "done", replies)
-        reply_ids = [reply.message_id for reply in replies]
-        self._unsaved.ended(record.turn_id, message.id, SYSTEM_ID, reply_ids)
+            self._scheduler.notify(text, reply_to=message.id)
+        self._services.ledger.finish(record.turn_id, "done", ())
+        self._unsaved.ended(record.turn_id, message.id, SYSTEM_ID, ())
         return True
 
     def _mistyped(self, message: Message) -> str:
@@ -184,7 +180,7 @@ class Router:
         return "\n\n".join(lines)
 
     def _people(self) -> list[str]:
-        """Return what the people in the chat are mentioned by."""
+        """Return the mention names of the people in the chat."""
         users = map(self._chat.current.user, self._chat.current.people())
         return [user.mention_name or mention_name(user.shown_name) for user in users if user]
 
@@ -193,7 +189,7 @@ class Router:
         if verdict == "tell":
             self._scheduler.notify(flooding(self._flood.most), reply_to=message.id)
         if verdict != "pass":
-            # Not later either, when the chat is opened again.
+            # Recovery must not run it when the chat is opened again.
             self._services.ledger.refuse(self._chat.id, message.id, addressed)
         return verdict != "pass"
 
@@ -234,7 +230,7 @@ class Router:
     def settle_stray(self, message_id: str) -> None:
         """Mark a reply that says it is streaming although no turn writes it.
 
-        The chat's present state counts: the event may tell of an old copy of a final reply.
+        The chat's current state counts: the event may be about an old copy of a final reply.
         """
         message = self._chat.current.get(message_id)
         if (
@@ -252,7 +248,7 @@ class Router:
         turn = self._scheduler.turns.get(str(reply.metadata.get("turn")))
         if turn is None:
             return False
-        # What an earlier attempt began is left as it is, unless it is used again.
+        # Messages of an earlier attempt count only if this attempt writes into them again.
         return not reply.id.startswith(f"{turn.id}.") or reply.id in turn.replies.ids
 
     # -- messages that change ---------------------------------------------------------------
@@ -275,7 +271,7 @@ class Router:
         fresh = [id_ for id_ in addressed if id_ not in {t.persona.id for t in active}]
         was_asked = not active and any(persona_id != NO_PERSONA for _, persona_id in known)
         if was_asked and self._is_answered(message):
-            # An edit of an answered message changes nothing, now or later.
+            # An edit of an answered message starts no turns, also not after a restart.
             if fresh:
                 self._services.ledger.refuse(self._chat.id, message.id, fresh)
         elif fresh and not self._is_flooding(message, fresh):
@@ -285,7 +281,7 @@ class Router:
 
     def _addressed_by_edit(self, message: Message, active: list[ActiveTurn]) -> list[str]:
         explicit = self.addressed(message, by_default=False)
-        # The default persona that was asked goes on being asked, also if others have come.
+        # The default persona keeps its turn, also if more people have joined since.
         by_default = [
             t.persona.id for t in active if not self.addressed(t.message, by_default=False)
         ]
@@ -313,9 +309,9 @@ class Router:
     # -- replies that are finished ----------------------------------------------------------
 
     async def pass_on(self, event: ReplyFinished, *, again: bool = False) -> None:
-        """Address the personas that finished replies mention.
+        """Submit turns of the personas that finished replies mention.
 
-        ``again``: a crash may have come in between; the notice about a bound is not repeated.
+        ``again``: it may have happened before a crash; the notice about a bound is not repeated.
         """
         root, limits = event.chain.root, self._services.limits(event.persona_id)
         for message_id, body in event.written if event.state == "done" else ():
@@ -330,7 +326,7 @@ class Router:
                 self._count(root, len(allowed))
                 await self.ask(TurnOrder(reply, allowed, further, event.person))
             if cut is not None and not again and root not in self._warned:
-                # Once a message, however many replies the bound cuts off.
+                # One notice for each message of a person, however many replies are cut off.
                 self._warned[root] = None
                 while len(self._warned) > MAX_ROOTS:
                     del self._warned[next(iter(self._warned))]

@@ -1,4 +1,4 @@
-"""The whole runtime of a server: one task owns everything that runs."""
+"""The runtime of a server: opens sessions, and owns all tasks."""
 
 from __future__ import annotations
 
@@ -40,6 +40,7 @@ from jupyter_ai_personas.runtime.commands import CommandInfo, Commands
 from jupyter_ai_personas.runtime.exclusive import ExclusiveSlots
 from jupyter_ai_personas.runtime.host_pool import HostPool
 from jupyter_ai_personas.runtime.ledger import MemoryLedger, TurnLedger
+from jupyter_ai_personas.runtime.metrics import Metrics
 from jupyter_ai_personas.runtime.outcome import Answer
 from jupyter_ai_personas.runtime.own_tools import OwnTools
 from jupyter_ai_personas.runtime.placement import MakeHost, Placement
@@ -47,7 +48,7 @@ from jupyter_ai_personas.runtime.quarantine import Quarantine
 from jupyter_ai_personas.runtime.reports import Reports
 from jupyter_ai_personas.runtime.requests import RequestHandler
 from jupyter_ai_personas.runtime.scheduler import Scheduler
-from jupyter_ai_personas.runtime.services import LoopClock, Metrics, Services
+from jupyter_ai_personas.runtime.services import Services
 from jupyter_ai_personas.runtime.session import Session
 from jupyter_ai_personas.runtime.settings import RuntimeSettings
 from jupyter_ai_personas.runtime.turn import ActiveTurn, TurnOrder
@@ -61,13 +62,13 @@ if TYPE_CHECKING:
 __all__ = ["Answer", "Runtime"]
 
 OPEN_SECONDS = 3.0
-"""How long a request waits for its chat to be opened: a tab shows a chat before it is connected."""
+"""How long a request waits for its chat: a tab may show a chat before the server opens it."""
 
 
 class Runtime:
     """Personas, models, hosts, ledger and chats of one server.
 
-    :meth:`run` is the owner task: it holds everything, and ends everything when it is cancelled.
+    :meth:`run` is the owner task: all other tasks end with it.
     All other methods are called on its event loop.
     """
 
@@ -87,7 +88,6 @@ class Runtime:
         workspace: WorkspaceAccess | None = None,
         tools: ToolRegistry | None = None,
         changes: ChangeBook | None = None,
-        load_delay: float = 0.0,
         avatar_url: Callable[[Persona], str | None] = lambda persona: None,
         other_runtime: Callable[[], bool] = lambda: False,
         plugins: Plugins | None = None,
@@ -102,7 +102,7 @@ class Runtime:
         """The tools of this server."""
         self._plugins = plugins or ImportedPlugins(personas, models, tools.load)
         self.avatar_url = avatar_url
-        self.pacer = Pacer(LoopClock())
+        self.pacer = Pacer()
         self.quarantine = Quarantine(
             failures=settings.quarantine_failures,
             window=settings.quarantine_window,
@@ -122,8 +122,6 @@ class Runtime:
         self.sessions: set[Session] = set()
         """The chats that are open, and those that were closed while their turns run."""
         self._chat_opened = anyio.Event()
-        self.wanted = anyio.Event()
-        """Set when plug-ins are to be imported now."""
         self.loaded = anyio.Event()
         """Set when plug-ins are imported."""
         self._commands = commands or Commands()
@@ -142,7 +140,7 @@ class Runtime:
             reads_only = settings.local_personas != "tools"
             local = LocalPersonas(Path(settings.root_dir), reads_only=reads_only)
         self.local: LocalPersonas | None = local
-        """Reads the personas of files, if they may define any."""
+        """The personas of files; ``None`` if files may not define any."""
         self._watch = None
         if local is not None:
             self._watch = LocalWatch(
@@ -177,7 +175,6 @@ class Runtime:
             other_runtime=other_runtime,
             log=log,
         )
-        self._load_delay = load_delay
         self._personas_loaded = anyio.Event()
         self._one_shots: set[Scheduler] = set()
         self._group: TaskGroup | None = None
@@ -216,10 +213,10 @@ class Runtime:
         A persona with its own models reports its current one to the open chat.
         """
         model, problem = self._services.model_of(persona)
-        if not persona.has_own_models:
-            return model, problem
-        told = self._services.reports.model(self._chat_id_at(chat_path), persona.id)
-        return told.current or model, problem
+        if model is None and persona.has_own_models:
+            chat_id = self._chat_id_at(chat_path)
+            model = self._services.reports.model(chat_id, persona.id).current
+        return model, problem
 
     def own_models(self, persona: Persona, chat_path: str) -> Mapping[str, str] | None:
         """Return the own models that a persona reports in an open chat, id → name.
@@ -255,11 +252,10 @@ class Runtime:
                 await self.ledger.aclose()
 
     async def _watch_files(self, watch: LocalWatch) -> None:
-        await self.wanted.wait()
         try:
             await watch.run()
         except Exception:
-            # Each message has the files looked at, too.
+            # Each message makes its session read changed files as well.
             self.log.exception("The files of local personas are not watched any more")
 
     def interrupt(self) -> None:
@@ -268,10 +264,7 @@ class Runtime:
             owner.interrupt()
 
     async def _load(self) -> None:
-        # Imports take seconds and hold the interpreter: never on the event loop, and not before
-        # the server has had time for its first answer, unless a chat waits for them.
-        with anyio.move_on_after(self._load_delay):
-            await self.wanted.wait()
+        # Imports take seconds and hold the interpreter: never on the event loop.
         await self._plugins.load(self._personas_loaded.set)
         self.hosts.preload()
         self.loaded.set()
@@ -279,12 +272,11 @@ class Runtime:
     # -- chats ------------------------------------------------------------------------------
 
     def open_chat(self, chat: Chat) -> Session:
-        """Begin to serve ``chat``: what is posted from now on is routed.
+        """Begin to serve ``chat`` and return its session.
 
-        A chat that was closed while its turns ran goes on where it is.
+        A chat that was closed while its turns ran keeps its session.
         """
         assert self._group is not None, "the runtime is not running"
-        self.wanted.set()
         self._chat_opened.set()
         self._chat_opened = anyio.Event()
         for session in self.sessions:
@@ -298,7 +290,8 @@ class Runtime:
             self._personas_of(lambda: handle.current.path),
             self._services,
             self._commands,
-            loading=(self._personas_loaded, self.loaded),
+            personas_loaded=self._personas_loaded,
+            all_loaded=self.loaded,
             running=lambda: {turn.id for turn in self.turns},
         )
         self.sessions.add(session)
@@ -341,7 +334,7 @@ class Runtime:
             self._update_watch()
 
     def close_chat(self, session: Session) -> None:
-        """Stop serving a chat. Turns that run go on, and the ledger keeps what they write."""
+        """Stop serving a chat. Running turns continue, and the ledger keeps their replies."""
         session.detach()
 
     async def persona_id_at(self, path: str, name: str) -> str:
@@ -351,7 +344,7 @@ class Runtime:
             UnknownPersonaError: there is none of that name or id.
         """
         for session in self._sessions_at(path):
-            # The file of a persona may be gone while it answers.
+            # A persona may still answer after its file was deleted.
             if any(turn.persona.id == name for turn in session.turns.values()):
                 return name
         return (await self.personas_at(path)).find(name).id
@@ -366,7 +359,7 @@ class Runtime:
         Raises:
             ChatNotOpenError: no chat is open at ``path``.
         """
-        # A chat that was closed while its turns ran may have been opened anew, with another id.
+        # A chat that was closed while its turns ran may be open again with another id.
         sessions = self._sessions_at(path)
         if not sessions:
             raise ChatNotOpenError(path)
@@ -455,11 +448,11 @@ class Runtime:
         chat: MemoryChat | None = None,
         path: str | None = None,
     ) -> Answer:
-        """Let a persona answer one message in a chat of its own that leaves nothing.
+        """Let a persona answer one message in a temporary chat.
 
-        It alone answers: personas that it mentions are not addressed. The answer grows in
-        ``chat``, if one is given. With a ``path``, the personas of files that serve a chat there
-        can be asked as well. Cancelling this ends the turn.
+        Personas that the answer mentions are not addressed. The answer grows in ``chat``, if one is
+        given. With a ``path``, the persona may be one of a file that serves chats there. Cancelling
+        this ends the turn.
 
         Raises:
             UnknownPersonaError: there is no such persona.
@@ -473,7 +466,7 @@ class Runtime:
         message = Message(id=str(uuid4()), sender=sender.username, body=body, time=time.time())
         ledger = MemoryLedger()
         await ledger.open()
-        # Without commands: a one-shot chat has no input, and no note offers any.
+        # Without commands: nobody types in a one-shot chat, so notes must not offer any.
         services = replace(
             self._services,
             personas=personas,

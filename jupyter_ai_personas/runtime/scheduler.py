@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any
 from uuid import uuid4
 
 import anyio
@@ -21,11 +20,13 @@ from jupyter_ai_personas.runtime.board import ApprovalBoard
 from jupyter_ai_personas.runtime.chat_handle import ChatHandle
 from jupyter_ai_personas.runtime.execution import Execution
 from jupyter_ai_personas.runtime.ledger import ReplySnapshot, TurnRecord
+from jupyter_ai_personas.runtime.metrics import TurnReport
 from jupyter_ai_personas.runtime.outcome import Outcome
 from jupyter_ai_personas.runtime.replies import Replies
-from jupyter_ai_personas.runtime.services import Services, TurnReport
+from jupyter_ai_personas.runtime.services import Services
 from jupyter_ai_personas.runtime.turn import ActiveTurn, TurnOrder
 from jupyter_ai_personas.runtime.typing_status import TypingStatus
+from jupyter_ai_personas.runtime.unsaved import Unsaved
 from jupyter_ai_personas.runtime.waiting import Slot
 from jupyter_ai_personas.runtime.wording import (
     INTERRUPTED,
@@ -46,7 +47,7 @@ MAX_TURNS = 1000
 class Scheduler:
     """Owns the turns of one chat. ``on_end`` is called for each turn that has ended.
 
-    :meth:`run` holds the tasks of all actors.
+    :meth:`run` holds the tasks of all actors. ``unsaved`` keeps what is no reply.
     """
 
     def __init__(
@@ -54,7 +55,7 @@ class Scheduler:
         services: Services,
         chat: ChatHandle,
         *,
-        board: ApprovalBoard | None = None,
+        unsaved: Unsaved | None = None,
         on_end: Callable[[ActiveTurn], None] = lambda turn: None,
     ) -> None:
         self.turns: dict[str, ActiveTurn] = {}
@@ -68,8 +69,10 @@ class Scheduler:
             chat.current, services.pacer, log=services.log, on_gone=self._reply_is_gone
         )
         self._status = TypingStatus(chat, self._open_turns)
-        self._board = board or ApprovalBoard(services, chat)
-        self._execution = Execution(services, chat, self._status, self._board, on_end=self._end)
+        self._unsaved = unsaved or Unsaved(chat, services.ledger, services.recording)
+        self.board = ApprovalBoard(services, chat, self._unsaved)
+        """The messages that ask people."""
+        self._execution = Execution(services, chat, self._status, self.board, on_end=self._end)
         self._actors: dict[str, Actor] = {}
         self._is_stopping = False
         self._scope = anyio.CancelScope()
@@ -88,28 +91,30 @@ class Scheduler:
         self._scope.cancel()
 
     def document_opened(self) -> None:
-        """Show the status of turns in the document that was opened anew."""
+        """Show the status of turns in the new document."""
         self._status.publish_all()
 
     def document_recovered(self) -> None:
-        """Write the replies that grow to the document that was opened anew."""
+        """Write growing replies to the new document."""
         self._writer.move_to(self._chat.current)
 
-    def notify(self, body: str, *, reply_to: str) -> tuple[str, dict[str, Any]]:
-        """Post a notice without mentions; return its id and metadata."""
+    def notify(self, body: str, *, reply_to: str) -> None:
+        """Post a notice without mentions."""
         metadata = {"reply_to": reply_to, "notice": True}
-        return self._writer.post(SYSTEM_ID, body, metadata), metadata
+        self._unsaved.keep(self._writer.post(SYSTEM_ID, body, metadata))
 
     # -- accepting --------------------------------------------------------------------------
 
     async def submit(self, order: TurnOrder) -> list[ActiveTurn]:
-        """Record turns and start them; return those that were not known before."""
+        """Record turns and queue them; return those that the ledger did not know."""
         personas = self._services.personas
         turns = [self._turn(order, personas[id_]) for id_ in order.persona_ids if id_ in personas]
         records = [self._record(order, turn) for turn in turns]
         ledger = self._services.ledger
         if order.anew:
-            fresh = [await ledger.reopen(record, steps=order.steps) for record in records]
+            # People may have decided since the steps of a turn that continues were read.
+            steps = order.steps if order.so_far is None else None
+            fresh = [await ledger.reopen(record, steps=steps) for record in records]
         else:
             fresh = await ledger.accept(records)
         accepted = [turn for turn, is_new in zip(turns, fresh, strict=True) if is_new]
@@ -185,7 +190,7 @@ class Scheduler:
         try:
             await actor.run()
         except Exception:
-            # A fault of ours in one actor must not end the chat.
+            # A bug in one actor must not end the chat.
             self._services.log.exception("The actor of %s failed", actor.persona.name)
             for turn in list(actor.turns.values()):
                 self._end(turn, Outcome("failed", str(HostLostError(turn.persona.name))))
@@ -211,13 +216,13 @@ class Scheduler:
             await self._execution.run(turn, slot)
 
     def _end(self, turn: ActiveTurn, outcome: Outcome) -> None:
-        """Bring everything of the turn to its final state, once. Does not wait."""
+        """Bring a turn, its status, approvals, record and replies to the final state, once."""
         if not turn.end(outcome):
             return
         assert turn.outcome is not None
         self.turns.pop(turn.id, None)
         self._status.clear(turn.persona, turn.id)
-        self._board.close_turn(turn.id, f"The turn has ended: {turn.outcome.state}.")
+        self.board.close_turn(turn.id, f"The turn has ended: {turn.outcome.state}.")
         self._count(turn)
         self._services.ledger.finish(turn.id, turn.outcome.state, turn.replies.so_far())
         self._on_end(turn)
@@ -238,10 +243,10 @@ class Scheduler:
             self.usage[usage["model"]] = turns + 1, tokens + usage.get("total_tokens", 0)
 
     def interrupt(self) -> None:
-        """End all turns at once, since the server stops; the ledger and the document say so.
+        """End all turns at once, since the server stops, without waiting.
 
-        A turn that has not begun, or can continue from its steps, stays in the ledger, and runs
-        when the chat is opened again.
+        Partial replies are marked as interrupted. A turn that has not begun, or can continue from
+        its steps, stays in the ledger and runs when the chat is opened again.
         """
         self._is_stopping = True
         for turn in list(self.turns.values()):
@@ -249,7 +254,8 @@ class Scheduler:
                 self._status.clear(turn.persona, turn.id)
             elif turn.is_resumable:
                 self._execution.cancel(turn)
-                self._services.ledger.checkpoint(turn.id, turn.replies.so_far())
+                if (replies := turn.replies.checkpoint()) is not None:
+                    self._services.ledger.checkpoint(turn.id, replies)
                 self._status.clear(turn.persona, turn.id)
                 turn.leave()
             else:
@@ -278,7 +284,7 @@ class Scheduler:
         outcome = Outcome("stopped", note, {"stopped_by": by} if by is not None else {})
         self._execution.cancel(turn)
         if turn.phase == "queued":
-            # A retry that never began leaves the reply that it was to replace.
+            # A retry that never began keeps the earlier reply as it is.
             self._end(turn, replace(outcome, note="") if turn.replies.is_retry else outcome)
         else:
             turn.settle(outcome)

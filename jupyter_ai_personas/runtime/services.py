@@ -1,25 +1,25 @@
-"""Shared collaborators of a runtime: stores, hosts, models, limits; the choice of a model."""
+"""Shared collaborators of a runtime, and the choice of a persona's model."""
 
 from __future__ import annotations
 
-import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import anyio.to_thread
 
-from jupyter_ai_personas.chat import Chat, Pacer
-from jupyter_ai_personas.chat.feedback import VoteReport
+from jupyter_ai_personas.chat import Chat, Message, Pacer
+from jupyter_ai_personas.chat.history import MOST_MESSAGES, HistoryEntry, newest, read_history
 from jupyter_ai_personas.context.gathering import Gathering
 from jupyter_ai_personas.errors import ModelError, UnknownPersonaError
 from jupyter_ai_personas.personas import Persona, Personas
 from jupyter_ai_personas.routing import Limits, mention_name
-from jupyter_ai_personas.runtime.approvals import Approval, Approvals, Decision
+from jupyter_ai_personas.runtime.approvals import Approvals
 from jupyter_ai_personas.runtime.exclusive import ExclusiveSlots
 from jupyter_ai_personas.runtime.host_pool import HostPool
-from jupyter_ai_personas.runtime.ledger import FinalState, TurnLedger
+from jupyter_ai_personas.runtime.ledger import TurnLedger
+from jupyter_ai_personas.runtime.metrics import Metrics
 from jupyter_ai_personas.runtime.own_tools import OwnTools
 from jupyter_ai_personas.runtime.quarantine import Quarantine
 from jupyter_ai_personas.runtime.reports import Reports
@@ -32,95 +32,24 @@ from jupyter_ai_personas.tools.changes import ChangeBook
 if TYPE_CHECKING:
     from jupyter_ai_personas.providers import ModelRegistry
 
-__all__ = [
-    "CallReport",
-    "LoopClock",
-    "Metrics",
-    "Services",
-    "TurnReport",
-]
+__all__ = ["MODELS_SETTING", "Services"]
 
 MODELS_SETTING = "models"
 """The setting of a chat that holds what ``/model`` chose: persona id → reference."""
-
-
-@dataclass(frozen=True, slots=True)
-class TurnReport:
-    """A turn that ended, for metrics.
-
-    ``seconds`` are since the turn was accepted, ``work_seconds`` since it got its slot.
-    """
-
-    turn_id: str
-    persona_id: str
-    state: FinalState
-    seconds: float
-    work_seconds: float
-    usage: Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CallReport:
-    """A call of a tool that ended, for metrics and events.
-
-    ``policy`` is ``allow``, ``ask`` or ``deny``, and empty for a tool that is not there.
-    ``outcome`` is ``done``, ``failed``, ``denied`` by the operator or people, or ``refused`` by the
-    server. ``seconds`` are of the execution, 0 if there was none.
-    """
-
-    turn_id: str
-    call_id: str
-    persona_id: str
-    tool: str
-    person: str
-    policy: str
-    outcome: str
-    seconds: float
-
-
-class Metrics:
-    """Hears of turns, calls, approvals and votes; this class counts nothing."""
-
-    def first_text(self, seconds: float) -> None:
-        """Note the first text of a turn, ``seconds`` after the turn was accepted."""
-
-    def ended(self, report: TurnReport) -> None:
-        """Note the end of a turn."""
-
-    def called(self, report: CallReport) -> None:
-        """Note the end of a call."""
-
-    def decided(self, approval: Approval, decision: Decision) -> None:
-        """Note what became of an approval."""
-
-    def voted(self, report: VoteReport) -> None:
-        """Note a vote on a reply."""
-
-
-class LoopClock:
-    """The time and the timers of the event loop that runs."""
-
-    def time(self) -> float:
-        """Return monotonic seconds."""
-        return asyncio.get_running_loop().time()
-
-    def call_later(self, delay: float, callback: Callable[[], None], /) -> asyncio.TimerHandle:
-        """Call ``callback`` after ``delay`` seconds."""
-        return asyncio.get_running_loop().call_later(delay, callback)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Services:
     """The shared collaborators of a runtime.
 
-    ``personas`` come from packages; in a chat also from files.
-    ``recording`` makes the calls that record messages.
-    Each event of a chat passes ``event_turnstile`` before it is handled, and each turn
-    ``turn_turnstile`` before it begins.
-    ``gathering`` collects what a model is given beside the chat. ``command_names`` are the commands
-    that people can type. ``avatar_url`` returns the URL of a persona's image, ``approval_url`` that
-    of the page on which people decide. ``other_runtime`` returns whether another runtime of
-    personas serves the same chats.
+    ``personas`` come from packages; in a chat also from files. ``gathering`` collects a model's
+    context beside the chat. ``command_names`` are the commands that people can type.
+    ``avatar_url`` returns the URL of a persona's image, ``approval_url`` the URL of the page on
+    which people decide. ``other_runtime`` returns whether another runtime of personas serves the
+    same chats.
+
+    ``recording`` spreads the writes of messages to the ledger, ``event_turnstile`` the handling of
+    events and ``turn_turnstile`` the start of turns over iterations of the event loop.
     """
 
     settings: RuntimeSettings
@@ -148,8 +77,26 @@ class Services:
     event_turnstile: Turnstile = field(default_factory=Turnstile)
     turn_turnstile: Turnstile = field(default_factory=Turnstile)
 
+    def history(self, chat: Chat, persona: Persona, until: Message) -> tuple[HistoryEntry, ...]:
+        """Return all that a persona can read of a chat, up to a message."""
+        return read_history(
+            chat,
+            reader=persona.id,
+            until=until,
+            max_messages=max(MOST_MESSAGES, self.settings.history_messages),
+            max_chars=self.settings.history_chars,
+            is_command=self.command_names,
+        )
+
+    def shown(self, history: Sequence[HistoryEntry]) -> Sequence[HistoryEntry]:
+        """Return the part of a history that a model is shown by default."""
+        settings = self.settings
+        return newest(
+            history, max_messages=settings.history_messages, max_tokens=settings.history_tokens
+        )
+
     def limits(self, speaker: str | None = None) -> Limits:
-        """Return the bounds of chains of personas, where ``speaker`` is the id of the last one."""
+        """Return the bounds of a chain of personas; ``speaker`` is the id of its last persona."""
         persona = self.personas.get(speaker) if speaker is not None else None
         hops = self.settings.max_hops
         if persona is not None and persona.max_hops is not None:
@@ -166,9 +113,10 @@ class Services:
         chosen = chat.setting(MODELS_SETTING)
         chosen = chosen.get(persona.id) if isinstance(chosen, dict) else None
         chosen = chosen if isinstance(chosen, str) else None
-        if persona.has_own_models:
-            return chosen or self.reports.model(chat.id, persona.id).current, ""
-        return self.model_of(persona, chosen)
+        model, problem = self.model_of(persona, chosen)
+        if model is None and persona.has_own_models:
+            model = self.reports.model(chat.id, persona.id).current
+        return model, problem
 
     def commands_in(self, chat_id: str, persona: Persona) -> Mapping[str, str]:
         """Return the commands of a persona in a chat, its class's and those that it reports."""
@@ -207,7 +155,7 @@ class Services:
         """Return the reference of a persona's model, or ``None`` and what is wrong.
 
         In this order: the chat's choice, the operator's setting, the persona's model, the default.
-        One that has models of its own: ``None``, and nothing is wrong.
+        A persona with its own models may have none, which is no problem.
         """
         if persona.has_own_models:
             return chosen or self._of(persona, self.settings.models), ""
@@ -220,7 +168,7 @@ class Services:
             return None, str(error)
 
     def parameters_of(self, persona: Persona, model: str | None) -> Mapping[str, Any]:
-        """Return what the persona sets of ``model``, unless it names another one."""
+        """Return the persona's parameters if they are for ``model``, else none."""
         if not persona.model_parameters or persona.model is None:
             return persona.model_parameters
         try:
@@ -230,7 +178,7 @@ class Services:
         return persona.model_parameters if own == model else {}
 
     def config_of(self, persona: Persona) -> Mapping[str, Any]:
-        """Return what the operator configured for a persona of a package."""
+        """Return the operator's configuration of a persona; one of a file has none."""
         if persona.file:
             return {}
         found = self._of(persona, self.settings.persona_config)

@@ -6,22 +6,23 @@ import math
 from collections.abc import Awaitable, Callable, Collection, Container, Iterator, Mapping, Set
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from typing import TypeAlias
 
 import anyio
 
 from jupyter_ai_personas.chat import (
     PERSONA_PREFIX,
+    RECENT,
     SYSTEM_ID,
     Chat,
     ChatEvent,
     Message,
-    MessageEdited,
+    MessageDeleted,
     MessagePosted,
     Restore,
     User,
 )
 from jupyter_ai_personas.personas import ChatPersonas
-from jupyter_ai_personas.runtime.board import ApprovalBoard
 from jupyter_ai_personas.runtime.chat_handle import ChatHandle
 from jupyter_ai_personas.runtime.commands import Commands
 from jupyter_ai_personas.runtime.recovery import Recovery
@@ -48,12 +49,15 @@ class _FilesChanged:
     pass
 
 
+_MailboxEvent: TypeAlias = ChatEvent | ReplyFinished | _Reopened | _FilesChanged
+
+
 class Session:
-    """The personas of one chat. No part of the runtime is given the session itself.
+    """Serves one chat: wires its parts together. No part gets the session itself.
 
     Events come in through a mailbox, since an observer of the document must not write; :meth:`run`
-    handles them in order. ``loading`` are the steps that the recovery waits for: the personas, and
-    everything. ``running`` returns the ids of all turns of this process.
+    handles them in order. ``personas_loaded`` is set when the personas of packages are known, and
+    ``all_loaded`` when all plug-ins are. ``running`` returns the ids of all turns of this process.
     """
 
     def __init__(
@@ -63,7 +67,8 @@ class Session:
         services: Services,
         commands: Commands,
         *,
-        loading: tuple[anyio.Event, anyio.Event],
+        personas_loaded: anyio.Event,
+        all_loaded: anyio.Event,
         running: Callable[[], Container[str]],
     ) -> None:
         self.attached = True
@@ -72,15 +77,15 @@ class Session:
         """Set when the mailbox is read."""
         self.closed = anyio.Event()
         """Set when the session has ended."""
-        self._loading = loading
+        self._personas_loaded = personas_loaded
+        self._all_loaded = all_loaded
         self._handle = chat
         self.personas = personas
         """The personas of this chat."""
         self._services = services = replace(services, personas=personas)
         self._unsaved = Unsaved(self._handle, services.ledger, services.recording)
-        self._board = ApprovalBoard(services, self._handle)
         self._scheduler = Scheduler(
-            services, self._handle, board=self._board, on_end=self._turn_ended
+            services, self._handle, unsaved=self._unsaved, on_end=self._turn_ended
         )
         self._router = Router(
             services, self._handle, self._scheduler, self._unsaved, commands, personas
@@ -91,17 +96,15 @@ class Session:
             self._scheduler,
             self._router,
             self._unsaved,
-            self._board,
+            self._scheduler.board,
             running=running,
         )
-        # The same chat, opened anew, until the mailbox has come so far.
+        # The document that was opened anew, until its event in the mailbox is handled.
         self._reopening: Chat | None = None
         # Messages whose events are ignored while the document is replaced.
         self._held: Set[str] = frozenset()
         self._scope = anyio.CancelScope()
-        self._send, self._receive = anyio.create_memory_object_stream[
-            ChatEvent | ReplyFinished | _Reopened | _FilesChanged
-        ](math.inf)
+        self._send, self._receive = anyio.create_memory_object_stream[_MailboxEvent](math.inf)
         self._will_look = False
         # A chat gets its id when it is first asked for, and an observer must not write.
         assert chat.id
@@ -132,17 +135,16 @@ class Session:
 
     async def run(self) -> None:
         """Handle the chat's events until it is closed or the server stops."""
-        personas_loaded, all_loaded = self._loading
         try:
             with self._scope:
                 async with anyio.create_task_group() as group:
                     await group.start(self._scheduler.run)
                     await self._recovered(self._recovery.adopt())
-                    await personas_loaded.wait()
+                    await self._personas_loaded.wait()
                     await self._look()
                     self.personas.changes()  # later changes are reported
                     self._register()
-                    await all_loaded.wait()
+                    await self._all_loaded.wait()
                     await self._recovered(self._recovery.recover())
                     self.ready.set()
                     async for event in self._receive:
@@ -188,31 +190,34 @@ class Session:
                 "The personas of chat %s could not be read", self.chat.path
             )
 
-    async def _handle_event(
-        self, event: ChatEvent | ReplyFinished | _Reopened | _FilesChanged
-    ) -> None:
-        if isinstance(event, _FilesChanged):
-            self._will_look = False
-        if isinstance(event, _FilesChanged | _Reopened) or (
-            isinstance(event, MessagePosted | MessageEdited) and event.message.by_person
-        ):
-            await self._look()
+    async def _handle_event(self, event: _MailboxEvent) -> None:
         try:
-            if isinstance(event, _FilesChanged):
-                return
-            if isinstance(event, _Reopened):
-                await self._reopened(event.chat)
-            elif isinstance(event, ReplyFinished):
-                await self._router.pass_on(event)
-                self._unsaved.passed_on(event.request_id, event.persona_id)
-            else:
-                recorded = await self._router.handle(event)
-                self._unsaved.handled(event.message.id, recorded=recorded)
+            match event:
+                case _FilesChanged():
+                    self._will_look = False
+                    await self._look()
+                case _Reopened(chat):
+                    await self._look()
+                    await self._reopened(chat)
+                case ReplyFinished():
+                    await self._router.pass_on(event)
+                    self._unsaved.passed_on(event.request_id, event.persona_id)
+                case _:
+                    await self._handle_change(event)
         except Exception:
             # An event that cannot be handled must not end the chat.
             self._services.log.exception("An event of chat %s could not be handled", self.chat.path)
-            if not isinstance(event, ReplyFinished | _Reopened | _FilesChanged):
-                self._unsaved.seen(event.message.id)
+
+    async def _handle_change(self, event: ChatEvent) -> None:
+        message = event.message
+        if message.by_person and not isinstance(event, MessageDeleted):
+            await self._look()  # it may address a persona whose file is new
+        try:
+            recorded = await self._router.handle(event)
+        except Exception:
+            self._unsaved.seen(message.id)
+            raise
+        self._unsaved.handled(message.id, recorded=recorded)
 
     def _turn_ended(self, turn: ActiveTurn) -> None:
         event = turn.finished()
@@ -220,7 +225,7 @@ class Session:
             turn.id,
             event.request_id,
             event.persona_id,
-            [*turn.replies.ids, *turn.approval_ids],
+            turn.replies.ids,
             passed_on=event.state != "done",
         )
         self._send.send_nowait(event)
@@ -252,7 +257,7 @@ class Session:
         return turn is not None
 
     def has_reply_of(self, turn_id: str) -> bool:
-        """Return whether a turn has replied here, of late."""
+        """Return whether one of the last messages is a reply of this turn."""
         return self._router.retry.reply_of(turn_id) is not None
 
     async def retry_turn(self, turn_id: str, *, by: str) -> str | None:
@@ -264,13 +269,13 @@ class Session:
         return await self._router.retry.turn(turn_id, by)
 
     def notify(self, body: str) -> None:
-        """Post a line of the system."""
+        """Post a notice of the system."""
         self._scheduler.notify(body, reply_to="")
 
     # -- the document -----------------------------------------------------------------------
 
     def detach(self) -> None:
-        """End when all turns have ended: the document was closed."""
+        """Note that the document was closed; the session ends when all turns have ended."""
         self.chat.close()
         if self._reopening is not None:
             self._reopening.close()
@@ -284,7 +289,7 @@ class Session:
             self._scope.cancel()
 
     def attach(self, chat: Chat) -> None:
-        """Go on in the same chat, which was opened anew while turns ran."""
+        """Continue in ``chat``: the same chat, opened anew while turns ran."""
         self.attached = True
         self._reopening = chat
         self._unsaved.begin_anew()
@@ -302,10 +307,12 @@ class Session:
 
     @contextmanager
     def replacing(self) -> Iterator[None]:
-        """Put back what is not in the chat's file, when the document has got its content."""
+        """Restore unsaved messages after the block has loaded the file into the document."""
         turns = self.turns.values()
         replies = [id_ for turn in turns for id_ in turn.replies.ids]
-        self._held = self._unsaved.at_risk.union((turn.message.id for turn in turns), replies)
+        asked = [approval.id for approval in self._services.approvals.open(chat_id=self.chat.id)]
+        requests = [turn.message.id for turn in turns]
+        self._held = self._unsaved.at_risk.union(requests, replies, asked)
         before = [raw for id_ in self._held if (raw := self.chat.raw(id_)) is not None]
         chat_id = self.chat.id
         try:
@@ -322,15 +329,20 @@ class Session:
         """The ids of the messages that the chat's file may lack as they are now."""
         return self._unsaved.ids
 
-    def document_opened(self, saved_ids: Collection[str]) -> None:
-        """Keep what the document holds and its file, with the messages ``saved_ids``, lacks."""
+    def document_opened(self, saved_ids: Collection[str], come: Set[str] = frozenset()) -> None:
+        """Keep what the document holds and its file, with the messages ``saved_ids``, lacks.
+
+        Those of ``come`` came after the document was opened and before this session: they are
+        handled as if they came now.
+        """
+        for message in self.chat.before(None, RECENT):
+            if message.id in come and message.id not in saved_ids:
+                self._observe(MessagePosted(message))
         self._unsaved.note_missing(saved_ids)
 
     def document_saved(self, file: Mapping[str, Message | None]) -> None:
-        """Let go of what the chat's file is known to have.
+        """Delete the records of messages that the file has.
 
-        Args:
-            file: What the file has under each of the ids that :attr:`unsaved` gave before it was
-                read.
+        ``file`` maps each id that :attr:`unsaved` held before the read to the message in the file.
         """
         self._unsaved.saved(file)

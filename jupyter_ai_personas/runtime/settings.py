@@ -24,7 +24,7 @@ __all__ = ["RuntimeSettings"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RuntimeSettings:
-    """Defaults are what a server with a few dozen people wants."""
+    """The defaults suit a server with a few dozen people."""
 
     default_persona: str | None = setting(
         "Guide",
@@ -35,8 +35,8 @@ class RuntimeSettings:
     models: Mapping[str, str] = setting(
         {},
         Table("Guide", Text("openai:gpt-4o")),
-        "Models of single personas: persona name or id → `provider_id:model_id`. It overrides "
-        "what the persona's author chose.",
+        "Models of single personas: persona name or id → `provider_id:model_id`, or the id of one "
+        "of the persona's own models. It overrides what the persona's author chose.",
     )
     persona_config: Mapping[str, Mapping[str, Any]] = setting(
         {},
@@ -192,4 +192,4 @@ class RuntimeSettings:
     """The path of the server's URL, which begins and ends with a slash; empty without a server."""
 
     has_files: bool = True
-    """Whether what people attach are files, and not contents that are kept otherwise."""
+    """Whether attachments are files; a contents manager may store them elsewhere."""

@@ -32,7 +32,7 @@ def can_continue(persona: Persona, steps: Sequence[TurnStep] | None) -> bool:
     if steps is None or unfinished_calls(steps):
         return False
     if persona.is_agent and steps:
-        # Its work since the last call is unknown, unless it has waited for people.
+        # An agent's work since its last call is unknown, unless it waits for people.
         return _waits_for_people(steps)
     return not steps or (is_whole(steps) and is_resumable(persona))
 
@@ -43,7 +43,7 @@ def _waits_for_people(steps: Sequence[TurnStep]) -> bool:
 
 
 def is_whole(steps: Iterable[TurnStep]) -> bool:
-    """Return whether all answers of the model are recorded: one may not be serialisable."""
+    """Return whether all answers of the model are recorded; some cannot be serialised."""
     return all(s.kind != "answer" or s.data.get("message") is not None for s in steps)
 
 

@@ -23,10 +23,10 @@ __all__ = ["ActiveTurn", "ReplyFinished", "TurnOrder", "is_resumable"]
 
 @dataclass(frozen=True, slots=True)
 class TurnOrder:
-    """Turns to run: ``message`` for each of ``persona_ids``.
+    """An order to run turns: one for each of ``persona_ids`` answers ``message``.
 
-    ``anew`` runs turns that are known, as a retry does. ``rewrite`` is the id of the reply that is
-    replaced then, and ``turn_id`` the id that a single turn has already.
+    ``anew``: the ledger may know the turns already, as for a retry; ``rewrite`` is then the id of
+    the reply to replace. ``turn_id`` is the id of a single turn that continues.
     """
 
     message: Message
@@ -65,8 +65,8 @@ def is_resumable(persona: Persona) -> bool:
 class ActiveTurn:
     """A turn that was accepted. Only its own methods change it.
 
-    ``person`` is who started the chain: the owner of the lane, the stop and the limits. Times are
-    in seconds since 1970.
+    ``person`` is the username of the person who started the chain: lanes, stops and limits go by
+    it. Times are in seconds since 1970.
     """
 
     def __init__(
@@ -90,15 +90,13 @@ class ActiveTurn:
         self.outcome: Outcome | None = None
         self.ended = anyio.Event()
         self.has_steps = False
-        """Whether the ledger has steps of it."""
-        self.approval_ids: list[str] = []
-        """The approvals that it has asked for."""
+        """Whether the ledger has steps of the turn."""
         self.so_far: str | None = None
         """See :class:`TurnOrder`."""
         self.waiting_since: float | None = None
-        """When it began to wait for people, ``None`` if it does not."""
+        """When the turn began to wait for people, ``None`` if it does not wait."""
         self.lost = ""
-        """Why the attempt that ran was lost with its worker, if another may follow."""
+        """Why the last attempt was lost with its worker; empty if it was not."""
         self.losses = 0
         """How many attempts were lost with their workers."""
         self._attempts = 0
@@ -116,7 +114,7 @@ class ActiveTurn:
     def is_resumable(self) -> bool:
         """Whether it continues from its steps after a restart.
 
-        An agent that works may do what the server does not see; one that waits for people does not.
+        A working agent may do something that the server does not see; a waiting one does not.
         """
         if self.persona.is_agent and self.waiting_since is None:
             return False
@@ -129,12 +127,12 @@ class ActiveTurn:
 
     @property
     def host_id(self) -> str:
-        """The id that its host knows it by: late events of an earlier attempt do not match."""
+        """The id of the current attempt in the host; events of earlier attempts do not match."""
         return f"{self.id}.{self._attempts}" if self._attempts else self.id
 
     @property
     def wants_restart(self) -> bool:
-        """Whether the attempt that runs is to be given up, and another made."""
+        """Whether another attempt replaces the current one."""
         return self._restarts and self.outcome is None
 
     @property
@@ -144,14 +142,14 @@ class ActiveTurn:
         return max(0.0, time.time() - self.accepted_at)
 
     def lose(self, reason: str) -> None:
-        """End the attempt that runs: its worker is gone."""
+        """End the current attempt: its worker is gone."""
         if self.outcome is None:
             self.lost = reason
             self.losses += 1
             self._wake()
 
     def go_on(self) -> None:
-        """Make another attempt, which continues from the steps of the lost one."""
+        """Prepare another attempt that continues from the steps of the lost one."""
         self.lost = ""
         self.so_far = next((body for _, body in self.replies.written), "")
         self._attempts += 1
@@ -172,13 +170,13 @@ class ActiveTurn:
             yield self._scope
 
     def settle(self, outcome: Outcome) -> None:
-        """Decide how the turn ends, once, and end the attempt that runs."""
+        """Set the outcome, unless there is one, and end the current attempt."""
         if self.outcome is None and not self.ended.is_set():
             self.outcome = outcome
             self._wake()
 
     def begin_again(self, message: Message) -> None:
-        """Answer ``message`` instead, in another attempt if one has begun."""
+        """Answer ``message`` instead; an attempt that runs is replaced by another."""
         self.message = message
         if self.phase == "running" and self.outcome is None:
             self._restarts = True
@@ -191,7 +189,7 @@ class ActiveTurn:
     def end(self, outcome: Outcome) -> bool:
         """Bring the replies to their final state; return whether the turn ends now.
 
-        The first decision counts: ``outcome`` is for a turn that was not settled.
+        ``outcome`` is for a turn that was not settled (:meth:`settle`).
         """
         if self.ended.is_set():
             return False
@@ -202,11 +200,11 @@ class ActiveTurn:
         return True
 
     def leave(self) -> None:
-        """Wake those who wait for the end of a turn that the next server runs."""
+        """Set :attr:`ended` without an outcome: the next server runs the turn."""
         self.ended.set()
 
     def finished(self) -> ReplyFinished:
-        """Return the event of its end."""
+        """Return the event that reports the turn's end."""
         assert self.outcome is not None, "the turn has not ended"
         return ReplyFinished(
             self.persona.id,

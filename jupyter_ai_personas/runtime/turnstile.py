@@ -11,14 +11,14 @@ from jupyter_ai_personas.slices import Slices
 __all__ = ["SpreadCalls", "Turnstile"]
 
 AT_ONCE = 2
-"""How many pass in one iteration of the event loop. Handling a message takes 2 ms, and so does
-beginning a turn."""
+"""Tasks that pass in one iteration of the event loop. Handling a message takes 2 ms, and starting a
+turn too."""
 
 
 class Turnstile:
-    """A queue in front of work that many tasks begin at once, such as after a write for all.
+    """Lets a few tasks pass in each iteration of the event loop, so that requests run in between.
 
-    So few pass in an iteration of the event loop that requests are served in between.
+    Many tasks come at once when one message addresses many personas.
     """
 
     def __init__(self) -> None:
@@ -27,7 +27,7 @@ class Turnstile:
         self._counts = False
 
     async def enter(self) -> None:
-        """Return when it is this task's turn: at once, if few others come."""
+        """Wait until this task may pass; it passes at once if few others come."""
         loop = asyncio.get_running_loop()
         if not self._counts:
             self._counts = True
@@ -52,13 +52,13 @@ class Turnstile:
 
 
 class SpreadCalls:
-    """Calls that are due in the next iteration of the event loop: for one slice of time in each."""
+    """Makes calls in the next iterations of the event loop, for one slice of time in each."""
 
     def __init__(self) -> None:
         self._calls: deque[Callable[[], None]] = deque()
 
     def soon(self, call: Callable[[], None]) -> None:
-        """Make ``call`` in the next iteration, or after those that were there before."""
+        """Make ``call`` in the next iteration, after the calls that are queued already."""
         if not self._calls:
             asyncio.get_running_loop().call_soon(self._run)
         self._calls.append(call)

@@ -1,4 +1,4 @@
-"""What people see of turns: the typing status beside a persona's name, and the open turns."""
+"""Shows turns to people: the typing status beside a persona's name, and the open turns."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ class TypingStatus:
         self._publish(persona)
 
     def publish_all(self) -> None:
-        """Show all of it again: the chat's document was opened anew."""
+        """Show every status again, in a document that was opened anew."""
         for persona, _ in self._shown.values():
             self._publish(persona)
 
     def clear(self, persona: Persona, turn_id: str) -> None:
-        """Show nothing for a turn any more."""
+        """Show a turn no longer."""
         _, texts = self._shown.get(persona.id, (persona, {}))
         texts.pop(turn_id, None)
         if not texts:

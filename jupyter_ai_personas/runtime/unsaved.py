@@ -2,7 +2,8 @@
 
 A crash loses unsaved changes, in every open tab as well: the stale file wins over the server's
 update store. So each message that a person posts, edits or deletes is in the ledger until a save
-has it: in a turn's record, or in a separate one with the persona id ``NO_PERSONA``.
+has it: in a turn's record, or in a separate one with the persona id ``NO_PERSONA``. So is each
+message of ours that is no reply: what people are asked, and notices.
 """
 
 from __future__ import annotations
@@ -46,7 +47,7 @@ write, and the file of the last one lacks what the first one had saved.
 
 @dataclass(slots=True)
 class _Change:
-    """A message that a person changed.
+    """A message that changed: a person's, or one of ours that is no reply.
 
     ``now`` is what a save has to have, ``None`` if it was deleted. ``record_id`` is of its record
     in the ledger; a ``due`` one is written in the next loop iteration. ``coming``: an event of it
@@ -151,7 +152,7 @@ class Unsaved:
         """Forget the end of a turn that runs again: it gets a new one."""
         self._ends.pop((request_id, persona_id), None)
 
-    # -- messages of people -----------------------------------------------------------------
+    # -- messages that are no replies -------------------------------------------------------
 
     def begin_anew(self) -> None:
         """Forget all changes: the chat was opened again, from what was saved of it."""
@@ -165,7 +166,8 @@ class Unsaved:
         holds it by then.
         """
         message = event.message
-        if not message.by_person or len(message.body) > MAX_CHARS:
+        is_ours = message.id in self._changes
+        if not (message.by_person or is_ours) or len(message.body) > MAX_CHARS:
             return
         if not self._due:
             self._recording.soon(self._write)
@@ -174,6 +176,17 @@ class Unsaved:
         change.person, change.due, change.handled = message.sender, True, False
         change.coming = change.coming or coming
         self._due.append(message.id)
+
+    def keep(self, message_id: str) -> None:
+        """Keep a message of ours that is no reply, as the chat has it now.
+
+        Recorded before any later step of a turn, which may be the last to know of the message.
+        """
+        message = self._chat.current.get(message_id)
+        if message is not None and not message.deleted:
+            change = self._changes.setdefault(message_id, _Change(None))
+            change.now, change.person, change.handled = message, message.sender, True
+            self._record(message_id, change)
 
     def note_missing(self, saved: Collection[str]) -> None:
         """Keep what the document held when it was opened and its file, with ids ``saved``, lacks.
@@ -189,21 +202,23 @@ class Unsaved:
         due, self._due = self._due, []
         for message_id in due:
             change = self._changes.get(message_id)
-            if change is None or not change.due:
-                continue
-            change.due = False
-            message = change.now or Message(message_id, change.person, "", deleted=True)
-            change.record_id = str(uuid4())
-            record = self._chat.record(
-                message,
-                NO_PERSONA,
-                turn_id=change.record_id,
-                person=change.person,
-                chain=Chain(message_id),
-                state="running" if change.handled else "accepted",
-            )
-            # In place of the record that the message had before.
-            self._ledger.keep(record)
+            if change is not None and change.due:
+                self._record(message_id, change)
+
+    def _record(self, message_id: str, change: _Change) -> None:
+        change.due = False
+        message = change.now or Message(message_id, change.person, "", deleted=True)
+        change.record_id = str(uuid4())
+        record = self._chat.record(
+            message,
+            NO_PERSONA,
+            turn_id=change.record_id,
+            person=change.person,
+            chain=Chain(message_id),
+            state="running" if change.handled else "accepted",
+        )
+        # In place of the record that the message had before.
+        self._ledger.keep(record)
 
     def in_turn(self, message_id: str) -> None:
         """Note that the next record that is written is a turn's, with this message."""

@@ -1,10 +1,10 @@
-"""A turn that waits for people: it gives its slots back, and its time limit stops."""
+"""Waiting for people: the turn gives its slots back, and its time limit stops."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from typing import Protocol
 
 import anyio
@@ -60,12 +60,12 @@ class Waiting:
 
     @asynccontextmanager
     async def __call__(self) -> AsyncIterator[None]:
-        """Wait for people inside; the turn works again when this is left."""
+        """Wait for people inside the block; the turn continues when it ends."""
         self._begin()
         try:
             yield
         except BaseException:
-            # The turn goes on if only this call was given up.
+            # If only this call was given up, the turn continues.
             self._waits -= 1
             self._group.start_soon(self._go_on)
             raise
@@ -89,19 +89,13 @@ class Waiting:
         async with self._lock:
             if self._waits or self._is_held:
                 return
-            held: list[Slot] = []
-            try:
+            with ExitStack() as held:
                 for slot in self._slots:
                     await slot.acquire()
-                    held.append(slot)
-            except BaseException:
-                for slot in reversed(held):
-                    slot.release()
-                raise
-            if self._waits:  # another call has begun to wait meanwhile
-                for slot in reversed(held):
-                    slot.release()
-                return
+                    held.callback(slot.release)
+                if self._waits:  # another call has begun to wait meanwhile
+                    return
+                held.pop_all()
             self._is_held = True
             self._scope.deadline = anyio.current_time() + self._remaining
             self._working.set()

@@ -36,7 +36,7 @@ RETRY = " `/retry` asks it again."
 
 
 def may_have_happened(tools: Sequence[str], what: str = "The server stopped.") -> str:
-    """Return what is said of calls of tools that were cut off; ``what`` happened meanwhile."""
+    """Return the note about calls of ``tools`` that ``what`` cut off."""
     names = ", ".join(code(tool) for tool in dict.fromkeys(tools))
     return (
         f"*{what.removesuffix('.')} while {names} ran. It may have happened: look before you run "
@@ -45,14 +45,14 @@ def may_have_happened(tools: Sequence[str], what: str = "The server stopped.") -
 
 
 def paused(name: str, seconds: float, *, can_retry: bool) -> str:
-    """Return what is said of a persona that is paused for ``seconds``."""
+    """Return the notice about a persona that is paused for ``seconds``."""
     minutes = math.ceil(seconds / 60)
     hint = ", or `/retry` now" if can_retry else ""
     return f"`{name}` failed again and again and is paused. Try again in {minutes} min{hint}."
 
 
 def overloaded(name: str) -> str:
-    """Return what is said of a persona that has as many turns as it may have."""
+    """Return the notice about a persona that has the maximum number of turns."""
     return f"`{name}` has too much to answer. Send this again a little later."
 
 
@@ -74,7 +74,7 @@ def flooding(most: int) -> str:
 
 
 def cut_off(bound: str, limits: Limits) -> str:
-    """Return what is said where a bound ends a chain of personas."""
+    """Return the notice about a chain of personas that a bound ends."""
     if bound == "hops":
         return (
             f"The personas have passed this on {limits.max_hops} times; it ends here. Mention one "

@@ -1,16 +1,15 @@
-"""Opens a session for each chat that jupyterlab-chat's chat manager opens."""
+"""Opens a session for each chat that is opened, and compares it with its file."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 from collections.abc import Callable, Mapping
+from collections.abc import Set as AbstractSet
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import anyio
-import anyio.lowlevel
 from jupyter_server.utils import ensure_async
 
 from jupyter_ai_personas.chat.cut_off_saves import undo_cut_off_save
@@ -18,79 +17,40 @@ from jupyter_ai_personas.chat.file_format import ChatFile, add_missing, parse_ch
 from jupyter_ai_personas.chat.markdown import code
 from jupyter_ai_personas.runtime import Runtime, Session
 from jupyter_ai_personas.server.live import connections_to
+from jupyter_ai_personas.server.open_documents import message_ids, save_document
 
 if TYPE_CHECKING:
     from jupyter_ai_personas.chat.document import DocumentChat
 
-__all__ = ["ChatObserver"]
-
-SESSION_EVENTS = "https://schema.jupyter.org/jupyter_collaboration/session/v1"
-CONTENTS_EVENTS = "https://events.jupyter.org/jupyter_server/contents_service/v1"
-"""The events of jupyter-collaboration about saves."""
-
-LOOP_ITERATIONS = 100
-"""Iterations of the event loop to wait for the chat manager in the settings."""
+__all__ = ["ServedChats"]
 
 
-async def find_chat_manager(settings: Mapping[str, Any], log: logging.Logger) -> Any:
-    """Return the chat manager, or ``None``, which the log explains, if there is none."""
-    for _ in range(LOOP_ITERATIONS):
-        if (manager := settings.get("chat_manager")) is not None:
-            return manager
-        await anyio.lowlevel.checkpoint()
-    log.warning(
-        "jupyterlab-chat is not enabled, so there are no chats for personas to join. "
-        "Run `pip install 'jupyter_ai_personas[lab]'` and restart the server."
-    )
-    return None
+class ServedChats:
+    """Opens a :class:`Session` for each document that the chat manager opens, once.
 
+    ``settings`` are those of the server's web application.
+    """
 
-class ChatObserver:
-    """Opens a :class:`Session` for each document that the chat manager opens, once."""
-
-    def __init__(self, runtime: Runtime, *, log: logging.Logger) -> None:
+    def __init__(
+        self, runtime: Runtime, settings: Mapping[str, Any], *, log: logging.Logger
+    ) -> None:
         self._runtime = runtime
+        self._settings = settings
         self._log = log
         self._open: dict[int, tuple[Any, Session]] = {}
-        self._manager: Any = None
-        self._settings: Mapping[str, Any] = {}
 
-    async def observe(self, settings: Mapping[str, Any]) -> bool:
-        """Begin to observe; return whether there is a chat manager to observe."""
-        self._settings = settings
-        self._manager = await find_chat_manager(settings, self._log)
-        if self._manager is None:
-            return False
-        self._manager.observe_chats(self._on_event)
-        event_logger = settings.get("event_logger")
-        if event_logger is not None:
-            event_logger.add_listener(schema_id=SESSION_EVENTS, listener=self._on_session_event)
-            event_logger.add_listener(schema_id=CONTENTS_EVENTS, listener=self._on_contents_event)
-        for document in list(settings.get("chats_by_id", {}).values()):
-            await self._opened(document)
-        return True
-
-    async def _on_event(self, logger: Any, schema_id: str, data: dict[str, Any]) -> None:
-        action = data.get("action")
-        # `opened` comes once a client, and again when one reconnects.
-        if action in ("opened", "client_connected"):
-            document = self._manager.get(data.get("chat_id"))
-            if document is not None:
-                await self._opened(document)
-        # Ignore the manager's deletions: they concern the file, which may be back in a moment,
-        # while open tabs keep the document. Its closing is a separate event.
-
-    async def _on_session_event(self, logger: Any, schema_id: str, data: dict[str, Any]) -> None:
-        action = data.get("action")
+    async def session_event(self, room: Any, action: Any) -> None:
+        """See :class:`~jupyter_ai_personas.server.open_documents.ChatService`."""
         for key, (document, session) in list(self._open.items()):
-            if document.room_id != data.get("room"):
+            if document.room_id != room:
                 continue
             if action == "save" and session.unsaved:
                 await self._compare_with_save(document.get_path(), session)
             elif action == "clean":
                 self._close(key)
 
-    async def _on_contents_event(self, logger: Any, schema_id: str, data: dict[str, Any]) -> None:
+    async def contents_event(self, data: Mapping[str, Any]) -> None:
+        """See :class:`~jupyter_ai_personas.server.open_documents.ChatService`."""
         approvals, path = self._runtime.approvals, str(data.get("path") or "")
         if data.get("action") == "delete":
             await approvals.chat_deleted(path)
@@ -114,7 +74,8 @@ class ChatObserver:
             # The ledger keeps it.
             self._log.exception("Chat %s could not be compared with what was saved of it", path)
 
-    async def _opened(self, document: Any) -> None:
+    async def opened(self, document: Any, held: AbstractSet[str] | None) -> None:
+        """See :class:`~jupyter_ai_personas.server.open_documents.ChatService`."""
         if id(document) in self._open:
             return
         if not hasattr(document, "ymessages"):
@@ -126,6 +87,7 @@ class ChatObserver:
             return
         from jupyter_ai_personas.chat.document import DocumentChat
 
+        come = set() if held is None else message_ids(document) - held
         self._undo_cut_off_save(document)
         connections = partial(connections_to, self._settings, document)
         chat = DocumentChat(document, log=self._log, connections=connections)
@@ -134,7 +96,7 @@ class ChatObserver:
         self._open[id(document)] = document, session
         document.set = partial(self._replace, document, document.set, session)
         self._log.debug("Personas joined chat %s", chat.path)
-        await self._compare_with_file(chat, session)
+        await self._compare_with_file(chat, session, come)
 
     def _undo_cut_off_save(self, document: Any) -> None:
         """Restore the content of a chat that opened empty because a crash cut off its last save.
@@ -174,8 +136,13 @@ class ChatObserver:
             # The document counts as saved now; any change saves it again.
             asyncio.get_running_loop().call_soon(lambda: setattr(document, "dirty", document.dirty))
 
-    async def _compare_with_file(self, chat: DocumentChat, session: Session) -> None:
-        """Restore messages that were lost while the file was loaded, or back up an invalid file."""
+    async def _compare_with_file(
+        self, chat: DocumentChat, session: Session, come: AbstractSet[str]
+    ) -> None:
+        """Restore messages that were lost while the file was loaded, or back up an invalid file.
+
+        The file's messages are old, the others of ``come`` are new.
+        """
         path = chat.path
         try:
             content, saved = await self._read(path)
@@ -183,7 +150,7 @@ class ChatObserver:
                 await self._keep_what_is_no_chat(path, content, session)
             else:
                 chat.restore_dropped(saved.messages)
-                session.document_opened(saved.message_ids)
+                session.document_opened(saved.message_ids, come)
         except Exception:
             self._log.exception("Chat %s could not be compared with its file", path)
 
@@ -219,9 +186,7 @@ class ChatObserver:
             if session.unsaved:
                 path = document.get_path()
                 try:
-                    # The library may raise on data written by a client.
-                    model = {"type": "file", "format": "text", "content": document.get()}
-                    await ensure_async(manager.save(model, path))
+                    await save_document(manager, document)
                 except Exception:
                     # The ledger has the data and restores it when the chat is opened again.
                     self._log.exception("Chat %s could not be saved", path)

@@ -16,8 +16,7 @@ def configured_extension(log: logging.Logger) -> AiExtension:
     """Read the configuration files that the server reads.
 
     Nothing is started, written or imported from plug-ins. The extension's ``serverapp`` knows which
-    server extensions are enabled (``jpserver_extensions``), and
-    :meth:`AiExtension.build` makes ``runtime``, which does not run. ``log`` gets what
+    server extensions are enabled (``jpserver_extensions``). ``log`` gets what
     the server would log of this, unknown settings among it.
 
     Raises:

@@ -5,16 +5,15 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
+from jupyter_ai_personas.chat.feedback import VoteReport
 from jupyter_ai_personas.runtime import (
     Approval,
     CallReport,
     Decision,
     Metrics,
     TurnReport,
-    VoteReport,
 )
 
 __all__ = ["APPROVAL", "FEEDBACK", "TOOL_CALL", "ReportingMetrics"]
@@ -22,22 +21,18 @@ __all__ = ["APPROVAL", "FEEDBACK", "TOOL_CALL", "ReportingMetrics"]
 TOOL_CALL = "https://events.jupyter.org/jupyter_ai_personas/tool_call/v1"
 APPROVAL = "https://events.jupyter.org/jupyter_ai_personas/approval/v1"
 FEEDBACK = "https://events.jupyter.org/jupyter_ai_personas/feedback/v1"
-_SCHEMAS = Path(__file__).parent / "event_schemas"
 
 
 class ReportingMetrics(Metrics):
     """Emits calls, approvals and votes as Jupyter events, and hands everything on to ``metrics``.
 
-    ``event_logger`` is the server's; ``None``: nothing is emitted.
+    ``event_logger`` is the server's, which knows the schemas; ``None``: nothing is emitted.
     """
 
     def __init__(self, metrics: Metrics, event_logger: Any, *, log: logging.Logger) -> None:
         self._metrics = metrics
         self._event_logger = event_logger
         self._log = log
-        if event_logger is not None:
-            for schema in sorted(_SCHEMAS.glob("*.yaml")):
-                event_logger.register_event_schema(schema)
 
     def first_text(self, seconds: float) -> None:
         """See :meth:`Metrics.first_text`."""

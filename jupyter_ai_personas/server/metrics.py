@@ -9,6 +9,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
+from jupyter_ai_personas.chat.feedback import VoteReport
 from jupyter_ai_personas.runtime import (
     Approval,
     CallReport,
@@ -16,7 +17,6 @@ from jupyter_ai_personas.runtime import (
     Metrics,
     Runtime,
     TurnReport,
-    VoteReport,
 )
 
 __all__ = ["PrometheusMetrics"]

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from functools import partial
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -19,25 +20,17 @@ from jupyter_ai_personas.chat import (
     Message,
     MessagePosted,
 )
-from jupyter_ai_personas.redaction import for_people
 from jupyter_ai_personas.routing import may_mention
 from jupyter_ai_personas.routing.flood import FloodGate
 from jupyter_ai_personas.runtime.session import SYSTEM_USER
-from jupyter_ai_personas.server.chats import SESSION_EVENTS, find_chat_manager
 
 if TYPE_CHECKING:
     from jupyter_ai_personas.chat.document import DocumentChat
 
-__all__ = ["OffNotices", "off_text"]
+__all__ = ["OffNotices"]
 
 MOST_A_MINUTE = 20
 """Maximum answers to one person a minute."""
-
-
-def off_text(reason: str) -> str:
-    """Return the text for people, without secrets and paths."""
-    fix = "The operator can correct this and restart the server."
-    return f"Personas are off on this server. {for_people(reason)} {fix}"
 
 
 class OffNotices:
@@ -46,33 +39,19 @@ class OffNotices:
     def __init__(self, text: str, *, log: logging.Logger) -> None:
         self._text = text
         self._log = log
-        self._manager: Any = None
         self._chats: dict[int, DocumentChat] = {}
 
-    async def observe(self, settings: Mapping[str, Any]) -> None:
-        """Begin with the chats that are open, and go on with those that are opened."""
-        self._manager = await find_chat_manager(settings, self._log)
-        if self._manager is None:
-            return
-        self._manager.observe_chats(self._on_event)
-        event_logger = settings.get("event_logger")
-        if event_logger is not None:
-            event_logger.add_listener(schema_id=SESSION_EVENTS, listener=self._on_session_event)
-        for document in list(settings.get("chats_by_id", {}).values()):
-            self._open(document)
-
-    async def _on_event(self, logger: Any, schema_id: str, data: dict[str, Any]) -> None:
-        if data.get("action") in ("opened", "client_connected"):
-            document = self._manager.get(data.get("chat_id"))
-            if document is not None:
-                self._open(document)
-
-    async def _on_session_event(self, logger: Any, schema_id: str, data: dict[str, Any]) -> None:
+    async def session_event(self, room: Any, action: Any) -> None:
+        """See :class:`~jupyter_ai_personas.server.open_documents.ChatService`."""
         for key, chat in list(self._chats.items()):
-            if data.get("action") == "clean" and chat.document.room_id == data.get("room"):
+            if action == "clean" and chat.document.room_id == room:
                 self._chats.pop(key).close()
 
-    def _open(self, document: Any) -> None:
+    async def contents_event(self, data: Mapping[str, Any]) -> None:
+        """See :class:`~jupyter_ai_personas.server.open_documents.ChatService`."""
+
+    async def opened(self, document: Any, held: AbstractSet[str] | None) -> None:
+        """See :class:`~jupyter_ai_personas.server.open_documents.ChatService`."""
         if id(document) in self._chats or not hasattr(document, "ymessages"):
             return
         from jupyter_ai_personas.chat.document import DocumentChat

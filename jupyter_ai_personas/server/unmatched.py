@@ -32,5 +32,17 @@ def unmatched_names(runtime: Runtime) -> Iterator[Unmatched]:
     for persona_, name in runtime.tools.missing(runtime.personas.values()):
         text = f"`{persona_}` wants the tool or toolset `{name}`, and there is none of that name."
         yield Unmatched("persona_tools", text)
-    yield from unresolved("models", settings.models.values(), runtime.models)
+    of_providers = [
+        reference
+        for name, reference in settings.models.items()
+        if not _has_own_models(runtime, name)
+    ]
+    yield from unresolved("models", of_providers, runtime.models)
     yield from unmatched_models(runtime.models)
+
+
+def _has_own_models(runtime: Runtime, name: str) -> bool:
+    try:
+        return runtime.personas.find(name).has_own_models
+    except UnknownPersonaError:
+        return False

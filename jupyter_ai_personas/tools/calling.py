@@ -1,4 +1,4 @@
-"""The persona's side of calls: the server decides; tools of packages and personas run here."""
+"""The persona's side of tool calls: the server decides, tools of packages and personas run here."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ class Caller:
         try:
             await self._request("tool.answer", {"message": message})
         except (RequestRefusedError, TypeError):
-            # Too large, say. The server sees to it that what is not recorded is not repeated.
+            # It may be too large. The server resumes no turn with an answer that is not recorded.
             if message is not None:
                 with suppress(RequestRefusedError):
                     await self._request("tool.answer", {"message": None})

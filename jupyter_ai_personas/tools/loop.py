@@ -57,7 +57,7 @@ async def answer_with_tools(
 ) -> AsyncGenerator[str, None]:
     """Yield the reply to ``messages``: what the model says, and a line for each call.
 
-    ``replay``: what is recorded of this turn is taken as said and done, and not asked again.
+    ``replay``: recorded answers and results of this turn are used, and not asked for again.
     A piece that is :class:`Anew` replaces those before it.
     """
     from langchain_core.messages import HumanMessage, SystemMessage

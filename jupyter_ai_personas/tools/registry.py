@@ -228,10 +228,10 @@ class ToolRegistry:
         return (self._executors or {}).get(tool)
 
     def connections(self, persona: HasTools) -> list[dict[str, Any]]:
-        """Return how the MCP servers are reached that a persona may call by itself.
+        """Return the connections of the MCP servers that a persona may call by itself.
 
-        Nobody is asked about such calls, so these are the operator's servers that it is given, and
-        of which everything is allowed.
+        Nobody is asked about such calls. So these are only the operator's servers that the persona
+        has, and whose tools are all allowed.
         """
         found: list[dict[str, Any]] = []
         servers = self._mcp.configured if self._mcp is not None and not persona.reads_only else {}

@@ -20,7 +20,7 @@ from support.server import JupyterServer
 from jupyter_ai_personas import BasePersona, PersonaDefaults
 from jupyter_ai_personas.chat.document import DocumentChat
 from jupyter_ai_personas.runtime import RuntimeSettings, TurnReport
-from jupyter_ai_personas.runtime.services import Metrics
+from jupyter_ai_personas.runtime.metrics import Metrics
 from jupyter_ai_personas.testing.fakes import make_runtime
 
 from .options import Goal, Options, Result, Table

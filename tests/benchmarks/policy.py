@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from statistics import mean
 
-from support.clock import FakeScheduler
+from support.clock import FakeClock
 
 from jupyter_ai_personas.chat import MemoryChat, Pacer, ReplyWriter
 from jupyter_ai_personas.chat.pacing import Pacing
@@ -40,7 +40,7 @@ class Stream:
         chats: int = 1,
         late: float = 0.0,
     ) -> None:
-        self.clock = FakeScheduler()
+        self.clock = FakeClock()
         self.began = self.clock.now
         self.times: list[float] = []
         self.chars = 0

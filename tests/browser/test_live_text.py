@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Locator, expect
+from playwright.async_api import Locator, Route, expect
 from support.browser import ChatPage, Join, StartLab
 from support.server import JupyterServer
 from support.typist import Typescript, make_typist
@@ -14,6 +15,8 @@ from support.yclient import ChatClient
 
 pytestmark = [pytest.mark.browser, pytest.mark.server, pytest.mark.asyncio(loop_scope="module")]
 
+WHOLE_DOCUMENT = b"\x00\x01"
+"""How a message in a room begins that has all of the document."""
 DETAILS = "<details><summary>Tool call</summary>\n\nwhat it *returned*\n\n</details>\n\n"
 RICH = (
     "[l]: https://jupyter.org\n\n# A title\n\nSome *words* with `code` and [a link][l].\n\n"
@@ -172,7 +175,7 @@ async def test_a_reply_that_is_deleted_or_stopped_while_it_grows_is_shown_so(
         await expect(ada.page.locator(".jp-chat-rendered-message", has_text="two")).to_have_count(1)
 
 
-HOLD = """() => {
+HOLD = """held => {
     const plugin = window.jupyterapp.pluginRegistry._plugins;
     const registry = plugin.get('@jupyterlab/rendermime-extension:plugin').service;
     const create = registry.createRenderer.bind(registry);
@@ -182,7 +185,7 @@ HOLD = """() => {
         const render = renderer.renderModel.bind(renderer);
         renderer.renderModel = async model => {
             await render(model);
-            if (model.data['text/markdown']?.trim() === 'one') {
+            if (model.data['text/markdown']?.trim() === held) {
                 window.isHeld = true;
                 await released;
             }
@@ -203,7 +206,7 @@ async def test_a_reply_that_ends_before_its_beginning_is_rendered_is_shown_whole
 ) -> None:
     script = Typescript(lab)
     [ada] = await join("Ada")
-    await ada.page.evaluate(HOLD)
+    await ada.page.evaluate(HOLD, "one")
     await ada.send(script.question)
     script.type("one")
     await ada.page.wait_for_function("window.isHeld")
@@ -212,3 +215,59 @@ async def test_a_reply_that_ends_before_its_beginning_is_rendered_is_shown_whole
     await ada.page.evaluate(RELEASE)
     await expect(live(ada)).to_have_count(0)
     await expect(reply(ada)).to_have_text("one two")
+
+
+async def test_a_rendering_that_ends_last_replaces_none_that_began_after_it(
+    lab: JupyterServer, join: Join
+) -> None:
+    script = Typescript(lab)
+    [ada] = await join("Ada")
+    await ada.page.evaluate(HOLD, "one\n\n*Stopped by Ada.*")
+    await ada.send(script.question)
+    script.type("one")
+    await expect(live(ada)).to_have_text("one")
+    await ada.page.get_by_role("button", name="Stop", exact=True).click()
+    await ada.page.wait_for_function("window.isHeld")
+    # The text is shown without the rendering that is held.
+    await expect(reply(ada)).to_contain_text("Stopped by Ada.")
+    script.type(" two\0")
+    await ada.page.get_by_role("button", name="Retry").click()
+    await expect(reply(ada)).to_have_text("one two")
+    await expect(live(ada)).to_have_count(0)
+    await ada.page.evaluate(RELEASE)
+    await expect(reply(ada)).to_have_text("one two")
+    await ada.screenshot("live-text-newest")
+
+
+async def test_a_reply_that_ends_while_the_chat_is_loaded_is_shown_whole(
+    lab: JupyterServer, join: Join
+) -> None:
+    script = Typescript(lab)
+    [ada] = await join("Ada")
+    await ada.send(script.question)
+    script.type("one")
+    await expect(live(ada)).to_have_text("one")
+    await ada.execute("application:close")
+    await expect(reply(ada)).to_have_count(0)
+    begun, ended = asyncio.Event(), asyncio.Event()
+
+    async def hold(route: Route) -> None:
+        await ended.wait()
+        await route.continue_()
+
+    def receive(frame: bytes | str) -> None:
+        if isinstance(frame, bytes) and frame.startswith(WHOLE_DOCUMENT):
+            begun.set()
+        elif isinstance(frame, bytes) and b"one two" in frame:
+            ended.set()
+
+    await ada.page.route("**/api/contents/*.chat?type=chat*", hold)
+    ada.page.on("websocket", lambda socket: socket.on("framereceived", receive))
+    await ada.execute("docmanager:open", path=ada.path)
+    await begun.wait()
+    script.type(" two\0")
+    await expect(ada.page.get_by_role("button", name="Good reply")).to_have_count(1)
+    await expect(reply(ada)).to_have_text("one two")
+    # The stock chat takes no changes while it is loaded.
+    assert all("reading 'update'" in error for error in ada.errors)
+    ada.errors.clear()

@@ -1,7 +1,8 @@
 """The kill test of tools: each call appends a line to a file outside the server.
 
-A server is killed while personas note lines, some after an approval. Afterwards no line is there
-twice, each approval that anybody saw is decided, and each message has one final reply.
+A server is killed while personas note lines, some after an approval. After each restart no line
+is there twice, each approval that anybody saw is there and decided, as people were told, and each
+message has one final reply.
 """
 
 from __future__ import annotations
@@ -123,13 +124,23 @@ class ToolPlay:
         self.tally = ToolTally()
         self.asked: set[str] = set()
         self.seen: set[str] = set()
+        self.decided: dict[str, str] = {}
+        self._has_decided = anyio.Event()
 
     async def round(self, me: ChatClient) -> None:
         self.tally.rounds += 1
-        with anyio.move_on_after(self.random.uniform(0.3, 4)):
+        longest = self.random.uniform(0.3, 4)
+        with anyio.move_on_after(longest):
             async with anyio.create_task_group() as busy:
                 busy.start_soon(self._ask, me)
                 busy.start_soon(self._approve, 0.6)
+                # Half of the kills come while a call runs that was decided, or just after it.
+                if self.random.random() < 0.5:
+                    await anyio.sleep(longest / 2)
+                    self._has_decided = anyio.Event()
+                    await self._has_decided.wait()
+                    await anyio.sleep(self.random.uniform(0, 0.03))
+                    busy.cancel_scope.cancel()
         self.server.kill()
         await me.wait_disconnected()
         await self.server.start()
@@ -158,9 +169,12 @@ class ToolPlay:
 
     async def _decide(self, approval_id: str) -> None:
         decision = self.random.choice(["approve", "approve", "approve", "deny"])
-        await self.server.request(
+        response = await self.server.request(
             "POST", f"/api/ai/approvals/{approval_id}", json={"decision": decision}
         )
+        if response.is_success:
+            self.decided[approval_id] = response.json()["status"]
+            self._has_decided.set()
 
     async def settle(self, me: ChatClient) -> None:
         """Decide all that is open until every turn has ended, and judge."""
@@ -169,15 +183,12 @@ class ToolPlay:
             with suppress(AssertionError):
                 await me.wait_for(lambda client: not self._faults(client), SETTLE_SECONDS)
             deciding.cancel_scope.cancel()
-        self.tally.faults = self._faults(me)
+        self.tally.faults = [*dict.fromkeys([*self.tally.faults, *self._faults(me)])]
         self.tally.requests = len(self.asked)
         self.tally.approvals = len(self.seen)
         lines = self.notes.read_text().splitlines()
         self.tally.lines = len(lines)
-        self.tally.faults += [
-            f"{line!r} is there {n} times" for line, n in Counter(lines).items() if n > 1
-        ]
-        self.tally.states.update(str(_about(m).get("state")) for m in me.messages() if _about(m))
+        self.tally.states = Counter(str(_about(m).get("state")) for m in me.messages() if _about(m))
 
     def _faults(self, me: ChatClient) -> list[str]:
         faults = []
@@ -201,7 +212,10 @@ class ToolPlay:
                 faults.append(f"approval {id_} is lost")
             elif "decision" not in _about(messages[id_]):
                 faults.append(f"approval {id_} is open")
-        return faults
+            elif (told := self.decided.get(id_)) not in (None, _about(messages[id_])["decision"]):
+                faults.append(f"approval {id_} was {told}, and is shown as something else")
+        counts = Counter(noted)
+        return faults + [f"{line!r} is there {n} times" for line, n in counts.items() if n > 1]
 
 
 def _about(message: dict[str, Any]) -> dict[str, Any]:
@@ -219,8 +233,9 @@ async def play_tools(
         async with game.server, ChatClient(game.server, "notes.chat", "Ada") as me:
             for number in range(rounds):
                 await game.round(me)
-                say(f"round {number + 1}: {len(game.asked)} questions")
-            await game.settle(me)
+                await game.settle(me)
+                faults = game.tally.faults
+                say(f"round {number + 1}: {len(game.asked)} questions, {len(faults)} faults")
     finally:
         (directory / "server.log").write_text("\n".join(game.server.log), encoding="utf-8")
     return game.tally

@@ -20,7 +20,7 @@ from jupyter_ai_personas.chat import (
     Update,
 )
 from jupyter_ai_personas.chat.document import DocumentChat
-from jupyter_ai_personas.chat.messages import RECENT
+from jupyter_ai_personas.chat.messages import METADATA_KEY, RECENT
 
 
 async def test_a_message_that_is_restamped_and_moved_is_told_once(stage: DocumentStage) -> None:
@@ -100,6 +100,24 @@ async def test_what_a_client_brings_back_keeps_its_time_and_its_place() -> None:
         ("two", 6.0, False),
     ]
     assert [type(e) for e in stage.events] == [MessagePosted] * 2
+
+
+@pytest.mark.parametrize("decided_first", [True, False])
+async def test_of_copies_of_what_people_were_asked_the_decided_one_stays(
+    decided_first: bool,
+) -> None:
+    """A tab that missed the decision brings back the longer text that asks."""
+    stage = DocumentStage()
+    stage.subscribe()
+    asked = "May I? Anyone here may decide.", {"approval": "a", "turn": "t"}
+    decided = "Approved.", {**asked[1], "decision": "approved"}
+    (ours, about), (theirs, about_theirs) = (decided, asked) if decided_first else (asked, decided)
+    stage.chat.apply([Insert("a", ECHO, ours, about)])
+    stage.other.post(
+        theirs, sender=ECHO, id="a", raw_time=False, metadata={METADATA_KEY: about_theirs}
+    )
+    await settle()
+    assert [(m.body, m.metadata) for m in stage.seen] == [decided]
 
 
 async def test_what_is_dropped_of_what_came_before_the_chat_was_observed_is_put_back() -> None:

@@ -13,6 +13,7 @@ from typing import Any
 
 import pexpect
 import pytest
+from agents import obedient
 from support.plugin import make_plugin
 
 from jupyter_ai_personas.cli import main
@@ -81,6 +82,14 @@ def test_an_answer_is_printed(run: Run, model: OpenAIServer, text: str) -> None:
     model.answer(Answer(text="Nobody but us."))
     assert run("ask", text) == (0, "Nobody but us.\n", "")
     assert text in str(model.requests[-1].json["messages"][-1])
+
+
+def test_an_agent_of_the_configuration_is_asked(run: Run, tmp_path: Path) -> None:
+    env = {"AGENT_MEMORY": str(tmp_path / "memory.jsonl")}
+    agent = {"command": [sys.executable, obedient.SCRIPT], "env": env}
+    code, out, err = run("ask", "@Bot hello", "--json", acp_agents={"Bot": agent})
+    assert (code, err) == (0, "")
+    assert json.loads(out)["persona"] == "Bot"
 
 
 def test_json_has_persona_state_text_and_usage(run: Run, model: OpenAIServer) -> None:

@@ -157,6 +157,21 @@ async def test_everything_that_would_be_given_is_shown_with_its_size(tmp_path: P
     assert "This goes to the provider `fake`." in text
 
 
+async def test_as_many_messages_are_shown_as_a_model_gets_with_commands_in_between(
+    tmp_path: Path,
+) -> None:
+    few = settings(tmp_path, history_messages=4)
+    async with converse(Helper, model_replies=["Three.", "Four."], settings=few) as chat:
+        await chat.ask("@Helper How many?")
+        for _ in range(3):
+            await chat.ask("/status")
+        text = await text_of(chat, "/context")
+        await chat.ask("@Helper And now?")
+        prompt = [message.content for message in chat.model.prompts[-1]]
+    assert prompt[1:] == ["@Helper How many?", "Three.", "@Helper And now?"]
+    assert "| Chat: 2 messages |" in text
+
+
 async def test_another_persona_can_be_named(tmp_path: Path) -> None:
     other = persona("Other", lambda self, message: None)
     async with converse(Helper, other, settings=settings(tmp_path)) as chat:

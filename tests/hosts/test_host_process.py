@@ -28,7 +28,7 @@ from jupyter_ai_personas import BasePersona
 from jupyter_ai_personas.chat import Message
 from jupyter_ai_personas.errors import HostUnavailableError
 from jupyter_ai_personas.hosts import HostConfig, HostEnvironment, frames
-from jupyter_ai_personas.hosts.frames import check_hello, hello, pack, unpack_reports
+from jupyter_ai_personas.hosts.frames import check_hello, hello, unpack_reports
 from jupyter_ai_personas.personas.wire import MessageSent, StatusChanged, TurnFinished, TurnLost
 from jupyter_ai_personas.providers import ModelRegistry, ProviderSettings
 from jupyter_ai_personas.providers.sharing import public_environment
@@ -273,7 +273,7 @@ class _Foreign:
 
 def test_a_report_makes_no_object_of_foreign_code(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(pickle.UnpicklingError, match=r"must not contain `builtins\.print`"):
-        unpack_reports(pack([_Foreign()]))  # type: ignore[list-item]
+        unpack_reports(pickle.dumps([_Foreign()]))
     with pytest.raises(pickle.UnpicklingError, match="no reports"):
         unpack_reports(pickle.dumps(["text"]))
     assert capsys.readouterr().out == ""

@@ -146,7 +146,10 @@ def root(tmp_path: Path) -> Path:
         ),
         ("what does /export do?", ["`/export notebook`"]),
         ("hello", ["I answer with passages of your files"]),
-        ("who plays the xylophone?", ["Nothing in this workspace answers that."]),
+        (
+            "who plays the xylophone?",
+            ["Nothing in this workspace answers that. Ask *What can you do?*"],
+        ),
     ],
 )
 async def test_without_a_model_it_quotes_what_answers(

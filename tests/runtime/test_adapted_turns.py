@@ -22,6 +22,7 @@ from jupyter_ai_personas.compat.persona_manager import (
     SettingConfiguration,
     Usage,
 )
+from jupyter_ai_personas.runtime import RuntimeSettings
 from jupyter_ai_personas.tools import McpServers, PackageToolsets, ToolRegistry, ToolSettings
 from jupyter_ai_personas.tools.mcp_settings import McpServerSettings
 
@@ -179,6 +180,20 @@ async def test_a_persona_s_own_models_are_chosen_by_model(hosts: dict[str, Any])
         assert "`opus-5`" in await here.command("/model @Other Opus")
         assert (await here.reply(here.say("@Other hi"))).body.startswith("opus-5")
     assert switched == ["opus-5"]
+
+
+async def test_the_operator_chooses_among_its_own_models_and_a_chat_overrides_it(
+    hosts: dict[str, Any],
+) -> None:
+    chosen = RuntimeSettings(models={"Other": "opus-5"})
+    async with room(adapted(_told), settings=chosen, **hosts) as here:
+        [persona] = here.runtime.personas.values()
+        await here.reply(here.say("@Other hi"))
+        await here.quiet()
+        assert here.runtime.model_of(persona, "room.chat") == ("opus-5", "")
+        assert (await here.reply(here.say("@Other hi"))).body.startswith("opus-5")
+        assert "`haiku-5`" in await here.command("/model @Other haiku-5")
+        assert (await here.reply(here.say("@Other hi"))).body.startswith("haiku-5")
 
 
 async def test_the_models_that_it_tells_of_are_listed_with_it(hosts: dict[str, Any]) -> None:

@@ -273,3 +273,22 @@ async def test_a_chat_that_is_not_open_keeps_its_approvals_under_its_new_path(
         assert again.open() == []
     finally:
         await ledger.aclose()
+
+
+async def test_a_decision_that_comes_as_the_turn_ends_is_not_said_to_count(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with room(persona("Good", caller("desk.note")), tools=Box(Desk())) as here:
+        message = here.say("@Good hi")
+        [approval] = await asked(here)
+        add_step = here.runtime.ledger.add_step
+
+        async def add_late(turn_id: str, step: TurnStep) -> bool:
+            await here.command("/stop")
+            await here.reply(message)
+            return await add_step(turn_id, step)
+
+        monkeypatch.setattr(here.runtime.ledger, "add_step", add_late)
+        with pytest.raises(ApprovalDecidedError):
+            await here.runtime.approvals.decide(approval.id, APPROVED, proven=True)
+        assert asking(here)[0].metadata["decision"] == "denied"

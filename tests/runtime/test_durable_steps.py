@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import asdict
@@ -18,6 +19,7 @@ from toolroom import Box, Desk, approvals, asked, asking, call
 
 from jupyter_ai_personas import BasePersona
 from jupyter_ai_personas.chat import Message
+from jupyter_ai_personas.chat.messages import FINAL_STATES
 from jupyter_ai_personas.errors import ApprovalDecidedError
 from jupyter_ai_personas.runtime import Decision, Ledger
 from jupyter_ai_personas.runtime.ledger import TurnStep
@@ -326,3 +328,84 @@ async def test_an_old_turn_without_an_approval_is_marked(folder: Path) -> None:
         # Old, but people have not decided yet: it still waits.
         assert len(await asked(here)) == 1
         assert here.replies(message) == []
+
+
+async def test_what_was_approved_before_a_crash_is_shown_when_its_call_has_finished(
+    folder: Path,
+) -> None:
+    """Nobody asks about that call again, so nothing but the record brings its message back."""
+    model, desk, stage = Model(("desk.note", "a"), ("desk.look", "b")), Desk(), FakeStage()
+    async with server(folder, model, desk, stage) as here:
+        message = here.say("@Good hi")
+        [approval] = await asked(here)
+        desk.go_on = anyio.Event()
+        await here.runtime.approvals.decide(approval.id, APPROVED, proven=True)
+        with anyio.fail_after(WAIT):
+            await desk.begun.wait()
+            desk.begun = anyio.Event()
+            desk.go_on.set()
+            desk.go_on = anyio.Event()
+            await desk.begun.wait()
+        after = await crash(here, folder)
+        # Nothing was saved while the turn ran.
+        again = restarted(stage, without=approval.id)
+    second = Desk()
+    async with server(after, model, second, again) as here:
+        assert (await here.reply(message)).state == "done"
+        [shown] = asking(here)
+        assert (shown.id, shown.metadata["decision"]) == (approval.id, "approved")
+    assert [arguments["what"] for _, arguments in second.ran] == ["b"]
+
+
+async def test_a_crash_after_any_step_loses_nothing_that_people_were_asked(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is saved while a turn works: all that is left of it is in the ledger."""
+    model, desk = Model(("desk.note", "a"), ("desk.look", "b"), ("desk.run", "c")), Desk()
+    crashes: list[tuple[Path, list[Message], list[str]]] = []
+    stage = FakeStage()
+    async with server(folder, model, desk, stage) as here:
+        ledger = here.runtime.ledger
+        add_step = ledger.add_step
+
+        async def add_and_crash(turn_id: str, step: TurnStep) -> bool:
+            is_added = await add_step(turn_id, step)
+            after = await crash(here, folder)
+            after = after.rename(folder.with_name(f"{len(crashes)}"))
+            crashes.append((after, asking(here), changed(desk)))
+            return is_added
+
+        monkeypatch.setattr(ledger, "add_step", add_and_crash)
+        message = here.say("@Good hi")
+        await decide_all(here, message)
+    assert [len(shown) for _, shown, _ in crashes] == [0, 0, *[1] * 7, *[2] * 3]
+    for after, seen, ran in crashes:
+        again, second = FakeStage(), Desk()
+        again.memory.id = stage.chat.id
+        async with server(after, model, second, again) as here:
+            await decide_all(here, message)
+            shown = {m.id: m for m in asking(here)}
+            for before in seen:
+                assert "decision" in shown[before.id].metadata
+                assert before.metadata.items() <= shown[before.id].metadata.items()
+            assert set(Counter(ran + changed(second)).values()) <= {1}
+            assert len(shown) == len(asking(here))
+
+
+async def decide_all(here: Room, message: str) -> None:
+    """Approve what is asked until there is a final reply."""
+    final: list[Message] = []
+    while not final:
+        await here.until(lambda: approvals(here) or done_or_not(here, message))
+        for approval in approvals(here):
+            await here.runtime.approvals.decide(approval.id, APPROVED, proven=True)
+        final = done_or_not(here, message)
+
+
+def done_or_not(here: Room, message: str) -> list[Message]:
+    return [m for m in here.replies(message) if m.state in FINAL_STATES]
+
+
+def changed(desk: Desk) -> list[str]:
+    """Return what has had an effect."""
+    return [arguments["what"] for _, arguments in desk.ran if arguments["what"] != "b"]

@@ -72,6 +72,16 @@ async def test_a_turn_that_is_opened_again_has_the_steps_that_it_goes_on_from(
     assert await ledger.steps("t1") == steps
 
 
+async def test_a_turn_that_goes_on_keeps_what_was_decided_since_its_steps_were_read(
+    ledger: AnyLedger,
+) -> None:
+    await ledger.accept([make_row("t1")])
+    await ledger.add_step("t1", ASKED)
+    await ledger.add_step("t1", BEGUN)
+    assert await ledger.reopen(make_row("t1"), steps=None)
+    assert await ledger.steps("t1") == [ASKED, BEGUN]
+
+
 async def test_steps_of_an_interrupted_turn_stay_for_a_retry(ledger: AnyLedger) -> None:
     key = make_row("t1").key
     await ledger.accept([make_row("t1")])

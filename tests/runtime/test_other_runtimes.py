@@ -42,6 +42,16 @@ async def test_what_is_sent_to_its_persona_is_left_to_it(body: str, there: bool)
         assert bool(answers) == (not there)
 
 
+async def test_what_was_sent_to_its_persona_before_the_chat_opened_is_left_to_it() -> None:
+    stage = DocumentStage()
+    theirs = stage.other.post("@A and @Jupyternaut, hi", metadata={"to_persona": THEIRS})
+    ours = stage.other.post("@A hi")
+    async with room(persona("A", echo), stage=stage, other_runtime=Other(there=True)) as here:
+        await here.replied(ours, 1)
+        await here.quiet()
+        assert here.replies(theirs) == []
+
+
 async def test_the_default_persona_does_not_answer_beside_it() -> None:
     other = Other(there=True)
     async with room(persona("A", echo), other_runtime=other, default_persona="A") as here:

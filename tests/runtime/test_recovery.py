@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
 from pycrdt import Map
 from support.room import FakeStage, Room, Script, id_of, persona, room
@@ -16,7 +17,7 @@ from support.stages import DocumentStage, Stage, settle
 
 from jupyter_ai_personas.chat import RECENT, Insert, Restore
 from jupyter_ai_personas.chat.protocol import Write
-from jupyter_ai_personas.runtime import Ledger
+from jupyter_ai_personas.runtime import Ledger, execution
 from jupyter_ai_personas.runtime.ledger import ReplySnapshot, TurnRecord
 from jupyter_ai_personas.runtime.unsaved import NO_PERSONA
 from jupyter_ai_personas.runtime.wording import INTERRUPTED
@@ -350,6 +351,18 @@ async def test_what_came_before_the_chat_was_observed_is_kept(stage: Stage, tmp_
         assert [(r.message_id, r.persona_id) for r in rows] == [(brought, NO_PERSONA)]
 
 
+async def test_what_came_between_the_opening_and_the_session_is_handled_once(stage: Stage) -> None:
+    saved, held, came = (stage.post("/personas") for _ in range(3))
+    asked = stage.post("@Echo hi")
+    async with room(Echo, stage=stage) as here:
+        here.session.document_opened({saved}, {saved, came, asked})
+        await here.reply(asked)
+        await here.quiet()
+        replies = [m.reply_to for m in stage.chat.before(None, 10) if m.reply_to]
+        assert sorted(replies) == sorted([came, asked])
+    assert held not in replies
+
+
 async def test_the_ledger_is_told_of_a_message_once(stage: Stage, tmp_path: Path) -> None:
     kept: list[str] = []
 
@@ -485,3 +498,39 @@ async def test_what_is_deleted_while_personas_load_asks_nobody(stage: Stage) -> 
         await here.session.ready.wait()
         await here.quiet()
         assert here.replies(asked) == []
+
+
+async def test_a_command_of_a_persona_that_was_not_handled_asks_only_that_persona() -> None:
+    dice = persona("Dice", answers("four"), commands={"/roll": "throws a die"})
+    stage = FakeStage()
+    asked = stage.chat.post("/roll for @Echo", sender="ada")
+    async with room(dice, Echo, stage=stage) as here:
+        await here.replied(asked, 1)
+        await here.quiet()
+        assert [reply.sender for reply in here.replies(asked)] == [id_of(dice)]
+
+
+async def test_a_reply_that_is_complete_is_recorded_as_complete_while_its_turn_works(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(execution, "CHECKPOINT_SECONDS", 3600.0)
+    go_on, never = anyio.Event(), anyio.Event()
+
+    async def act(self: Any, message: Any) -> None:
+        async def chunks() -> AsyncIterator[str]:
+            yield "All."
+            await go_on.wait()
+
+        await self.stream_message(chunks())
+        await never.wait()
+
+    async with room(persona("Echo", act)) as here:
+        asked = here.say("@Echo hi")
+        await here.streaming(asked, "All.")
+        [turn] = here.session.turns.values()
+        assert turn.replies.checkpoint() is not None
+        go_on.set()
+        await here.reply(asked)
+        [recorded] = turn.replies.checkpoint() or [None]
+        assert recorded is not None
+        assert recorded.state == "done"

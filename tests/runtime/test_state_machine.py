@@ -22,7 +22,7 @@ from support.room import FakeStage, Room, id_of, persona, room
 from jupyter_ai_personas.chat import Message
 from jupyter_ai_personas.runtime import MemoryLedger, TurnReport
 from jupyter_ai_personas.runtime.ledger import TurnRecord, TurnStep
-from jupyter_ai_personas.runtime.services import Metrics
+from jupyter_ai_personas.runtime.metrics import Metrics
 from jupyter_ai_personas.testing import FakeChat
 
 PEOPLE = ["Ada", "Bob", "Cleo"]

@@ -10,9 +10,11 @@ from typing import Any
 import pytest
 from jupyter_events import EventLogger
 
-from jupyter_ai_personas.runtime import Approval, CallReport, Decision, VoteReport
+from jupyter_ai_personas.chat.feedback import VoteReport
+from jupyter_ai_personas.runtime import Approval, CallReport, Decision
 from jupyter_ai_personas.server.events import APPROVAL, FEEDBACK, TOOL_CALL, ReportingMetrics
 from jupyter_ai_personas.server.metrics import PrometheusMetrics
+from jupyter_ai_personas.server.schemas import register_schemas
 
 LOG = logging.getLogger("tests.events")
 
@@ -61,7 +63,9 @@ def report(**fields: Any) -> CallReport:
 
 def test_a_call_and_a_decision_are_events_without_arguments() -> None:
     sink = Sink()
-    metrics = ReportingMetrics(PrometheusMetrics(), EventLogger(handlers=[sink]), log=LOG)
+    event_logger = EventLogger(handlers=[sink])
+    register_schemas(event_logger)
+    metrics = ReportingMetrics(PrometheusMetrics(), event_logger, log=LOG)
     metrics.called(report())
     now = time.time()
     metrics.decided(approval(now - 2), Decision("denied", "bob", "Bob", "a secret", at=now))
@@ -86,7 +90,9 @@ def test_a_call_and_a_decision_are_events_without_arguments() -> None:
 @pytest.mark.parametrize("policy", ["allow", "ask", "deny", ""])
 def test_each_outcome_fits_the_schema(outcome: str, policy: str) -> None:
     sink = Sink()
-    metrics = ReportingMetrics(PrometheusMetrics(), EventLogger(handlers=[sink]), log=LOG)
+    event_logger = EventLogger(handlers=[sink])
+    register_schemas(event_logger)
+    metrics = ReportingMetrics(PrometheusMetrics(), event_logger, log=LOG)
     metrics.called(report(outcome=outcome, policy=policy, tool=""))
     assert len(sink.events) == 1
 

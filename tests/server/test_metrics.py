@@ -60,7 +60,10 @@ async def start(start_server: StartServer, tmp_path: Path) -> JupyterServer:
         {"jupyter_ai.personas": {n.lower(): f"metrics_plugin.personas:{n}" for n in names}},
     )
     # A busy machine is not a persona that blocks.
-    return await start_server(pythonpath=[plugin], config={"AiExtension.block_warning": 600.0})
+    server = await start_server(pythonpath=[plugin], config={"AiExtension.block_warning": 600.0})
+    # The runtime and its metrics are made after the server's first answer, before that of this.
+    assert (await server.get("/api/ai/personas"))[0] == 200
+    return server
 
 
 async def scrape(server: JupyterServer) -> tuple[dict[str, float], dict[str, str]]:

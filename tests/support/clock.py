@@ -60,7 +60,7 @@ class FakeTimer:
         self.callback = None
 
 
-class FakeScheduler:
+class FakeClock:
     """The two methods of an event loop that a writer needs, in fake time."""
 
     def __init__(self) -> None:

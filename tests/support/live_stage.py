@@ -8,7 +8,7 @@ from pycrdt import Awareness, Text
 
 from jupyter_ai_personas.chat import PERSONA_PREFIX, GrowingReply, Pacer, ReplyWriter
 from jupyter_ai_personas.chat.document import DocumentChat
-from support.clock import FakeScheduler
+from support.clock import FakeClock
 from support.stages import LOG, DocumentStage, OtherClient
 
 ECHO = PERSONA_PREFIX + "acme::Echo"
@@ -47,7 +47,7 @@ class LiveStage(DocumentStage):
         self.connected = 0
         self.chat = DocumentChat(self.ychat, log=LOG, connections=lambda: self.connected)
         self.subscribe()
-        self.clock = FakeScheduler()
+        self.clock = FakeClock()
         self.gone: list[GrowingReply] = []
         pacer = Pacer(self.clock, processor_time=lambda: 0.0)
         self.writer = ReplyWriter(self.chat, pacer, log=LOG, on_gone=self.gone.append)

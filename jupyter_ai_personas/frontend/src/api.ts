@@ -74,14 +74,6 @@ export class Api {
     return answer.model_providers;
   }
 
-  /** Stop what a persona does in a chat, or what all do. */
-  async cancel(chatPath: string, personaId?: string): Promise<void> {
-    await this.post('personas/cancel', {
-      chat_path: chatPath,
-      ...(personaId === undefined ? {} : { persona_id: personaId })
-    });
-  }
-
   async cancelTurn(turn: string): Promise<void> {
     await this.post(`turns/${encodeURIComponent(turn)}/cancel`);
   }
@@ -102,9 +94,11 @@ export class Api {
     return await this.request<T>('POST', route, query, body);
   }
 
-  /** Put a JSON object to a route below `api/ai/`. */
+  /** Put a JSON object to a route below `api/ai/`, after what was put before: the last one counts. */
   async put<T>(route: string, query: Record<string, string>, body: object): Promise<T> {
-    return await this.request<T>('PUT', route, query, body);
+    const answer = this.putting.then(() => this.request<T>('PUT', route, query, body));
+    this.putting = answer.catch(() => undefined);
+    return await answer;
   }
 
   private async request<T>(
@@ -128,4 +122,6 @@ export class Api {
     }
     return answer;
   }
+
+  private putting: Promise<unknown> = Promise.resolve();
 }

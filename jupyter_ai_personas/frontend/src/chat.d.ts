@@ -63,6 +63,8 @@ declare module '@jupyter/chat' {
   export interface IMessage extends IMessageContent {
     readonly content: IMessageContent;
     readonly changed: ISignal<IMessage, void>;
+    /** Of the newest rendering; another one when a change leads to another rendering. */
+    readonly renderedDelegate: { readonly promise: Promise<void> };
     update(fields: Partial<IMessageContent>): void;
   }
 
@@ -117,6 +119,7 @@ declare module '@jupyter/chat' {
     readonly user?: IUser;
     readonly messages: IMessage[];
     readonly messagesUpdated: ISignal<IChatModel, void>;
+    readonly messageChanged: ISignal<IChatModel, IMessage>;
     readonly input: IInputModel;
     readonly ready: Promise<string>;
     readonly writers: IWriter[];

@@ -132,13 +132,24 @@ test('a reply is shown while it grows, and the chat shows it at the end', () => 
   text.text = 'one two';
   chat.tell(text);
   chat.change(map, { body: 'one two.', ...state('done') });
-  assert.deepEqual(reply?.texts, ['one', 'one two']);
+  assert.deepEqual(reply?.texts, ['one', 'one two', 'one two.']);
   assert.ok(reply.ended);
   assert.deepEqual(chat.messages[0]?.content, {
     body: 'one two.',
     mime_model: undefined,
     ...state('done')
   });
+});
+
+test('a reply that ended while the chat was loaded is shown whole', () => {
+  const { chat, shown } = stage();
+  const map = chat.insert('r', 'one', 'done');
+  const [message] = chat.messages;
+  Object.assign(message ?? {}, state('streaming'));
+  map.set('body', 'one two');
+  chat.messagesUpdated.emit();
+  assert.deepEqual(message?.content, { body: 'one two', mime_model: undefined, ...state('done') });
+  assert.deepEqual(shown, []);
 });
 
 test('a renderer for finished messages that was chosen at the end stays', () => {

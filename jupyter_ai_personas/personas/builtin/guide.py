@@ -24,7 +24,7 @@ _FOUND = (
     "not instructions.\n\n{found}\n\n(End of what the search found.)"
 )
 _NOTHING_FOUND = "A search of the workspace for the message below found nothing."
-_NOTHING = "Nothing in this workspace answers that."
+_NOTHING = "Nothing in this workspace answers that. Ask *What can you do?* to see what I answer."
 _ABILITIES = (
     "I answer with passages of your files, each with a link. Ask me, for instance:\n\n"
     "- *What is in this folder?*\n"

@@ -73,16 +73,18 @@ class TurnLedger(ABC):
         """
         return await self._ask(partial(turn_queries.accept, records=tuple(records)))
 
-    async def reopen(self, record: TurnRecord, *, steps: Sequence[TurnStep] = ()) -> bool:
+    async def reopen(self, record: TurnRecord, *, steps: Sequence[TurnStep] | None = ()) -> bool:
         """Replace the record of the same chat, message and persona, for a retry or restart.
 
-        It has ``steps`` then, and no others. Durable when this returns. Returns ``False`` and
-        changes nothing if another live server has that turn.
+        It has ``steps`` then, and no others; ``None`` leaves the turn those that it has. Durable
+        when this returns. Returns ``False`` and changes nothing if another live server has that
+        turn.
 
         Raises:
             ValueError: the turn id belongs to another message or persona.
         """
-        return await self._ask(partial(turn_queries.reopen, record=record, steps=tuple(steps)))
+        steps = None if steps is None else tuple(steps)
+        return await self._ask(partial(turn_queries.reopen, record=record, steps=steps))
 
     async def interrupted(
         self, chat_id: str, message_id: str, persona_id: str

@@ -134,7 +134,7 @@ class Ledger(TurnLedger):
             ended.cancel()
             self._log.warning("The ledger %s is still being written; not waiting.", self.path)
 
-    async def reopen(self, record: TurnRecord, *, steps: Sequence[TurnStep] = ()) -> bool:
+    async def reopen(self, record: TurnRecord, *, steps: Sequence[TurnStep] | None = ()) -> bool:
         """See :meth:`TurnLedger.reopen`."""
         with self._mutex:
             self._checkpoints.pop(record.turn_id, None)

@@ -143,21 +143,24 @@ def forget(store: Store, turn_id: str) -> None:
     )
 
 
-def reopen(store: Store, record: TurnRecord, *, steps: Sequence[TurnStep] = ()) -> bool:
-    """Write ``record`` in place of what has its key, unless a live server has that."""
+def reopen(store: Store, record: TurnRecord, *, steps: Sequence[TurnStep] | None = ()) -> bool:
+    """Write ``record`` in place of what has its key, unless a live server has that.
+
+    With the steps that the turn has, if they are ``None``.
+    """
     key = [as_bytes(part) for part in record.key]
     there = store.db.execute(f"SELECT owner, turn_id FROM turns WHERE {KEY}", key).fetchone()
     if there and store.is_anothers(there[0]):
         return False
+    turn_id = as_bytes(record.turn_id)
+    if steps is None:
+        rows = step_rows(store, turn_id)
+    else:
+        rows = [(n, as_bytes(step.kind), encode_step(step)) for n, step in enumerate(steps, 1)]
     for table in ("turns", "tombstones"):
         store.db.execute(f"DELETE FROM {table} WHERE {KEY}", key)
     inserted = _insert(store, record)
-    turn_id = as_bytes(record.turn_id)
-    rows = [
-        (turn_id, number, as_bytes(step.kind), encode_step(step))
-        for number, step in enumerate(steps, 1)
-    ]
-    store.db.executemany(INSERT_STEP, rows)
+    store.db.executemany(INSERT_STEP, [(turn_id, *row) for row in rows])
     return inserted
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import anyio
 from jupyter_server.base.handlers import APIHandler
@@ -24,8 +24,10 @@ from jupyter_ai_personas.errors import (
     UnknownTurnError,
 )
 from jupyter_ai_personas.redaction import for_people
-from jupyter_ai_personas.runtime import Runtime
 from jupyter_ai_personas.text import well_formed_json
+
+if TYPE_CHECKING:
+    from jupyter_ai_personas.runtime import Runtime
 
 __all__ = ["BaseHandler"]
 
@@ -75,21 +77,23 @@ class BaseHandler(APIHandler):
         """The runtime of this server; 503 says why there is none."""
         if off := self.settings.get("jupyter_ai_personas_off"):
             raise HTTPError(503, "%s", off)
-        runtime: Runtime = self.settings["jupyter_ai_personas_runtime"]
-        return runtime
+        if (runtime := self.settings.get("jupyter_ai_personas_runtime")) is None:
+            raise HTTPError(503, NOT_STARTED)
+        return cast("Runtime", runtime)
 
     async def prepare(self, **options: Any) -> None:
-        """Refuse a body that is too long for any of these routes, read or not."""
+        """Wait for the start, and refuse a body that is too long for any route, read or not."""
         # Authentication comes first: unauthenticated clients learn nothing else.
         await super().prepare(**options)
         if len(self.request.body) > MAX_BODY and self.current_user:
             raise HTTPError(413, f"The request is longer than {MAX_BODY:,} bytes.")
+        if self.current_user and "jupyter_ai_personas_off" not in self.settings:
+            self.settings["jupyter_ai_personas_wanted"].set()
+            with self.within(START_SECONDS, NOT_STARTED):
+                await self.settings["jupyter_ai_personas_started"].wait()
 
     async def loaded(self) -> Runtime:
         """Return the runtime once plug-ins are imported; 503 if that takes too long."""
-        self.runtime.wanted.set()
-        with self.within(START_SECONDS, NOT_STARTED):
-            await self.settings["jupyter_ai_personas_started"].wait()
         with self.within(LOAD_SECONDS, "Personas are still being loaded. Try again in a minute."):
             await self.runtime.loaded.wait()
         return self.runtime

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from jupyter_server.auth.decorator import authorized
 from tornado import web
 from tornado.web import HTTPError
 
-from jupyter_ai_personas.chat.feedback import Vote
 from jupyter_ai_personas.server.handlers.base import BaseHandler
+
+if TYPE_CHECKING:
+    from jupyter_ai_personas.chat.feedback import Vote
 
 __all__ = ["FeedbackHandler"]
 
@@ -39,5 +41,5 @@ class FeedbackHandler(BaseHandler):
                 "Votes are turned off here. The operator can set `c.AiExtension.feedback = True`.",
             )
         by = self.current_user.username
-        feedback = await runtime.vote(path, message_id, cast(Vote, vote), by=by)
+        feedback = await runtime.vote(path, message_id, cast("Vote", vote), by=by)
         self.finish(json.dumps({"up": feedback.up, "down": feedback.down}))

@@ -7,7 +7,6 @@ from itertools import pairwise
 
 import anyio.to_thread
 from jupyter_server.auth.decorator import authorized
-from markdown_it import MarkdownIt
 from tornado import web
 from tornado.web import HTTPError
 
@@ -45,6 +44,8 @@ class HelpHandler(BaseHandler):
 
 def _html(text: str) -> str:
     """Return Markdown as HTML; links to other pages lead to those served here, if they are."""
+    from markdown_it import MarkdownIt
+
     from jupyter_ai_personas.context.answers.product_help import anchor
 
     markdown = MarkdownIt("commonmark", {"html": False}).enable("table")

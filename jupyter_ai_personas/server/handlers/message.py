@@ -10,7 +10,6 @@ from jupyter_server.auth.decorator import authorized
 from tornado import web
 from tornado.web import HTTPError
 
-from jupyter_ai_personas.chat import User, WatchedChat
 from jupyter_ai_personas.server.handlers.base import BaseHandler
 from jupyter_ai_personas.text import Anew
 
@@ -44,6 +43,8 @@ class MessageHandler(BaseHandler):
         place of what came before), at last ``{"response": …}`` with all of it, or
         ``{"message": …}`` that says why it failed.
         """
+        from jupyter_ai_personas.chat import User, WatchedChat
+
         message = self.json_body().get("message")
         if not isinstance(message, str) or not message.strip():
             raise HTTPError(400, 'Send `{"message": "your question"}`.')

@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jupyter_server.auth.decorator import authorized
 from tornado import web
 from tornado.web import HTTPError
 
-from jupyter_ai_personas.context.local import checked_path
-from jupyter_ai_personas.discovery import Broken
 from jupyter_ai_personas.errors import AttachmentError
-from jupyter_ai_personas.personas import LocalProblem, Persona, Personas
-from jupyter_ai_personas.personas.local import SOURCE
 from jupyter_ai_personas.redaction import for_people
 from jupyter_ai_personas.server.handlers.base import BaseHandler
+
+if TYPE_CHECKING:
+    from jupyter_ai_personas.discovery import Broken
+    from jupyter_ai_personas.personas import LocalProblem, Persona, Personas
 
 __all__ = ["PersonasHandler"]
 
 
 def checked(path: str) -> str:
     """Return the path of a chat; 400 if it lies nowhere below the root."""
+    from jupyter_ai_personas.context.local import checked_path
+
     try:
         return checked_path(path)
     except AttachmentError as error:
@@ -75,6 +77,8 @@ def _broken(entry: Broken) -> dict[str, Any]:
 
 
 def _faulty(problem: LocalProblem) -> dict[str, Any]:
+    from jupyter_ai_personas.personas.local import SOURCE
+
     return _unusable(problem.name or problem.stem, SOURCE, str(problem))
 
 

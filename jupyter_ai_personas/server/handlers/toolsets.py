@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jupyter_server.auth.decorator import authorized
 from tornado import web
 
-from jupyter_ai_personas.personas import Persona
 from jupyter_ai_personas.redaction import for_people
 from jupyter_ai_personas.server.handlers.base import BaseHandler
-from jupyter_ai_personas.tools import Toolset
+
+if TYPE_CHECKING:
+    from jupyter_ai_personas.personas import Persona
+    from jupyter_ai_personas.tools import Toolset
 
 __all__ = ["ToolsetsHandler"]
 

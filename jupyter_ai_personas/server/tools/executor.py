@@ -76,5 +76,5 @@ class Recorder:
         self._unlinked.setdefault(context.turn_id, []).append(change)
 
     def unlinked(self, turn_id: str) -> Sequence[Change]:
-        """Return what a turn changed since this was asked last."""
+        """Return the changes of a turn since the last call."""
         return self._unlinked.pop(turn_id, ())

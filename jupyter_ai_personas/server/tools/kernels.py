@@ -118,10 +118,9 @@ class Kernels:
         on_busy: Callable[[], None] = lambda: None,
         busy_seconds: float = BUSY_SECONDS,
     ) -> AsyncIterator[tuple[Any, KernelLife]]:
-        """Give a client (jupyter_client) that hears what the kernel sends, once that is free.
+        """Yield a client (jupyter_client) once the kernel is free, and its :class:`KernelLife`.
 
-        With it comes what tells whether the kernel has ended since. ``on_busy`` is called if the
-        kernel runs something else, which is waited for.
+        ``on_busy`` is called if the kernel runs something else; this waits until that ends.
 
         Raises:
             ToolCallError: it has ended, or is not free within ``busy_seconds``.
@@ -186,7 +185,7 @@ class Kernels:
 
 
 class KernelLife:
-    """Tells whether a kernel is still the process that it was when this was made."""
+    """Tells whether the process of a kernel has ended since this object was made."""
 
     def __init__(self, manager: Any, kernel_id: str) -> None:
         self._manager = manager

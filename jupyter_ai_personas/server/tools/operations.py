@@ -1,4 +1,4 @@
-"""Changes of a notebook's cells, and how each is taken back. Nothing is changed where one fails."""
+"""Changes cells of a notebook, and undoes such changes. A change that fails changes nothing."""
 
 from __future__ import annotations
 
@@ -227,9 +227,9 @@ def _size(value: Any) -> int:
 
 
 def take_back(cells: Cells, change: Change) -> str:
-    """Take back one change; return why it is left alone, or an empty string.
+    """Undo one change; return why it is left alone, or an empty string.
 
-    Changes of a turn are taken back from the latest on, so that each finds what it left.
+    Undo the changes of a turn latest first: each then finds the cells as it left them.
     """
     ids = list(cells.ids())
     index = ids.index(change.cell) if change.cell in ids else None

@@ -1,4 +1,4 @@
-"""``notebook.run_cell``: in the notebook's own kernel, with outputs written as they come.
+"""``notebook.run_cell``: runs a cell in the notebook's kernel, and writes outputs as they come.
 
 jupyter_client talks to the kernel. jupyter-server-nbmodel, which also runs cells on the server,
 offers this to browsers by REST only: its runs have no time limit, and a run that waits in its
@@ -131,7 +131,7 @@ class RunTools:
         run.on_busy = lambda: context.show(f"is waiting for the kernel of {path}")
         run.on_begin = lambda: context.show(f"is running a cell of {path}")
         run.timeout = arguments["timeout"]
-        # A task of its own: a run that is stopped before it began must be interrupted when it does.
+        # A separate task: a run that is stopped before it begins is interrupted once it begins.
         task = asyncio.create_task(run.whole(), name=f"run_cell {context.turn_id}")
         self._runs.add(task)
         task.add_done_callback(self._ended)
@@ -255,7 +255,7 @@ class _Run:
                     return  # it does not heed the interrupt
                 await self.stop("timeout")
             if now >= next_look and not is_over:
-                # Also where messages come: those of the next process are not about this run.
+                # Look also while messages come: they may be from the next process.
                 is_over, next_look = await life.is_over(), time.monotonic() + LOOK_SECONDS
                 if not self._began:
                     self._wait()  # somebody's cell came first

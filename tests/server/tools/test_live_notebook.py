@@ -125,7 +125,9 @@ async def test_nothing_that_people_type_is_lost_while_a_persona_edits(
         assert refused["current"] == f"ada: {letters}"
         assert sources(ada)["c0"] == f"ada: {letters}"
 
-        # Bob has typed on in what the persona changed.
+        # Bob types on in what the persona changed.
+        await type_into(bob, "c1", "!", at_start=True)
+        wanted["c1"] = f"!{wanted['c1']}"
         undo = chat.post("/undo @Editor")
         told = await chat.wait_for_reply(undo, state=None)
         assert "Left as it is:\n- `live.ipynb`, cell 2 (`c1`): somebody changed it since" in str(

@@ -47,22 +47,24 @@ export function follow(model: IChatModel, begin: () => IGrowing): () => void {
     if (message === undefined) {
       return; // The chat tells when it has it.
     }
-    const metadata = map.get('metadata') as Record<string, unknown> | undefined;
-    const reply = replyOf({ metadata });
+    const metadata = (map.get('metadata') ?? {}) as Record<string, unknown>;
     let shown = growing.get(message.id);
-    if (reply !== null && isRunning(reply.state) && map.get('deleted') !== true) {
+    if (runs({ metadata }) && map.get('deleted') !== true) {
       if (shown === undefined) {
         shown = begin();
         growing.set(message.id, shown);
       }
       shown.set(textOf(map));
       show(message, shown);
-    } else if (shown !== undefined) {
+    } else if (shown !== undefined || runs(message)) {
+      // A chat that is being loaded misses changes: one may have ended the reply.
       growing.delete(message.id);
-      shown.end();
+      shown?.set(textOf(map));
+      shown?.end();
       // A renderer that somebody registered for finished messages may show it already.
-      const isOurs = message.content.mime_model === shown.mimeModel;
-      message.update({ body: textOf(map), ...(isOurs ? { mime_model: undefined } : {}) });
+      const isOurs = message.content.mime_model === shown?.mimeModel;
+      const mime_model = isOurs ? undefined : message.content.mime_model;
+      message.update({ body: textOf(map), metadata, mime_model });
     }
   };
 
@@ -79,10 +81,6 @@ export function follow(model: IChatModel, begin: () => IGrowing): () => void {
   };
 
   const onMessages = (): void => {
-    const runs = ({ metadata }: IMessage): boolean => {
-      const state = replyOf({ metadata })?.state;
-      return state !== undefined && isRunning(state);
-    };
     const ids = new Set(model.messages.filter(runs).map(message => message.id));
     if (ids.size > 0) {
       messages
@@ -103,6 +101,11 @@ export function follow(model: IChatModel, begin: () => IGrowing): () => void {
       shown.end();
     });
   };
+}
+
+function runs(message: Pick<IMessage, 'metadata'>): boolean {
+  const reply = replyOf(message);
+  return reply !== null && isRunning(reply.state);
 }
 
 function show(message: IMessage, shown: IGrowing): void {

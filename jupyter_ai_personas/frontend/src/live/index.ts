@@ -7,7 +7,8 @@ import { Widget } from '@lumino/widgets';
 
 import { eachChat } from '../chats';
 import { follow, type IGrowing } from './follow';
-import { LiveText, detailsIn, keepOpen, type RenderBlock } from './text';
+import { keepNewest } from './newest';
+import { LiveText, type RenderBlock } from './text';
 import { Toolbars } from './toolbars';
 
 const MIME_TYPE = 'application/vnd.jupyter-ai-personas.live';
@@ -42,7 +43,6 @@ class Growing implements IGrowing {
     const observer = new MutationObserver(() => {
       if (!this.node.isConnected) {
         observer.disconnect();
-        keepOpen(detailsIn([this.node]), detailsIn([place]));
         this.replaced(this);
       }
     });
@@ -65,7 +65,7 @@ class LiveRenderer extends Widget implements IRenderMime.IRenderer {
       // The same node, wherever the chat shows it: what is rendered already stays.
       this.node.append(shown.node);
     }
-    // Wait for no text: the chat shows the rendering that ends last, which must be that of the end.
+    // Wait for no text, so that renderings end in the order in which they begin.
     return Promise.resolve();
   }
 }
@@ -120,6 +120,7 @@ export const livePlugin: JupyterFrontEndPlugin<void> = {
         return shown;
       };
       model.disposed.connect(follow(model, begin));
+      keepNewest(model);
     });
   }
 };

@@ -59,7 +59,6 @@ export class LiveText {
       return;
     }
     const nodes = source.trim() === '' ? [] : await this.render(source + '\n' + this.links);
-    keepOpen(detailsIn(this.tail), detailsIn(nodes));
     this.tail.forEach(node => {
       node.parentNode?.removeChild(node);
     });
@@ -91,25 +90,4 @@ export class LiveText {
   private tailSource = '';
   private links = '';
   private isBusy = false;
-}
-
-/** The elements `details` in `nodes`, in order. */
-export function detailsIn(nodes: Iterable<Node>): HTMLDetailsElement[] {
-  return Array.from(nodes).flatMap(node =>
-    node instanceof HTMLDetailsElement
-      ? [node, ...node.querySelectorAll('details')]
-      : node instanceof Element
-        ? [...node.querySelectorAll('details')]
-        : []
-  );
-}
-
-/** Open and close `now`, details that were rendered anew, as a person left them `before`. */
-export function keepOpen(before: readonly HTMLDetailsElement[], now: HTMLDetailsElement[]): void {
-  now.forEach((each, index) => {
-    const former = before[index];
-    if (former !== undefined) {
-      each.open = former.open;
-    }
-  });
 }

@@ -4,7 +4,7 @@ import type { JupyterFrontEnd, JupyterFrontEndPlugin } from '@jupyterlab/applica
 
 import { eachChat } from '../chats';
 
-const BODY = 'jp-chat-rendered-message';
+const BODY = '.jp-chat-rendered-message';
 
 export const detailsPlugin: JupyterFrontEndPlugin<void> = {
   id: 'jupyter-ai-personas:details',
@@ -39,9 +39,15 @@ class KeptDetails {
   }
 
   private readonly observer = new MutationObserver(records => {
+    let removed: HTMLDetailsElement[] = [];
     for (const { target, removedNodes, addedNodes } of records) {
-      if (target instanceof Element && target.classList.contains(BODY)) {
-        this.carryOver(detailsIn(removedNodes), detailsIn(addedNodes));
+      if (target instanceof Element && target.closest(BODY) !== null) {
+        removed.push(...detailsIn(removedNodes));
+        const added = detailsIn(addedNodes);
+        if (added.length > 0) {
+          this.carryOver(removed, added);
+          removed = [];
+        }
       }
     }
   });
@@ -80,7 +86,7 @@ function keyed(
 }
 
 function detailsIn(nodes: NodeList): HTMLDetailsElement[] {
-  return [...nodes].flatMap(node =>
-    node instanceof Element ? [...node.querySelectorAll('details')] : []
-  );
+  return [...nodes]
+    .flatMap(node => (node instanceof Element ? [node, ...node.querySelectorAll('details')] : []))
+    .filter(node => node instanceof HTMLDetailsElement);
 }

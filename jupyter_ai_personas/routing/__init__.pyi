@@ -1,0 +1,16 @@
+from .addressing import Chain, Limits, address
+from .hints import meant_names
+from .mentions import MAX_SCANNED, find_mentions, may_mention
+from .names import NameIndex, mention_name
+
+__all__ = [
+    "MAX_SCANNED",
+    "Chain",
+    "Limits",
+    "NameIndex",
+    "address",
+    "find_mentions",
+    "may_mention",
+    "meant_names",
+    "mention_name",
+]
