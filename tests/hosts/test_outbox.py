@@ -77,7 +77,7 @@ async def test_a_flood_comes_in_portions_and_the_loop_goes_on_in_between() -> No
 
     texts = []
     seen_turns = []
-    with anyio.fail_after(30):
+    with anyio.fail_after(10):
         async with anyio.create_task_group() as group:
             group.start_soon(count_turns)
             async for batch in outbox.batches():
@@ -132,7 +132,7 @@ async def test_what_ends_something_and_who_was_quiet_do_not_wait_for_the_others(
     monkeypatch.setattr(outbox, "PACING", Pacing(eager_interval=3600.0))
     box = Outbox()
     batches = await flowing(box)
-    with anyio.fail_after(30):
+    with anyio.fail_after(10):
         box.put(chunk("A"))
         box.put(chunk("B"))
         assert await anext(batches) == [chunk("A"), chunk("B")]
@@ -153,7 +153,7 @@ async def test_the_loop_comes_early_when_much_waits(
     assert wakes == [True]
     box.put(chunk("A"))
     assert wakes == [True, False]
-    with anyio.fail_after(30):
+    with anyio.fail_after(10):
         assert await anext(batches) == [chunk("A", MOST * "more ")]
 
 
@@ -163,7 +163,7 @@ async def test_a_turn_that_was_quiet_for_a_while_wakes_the_loop_again(
     monkeypatch.setattr(outbox, "PACING", Pacing(eager_interval=0.0))
     box = Outbox()
     batches = await flowing(box)
-    with anyio.fail_after(30):
+    with anyio.fail_after(10):
         async with asyncio.TaskGroup() as tasks:
             batch = tasks.create_task(anext(batches))
             while box._flowing:
@@ -189,7 +189,7 @@ async def test_no_chunk_stays_behind_whenever_it_comes(monkeypatch: pytest.Monke
     producer = threading.Thread(target=produce)
     producer.start()
     text = ""
-    with anyio.fail_after(30):
+    with anyio.fail_after(10):
         async for batch in box.batches():
             text += "".join(event.text for event in batch)
             taken.release()

@@ -122,7 +122,7 @@ async def test_so_many_requests_are_open_at_once_and_no_more(desk: Desk) -> None
 
 async def test_a_loop_in_a_thread_may_ask(desk: Desk) -> None:
     thread = asyncio.ensure_future(asyncio.to_thread(asyncio.run, desk.turn.request("x")))
-    with anyio.fail_after(30):
+    with anyio.fail_after(10):
         while not desk.said:
             await anyio.lowlevel.checkpoint()
     [event] = desk.said

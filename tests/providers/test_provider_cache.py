@@ -101,7 +101,7 @@ async def test_a_model_that_allows_no_concurrency_answers_one_after_the_other(
     async def ask() -> None:
         answers.extend([chunk.text async for chunk in cache.stream("alone:m", ASK)])
 
-    with anyio.fail_after(30):
+    with anyio.fail_after(10):
         async with anyio.create_task_group() as group:
             for _ in range(4):
                 group.start_soon(ask)
@@ -129,7 +129,7 @@ async def test_a_model_that_is_slow_to_build_holds_up_no_other(
     cache = ModelCache(make_registry())
     assert await text_of(cache.stream("slow:fast", ASK)) == "hello"
     slow = importlib.import_module("slow")
-    with anyio.fail_after(30):
+    with anyio.fail_after(10):
         async with anyio.create_task_group() as group:
             group.start_soon(text_of, cache.stream("slow:slow", ASK))
             await anyio.to_thread.run_sync(slow.started.wait)
