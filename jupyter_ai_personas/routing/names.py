@@ -95,6 +95,7 @@ class NameIndex:
                 self._name_of[id_] = name
         self._id_of.pop("", None)
         self._window = max(map(len, self._name_of.values()), default=0) * 4 + _SLACK
+        self._lengths = sorted(set(map(len, self._id_of)))
         self._beginnings = {
             folded[:end] for folded in self._id_of for end in range(len(folded) + 1)
         }
@@ -131,12 +132,12 @@ class NameIndex:
         if window.isascii():
             # Each character is a cluster, and is seen. The window is longer than all names.
             window = window.casefold()
-            for end in range(1, len(window) + 1):
-                beginning = window[:end]
+            for length in self._lengths:
+                beginning = window[:length]
                 if beginning not in self._beginnings:
                     return
                 if (id_ := self._id_of.get(beginning)) is not None:
-                    yield id_, start + end
+                    yield id_, start + length
             return
         folded = ""
         for cluster in _GRAPHEME.finditer(text, start, limit):

@@ -28,47 +28,49 @@ _IRRELEVANT = [
     *("inline", "linkify", "replacements", "smartquotes", "text_join"),
     # Block and inline rules that hide nothing.
     *("heading", "hr", "lheading", "reference", "newline"),
-    *("autolink", "emphasis", "entity", "image", "link", "balance_pairs", "fragments_join"),
+    *(
+        "autolink",
+        "backticks",
+        "emphasis",
+        "entity",
+        "image",
+        "link",
+        "balance_pairs",
+        "fragments_join",
+    ),
 ]
 
-_PLAIN = re.compile(r"[^`<\\]+")
+_PIECE = re.compile(r"[^`<\\]+|(`+)")
 _BACKTICKS = re.compile("`+")
 
 
 def _text(state: StateInline, silent: bool) -> bool:
-    """The inline rule for text, which stops only where one of the rules that are left begins."""
-    found = _PLAIN.match(state.src, state.pos)
-    if found is not None:
-        state.push("text", "", 0).content = found.group()
-        state.pos = found.end()
-    return found is not None
+    """The inline rule for text and code spans, which stops only where another rule begins.
 
-
-def _code(state: StateInline, silent: bool) -> bool:
-    """The inline rule for code spans; the library's looks at each character."""
-    found = _BACKTICKS.match(state.src, state.pos)
-    if found is None:
-        return False
-    starts = state.env  # of each run of backticks
-    if not starts:
-        for run in _BACKTICKS.finditer(state.src):
-            starts.setdefault(run[0], []).append(run.start())
-    same = starts.get(found[0], [])
-    closing = bisect(same, state.pos)
-    if closing < len(same):
-        state.push("code_inline", "code", 0)
-        state.pos = same[closing] + len(found[0])
-    else:
-        state.push("text", "", 0).content = found[0]
+    The library's rules look at each character, and make a token of each span.
+    """
+    source, starts, parts = state.src, state.env, list[str]()
+    while (found := _PIECE.match(source, state.pos)) is not None:
+        piece, backticks = found.group(0, 1)
         state.pos = found.end()
-    return True
+        if backticks:
+            if not starts:  # of each run of backticks
+                for run in _BACKTICKS.finditer(source):
+                    starts.setdefault(run[0], []).append(run.start())
+            same = starts.get(backticks, [])
+            closing = bisect(same, found.start())
+            if closing < len(same):
+                piece, state.pos = "`", same[closing] + len(backticks)
+        parts.append(piece)
+    if parts:
+        state.push("text", "", 0).content = "".join(parts)
+    return bool(parts)
 
 
 @cache
 def _parser() -> MarkdownIt:
     parser = MarkdownIt("commonmark").disable(_IRRELEVANT)
     parser.inline.ruler.at("text", _text)
-    parser.inline.ruler.at("backticks", _code)
     return parser
 
 
@@ -133,4 +135,4 @@ def _shown(token: Token) -> str:
         return f"\\{token.content}" if token.content in SIGNS else token.content
     if token.type == "hardbreak":
         return "\n"
-    return "`" if token.type == "code_inline" else "<"
+    return "<"
