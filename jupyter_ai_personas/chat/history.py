@@ -21,6 +21,7 @@ __all__ = [
     "MOST_MESSAGES",
     "BaseMessage",
     "HistoryEntry",
+    "command_of",
     "earlier_attachments",
     "newest",
     "read_history",
@@ -62,12 +63,12 @@ def read_history(
     until: Message,
     max_messages: int,
     max_chars: int,
-    is_command: frozenset[str] = frozenset(),
+    commands: frozenset[str] = frozenset(),
 ) -> tuple[HistoryEntry, ...]:
     """Return the history that the persona ``reader`` sees, ending with the message ``until``.
 
     It holds at most ``max_messages`` messages and ``max_chars`` characters, counted from the end;
-    ``until`` is always whole. System lines, commands (first words in ``is_command``), deleted
+    ``until`` is always whole. System lines, commands (:func:`command_of` in ``commands``), deleted
     messages and failed replies are left out. A reply follows the message that it answers, also if
     it comes after ``until`` in the chat: a person may ask twice in a row.
     """
@@ -75,7 +76,7 @@ def read_history(
     entries = [_entry(chat, until, reader, speaker)]
     remaining = max_chars - len(until.body)
     for message in reversed(_in_order(chat, until, max_messages)):
-        if not is_shown(message, is_command):
+        if not is_shown(message, commands):
             continue
         remaining -= len(message.body)
         if remaining < 0 or len(entries) >= max_messages:
@@ -112,7 +113,17 @@ def is_shown(message: Message, commands: frozenset[str]) -> bool:
     is_reply = bool(message.metadata) and message.by_persona
     if is_reply and (message.state not in _SHOWN_STATES or message.is_approval):
         return False
-    return body[0] != "/" or body.split(None, 1)[0] not in commands
+    # Nearly all messages begin with neither.
+    return (body[0] != "/" and not body[0].isspace()) or command_of(body) not in commands
+
+
+def command_of(body: str) -> str:
+    """Return the command that a message may be: the first word of a line that begins with a slash.
+
+    Case does not matter. Empty for any other message, such as one of several lines.
+    """
+    body = body.strip()
+    return body.split(None, 1)[0].casefold() if body[:1] == "/" and "\n" not in body else ""
 
 
 def _speaker(chat: Chat, sender: str) -> str:

@@ -12,7 +12,7 @@ from typing import Literal
 import anyio.to_thread
 
 from jupyter_ai_personas.chat import Chat, Message
-from jupyter_ai_personas.chat.history import earlier_attachments
+from jupyter_ai_personas.chat.history import command_of, earlier_attachments
 from jupyter_ai_personas.chat.markdown import code, inert
 from jupyter_ai_personas.commands.context import Given, describe_context
 from jupyter_ai_personas.commands.export import export_chat
@@ -134,14 +134,11 @@ class ChatCommands(Commands):
 
     def find(self, message: Message) -> Command | None:
         """Return what to do for ``message``, or ``None`` if it is no command."""
-        body = message.body.strip()
-        if not body.startswith("/") or "\n" in body:
+        name = command_of(message.body)
+        if name not in self._handlers:
             return None
-        name, *others = body.split(None, 1)
-        name, rest = name.casefold(), "".join(others)
-        if name in self._handlers:
-            return partial(self._answer, self._handlers[name][1], message, rest)
-        return None
+        rest = "".join(message.body.strip().split(None, 1)[1:])
+        return partial(self._answer, self._handlers[name][1], message, rest)
 
     def always(self, message: Message) -> bool:
         """Return whether the command in ``message`` is exempt from the flood limit."""

@@ -9,7 +9,7 @@ from typing import Any
 
 from jupyter_ai_personas.chat.file_format import ChatFile, parse_chat
 from jupyter_ai_personas.chat.history import is_shown
-from jupyter_ai_personas.chat.messages import decode_message
+from jupyter_ai_personas.chat.messages import Message, decode_message
 from jupyter_ai_personas.context.passage import Passage
 from jupyter_ai_personas.context.prose import markdown_headings
 from jupyter_ai_personas.text import well_formed
@@ -44,12 +44,16 @@ def chat(text: str) -> Iterator[Passage]:
     """Yield the messages of the conversation, each below the name of who wrote it."""
     found = parse_chat(text) or ChatFile()
     for message in map(decode_message, _objects(found.messages)):
-        if message is None or not is_shown(message, frozenset(_COMMAND.findall(message.body))):
+        if message is None or not is_shown(message, _command_in(message)):
             continue
         user = found.users.get(message.sender)
         user = user if isinstance(user, dict) else {}
         name = str(user.get("display_name") or user.get("name") or message.sender)
         yield Passage(1, well_formed(message.body), well_formed(name))
+
+
+def _command_in(message: Message) -> frozenset[str]:
+    return frozenset(word.casefold() for word in _COMMAND.findall(message.body))
 
 
 def _object(text: str) -> dict[str, Any]:

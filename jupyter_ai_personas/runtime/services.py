@@ -85,7 +85,7 @@ class Services:
             until=until,
             max_messages=max(MOST_MESSAGES, self.settings.history_messages),
             max_chars=self.settings.history_chars,
-            is_command=self.command_names,
+            commands=self.command_names,
         )
 
     def shown(self, history: Sequence[HistoryEntry]) -> Sequence[HistoryEntry]:

@@ -38,7 +38,7 @@ def chat_of(*lines: tuple[str, str] | tuple[str, str, str]) -> tuple[MemoryChat,
 
 
 def shown(chat: MemoryChat, until: Message, **more: object) -> list[tuple[str, str]]:
-    options = {"max_messages": 40, "max_chars": 60_000, "is_command": frozenset({"/help"})}
+    options = {"max_messages": 40, "max_chars": 60_000, "commands": frozenset({"/help"})}
     history = read_history(chat, reader=ECHO, until=until, **{**options, **more})  # type: ignore[arg-type]
     return [(entry.speaker, entry.body) for entry in history]
 

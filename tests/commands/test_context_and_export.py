@@ -172,6 +172,21 @@ async def test_as_many_messages_are_shown_as_a_model_gets_with_commands_in_betwe
     assert "| Chat: 2 messages |" in text
 
 
+async def test_a_model_is_shown_what_was_no_command_and_no_command(tmp_path: Path) -> None:
+    replies = ["The first line.", "Four."]
+    async with converse(Helper, model_replies=replies, settings=settings(tmp_path)) as chat:
+        await chat.ask("/status\n@Helper What does the line above do?")
+        await chat.ask("/STATUS")
+        await chat.ask(" /status")
+        await chat.ask("@Helper And now?")
+        prompt = [message.content for message in chat.model.prompts[-1]]
+    assert prompt[1:] == [
+        "/status\n@Helper What does the line above do?",
+        "The first line.",
+        "@Helper And now?",
+    ]
+
+
 async def test_another_persona_can_be_named(tmp_path: Path) -> None:
     other = persona("Other", lambda self, message: None)
     async with converse(Helper, other, settings=settings(tmp_path)) as chat:
