@@ -92,7 +92,8 @@ def visible_text(body: str) -> Iterator[str]:
         return
     quotes = 0
     lines: list[str] = []
-    for token in _parser().parse(body):
+    # The parser looks at the end of the last line, too.
+    for token in _parser().parse(f"{body}\n"):
         if token.type in ("blockquote_open", "blockquote_close"):
             quotes += token.nesting
             lines = lines or re.split(r"\r\n?|\n", body)

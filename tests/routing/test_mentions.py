@@ -37,6 +37,7 @@ NAMES = NameIndex(
         ("@Echo", ["echo"]),
         ("@echo and @ECHO", ["echo"]),
         ("hello @Echo, what now?", ["echo"]),
+        ("@Echo\n> - <!--\n> ", ["echo"]),  # markdown-it-py looks beyond the end of such a text
         ("ask (@Echo) or '@Echo' or \"@Echo\" or **@Echo**", ["echo"]),
         ("@Echo: look; @Data!", ["echo", "data"]),
         ("@Data then @Echo then @Data", ["data", "echo"]),
