@@ -24,9 +24,7 @@ from typing import Any
 from unittest.mock import patch
 
 from filelock import FileLock
-from support.plugin import make_plugin
 from support.room import persona
-from support.server import DEFAULT_EXTENSIONS, JupyterServer
 
 from jupyter_ai_personas.chat import Message
 from jupyter_ai_personas.context import IndexSettings, builder
@@ -44,7 +42,6 @@ from jupyter_ai_personas.testing import FakeChat, in_virtual_time, make_runtime
 
 from .options import Table
 from .search import _generate
-from .startup import make_providers
 
 LOG = logging.getLogger("benchmarks")
 ALL = sys.maxsize
@@ -403,44 +400,6 @@ def _collections(quick: bool) -> Sequence[float]:
     return [1000 * spent]
 
 
-# -- start-up --------------------------------------------------------------------------------------
-
-_SOONER = """
-from jupyter_ai_personas.server import extension
-
-extension.LOAD_DELAY = {seconds}
-
-def _jupyter_server_extension_points():
-    return [{{"module": "a_load_delay"}}]
-
-def _load_jupyter_server_extension(app):
-    pass
-"""
-
-
-def _first_answers(quick: bool) -> Sequence[float]:
-    """Return processor ms until the first answer of a server with many provider packages."""
-    from jupyter_ai_personas.server import extension
-
-    async def main() -> float:
-        with tempfile.TemporaryDirectory(prefix="bench-") as folder:
-            directory = Path(folder)
-            sooner = _SOONER.format(seconds=extension.LOAD_DELAY)
-            paths = [
-                make_plugin(directory / "delay", "a_load_delay", {"__init__.py": sooner}, {}),
-                make_providers(directory / "providers"),
-            ]
-            server = JupyterServer(
-                directory / "server",
-                extensions=("a_load_delay", *DEFAULT_EXTENSIONS),
-                pythonpath=paths,
-            )
-            async with server:
-                return server.cpu_seconds()
-
-    return [1000 * asyncio.run(main())]
-
-
 TUNED = [
     Tuned(
         "hosts.outbox.WINDOW",
@@ -529,12 +488,5 @@ TUNED = [
         ["ms of full collections while 1,000,000 objects come"],
         _collections,
         3,
-    ),
-    Tuned(
-        "server.extension.LOAD_DELAY",
-        0.0,
-        ["CPU ms until a server's first answer, 30 provider packages"],
-        _first_answers,
-        7,
     ),
 ]
