@@ -17,8 +17,10 @@ from jupyter_server.utils import ensure_async
 __all__ = ["ChatService", "OpenDocuments", "message_ids", "save_document"]
 
 SESSION_EVENTS = "https://schema.jupyter.org/jupyter_collaboration/session/v1"
+"""The events of jupyter-collaboration about rooms: saves among them."""
+
 CONTENTS_EVENTS = "https://events.jupyter.org/jupyter_server/contents_service/v1"
-"""The events of jupyter-collaboration about saves."""
+"""The events of jupyter_server about files."""
 
 LOOP_ITERATIONS = 100
 """Iterations of the event loop to wait for the chat manager in the settings."""
@@ -28,8 +30,10 @@ class ChatService(Protocol):
     """Serves the chats that are opened."""
 
     async def opened(self, document: Any, held: AbstractSet[str] | None) -> None:
-        """Serve a document, once. ``held``: the messages that it had when it was opened, if that
-        was before there was a server."""
+        """Serve a document, once.
+
+        ``held`` are the ids of its messages when it was opened, if that was before this service.
+        """
 
     async def session_event(self, room: Any, action: Any) -> None:
         """A room was saved (``save``), closed (``clean``), or else."""
@@ -45,8 +49,8 @@ class OpenDocuments:
         self._wanted = wanted
         self._log = log
         self._manager: Any = None
-        self._server: ChatService | None = None
-        # By the identity of the document, until there is a server: what it held.
+        self._service: ChatService | None = None
+        # By the identity of the document, until there is a service: what it held.
         self._noted: dict[int, tuple[Any, AbstractSet[str]]] = {}
         self._contents_events: list[Mapping[str, Any]] = []
 
@@ -63,16 +67,16 @@ class OpenDocuments:
         for document in list(settings.get("chats_by_id", {}).values()):
             await self._opened(document)
 
-    async def serve(self, server: ChatService) -> None:
-        """Tell ``server`` of what was noted, and from now on of everything."""
-        self._server = server
+    async def serve(self, service: ChatService) -> None:
+        """Tell ``service`` of what was noted, and from now on of everything."""
+        self._service = service
         while self._noted:
             key, (document, held) = next(iter(self._noted.items()))
-            await server.opened(document, held)
+            await service.opened(document, held)
             self._noted.pop(key, None)
         events, self._contents_events = self._contents_events, []
         for event in events:
-            await server.contents_event(event)
+            await service.contents_event(event)
 
     async def save(self, settings: Mapping[str, Any]) -> None:
         """Save the documents with new messages that nothing serves yet: the server stops."""
@@ -95,12 +99,14 @@ class OpenDocuments:
         return None
 
     async def _opened(self, document: Any) -> None:
-        if self._server is not None:
-            await self._server.opened(document, None)
-        elif id(document) not in self._noted:
-            # With the document, so that its identity is not reused.
-            self._noted[id(document)] = document, message_ids(document)
-            self._wanted()
+        if id(document) in self._noted:
+            return  # `serve` tells of it, with what it held
+        if self._service is not None:
+            await self._service.opened(document, None)
+            return
+        # With the document, so that its identity is not reused.
+        self._noted[id(document)] = document, message_ids(document)
+        self._wanted()
 
     async def _on_event(self, logger: Any, schema_id: str, data: dict[str, Any]) -> None:
         # `opened` comes once a client, and again when one reconnects.
@@ -113,16 +119,16 @@ class OpenDocuments:
 
     async def _on_session_event(self, logger: Any, schema_id: str, data: dict[str, Any]) -> None:
         action, room = data.get("action"), data.get("room")
-        if self._server is not None:
-            await self._server.session_event(room, action)
+        if self._service is not None:
+            await self._service.session_event(room, action)
         elif action == "clean":
             for key, (document, _) in list(self._noted.items()):
                 if document.room_id == room:
                     del self._noted[key]
 
     async def _on_contents_event(self, logger: Any, schema_id: str, data: dict[str, Any]) -> None:
-        if self._server is not None:
-            await self._server.contents_event(data)
+        if self._service is not None:
+            await self._service.contents_event(data)
         elif data.get("action") in ("delete", "rename"):
             self._contents_events.append(dict(data))
 

@@ -70,6 +70,25 @@ async def test_what_a_chat_held_when_it_was_opened_is_known_later(stage: Documen
     assert service.seen[1:] == [("opened", None)]
 
 
+async def test_a_client_that_joins_while_chats_are_taken_over_hides_nothing(
+    stage: DocumentStage,
+) -> None:
+    manager = Manager(stage.ychat)
+
+    class Joined(Service):
+        async def opened(self, document: Any, held: AbstractSet[str] | None) -> None:
+            await super().opened(document, held)
+            if held is not None:
+                await manager.opens(stage.ychat)
+
+    service = Joined()
+    documents = OpenDocuments(wanted=lambda: None, log=LOG)
+    await documents.observe({"chat_manager": manager})
+    await manager.opens(stage.ychat)
+    await documents.serve(service)
+    assert service.seen == [("opened", set())]
+
+
 async def test_a_chat_that_is_closed_before_it_is_served_is_forgotten(stage: DocumentStage) -> None:
     manager, service = Manager(stage.ychat), Service()
     listeners: dict[str, Any] = {}

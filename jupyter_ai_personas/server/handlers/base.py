@@ -36,8 +36,8 @@ NOT_STARTED = (
     "install jupyter_server 2.16 or newer."
 )
 
-START_SECONDS = 10.0
-"""Time limit for the extension to start after the server has begun to answer."""
+START_SECONDS = 30.0
+"""Time limit for making the runtime while a request waits."""
 
 LOAD_SECONDS = 30.0
 """Time limit for importing plug-ins while a request waits."""
