@@ -102,6 +102,8 @@ class DocumentChat(Participants):
     def subscribe(self, listener: Listener) -> None:
         """See :meth:`Chat.subscribe`."""
         self._listener = listener
+        if self._subscription is not None:
+            return
         self._mirror.load()
         self._subscription = self._mirror.array.observe_deep(self._observer)
         self.watch_newcomers()

@@ -145,7 +145,7 @@ class Chat(Protocol):
         """The current path of the chat's file, relative to the server's root."""
 
     def subscribe(self, listener: Listener) -> None:
-        """Call ``listener`` for each change by others from now on.
+        """Call ``listener`` for each change by others from now on, in place of an earlier one.
 
         Messages that the chat holds already cause no events, nor do our own writes
         (:meth:`apply`). The listener must neither block nor write.

@@ -3,7 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Awaitable, Callable, Collection, Container, Iterator, Mapping, Set
+from collections.abc import (
+    Awaitable,
+    Callable,
+    Collection,
+    Container,
+    Iterable,
+    Iterator,
+    Mapping,
+    Set,
+)
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TypeAlias
@@ -12,13 +21,11 @@ import anyio
 
 from jupyter_ai_personas.chat import (
     PERSONA_PREFIX,
-    RECENT,
     SYSTEM_ID,
     Chat,
     ChatEvent,
     Message,
     MessageDeleted,
-    MessagePosted,
     Restore,
     User,
 )
@@ -329,15 +336,13 @@ class Session:
         """The ids of the messages that the chat's file may lack as they are now."""
         return self._unsaved.ids
 
-    def document_opened(self, saved_ids: Collection[str], come: Set[str] = frozenset()) -> None:
-        """Keep what the document holds and its file, with the messages ``saved_ids``, lacks.
+    def replay(self, events: Iterable[ChatEvent]) -> None:
+        """Handle events since the chat was opened, before this session observed it."""
+        for event in events:
+            self._observe(event)
 
-        Those of ``come`` came after the document was opened and before this session: they are
-        handled as if they came now.
-        """
-        for message in self.chat.before(None, RECENT):
-            if message.id in come and message.id not in saved_ids:
-                self._observe(MessagePosted(message))
+    def document_opened(self, saved_ids: Collection[str]) -> None:
+        """Record messages that the file lacks; ``saved_ids`` are the ids in the file."""
         self._unsaved.note_missing(saved_ids)
 
     def document_saved(self, file: Mapping[str, Message | None]) -> None:

@@ -5,21 +5,19 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Mapping
-from collections.abc import Set as AbstractSet
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jupyter_server.utils import ensure_async
 
-from jupyter_ai_personas.chat.cut_off_saves import undo_cut_off_save
-from jupyter_ai_personas.chat.file_format import ChatFile, add_missing, parse_chat
+from jupyter_ai_personas.chat.file_format import ChatFile, parse_chat
 from jupyter_ai_personas.chat.markdown import code
 from jupyter_ai_personas.runtime import Runtime, Session
-from jupyter_ai_personas.server.live import connections_to
-from jupyter_ai_personas.server.open_documents import message_ids, save_document
+from jupyter_ai_personas.server.open_documents import save_document
 
 if TYPE_CHECKING:
+    from jupyter_ai_personas.chat import ChatEvent
     from jupyter_ai_personas.chat.document import DocumentChat
 
 __all__ = ["ServedChats"]
@@ -39,24 +37,20 @@ class ServedChats:
         self._log = log
         self._open: dict[int, tuple[Any, Session]] = {}
 
-    async def session_event(self, room: Any, action: Any) -> None:
+    async def saved(self, document: Any) -> None:
         """See :class:`~jupyter_ai_personas.server.open_documents.ChatService`."""
-        for key, (document, session) in list(self._open.items()):
-            if document.room_id != room:
-                continue
-            if action == "save" and session.unsaved:
-                await self._compare_with_save(document.get_path(), session)
-            elif action == "clean":
-                self._close(key)
+        opened = self._open.get(id(document))
+        if opened is not None and (session := opened[1]).unsaved:
+            await self._compare_with_save(document.get_path(), session)
 
-    async def contents_event(self, data: Mapping[str, Any]) -> None:
+    async def file_deleted(self, path: str) -> None:
         """See :class:`~jupyter_ai_personas.server.open_documents.ChatService`."""
-        approvals, path = self._runtime.approvals, str(data.get("path") or "")
-        if data.get("action") == "delete":
-            await approvals.chat_deleted(path)
-        elif data.get("action") == "rename":
-            approvals.chat_moved(str(data.get("source_path") or ""), path)
-            self._runtime.chats_moved()
+        await self._runtime.approvals.chat_deleted(path)
+
+    def file_moved(self, source: str, path: str) -> None:
+        """See :class:`~jupyter_ai_personas.server.open_documents.ChatService`."""
+        self._runtime.approvals.chat_moved(source, path)
+        self._runtime.chats_moved()
 
     async def _compare_with_save(self, path: str, session: Session) -> None:
         """Determine which unsaved messages the file contains now.
@@ -74,50 +68,16 @@ class ServedChats:
             # The ledger keeps it.
             self._log.exception("Chat %s could not be compared with what was saved of it", path)
 
-    async def opened(self, document: Any, held: AbstractSet[str] | None) -> None:
+    async def opened(self, chat: DocumentChat, events: list[ChatEvent]) -> None:
         """See :class:`~jupyter_ai_personas.server.open_documents.ChatService`."""
-        if id(document) in self._open:
-            return
-        if not hasattr(document, "ymessages"):
-            self._log.warning(
-                "Chat %s is not collaborative, so personas cannot join it. Run `pip install "
-                "'jupyter_ai_personas[lab]'`, or enable real-time collaboration.",
-                document.get_path(),
-            )
-            return
-        from jupyter_ai_personas.chat.document import DocumentChat
-
-        come = set() if held is None else message_ids(document) - held
-        self._undo_cut_off_save(document)
-        connections = partial(connections_to, self._settings, document)
-        chat = DocumentChat(document, log=self._log, connections=connections)
-        # Keep a reference, so that its identity is not reused.
+        document = chat.document
         session = self._runtime.open_chat(chat)
+        session.replay(events)
+        # Keep a reference, so that its identity is not reused.
         self._open[id(document)] = document, session
         document.set = partial(self._replace, document, document.set, session)
         self._log.debug("Personas joined chat %s", chat.path)
-        await self._compare_with_file(chat, session, come)
-
-    def _undo_cut_off_save(self, document: Any) -> None:
-        """Restore the content of a chat that opened empty because a crash cut off its last save.
-
-        Restore it before any answer: answered messages must be known.
-        """
-        root, path = self._runtime.settings.root_dir, document.get_path()
-        if not root:
-            return
-        try:
-            content = undo_cut_off_save(Path(root) / path.strip("/"))
-            if content is None:
-                return
-            self._log.warning("A crash cut off the last save of chat %s; it is undone", path)
-            chats, id_ = self._settings.get("chats_by_id", {}), document.get_id()
-            add_missing(document, content)
-            if chats.get(id_) is document:
-                # The chat manager looks for it by its id, which has changed.
-                chats[document.get_id()] = chats.pop(id_)
-        except OSError:
-            self._log.exception("The last save of chat %s could not be looked at", path)
+        await self._compare_with_file(chat, session)
 
     def _replace(
         self, document: Any, replace: Callable[[str], None], session: Session, content: str
@@ -136,13 +96,8 @@ class ServedChats:
             # The document counts as saved now; any change saves it again.
             asyncio.get_running_loop().call_soon(lambda: setattr(document, "dirty", document.dirty))
 
-    async def _compare_with_file(
-        self, chat: DocumentChat, session: Session, come: AbstractSet[str]
-    ) -> None:
-        """Restore messages that were lost while the file was loaded, or back up an invalid file.
-
-        The file's messages are old, the others of ``come`` are new.
-        """
+    async def _compare_with_file(self, chat: DocumentChat, session: Session) -> None:
+        """Restore messages that were lost while the file was loaded, or back up an invalid file."""
         path = chat.path
         try:
             content, saved = await self._read(path)
@@ -150,7 +105,7 @@ class ServedChats:
                 await self._keep_what_is_no_chat(path, content, session)
             else:
                 chat.restore_dropped(saved.messages)
-                session.document_opened(saved.message_ids, come)
+                session.document_opened(saved.message_ids)
         except Exception:
             self._log.exception("Chat %s could not be compared with its file", path)
 
@@ -193,11 +148,11 @@ class ServedChats:
                 else:
                     await self._compare_with_save(path, session)
 
-    def _close(self, key: int) -> None:
-        if key in self._open:
-            document, session = self._open.pop(key)
+    def closed(self, document: Any) -> None:
+        """See :class:`~jupyter_ai_personas.server.open_documents.ChatService`."""
+        if (opened := self._open.pop(id(document), None)) is not None:
             document.__dict__.pop("set", None)
-            self._runtime.close_chat(session)
+            self._runtime.close_chat(opened[1])
 
 
 def _read(file: Path) -> tuple[str, ChatFile | None] | None:

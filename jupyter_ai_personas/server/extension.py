@@ -111,7 +111,9 @@ class AiExtension(Configuration):
 
     async def _start_jupyter_server_extension(self, serverapp: Any) -> None:
         guard_exit(self.server, self.log)
-        self._chats = OpenDocuments(wanted=self._wanted.set, log=self.log)
+        is_off = "jupyter_ai_personas_off" in self._web
+        root = None if is_off else self.runtime_settings().root_dir
+        self._chats = OpenDocuments(root=root, wanted=self._wanted.set, log=self.log)
         await self._chats.observe(self._web)
         # The root of the task tree; `stop_extension` ends it.
         # A task group must be left by the task that entered it, so it cannot be opened here.
@@ -194,4 +196,4 @@ class AiExtension(Configuration):
     async def _save(self) -> None:
         if self._served is not None:
             await self._served.save()
-        await self._chats.save(self._web)
+        await self._chats.save()

@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Mapping
-from collections.abc import Set as AbstractSet
 from functools import partial
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -41,26 +39,30 @@ class OffNotices:
         self._log = log
         self._chats: dict[int, DocumentChat] = {}
 
-    async def session_event(self, room: Any, action: Any) -> None:
+    async def opened(self, chat: DocumentChat, events: list[ChatEvent]) -> None:
         """See :class:`~jupyter_ai_personas.server.open_documents.ChatService`."""
-        for key, chat in list(self._chats.items()):
-            if action == "clean" and chat.document.room_id == room:
-                self._chats.pop(key).close()
-
-    async def contents_event(self, data: Mapping[str, Any]) -> None:
-        """See :class:`~jupyter_ai_personas.server.open_documents.ChatService`."""
-
-    async def opened(self, document: Any, held: AbstractSet[str] | None) -> None:
-        """See :class:`~jupyter_ai_personas.server.open_documents.ChatService`."""
-        if id(document) in self._chats or not hasattr(document, "ymessages"):
-            return
-        from jupyter_ai_personas.chat.document import DocumentChat
-
-        chat = self._chats[id(document)] = DocumentChat(document, log=self._log)
+        self._chats[id(chat.document)] = chat
         # Nobody is offered for mentioning.
         chat.register([SYSTEM_USER], owned_prefix=PERSONA_PREFIX)
         gate = FloodGate(MOST_A_MINUTE, clock=time.monotonic)
-        chat.subscribe(partial(self._on_posted, chat, gate))
+        listener = partial(self._on_posted, chat, gate)
+        chat.subscribe(listener)
+        for event in events:
+            listener(event)
+
+    async def saved(self, document: Any) -> None:
+        """See :class:`~jupyter_ai_personas.server.open_documents.ChatService`."""
+
+    def closed(self, document: Any) -> None:
+        """See :class:`~jupyter_ai_personas.server.open_documents.ChatService`."""
+        if (chat := self._chats.pop(id(document), None)) is not None:
+            chat.close()
+
+    async def file_deleted(self, path: str) -> None:
+        """See :class:`~jupyter_ai_personas.server.open_documents.ChatService`."""
+
+    def file_moved(self, source: str, path: str) -> None:
+        """See :class:`~jupyter_ai_personas.server.open_documents.ChatService`."""
 
     def _on_posted(self, chat: Chat, gate: FloodGate, event: ChatEvent) -> None:
         if not isinstance(event, MessagePosted) or not _asks(chat, event.message):

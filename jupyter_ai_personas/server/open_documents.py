@@ -1,20 +1,26 @@
 """The chats that jupyterlab-chat's chat manager opens, from the server's start on.
 
-What serves them is made after the server's first answer. Until then this notes what is opened, and
-which messages it holds: what a client that reconnects brings by then is new, and is answered.
+Each is observed as soon as it is opened, because what a client brings right after that must be
+handled and put in its place. What serves the chats is made after the server's first answer, and
+gets the events since then.
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
-from collections.abc import Set as AbstractSet
-from typing import Any, Protocol
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
 
 import anyio.lowlevel
 from jupyter_server.utils import ensure_async
 
-__all__ = ["ChatService", "OpenDocuments", "message_ids", "save_document"]
+if TYPE_CHECKING:
+    from jupyter_ai_personas.chat import ChatEvent
+    from jupyter_ai_personas.chat.document import DocumentChat
+
+__all__ = ["ChatService", "OpenDocuments", "save_document"]
 
 SESSION_EVENTS = "https://schema.jupyter.org/jupyter_collaboration/session/v1"
 """The events of jupyter-collaboration about rooms: saves among them."""
@@ -29,33 +35,50 @@ LOOP_ITERATIONS = 100
 class ChatService(Protocol):
     """Serves the chats that are opened."""
 
-    async def opened(self, document: Any, held: AbstractSet[str] | None) -> None:
-        """Serve a document, once.
+    async def opened(self, chat: DocumentChat, events: list[ChatEvent]) -> None:
+        """Serve a chat: subscribe to it, and handle the ``events`` since it was opened."""
 
-        ``held`` are the ids of its messages when it was opened, if that was before this service.
-        """
+    async def saved(self, document: Any) -> None:
+        """Note that the document of an opened chat was saved."""
 
-    async def session_event(self, room: Any, action: Any) -> None:
-        """A room was saved (``save``), closed (``clean``), or else."""
+    def closed(self, document: Any) -> None:
+        """End what was begun for the document of an opened chat."""
 
-    async def contents_event(self, data: Mapping[str, Any]) -> None:
-        """A file was renamed or deleted, or else."""
+    async def file_deleted(self, path: str) -> None:
+        """Note that a file was deleted."""
+
+    def file_moved(self, source: str, path: str) -> None:
+        """Note that a file was moved from ``source`` to ``path``."""
 
 
 class OpenDocuments:
-    """Tells one :class:`ChatService` of the chats; ``wanted`` is called when the first opens."""
+    """Tells one :class:`ChatService` of the chats.
 
-    def __init__(self, *, wanted: Callable[[], None], log: logging.Logger) -> None:
+    ``root`` is the folder of the chats, if they are files. ``wanted`` is called when one opens.
+    """
+
+    def __init__(
+        self, *, root: str | None, wanted: Callable[[], None], log: logging.Logger
+    ) -> None:
+        self._root = root
         self._wanted = wanted
         self._log = log
+        self._settings: Mapping[str, Any] = {}
         self._manager: Any = None
         self._service: ChatService | None = None
-        # By the identity of the document, until there is a service: what it held.
-        self._noted: dict[int, tuple[Any, AbstractSet[str]]] = {}
-        self._contents_events: list[Mapping[str, Any]] = []
+        self._open: dict[int, Any] = {}
+        """The observed documents by their identity."""
+        self._waiting: dict[int, tuple[DocumentChat, list[ChatEvent]]] = {}
+        """Those that nothing serves yet, with the events since they were opened."""
+        self._moved: list[tuple[str, str]] = []
+        self._deleted: list[str] = []
 
     async def observe(self, settings: Mapping[str, Any]) -> None:
-        """Begin with the chats that are open, and go on with those that are opened."""
+        """Begin with the chats that are open, and go on with those that are opened.
+
+        ``settings`` are those of the server's web application.
+        """
+        self._settings = settings
         self._manager = await self._find_manager(settings)
         if self._manager is None:
             return
@@ -68,24 +91,24 @@ class OpenDocuments:
             await self._opened(document)
 
     async def serve(self, service: ChatService) -> None:
-        """Tell ``service`` of what was noted, and from now on of everything."""
+        """Tell ``service`` of what was opened, and from now on of everything."""
         self._service = service
-        while self._noted:
-            key, (document, held) = next(iter(self._noted.items()))
-            await service.opened(document, held)
-            self._noted.pop(key, None)
-        events, self._contents_events = self._contents_events, []
-        for event in events:
-            await service.contents_event(event)
+        while self._waiting:
+            chat, events = self._waiting.pop(next(iter(self._waiting)))
+            await service.opened(chat, events)
+        for path in self._deleted:
+            await service.file_deleted(path)
+        for source, path in self._moved:
+            service.file_moved(source, path)
 
-    async def save(self, settings: Mapping[str, Any]) -> None:
-        """Save the documents with new messages that nothing serves yet: the server stops."""
-        for document, held in list(self._noted.values()):
-            if message_ids(document) - held:
+    async def save(self) -> None:
+        """Save the documents that have changed and that nothing serves yet: the server stops."""
+        for chat, events in self._waiting.values():
+            if events:
                 try:
-                    await save_document(settings["contents_manager"], document)
+                    await save_document(self._settings["contents_manager"], chat.document)
                 except Exception:
-                    self._log.exception("Chat %s could not be saved", document.get_path())
+                    self._log.exception("Chat %s could not be saved", chat.path)
 
     async def _find_manager(self, settings: Mapping[str, Any]) -> Any:
         for _ in range(LOOP_ITERATIONS):
@@ -98,16 +121,6 @@ class OpenDocuments:
         )
         return None
 
-    async def _opened(self, document: Any) -> None:
-        if id(document) in self._noted:
-            return  # `serve` tells of it, with what it held
-        if self._service is not None:
-            await self._service.opened(document, None)
-            return
-        # With the document, so that its identity is not reused.
-        self._noted[id(document)] = document, message_ids(document)
-        self._wanted()
-
     async def _on_event(self, logger: Any, schema_id: str, data: dict[str, Any]) -> None:
         # `opened` comes once a client, and again when one reconnects.
         if data.get("action") in ("opened", "client_connected"):
@@ -117,28 +130,86 @@ class OpenDocuments:
         # Ignore the manager's deletions: they concern the file, which may be back in a moment,
         # while open tabs keep the document. Its closing is a separate event.
 
+    async def _opened(self, document: Any) -> None:
+        if id(document) in self._open:
+            return
+        if not hasattr(document, "ymessages"):
+            self._log.warning(
+                "Chat %s is not collaborative, so personas cannot join it. Run `pip install "
+                "'jupyter_ai_personas[lab]'`, or enable real-time collaboration.",
+                document.get_path(),
+            )
+            return
+        # Keep a reference, so that its identity is not reused.
+        self._open[id(document)] = document
+        self._wanted()
+        # No chat may open for a long time, and these take a while to import.
+        from jupyter_ai_personas.chat.document import DocumentChat
+        from jupyter_ai_personas.server.live import connections_to
+
+        self._undo_cut_off_save(document)
+        connections = partial(connections_to, self._settings, document)
+        chat = DocumentChat(document, log=self._log, connections=connections)
+        if self._service is not None:
+            await self._service.opened(chat, [])
+            return
+        events: list[ChatEvent] = []
+        # A chat gets its id when it is first asked for, and an observer must not write.
+        assert chat.id
+        chat.subscribe(events.append)
+        self._waiting[id(document)] = chat, events
+
+    def _undo_cut_off_save(self, document: Any) -> None:
+        """Restore the content of a chat that opened empty because a crash cut off its last save.
+
+        Restore it before any answer: answered messages must be known.
+        """
+        from jupyter_ai_personas.chat.cut_off_saves import undo_cut_off_save
+        from jupyter_ai_personas.chat.file_format import add_missing
+
+        path = document.get_path()
+        if not self._root:
+            return
+        try:
+            content = undo_cut_off_save(Path(self._root) / path.strip("/"))
+            if content is None:
+                return
+            self._log.warning("A crash cut off the last save of chat %s; it is undone", path)
+            chats, id_ = self._settings.get("chats_by_id", {}), document.get_id()
+            add_missing(document, content)
+            if chats.get(id_) is document:
+                # The chat manager looks for it by its id, which has changed.
+                chats[document.get_id()] = chats.pop(id_)
+        except OSError:
+            self._log.exception("The last save of chat %s could not be looked at", path)
+
     async def _on_session_event(self, logger: Any, schema_id: str, data: dict[str, Any]) -> None:
         action, room = data.get("action"), data.get("room")
-        if self._service is not None:
-            await self._service.session_event(room, action)
-        elif action == "clean":
-            for key, (document, _) in list(self._noted.items()):
-                if document.room_id == room:
-                    del self._noted[key]
+        for key, document in list(self._open.items()):
+            if document.room_id != room:
+                continue
+            if action == "clean":
+                del self._open[key]
+                if key in self._waiting:
+                    self._waiting.pop(key)[0].close()
+                elif self._service is not None:
+                    self._service.closed(document)
+            elif action == "save" and self._service is not None:
+                await self._service.saved(document)
 
     async def _on_contents_event(self, logger: Any, schema_id: str, data: dict[str, Any]) -> None:
-        if self._service is not None:
-            await self._service.contents_event(data)
-        elif data.get("action") in ("delete", "rename"):
-            self._contents_events.append(dict(data))
-
-
-def message_ids(document: Any) -> AbstractSet[str]:
-    """Return the ids of the messages in a document; empty if it is not collaborative."""
-    messages = getattr(document, "ymessages", ())
-    return {
-        id_ for raw in messages if hasattr(raw, "get") and isinstance(id_ := raw.get("id"), str)
-    }
+        action, path = data.get("action"), str(data.get("path") or "")
+        if action == "delete":
+            if self._service is not None:
+                await self._service.file_deleted(path)
+            else:
+                self._deleted.append(path)
+        elif action == "rename":
+            source = str(data.get("source_path") or "")
+            if self._service is not None:
+                self._service.file_moved(source, path)
+            else:
+                self._moved.append((source, path))
 
 
 async def save_document(contents_manager: Any, document: Any) -> None:

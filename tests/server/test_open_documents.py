@@ -1,48 +1,60 @@
-"""What is noted of the chats that are opened before the runtime is there."""
+"""The chats that are opened before the runtime is there to serve them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from collections.abc import Set as AbstractSet
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest_asyncio
 from support.stages import LOG, DocumentStage
 
+from jupyter_ai_personas.chat import ChatEvent
+from jupyter_ai_personas.chat.document import DocumentChat
 from jupyter_ai_personas.server.open_documents import OpenDocuments
 
 
 class Manager:
     """The part of the chat manager that is observed."""
 
-    def __init__(self, *documents: Any) -> None:
-        self._documents = {document.get_id(): document for document in documents}
-        self.observer: Callable[..., Any] | None = None
+    def __init__(self, document: Any) -> None:
+        self._document = document
+        self._observer: Callable[..., Any] | None = None
 
     def observe_chats(self, observer: Callable[..., Any]) -> None:
-        self.observer = observer
+        self._observer = observer
 
     def get(self, chat_id: str) -> Any:
-        return self._documents.get(chat_id)
+        return self._document
 
-    async def opens(self, document: Any) -> None:
-        assert self.observer is not None
-        await self.observer(None, "", {"action": "opened", "chat_id": document.get_id()})
+    async def opens(self) -> None:
+        assert self._observer is not None
+        await self._observer(None, "", {"action": "opened", "chat_id": self._document.get_id()})
 
 
 class Service:
     def __init__(self) -> None:
-        self.seen: list[tuple[str, Any]] = []
+        self.seen: list[Any] = []
+        self.chat: DocumentChat | None = None
 
-    async def opened(self, document: Any, held: AbstractSet[str] | None) -> None:
-        self.seen.append(("opened", held))
+    async def opened(self, chat: DocumentChat, events: list[ChatEvent]) -> None:
+        self.chat = chat
+        chat.subscribe(lambda event: self.seen.append(event.message.body))
+        self.seen += ["opened", *(event.message.body for event in events)]
 
-    async def session_event(self, room: Any, action: Any) -> None:
-        self.seen.append(("session", action))
+    async def saved(self, document: Any) -> None:
+        self.seen.append("saved")
 
-    async def contents_event(self, data: Mapping[str, Any]) -> None:
-        self.seen.append(("contents", data["action"]))
+    def closed(self, document: Any) -> None:
+        self.seen.append("closed")
+
+    async def file_deleted(self, path: str) -> None:
+        self.seen.append(f"deleted {path}")
+
+    def file_moved(self, source: str, path: str) -> None:
+        self.seen.append(f"moved {source} {path}")
 
 
 @pytest_asyncio.fixture
@@ -50,43 +62,39 @@ async def stage() -> DocumentStage:
     return DocumentStage()
 
 
-async def test_what_a_chat_held_when_it_was_opened_is_known_later(stage: DocumentStage) -> None:
-    manager, service, wanted = Manager(stage.ychat), Service(), SimpleNamespace(times=0)
-
-    def want() -> None:
-        wanted.times += 1
-
-    documents = OpenDocuments(wanted=want, log=LOG)
-    await documents.observe({"chat_manager": manager})
-    assert wanted.times == 0
-    old = stage.post("an old one")
-    await manager.opens(stage.ychat)
-    assert wanted.times == 1
-    stage.post("a new one")
-    await manager.opens(stage.ychat)  # a second client
-    await documents.serve(service)
-    assert service.seen == [("opened", {old})]
-    await manager.opens(stage.ychat)
-    assert service.seen[1:] == [("opened", None)]
+def documents(wanted: Callable[[], None] = lambda: None, root: Path | None = None) -> OpenDocuments:
+    return OpenDocuments(root=None if root is None else str(root), wanted=wanted, log=LOG)
 
 
-async def test_a_client_that_joins_while_chats_are_taken_over_hides_nothing(
-    stage: DocumentStage,
-) -> None:
-    manager = Manager(stage.ychat)
+async def test_no_event_is_lost_before_a_chat_is_served(stage: DocumentStage) -> None:
+    manager, service, wanted = Manager(stage.ychat), Service(), list[str]()
+    chats = documents(lambda: wanted.append("now"))
+    await chats.observe({"chat_manager": manager})
+    assert wanted == []
+    stage.post("old")
+    await manager.opens()
+    assert wanted == ["now"]
+    stage.post("new")
+    await manager.opens()  # a second client
+    await chats.serve(service)
+    stage.post("newer")
+    await manager.opens()
+    assert service.seen == ["opened", "new", "newer"]
 
-    class Joined(Service):
-        async def opened(self, document: Any, held: AbstractSet[str] | None) -> None:
-            await super().opened(document, held)
-            if held is not None:
-                await manager.opens(stage.ychat)
 
-    service = Joined()
-    documents = OpenDocuments(wanted=lambda: None, log=LOG)
-    await documents.observe({"chat_manager": manager})
-    await manager.opens(stage.ychat)
-    await documents.serve(service)
-    assert service.seen == [("opened", set())]
+async def test_what_comes_before_a_chat_is_served_is_put_in_its_place(stage: DocumentStage) -> None:
+    """A client that reconnects brings messages that its clock has stamped."""
+    chats = documents()
+    await chats.observe({"chat_manager": Manager(stage.ychat), "chats_by_id": {"": stage.ychat}})
+    for number in range(300):
+        stage.post(f"old {number}")
+    stage.post("brought")
+    await asyncio.sleep(0)
+    service = Service()
+    await chats.serve(service)
+    assert service.chat is not None
+    last = service.chat.before(None, 1)[0]
+    assert (last.body, stage.ychat.get_messages()[-1].raw_time) == ("brought", False)
 
 
 async def test_a_chat_that_is_closed_before_it_is_served_is_forgotten(stage: DocumentStage) -> None:
@@ -95,17 +103,40 @@ async def test_a_chat_that_is_closed_before_it_is_served_is_forgotten(stage: Doc
     logger = SimpleNamespace(
         add_listener=lambda *, schema_id, listener: listeners.update({schema_id: listener})
     )
-    documents = OpenDocuments(wanted=lambda: None, log=LOG)
-    settings = {
-        "chat_manager": manager,
-        "chats_by_id": {"1": stage.ychat},
-        "event_logger": logger,
-    }
-    await documents.observe(settings)
+    chats = documents()
+    settings = {"chat_manager": manager, "chats_by_id": {"": stage.ychat}, "event_logger": logger}
+    await chats.observe(settings)
     session, contents = listeners.values()
     await contents(None, "", {"action": "rename", "path": "b.chat", "source_path": "a.chat"})
-    await session(None, "", {"action": "clean", "room": stage.ychat.room_id})
-    await documents.serve(service)
-    assert service.seen == [("contents", "rename")]
-    await session(None, "", {"action": "save", "room": "any"})
-    assert service.seen[1:] == [("session", "save")]
+    await contents(None, "", {"action": "delete", "path": "c.chat"})
+    room = {"room": stage.ychat.room_id}
+    await session(None, "", {"action": "clean", **room})
+    await chats.serve(service)
+    assert service.seen == ["deleted c.chat", "moved a.chat b.chat"]
+    await manager.opens()
+    for action in ("save", "clean", "save"):
+        await session(None, "", {"action": action, **room})
+    assert service.seen[2:] == ["opened", "saved", "closed"]
+
+
+async def test_a_save_at_the_end_has_what_nothing_served(stage: DocumentStage) -> None:
+    saved: list[dict[str, Any]] = []
+
+    class Contents:
+        async def save(self, model: dict[str, Any], path: str) -> None:
+            saved.append({"path": path, **model})
+
+    chats = documents()
+    settings = {
+        "chat_manager": Manager(stage.ychat),
+        "chats_by_id": {"": stage.ychat},
+        "contents_manager": Contents(),
+    }
+    await chats.observe(settings)
+    await chats.save()
+    assert saved == []
+    stage.post("a last word")
+    await chats.save()
+    assert [("a last word" in each["content"], each["path"]) for each in saved] == [
+        (True, stage.ychat.get_path())
+    ]
