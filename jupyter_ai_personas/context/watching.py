@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import queue
 import threading
 from collections.abc import Callable, Sequence
@@ -13,6 +14,9 @@ __all__ = ["Watcher"]
 
 _STEP_MS = 100
 _GATHER_MS = 300
+
+END_SECONDS = 1.0
+"""How long the end of the process waits for a thread that watches."""
 
 
 class Watcher:
@@ -32,7 +36,10 @@ class Watcher:
         self._changes: queue.SimpleQueue[set[str]] = queue.SimpleQueue()
         self._stopped = threading.Event()
         self._ready = threading.Event()
-        threading.Thread(target=self._watch, name="watcher", daemon=True).start()
+        self._thread = threading.Thread(target=self._watch, name="watcher", daemon=True)
+        # The interpreter ends threads that are left, which aborts the process in watchfiles' Rust.
+        atexit.register(self._end)
+        self._thread.start()
         self._ready.wait()
 
     def take(self, seconds: float) -> set[str]:
@@ -48,6 +55,10 @@ class Watcher:
     def stop(self) -> None:
         """End the thread, soon."""
         self._stopped.set()
+
+    def _end(self) -> None:
+        self.stop()
+        self._thread.join(END_SECONDS)
 
     def _watch(self) -> None:
         try:
@@ -71,3 +82,4 @@ class Watcher:
             if self._on_change is not None:
                 self._on_change(set())
         self._ready.set()
+        atexit.unregister(self._end)
