@@ -15,7 +15,7 @@ from pycrdt import Map
 from support.room import FakeStage, Room, Script, id_of, persona, room
 from support.stages import DocumentStage, Stage, settle
 
-from jupyter_ai_personas.chat import RECENT, ChatEvent, Insert, Restore
+from jupyter_ai_personas.chat import RECENT, Insert, Restore
 from jupyter_ai_personas.chat.protocol import Write
 from jupyter_ai_personas.runtime import Ledger, execution
 from jupyter_ai_personas.runtime.ledger import ReplySnapshot, TurnRecord
@@ -342,28 +342,6 @@ async def test_a_retry_is_recorded_with_the_reply_that_it_replaces(
         await here.quiet()
 
 
-async def test_what_came_before_the_chat_was_observed_is_kept(stage: Stage, tmp_path: Path) -> None:
-    saved, brought = stage.post("saved"), stage.post("brought back")
-    ledger = Ledger(tmp_path / "l", log=LOG)
-    async with room(Echo, stage=stage, ledger=ledger) as here:
-        here.session.document_opened({saved})
-        rows = await ledger.open_turns(stage.chat.id)
-        assert [(r.message_id, r.persona_id) for r in rows] == [(brought, NO_PERSONA)]
-
-
-async def test_what_came_between_the_opening_and_the_session_is_handled_once(stage: Stage) -> None:
-    stage.post("/personas")
-    events: list[ChatEvent] = []
-    stage.chat.subscribe(events.append)
-    came, asked = stage.post("/personas"), stage.post("@Echo hi")
-    async with room(Echo, stage=stage) as here:
-        here.session.replay(events)
-        await here.reply(asked)
-        await here.quiet()
-        replies = [m.reply_to for m in stage.chat.before(None, 10) if m.reply_to]
-        assert sorted(replies) == sorted([came, asked])
-
-
 async def test_the_ledger_is_told_of_a_message_once(stage: Stage, tmp_path: Path) -> None:
     kept: list[str] = []
 
@@ -477,28 +455,6 @@ async def test_what_had_not_begun_when_the_server_stopped_runs_at_the_next_start
         script.end("@Echo b", "at last")
         assert (await here.reply(waiting)).body == "at last"
         assert script.begun == ["@Echo a", "@Echo b"]
-
-
-async def test_what_is_typed_while_personas_load_is_handled_once(stage: Stage) -> None:
-    async with room(Echo, stage=stage, ready=False, max_messages_per_minute=3) as here:
-        asked = [here.say("@Echo hi") for _ in range(2)]
-        mistyped = here.say("@Ecko hi")
-        await here.session.ready.wait()
-        for message_id in asked:
-            await here.replied(message_id)
-        await here.until(lambda: here.answer(mistyped))
-        await here.quiet()
-        assert len(here.notices()) == 1
-        assert "Did you mean" in here.notices()[0]
-
-
-async def test_what_is_deleted_while_personas_load_asks_nobody(stage: Stage) -> None:
-    async with room(Echo, stage=stage, ready=False) as here:
-        asked = here.say("@Echo hi")
-        here.stage.delete(asked)
-        await here.session.ready.wait()
-        await here.quiet()
-        assert here.replies(asked) == []
 
 
 async def test_a_command_of_a_persona_that_was_not_handled_asks_only_that_persona() -> None:
