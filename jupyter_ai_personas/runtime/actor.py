@@ -11,25 +11,8 @@ from anyio.abc import TaskGroup
 
 from jupyter_ai_personas.personas import Persona
 from jupyter_ai_personas.runtime.turn import ActiveTurn
-from jupyter_ai_personas.runtime.waiting import Slot
 
 __all__ = ["Actor"]
-
-
-class _TurnSlot:
-    """The slot of one turn among those that an actor runs at once."""
-
-    def __init__(self, actor: Actor, person: str) -> None:
-        self._actor = actor
-        self._person = person
-
-    def release(self) -> None:
-        """See :class:`Slot`."""
-        self._actor.rest(self._person)
-
-    async def acquire(self) -> None:
-        """See :class:`Slot`."""
-        await self._actor.come_back(self._person)
 
 
 class Actor:
@@ -43,7 +26,7 @@ class Actor:
     def __init__(
         self,
         persona: Persona,
-        run_turn: Callable[[ActiveTurn, Slot], Awaitable[None]],
+        run_turn: Callable[[ActiveTurn, Actor], Awaitable[None]],
         *,
         max_concurrent: Callable[[], int],
         idle: float,
@@ -146,7 +129,7 @@ class Actor:
 
     async def _work(self, turn: ActiveTurn) -> None:
         try:
-            await self._run_turn(turn, _TurnSlot(self, turn.person))
+            await self._run_turn(turn, self)
         finally:
             self._running.discard(turn.person)
             self._resting.discard(turn.person)

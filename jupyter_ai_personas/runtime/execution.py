@@ -30,6 +30,7 @@ from jupyter_ai_personas.personas.wire import (
     TurnLost,
     TurnRequested,
 )
+from jupyter_ai_personas.runtime.actor import Actor
 from jupyter_ai_personas.runtime.board import ApprovalBoard
 from jupyter_ai_personas.runtime.calls import ToolCalls
 from jupyter_ai_personas.runtime.chat_handle import ChatHandle
@@ -40,12 +41,11 @@ from jupyter_ai_personas.runtime.services import Services
 from jupyter_ai_personas.runtime.steps import can_continue, unfinished_calls
 from jupyter_ai_personas.runtime.turn import ActiveTurn
 from jupyter_ai_personas.runtime.typing_status import TypingStatus
-from jupyter_ai_personas.runtime.waiting import Slot, Waiting
+from jupyter_ai_personas.runtime.waiting import Waiting
 from jupyter_ai_personas.runtime.wording import (
     INTERRUPTED,
     RETRY,
     THINKING,
-    WAITING,
     may_have_happened,
 )
 from jupyter_ai_personas.tools import ToolInfo
@@ -81,14 +81,11 @@ class Execution:
         self._board = board
         self._on_end = on_end
 
-    async def run(self, turn: ActiveTurn, slot: Slot) -> None:
-        """Run a turn until it has ended.
-
-        ``slot`` is its slot among the turns that the persona runs at once.
-        """
+    async def run(self, turn: ActiveTurn, actor: Actor) -> None:
+        """Run a turn of ``actor`` until it has ended."""
         try:
             while turn.outcome is None:
-                await self._attempt(turn, slot)
+                await self._attempt(turn, actor)
         finally:
             # When the server stops, partial replies are kept and marked as interrupted.
             self.cancel(turn)
@@ -98,19 +95,15 @@ class Execution:
         """Tell the host of a turn to end the attempt, and ignore its further events."""
         self._services.hosts.cancel(turn.persona, turn.host_id)
 
-    async def _attempt(self, turn: ActiveTurn, slot: Slot) -> None:
+    async def _attempt(self, turn: ActiveTurn, actor: Actor) -> None:
         with turn.attempt() as scope:
             # Resolve once: wait for the slot of the model that is called.
             model, problem = self._services.model_in(self._chat.current, turn.persona)
-            async with self._services.exclusive.hold(
-                turn.persona, model, on_wait=lambda: self._show(turn, WAITING)
-            ) as exclusive:
-                # The time limit starts when the slot is acquired.
-                scope.deadline = anyio.current_time() + self._settings.turn_timeout
+            exclusive = self._services.exclusive.of(turn.persona, model)
+            waiting = Waiting(turn, scope, actor, exclusive, show=self._show)
+            async with waiting.slots(self._settings.turn_timeout) as group:
                 turn.replies.begin()
-                async with anyio.create_task_group() as group:
-                    waiting = Waiting(turn, scope, (slot, exclusive), group, show=self._show)
-                    await self._work(turn, model, problem, group, waiting)
+                await self._work(turn, model, problem, group, waiting)
         if turn.wants_restart:
             self.cancel(turn)
             # Earlier steps answered the message before its edit.

@@ -27,7 +27,6 @@ from jupyter_ai_personas.runtime.services import Services
 from jupyter_ai_personas.runtime.turn import ActiveTurn, TurnOrder
 from jupyter_ai_personas.runtime.typing_status import TypingStatus
 from jupyter_ai_personas.runtime.unsaved import Unsaved
-from jupyter_ai_personas.runtime.waiting import Slot
 from jupyter_ai_personas.runtime.wording import (
     INTERRUPTED,
     THINKING,
@@ -201,19 +200,18 @@ class Scheduler:
 
     def _concurrency(self, persona: Persona) -> int:
         model, _ = self._services.model_in(self._chat.current, persona)
-        exclusive = self._services.exclusive
-        if persona.has_own_models or not exclusive.allows_concurrency(persona, model):
+        if persona.has_own_models or self._services.exclusive.of(persona, model):
             return 1
         return self._services.settings.max_concurrent_turns
 
     # -- running and ending -----------------------------------------------------------------
 
-    async def _run(self, turn: ActiveTurn, slot: Slot) -> None:
+    async def _run(self, turn: ActiveTurn, actor: Actor) -> None:
         await self._services.turn_turnstile.enter()
         if self._is_stopping:
             turn.leave()
         elif turn.phase == "queued":
-            await self._execution.run(turn, slot)
+            await self._execution.run(turn, actor)
 
     def _end(self, turn: ActiveTurn, outcome: Outcome) -> None:
         """Bring a turn, its status, approvals, record and replies to the final state, once."""
