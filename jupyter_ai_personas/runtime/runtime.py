@@ -187,11 +187,11 @@ class Runtime:
     @property
     def turns(self) -> list[ActiveTurn]:
         """All turns that run or wait, in any chat."""
-        return [turn for owner in self._owners for turn in owner.turns.values()]
+        return [turn for scheduler in self._schedulers for turn in scheduler.turns.values()]
 
     @property
-    def _owners(self) -> list[Session | Scheduler]:
-        return [*self.sessions, *self._one_shots]
+    def _schedulers(self) -> list[Scheduler]:
+        return [*(session.scheduler for session in self.sessions), *self._one_shots]
 
     async def toolsets(self) -> list[tuple[Toolset, Persona | None]]:
         """Return all toolsets, the broken ones too; those of personas' classes with the persona."""
@@ -212,11 +212,7 @@ class Runtime:
 
         A persona with its own models reports its current one to the open chat.
         """
-        model, problem = self._services.model_of(persona)
-        if model is None and persona.has_own_models:
-            chat_id = self._chat_id_at(chat_path)
-            model = self._services.reports.model(chat_id, persona.id).current
-        return model, problem
+        return self._services.model_of(persona, chat_id=self._chat_id_at(chat_path))
 
     def own_models(self, persona: Persona, chat_path: str) -> Mapping[str, str] | None:
         """Return the own models that a persona reports in an open chat, id → name.
@@ -260,8 +256,8 @@ class Runtime:
 
     def interrupt(self) -> None:
         """End all turns at once, before :meth:`run` is cancelled: nothing is awaited."""
-        for owner in self._owners:
-            owner.interrupt()
+        for scheduler in self._schedulers:
+            scheduler.interrupt()
 
     async def _load(self) -> None:
         # Imports take seconds and hold the interpreter: never on the event loop.
@@ -365,7 +361,9 @@ class Runtime:
             raise ChatNotOpenError(path)
         stopped: set[str] = set()
         for session in sessions:
-            stopped.update(await session.stop(persona_id, by=by, name=name))
+            turns = [t for t in session.turns.values() if persona_id in (None, t.persona.id)]
+            await session.scheduler.stop(turns, by=by, name=name)
+            stopped.update(turn.persona.id for turn in turns)
         return sorted(stopped)
 
     async def choose_model(
@@ -420,11 +418,10 @@ class Runtime:
             TurnStateError: it has ended.
         """
         for session in self.sessions:
-            if await session.stop_turn(turn_id, by=by, name=name):
-                return
-        for session in self.sessions:
-            if session.has_reply_of(turn_id):
-                raise TurnStateError("This turn has ended already.")
+            if (turn := session.turns.get(turn_id)) is not None:
+                return await session.scheduler.stop([turn], by=by, name=name)
+        if any(session.retry.reply_of(turn_id) is not None for session in self.sessions):
+            raise TurnStateError("This turn has ended already.")
         raise UnknownTurnError
 
     async def retry_turn(self, turn_id: str, *, by: str) -> str:
@@ -435,7 +432,7 @@ class Runtime:
             TurnStateError: it has not ended, or ended well, or cannot run again.
         """
         for session in list(self.sessions):
-            if (new := await session.retry_turn(turn_id, by=by)) is not None:
+            if (new := await session.retry.turn(turn_id, by)) is not None:
                 return new
         raise UnknownTurnError
 

@@ -97,7 +97,7 @@ class Scheduler:
         """Write growing replies to the new document."""
         self._writer.move_to(self._chat.current)
 
-    def notify(self, body: str, *, reply_to: str) -> None:
+    def notify(self, body: str, *, reply_to: str = "") -> None:
         """Post a notice without mentions."""
         metadata = {"reply_to": reply_to, "notice": True}
         self._unsaved.keep(self._writer.post(SYSTEM_ID, body, metadata))
