@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Literal
 
 import anyio
@@ -93,8 +93,8 @@ class Decision:
 @dataclass(slots=True)
 class _Entry:
     approval: Approval
-    live_path: Callable[[], str] | None
-    settled: anyio.Event
+    live_path: Callable[[], str] | None = None
+    settled: anyio.Event = field(default_factory=anyio.Event)
     decision: Decision | None = None
     deciding: bool = False
 
@@ -129,7 +129,7 @@ class Approvals:
         for _, _, steps in await self._ledger.waiting_turns():
             for approval, decision in read_steps(steps):
                 if decision is None:
-                    self._expect(approval)
+                    self.expect(approval)
 
     def open(self, *, chat_id: str | None = None) -> list[Approval]:
         """Return the open approvals, the oldest first, with the present paths of their chats."""
@@ -164,29 +164,22 @@ class Approvals:
 
     # -- asking -----------------------------------------------------------------------------
 
-    async def ask(self, approval: Approval, *, path: Callable[[], str]) -> bool:
-        """Record that people are asked; ``path`` returns where the chat is now.
+    async def record(self, approval: Approval) -> bool:
+        """Record that people are asked; ``False``: it cannot be, so nobody must be asked."""
+        return await self._ledger.add_step(approval.turn_id, TurnStep("asked", as_data(approval)))
 
-        ``False``: it cannot be recorded, so nobody must be asked.
+    def expect(
+        self, approval: Approval, *, path: Callable[[], str] | None = None
+    ) -> Decision | None:
+        """Take a decision about what was recorded, unless there is one since: return that.
+
+        ``path`` returns where the chat is now, if it is open.
         """
-        if not await self._ledger.add_step(approval.turn_id, TurnStep("asked", as_data(approval))):
-            return False
-        self._expect(approval, path=path)
-        return True
-
-    def expect(self, approval: Approval, *, path: Callable[[], str]) -> Decision | None:
-        """Ask again what was asked before a crash, unless it was decided since: return that."""
         decision = self._past.get(approval.id)
-        entry = self._open.get(approval.id)
-        if entry is not None:
+        if decision is None:
+            entry = self._open.setdefault(approval.id, _Entry(approval))
             entry.live_path = path
-        elif decision is None:
-            self._expect(approval, path=path)
         return decision
-
-    def _expect(self, approval: Approval, *, path: Callable[[], str] | None = None) -> None:
-        entry = _Entry(approval, path, anyio.Event())
-        self._open[approval.id] = entry
 
     async def wait(self, approval_id: str) -> Decision:
         """Wait for the decision; when the time is over, the approval is denied."""

@@ -160,7 +160,7 @@ class Execution:
             asks = await self._services.tools.expanded(turn.persona, turn.message.body, path)
             message = replace(turn.message, body=asks)
             tools = self._services.tools.granted(turn.persona, path)
-            calls.grant(tools)
+            await calls.begin(tools)
             history = self._services.history(self._chat.current, turn.persona, message)
             context = self._context(turn, path, history)
             requests = self._requests(turn, context, group, calls)

@@ -32,8 +32,8 @@ from jupyter_ai_personas.errors import (
 )
 from jupyter_ai_personas.hosts import InlineHost, ThreadHost
 from jupyter_ai_personas.runtime import Approval, Approvals, Decision, Ledger
-from jupyter_ai_personas.runtime.approval_text import MAX_SHOWN
 from jupyter_ai_personas.runtime.approvals import as_data
+from jupyter_ai_personas.runtime.board import MAX_SHOWN
 from jupyter_ai_personas.runtime.ledger import TurnStep
 
 
