@@ -259,24 +259,16 @@ class Approvals:
                 new = target.strip("/") + old[len(source.strip("/")) :]
                 entry.approval = replace(entry.approval, chat_path=new)
 
-    def close_turn(self, turn_id: str, reason: str) -> list[tuple[Approval, Decision]]:
-        """Close what a turn asked, since it has ended; return what was open."""
-        return self._close(
-            [e for e in self._open.values() if e.approval.turn_id == turn_id], reason
-        )
+    def close(self, of: str, reason: str) -> list[tuple[Approval, Decision]]:
+        """Close what nobody waits for any more; return what was open.
 
-    def close(self, approval_id: str, reason: str) -> list[tuple[Approval, Decision]]:
-        """Close an approval for which nobody waits any more; return it if it was open."""
-        entry = self._open.get(approval_id)
-        return self._close([] if entry is None else [entry], reason)
-
-    def _close(self, entries: Iterable[_Entry], reason: str) -> list[tuple[Approval, Decision]]:
+        ``of`` is the id of an approval, or of a turn that has ended.
+        """
         decision = Decision("denied", reason=reason, at=self._clock())
-        closed = []
-        for entry in list(entries):
+        entries = [e for e in self._open.values() if of in (e.approval.id, e.approval.turn_id)]
+        for entry in entries:
             self._end(entry, decision)
-            closed.append((entry.approval, decision))
-        return closed
+        return [(entry.approval, decision) for entry in entries]
 
 
 def may_decide(approval: Approval, user: str, *, proven: bool) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from jupyter_ai_personas.chat import Insert, Update
@@ -71,16 +71,9 @@ class ApprovalBoard:
             # It can be decided elsewhere.
             self._services.log.exception("Approval %s cannot be shown", approval.id)
 
-    def close(self, approval_id: str, reason: str) -> None:
-        """Close an approval for which nobody waits any more."""
-        self._show_all(self._services.approvals.close(approval_id, reason))
-
-    def close_turn(self, turn_id: str, reason: str) -> None:
-        """Close what a turn asked, since it has ended."""
-        self._show_all(self._services.approvals.close_turn(turn_id, reason))
-
-    def _show_all(self, closed: Sequence[tuple[Approval, Decision]]) -> None:
-        for approval, decision in closed:
+    def close(self, of: str, reason: str) -> None:
+        """Close what nobody waits for any more: an approval, or those of a turn, by its id."""
+        for approval, decision in self._services.approvals.close(of, reason):
             self.show(approval, decision)
 
 

@@ -107,7 +107,7 @@ class Execution:
         if turn.wants_restart:
             self.cancel(turn)
             # Earlier steps answered the message before its edit.
-            self._board.close_turn(turn.id, "The message was edited.")
+            self._board.close(turn.id, "The message was edited.")
             self._services.ledger.clear_steps(turn.id)
         elif turn.outcome is None and turn.lost:
             await self._after_loss(turn)
@@ -128,7 +128,7 @@ class Execution:
         note = str(HostLostError(persona.name, reason))
         if unfinished:
             note = may_have_happened(unfinished, f"`{persona.name}` was cut off: {reason}")
-        self._board.close_turn(turn.id, "The turn was cut off.")
+        self._board.close(turn.id, "The turn was cut off.")
         turn.settle(Outcome("failed", note))
 
     def _show(self, turn: ActiveTurn, status: str) -> None:

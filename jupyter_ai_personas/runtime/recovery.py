@@ -171,7 +171,7 @@ class Recovery:
         if request is None or request.deleted or is_command:
             # Running an interrupted command later would surprise people.
             self._ledger.forget(record.turn_id)
-            self._board.close_turn(record.turn_id, "The message was deleted.")
+            self._board.close(record.turn_id, "The message was deleted.")
         elif record.state == "finished":
             self._put_back(record, record.replies)
             self._show_approvals(await self._ledger.steps(record.turn_id) or [], "has ended")

@@ -220,7 +220,7 @@ class Scheduler:
         assert turn.outcome is not None
         self.turns.pop(turn.id, None)
         self._status.clear(turn.persona, turn.id)
-        self.board.close_turn(turn.id, f"The turn has ended: {turn.outcome.state}.")
+        self.board.close(turn.id, f"The turn has ended: {turn.outcome.state}.")
         self._count(turn)
         self._services.ledger.finish(turn.id, turn.outcome.state, turn.replies.so_far())
         self._on_end(turn)
