@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import OrderedDict
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from jupyter_ai_personas.errors import ModelError, near_matches
 from jupyter_ai_personas.text import well_formed
@@ -22,14 +22,11 @@ MAX_NAME, MAX_ABOUT = 80, 200
 """Maximum characters of a command's name and of its description."""
 
 
-class ReportedModel:
+class ReportedModel(NamedTuple):
     """The models that a persona reports: the ``current`` id, and ``options``, id → name."""
 
-    __slots__ = ("current", "options")
-
-    def __init__(self, current: str | None, options: Mapping[str, str]) -> None:
-        self.current = current
-        self.options = options
+    current: str | None
+    options: Mapping[str, str]
 
 
 class Reports:

@@ -34,9 +34,9 @@ from jupyter_ai_personas.personas import (
 from jupyter_ai_personas.personas.local.watching import LocalWatch
 from jupyter_ai_personas.routing import Chain
 from jupyter_ai_personas.runtime.approvals import Approvals
-from jupyter_ai_personas.runtime.attachments import attachments_handler
 from jupyter_ai_personas.runtime.chat_handle import ChatHandle
 from jupyter_ai_personas.runtime.commands import CommandInfo, Commands
+from jupyter_ai_personas.runtime.context_requests import context_handlers
 from jupyter_ai_personas.runtime.exclusive import ExclusiveSlots
 from jupyter_ai_personas.runtime.host_pool import HostPool
 from jupyter_ai_personas.runtime.ledger import MemoryLedger, TurnLedger
@@ -52,7 +52,6 @@ from jupyter_ai_personas.runtime.services import Services
 from jupyter_ai_personas.runtime.session import Session
 from jupyter_ai_personas.runtime.settings import RuntimeSettings
 from jupyter_ai_personas.runtime.turn import ActiveTurn, TurnOrder
-from jupyter_ai_personas.runtime.workspace_requests import workspace_handlers
 from jupyter_ai_personas.tools import PackageToolsets, ToolRegistry, Toolset, ToolSettings
 from jupyter_ai_personas.tools.changes import ChangeBook
 
@@ -103,12 +102,7 @@ class Runtime:
         self._plugins = plugins or ImportedPlugins(personas, models, tools.load)
         self.avatar_url = avatar_url
         self.pacer = Pacer()
-        self.quarantine = Quarantine(
-            failures=settings.quarantine_failures,
-            window=settings.quarantine_window,
-            pause=settings.quarantine_pause,
-            clock=time.monotonic,
-        )
+        self.quarantine = Quarantine(settings)
         environment = HostEnvironment(
             HostConfig(models.settings),
             log=log,
@@ -160,10 +154,7 @@ class Runtime:
             tools=self.tools,
             changes=changes or ChangeBook(),
             request_handlers={
-                **workspace_handlers(gathering),
-                "attachments.list": attachments_handler(
-                    settings.root_dir, has_files=settings.has_files
-                ),
+                **context_handlers(gathering, settings),
                 **(request_handlers or {}),
             },
             approvals=self.approvals,
@@ -262,7 +253,7 @@ class Runtime:
     async def _load(self) -> None:
         # Imports take seconds and hold the interpreter: never on the event loop.
         await self._plugins.load(self._personas_loaded.set)
-        self.hosts.preload()
+        self.placement.preload()
         self.loaded.set()
 
     # -- chats ------------------------------------------------------------------------------
