@@ -99,13 +99,6 @@ class CommandContext:
 
     # -- personas and models ----------------------------------------------------------------
 
-    def changed_files(self) -> list[tuple[str, str]] | None:
-        """Return each file of a local persona with its change since the previous call.
-
-        ``None``: files define no personas here. Files are read before a command runs.
-        """
-        return self.personas.changes() if self.personas.has_files else None
-
     def history_of(self, persona: Persona, until: Message) -> Sequence[HistoryEntry]:
         """Return what a persona is shown of the chat up to a message."""
         return self._services.shown(self._services.history(self.chat, persona, until))
