@@ -115,12 +115,10 @@ class Approvals:
         *,
         decided: Callable[[Approval, Decision], None] = lambda approval, decision: None,
         asks_people: bool = True,
-        clock: Callable[[], float] = time.time,
     ) -> None:
         self.asks_people = asks_people
         self._ledger = ledger
         self._decided = decided
-        self._clock = clock
         self._open: dict[str, _Entry] = {}
         self._past: dict[str, Decision] = {}
 
@@ -133,7 +131,7 @@ class Approvals:
 
     def open(self, *, chat_id: str | None = None) -> list[Approval]:
         """Return the open approvals, the oldest first, with the present paths of their chats."""
-        now = self._clock()
+        now = time.time()
         return [
             replace(entry.approval, chat_path=entry.path())
             for entry in self._open.values()
@@ -158,7 +156,7 @@ class Approvals:
             raise ApprovalDecidedError() if known else UnknownApprovalError(approval_id)
         if entry.decision is not None or entry.deciding:
             raise ApprovalDecidedError()
-        if entry.approval.expires <= self._clock():
+        if entry.approval.expires <= time.time():
             raise ApprovalDecidedError()
         return entry
 
@@ -184,12 +182,12 @@ class Approvals:
     async def wait(self, approval_id: str) -> Decision:
         """Wait for the decision; when the time is over, the approval is denied."""
         entry = self._open[approval_id]
-        with anyio.move_on_after(max(0.0, entry.approval.expires - self._clock())):
+        with anyio.move_on_after(max(0.0, entry.approval.expires - time.time())):
             await entry.settled.wait()
         if entry.deciding:
             await entry.settled.wait()
         if entry.decision is None:
-            late = Decision("denied", reason="Nobody decided in time.", at=self._clock())
+            late = Decision("denied", reason="Nobody decided in time.", at=time.time())
             await self._settle(entry, late)
         assert entry.decision is not None
         return entry.decision
@@ -210,7 +208,7 @@ class Approvals:
         entry = self._entry(approval_id)
         if not may_decide(entry.approval, decision.by, proven=proven):
             raise MayNotDecideError(entry.approval.approvers, proven=proven)
-        decision = replace(decision, reason=decision.reason[:MAX_REASON], at=self._clock())
+        decision = replace(decision, reason=decision.reason[:MAX_REASON], at=time.time())
         await self._settle(entry, decision)
         if entry.decision is not decision:
             raise ApprovalDecidedError()  # the turn has ended meanwhile
@@ -222,7 +220,7 @@ class Approvals:
         try:
             step = TurnStep("decided", {"id": approval.id, **asdict(decision)})
             if not await self._ledger.add_step(approval.turn_id, step):
-                decision = Decision("denied", reason="The turn has ended.", at=self._clock())
+                decision = Decision("denied", reason="The turn has ended.", at=time.time())
             elif decision.approved and decision.scope == "chat":
                 await self._ledger.allow(
                     approval.chat_id, approval.persona_id, approval.tool, by=decision.by
@@ -248,7 +246,7 @@ class Approvals:
             # A document whose file is gone may not know its path any more.
             known = (entry.path(), entry.approval.chat_path)
             if any(_is_below(each, path) for each in known) and not entry.deciding:
-                gone = Decision("denied", reason="The chat was deleted.", at=self._clock())
+                gone = Decision("denied", reason="The chat was deleted.", at=time.time())
                 await self._settle(entry, gone)
 
     def chat_moved(self, source: str, target: str) -> None:
@@ -264,7 +262,7 @@ class Approvals:
 
         ``of`` is the id of an approval, or of a turn that has ended.
         """
-        decision = Decision("denied", reason=reason, at=self._clock())
+        decision = Decision("denied", reason=reason, at=time.time())
         entries = [e for e in self._open.values() if of in (e.approval.id, e.approval.turn_id)]
         for entry in entries:
             self._end(entry, decision)

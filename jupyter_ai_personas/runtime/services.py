@@ -95,9 +95,9 @@ class Services:
             history, max_messages=settings.history_messages, max_tokens=settings.history_tokens
         )
 
-    def limits(self, speaker: str | None = None) -> Limits:
+    def limits(self, speaker: str) -> Limits:
         """Return the bounds of a chain of personas; ``speaker`` is the id of its last persona."""
-        persona = self.personas.get(speaker) if speaker is not None else None
+        persona = self.personas.get(speaker)
         hops = self.settings.max_hops
         if persona is not None and persona.max_hops is not None:
             hops = min(hops, persona.max_hops)
