@@ -105,7 +105,7 @@ class CommandContext:
 
     def commands_of(self, persona: Persona) -> Mapping[str, str]:
         """Return the commands of a persona in this chat, with the slash → what they do."""
-        return self._services.commands_in(self.chat.id, persona)
+        return self._services.reports.commands(self.chat.id, persona)
 
     def model_of(self, persona: Persona) -> tuple[str | None, str]:
         """Return the reference of a persona's model in this chat, or ``None`` and why not."""

@@ -204,7 +204,7 @@ class Router:
             services.personas,
             services.tools,
             chat,
-            lambda persona: services.commands_in(chat.id, persona),
+            lambda persona: services.reports.commands(chat.id, persona),
         )
         if asked is not None:
             return [asked]

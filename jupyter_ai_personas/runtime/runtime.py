@@ -195,7 +195,7 @@ class Runtime:
     async def commands(self, chat_path: str) -> list[CommandInfo]:
         """Return what can be typed in a chat, commands of personas and MCP servers among it."""
         personas = await self.personas_at(chat_path)
-        commands_of = partial(self._services.commands_in, self._chat_id_at(chat_path))
+        commands_of = partial(self._services.reports.commands, self._chat_id_at(chat_path))
         return await self._commands.listed(personas, self.tools, chat_path, commands_of)
 
     def model_of(self, persona: Persona, chat_path: str = "") -> tuple[str | None, str]:
@@ -210,7 +210,9 @@ class Runtime:
 
         ``None`` for a persona that uses the models of providers.
         """
-        return self._services.own_models_in(self._chat_id_at(chat_path), persona)
+        if not persona.has_own_models:
+            return None
+        return self._services.reports.model(self._chat_id_at(chat_path), persona.id).options
 
     def _chat_id_at(self, path: str) -> str:
         """Return the id of the open chat at ``path``; empty if there is none."""

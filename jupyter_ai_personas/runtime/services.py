@@ -116,19 +116,6 @@ class Services:
         chat_id = chat.id if persona.has_own_models else ""
         return self.model_of(persona, chosen, chat_id=chat_id)
 
-    def commands_in(self, chat_id: str, persona: Persona) -> Mapping[str, str]:
-        """Return the commands of a persona in a chat, its class's and those that it reports."""
-        return {**self.reports.commands(chat_id, persona.id), **persona.commands}
-
-    def own_models_in(self, chat_id: str, persona: Persona) -> Mapping[str, str] | None:
-        """Return the own models that a persona reports in a chat, by id with their names.
-
-        ``None`` for one that uses the models of providers.
-        """
-        if not persona.has_own_models:
-            return None
-        return self.reports.model(chat_id, persona.id).options
-
     async def choose_model(self, chat: Chat, persona: Persona, wanted: str | None) -> None:
         """Choose the model of a persona in a chat; ``None`` takes the choice back.
 
