@@ -188,12 +188,12 @@ async def test_what_nobody_has_looked_at_stays_though_the_file_has_it(
         message = stage.chat.get(question)
         assert message is not None
         event = MessagePosted(message)
-        here.session._unsaved.note(event)
+        here.session.unsaved.note(event)
         await settle()
         here.session.unsaved.saved({question: message})
         [kept] = await ledger.open_turns(stage.chat.id)
         assert (kept.message_id, kept.state) == (question, "accepted")
-        here.session._unsaved.handled(question, recorded=False)
+        here.session.unsaved.handled(question, recorded=False)
         here.session.unsaved.saved({question: message})
         assert await ledger.open_turns(stage.chat.id) == []
         assert not here.session.unsaved.ids
