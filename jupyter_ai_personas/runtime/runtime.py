@@ -17,6 +17,7 @@ from anyio.abc import TaskGroup, TaskStatus
 
 from jupyter_ai_personas.chat import Chat, MemoryChat, Message, Pacer, User
 from jupyter_ai_personas.chat.feedback import Feedback, Vote, cast_vote
+from jupyter_ai_personas.chat.markdown import code
 from jupyter_ai_personas.context.access import WorkspaceAccess
 from jupyter_ai_personas.context.bounds import ContextLimits
 from jupyter_ai_personas.context.gathering import Gathering
@@ -416,9 +417,10 @@ class Runtime:
         """Stop one turn on behalf of a user.
 
         Raises:
-            UnknownTurnError: no open chat has it.
-            TurnStateError: it has ended.
+            UnknownTurnError: no open chat has it, nor the ledger.
+            TurnStateError: it has ended, or its chat is not opened within `OPEN_SECONDS`.
         """
+        await self._until_open(turn_id)
         for session in self.sessions:
             if await session.stop_turn(turn_id, by=by, name=name):
                 return
@@ -431,13 +433,39 @@ class Runtime:
         """Run a turn again on behalf of a user; return the id of the new one.
 
         Raises:
-            UnknownTurnError: no open chat has it.
-            TurnStateError: it has not ended, or ended well, or cannot run again.
+            UnknownTurnError: no open chat has it, nor the ledger.
+            TurnStateError: it has not ended, or ended well, or cannot run again, or its chat is not
+                opened within `OPEN_SECONDS`.
         """
+        await self._until_open(turn_id)
         for session in list(self.sessions):
             if (new := await session.retry_turn(turn_id, by=by)) is not None:
                 return new
         raise UnknownTurnError
+
+    async def _until_open(self, turn_id: str) -> None:
+        """Wait for the chat of a turn that only the ledger knows: the server may have restarted.
+
+        Raises:
+            TurnStateError: nobody opens that chat within `OPEN_SECONDS`.
+        """
+        if any(turn_id in s.turns or s.has_reply_of(turn_id) for s in self.sessions):
+            return
+        if (found := await self.ledger.chat_of(turn_id)) is None:
+            return
+        chat_id, path = found
+        with anyio.move_on_after(OPEN_SECONDS):
+            while (session := self._session_of(chat_id)) is None:
+                await self._chat_opened.wait()
+            await session.ready.wait()
+            return
+        shown = code(_below(self.settings.root_dir, path))
+        raise TurnStateError(
+            f"The chat of this turn is not open yet. Open {shown} in JupyterLab, and try again."
+        )
+
+    def _session_of(self, chat_id: str) -> Session | None:
+        return next((s for s in self.sessions if s.attached and s.chat.id == chat_id), None)
 
     async def one_shot(
         self,
@@ -488,3 +516,8 @@ class Runtime:
         replies = [reply.body for reply in chat.messages if reply.reply_to == message.id]
         state = turn.outcome.state if turn.outcome is not None else "interrupted"
         return Answer("\n\n".join(replies), state, dict(turn.replies.usage))
+
+
+def _below(root: str | None, path: str) -> str:
+    """Return ``path`` as people see it: relative to the server's root, if it is below that."""
+    return path if root is None else path.removeprefix(f"{Path(root).absolute()}/")
