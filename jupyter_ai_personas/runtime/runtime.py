@@ -42,6 +42,7 @@ from jupyter_ai_personas.runtime.exclusive import ExclusiveSlots
 from jupyter_ai_personas.runtime.host_pool import HostPool
 from jupyter_ai_personas.runtime.ledger import MemoryLedger, TurnLedger
 from jupyter_ai_personas.runtime.metrics import Metrics
+from jupyter_ai_personas.runtime.other_runtime import OtherRuntime
 from jupyter_ai_personas.runtime.outcome import Answer
 from jupyter_ai_personas.runtime.own_tools import OwnTools
 from jupyter_ai_personas.runtime.placement import MakeHost, Placement
@@ -90,7 +91,7 @@ class Runtime:
         tools: ToolRegistry | None = None,
         changes: ChangeBook | None = None,
         avatar_url: Callable[[Persona], str | None] = lambda persona: None,
-        other_runtime: Callable[[], bool] = lambda: False,
+        other_runtime: Callable[[str], OtherRuntime | None] = lambda chat_id: None,
         plugins: Plugins | None = None,
     ) -> None:
         self.settings = settings
