@@ -22,7 +22,7 @@ from jupyter_ai_personas import BasePersona
 from jupyter_ai_personas.chat import Message
 from jupyter_ai_personas.chat.messages import FINAL_STATES
 from jupyter_ai_personas.errors import ApprovalDecidedError, TurnStateError, UnknownTurnError
-from jupyter_ai_personas.runtime import Decision, Ledger, runtime
+from jupyter_ai_personas.runtime import Decision, Ledger, open_sessions
 from jupyter_ai_personas.runtime.ledger import TurnStep
 
 APPROVED = Decision("approved", "ada", "Ada")
@@ -197,7 +197,7 @@ async def left_interrupted(folder: Path, stage: FakeStage) -> tuple[str, Path]:
 async def test_who_asks_for_a_turn_before_its_chat_opens_is_told_which_to_open(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(runtime, "OPEN_SECONDS", 0.01)
+    monkeypatch.setattr(open_sessions, "OPEN_SECONDS", 0.01)
     turn, after = await left_interrupted(folder, FakeStage())
     options = {"root_dir": str(folder)}
     async with server(after, Model(), Desk(), FakeStage(), **options) as here:
