@@ -163,14 +163,24 @@ class Router:
     def _mistyped(self, message: Message) -> str:
         """Return a hint for a message that nearly mentions a persona."""
         personas, people = self._services.personas, self._people()
-        broken = {entry.name: entry.name for entry in personas.broken}
+        other = self._services.other_runtime(self._chat.id)
+        names = (other.personas if other is not None else None) or {}
+        theirs = NameIndex({id_: mention_name(name) for id_, name in names.items()})
+        unreached = find_mentions(message.body, theirs)
+        # Those that run elsewhere work there.
+        broken = {one.name: one.name for one in personas.broken if one.stage != "elsewhere"}
         unusable = find_mentions(message.body, NameIndex(broken))
         lines = [
             f"The persona {code(name)} cannot be used: its package failed to load. The operator "
             "finds the reason with `jupyter ai-personas doctor`."
             for name in unusable
         ]
-        near_names = meant_names(message.body, personas.names, [*people, *unusable])
+        lines += [
+            f"{code(names[id_])} is a persona of Jupyter AI, which a mention does not reach. "
+            "Choose it below the chat's input, and send the message again."
+            for id_ in unreached
+        ]
+        near_names = meant_names(message.body, personas.names, [*people, *unusable, *theirs.names])
         for typed, near in near_names.items():
             meant = " or ".join(f"`@{name}`" for name in near)
             if personas.names.id_of(typed) is None:
@@ -210,7 +220,7 @@ class Router:
             return [asked]
         if self._is_for_another_runtime(message):
             return []
-        by_default = by_default and not self._services.other_runtime()
+        by_default = by_default and self._services.other_runtime(chat.id) is None
         default = self._services.default_persona if by_default else None
         people = chat.people() | {message.sender} if default is not None else set()
         return address(
@@ -225,7 +235,8 @@ class Router:
         to = message.to_persona
         if to is None or to in self._services.personas:
             return False
-        return self._services.other_runtime()
+        other = self._services.other_runtime(self._chat.id)
+        return other is not None and other.answers(to)
 
     def settle_stray(self, message_id: str) -> None:
         """Mark a reply that says it is streaming although no turn writes it.

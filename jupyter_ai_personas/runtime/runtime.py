@@ -17,6 +17,7 @@ from anyio.abc import TaskGroup, TaskStatus
 
 from jupyter_ai_personas.chat import Chat, MemoryChat, Message, Pacer, User
 from jupyter_ai_personas.chat.feedback import Feedback, Vote, cast_vote
+from jupyter_ai_personas.chat.markdown import code
 from jupyter_ai_personas.context.access import WorkspaceAccess
 from jupyter_ai_personas.context.bounds import ContextLimits
 from jupyter_ai_personas.context.gathering import Gathering
@@ -41,6 +42,8 @@ from jupyter_ai_personas.runtime.exclusive import ExclusiveSlots
 from jupyter_ai_personas.runtime.host_pool import HostPool
 from jupyter_ai_personas.runtime.ledger import MemoryLedger, TurnLedger
 from jupyter_ai_personas.runtime.metrics import Metrics
+from jupyter_ai_personas.runtime.open_sessions import OpenSessions
+from jupyter_ai_personas.runtime.other_runtime import OtherRuntime
 from jupyter_ai_personas.runtime.outcome import Answer
 from jupyter_ai_personas.runtime.own_tools import OwnTools
 from jupyter_ai_personas.runtime.placement import MakeHost, Placement
@@ -59,9 +62,6 @@ if TYPE_CHECKING:
     from jupyter_ai_personas.providers import ModelRegistry
 
 __all__ = ["Answer", "Runtime"]
-
-OPEN_SECONDS = 3.0
-"""How long a request waits for its chat: a tab may show a chat before the server opens it."""
 
 
 class Runtime:
@@ -88,7 +88,7 @@ class Runtime:
         tools: ToolRegistry | None = None,
         changes: ChangeBook | None = None,
         avatar_url: Callable[[Persona], str | None] = lambda persona: None,
-        other_runtime: Callable[[], bool] = lambda: False,
+        other_runtime: Callable[[str], OtherRuntime | None] = lambda chat_id: None,
         plugins: Plugins | None = None,
     ) -> None:
         self.settings = settings
@@ -113,9 +113,7 @@ class Runtime:
         self.placement = Placement(settings, environment, personas, log=log, make_host=make_host)
         """Where each persona runs."""
         self.hosts = HostPool(self.placement, settings, log=log)
-        self.sessions: set[Session] = set()
-        """The chats that are open, and those that were closed while their turns run."""
-        self._chat_opened = anyio.Event()
+        self.sessions = OpenSessions()
         self.loaded = anyio.Event()
         """Set when plug-ins are imported."""
         self._commands = commands or Commands()
@@ -216,7 +214,7 @@ class Runtime:
 
     def _chat_id_at(self, path: str) -> str:
         """Return the id of the open chat at ``path``; empty if there is none."""
-        chat = self._open_chat_at(path)
+        chat = self.sessions.chat_at(path)
         return "" if chat is None else chat.id
 
     # -- life -------------------------------------------------------------------------------
@@ -266,12 +264,11 @@ class Runtime:
         A chat that was closed while its turns ran keeps its session.
         """
         assert self._group is not None, "the runtime is not running"
-        self._chat_opened.set()
-        self._chat_opened = anyio.Event()
         for session in self.sessions:
             left = not session.attached and session.turns
             if left and (session.chat.id, session.chat.path) == (chat.id, chat.path):
                 session.attach(chat)
+                self.sessions.opened(session)
                 return session
         handle = ChatHandle(chat, self.settings.root_dir)
         session = Session(
@@ -283,7 +280,7 @@ class Runtime:
             all_loaded=self.loaded,
             running=lambda: {turn.id for turn in self.turns},
         )
-        self.sessions.add(session)
+        self.sessions.opened(session)
         self._group.start_soon(self._serve, session)
         self._update_watch()
         return session
@@ -332,7 +329,7 @@ class Runtime:
         Raises:
             UnknownPersonaError: there is none of that name or id.
         """
-        for session in self._sessions_at(path):
+        for session in self.sessions.at(path):
             # A persona may still answer after its file was deleted.
             if any(turn.persona.id == name for turn in session.turns.values()):
                 return name
@@ -349,7 +346,7 @@ class Runtime:
             ChatNotOpenError: no chat is open at ``path``.
         """
         # A chat that was closed while its turns ran may be open again with another id.
-        sessions = self._sessions_at(path)
+        sessions = self.sessions.at(path)
         if not sessions:
             raise ChatNotOpenError(path)
         stopped: set[str] = set()
@@ -372,7 +369,7 @@ class Runtime:
             ModelError: there is no such model, or it cannot be used.
         """
         personas = await self.personas_at(path)
-        persona, chat = personas.find(persona_id), await self._chat_at(path)
+        persona, chat = personas.find(persona_id), await self.sessions.until_open(path)
         await self._services.choose_model(chat, persona, wanted)
         return self._services.model_in(chat, persona)
 
@@ -384,32 +381,21 @@ class Runtime:
             UnknownReplyError: the chat has no such reply.
             FeedbackError: the reply is not finished, or has all the votes that it may have.
         """
-        feedback, report = cast_vote(await self._chat_at(path), message_id, vote, person=by)
+        feedback, report = cast_vote(
+            await self.sessions.until_open(path), message_id, vote, person=by
+        )
         if report is not None:
             self._services.metrics.voted(report)
         return feedback
-
-    async def _chat_at(self, path: str) -> Chat:
-        """Return the open chat at ``path``, or the one that is opened there soon."""
-        with anyio.move_on_after(OPEN_SECONDS):
-            while (chat := self._open_chat_at(path)) is None:
-                await self._chat_opened.wait()
-            return chat
-        raise ChatNotOpenError(path)
-
-    def _open_chat_at(self, path: str) -> Chat | None:
-        return next((s.chat for s in self._sessions_at(path) if s.attached), None)
-
-    def _sessions_at(self, path: str) -> list[Session]:
-        return [s for s in self.sessions if s.chat.path.strip("/") == path.strip("/")]
 
     async def cancel_turn(self, turn_id: str, *, by: str | None, name: str = "") -> None:
         """Stop one turn on behalf of a user.
 
         Raises:
-            UnknownTurnError: no open chat has it.
-            TurnStateError: it has ended.
+            UnknownTurnError: no open chat has it, nor the ledger.
+            TurnStateError: it has ended, or its chat is not opened within `OPEN_SECONDS`.
         """
+        await self._until_open(turn_id)
         for session in self.sessions:
             if (turn := session.turns.get(turn_id)) is not None:
                 return await session.scheduler.stop([turn], by=by, name=name)
@@ -421,13 +407,30 @@ class Runtime:
         """Run a turn again on behalf of a user; return the id of the new one.
 
         Raises:
-            UnknownTurnError: no open chat has it.
-            TurnStateError: it has not ended, or ended well, or cannot run again.
+            UnknownTurnError: no open chat has it, nor the ledger.
+            TurnStateError: it has not ended, or ended well, or cannot run again, or its chat is not
+                opened within `OPEN_SECONDS`.
         """
+        await self._until_open(turn_id)
         for session in list(self.sessions):
             if (new := await session.retry.turn(turn_id, by)) is not None:
                 return new
         raise UnknownTurnError
+
+    async def _until_open(self, turn_id: str) -> None:
+        """Wait for the chat of a turn that only the ledger knows: the server may have restarted.
+
+        Raises:
+            TurnStateError: nobody opens that chat within `OPEN_SECONDS`.
+        """
+        if any(turn_id in s.turns or s.retry.reply_of(turn_id) for s in self.sessions):
+            return
+        chat_id, path = await self.ledger.chat_of(turn_id) or ("", "")
+        if chat_id and not await self.sessions.until_recovered(chat_id):
+            shown = code(_below(self.settings.root_dir, path))
+            raise TurnStateError(
+                f"The chat of this turn is not open yet. Open {shown} in JupyterLab, and try again."
+            )
 
     async def one_shot(
         self,
@@ -478,3 +481,8 @@ class Runtime:
         replies = [reply.body for reply in chat.messages if reply.reply_to == message.id]
         state = turn.outcome.state if turn.outcome is not None else "interrupted"
         return Answer("\n\n".join(replies), state, dict(turn.replies.usage))
+
+
+def _below(root: str | None, path: str) -> str:
+    """Return ``path`` as people see it: relative to the server's root, if it is below that."""
+    return path if root is None else path.removeprefix(f"{Path(root).absolute()}/")

@@ -20,6 +20,7 @@ from jupyter_ai_personas.runtime.exclusive import ExclusiveSlots
 from jupyter_ai_personas.runtime.host_pool import HostPool
 from jupyter_ai_personas.runtime.ledger import TurnLedger
 from jupyter_ai_personas.runtime.metrics import Metrics
+from jupyter_ai_personas.runtime.other_runtime import OtherRuntime
 from jupyter_ai_personas.runtime.own_tools import OwnTools
 from jupyter_ai_personas.runtime.quarantine import Quarantine
 from jupyter_ai_personas.runtime.reports import Reports
@@ -45,8 +46,8 @@ class Services:
     ``personas`` come from packages; in a chat also from files. ``gathering`` collects a model's
     context beside the chat. ``command_names`` are the commands that people can type.
     ``avatar_url`` returns the URL of a persona's image, ``approval_url`` the URL of the page on
-    which people decide. ``other_runtime`` returns whether another runtime of personas serves the
-    same chats.
+    which people decide. ``other_runtime`` returns what another runtime of personas serves in a chat
+    with that id, ``None`` if there is none.
 
     ``recording`` spreads the writes of messages to the ledger, ``event_turnstile`` the handling of
     events and ``turn_turnstile`` the start of turns over iterations of the event loop.
@@ -71,7 +72,7 @@ class Services:
     approval_url: Callable[[str], str | None]
     command_names: frozenset[str]
     avatar_url: Callable[[Persona], str | None]
-    other_runtime: Callable[[], bool]
+    other_runtime: Callable[[str], OtherRuntime | None]
     log: logging.Logger
     recording: SpreadCalls = field(default_factory=SpreadCalls)
     event_turnstile: Turnstile = field(default_factory=Turnstile)

@@ -18,6 +18,7 @@ import anyio
 
 from jupyter_ai_personas.discovery import one_line
 from jupyter_ai_personas.errors import ConfigurationError, RequestRefusedError
+from jupyter_ai_personas.iri_grammar import deferred_iri_grammar
 from jupyter_ai_personas.redaction import redact
 from jupyter_ai_personas.tools.descriptions import Effect, ToolInfo, Toolset, ToolsetStatus
 from jupyter_ai_personas.tools.prompts import Prompt, PromptArgument
@@ -136,7 +137,8 @@ class McpServer:
             self._changed()
 
     async def _serve(self) -> None:
-        from langchain_mcp_adapters.sessions import create_session
+        with deferred_iri_grammar():
+            from langchain_mcp_adapters.sessions import create_session
 
         connection: Any = self.settings.connection()
         async with create_session(connection) as session:

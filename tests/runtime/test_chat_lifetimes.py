@@ -15,7 +15,7 @@ from support.stages import DocumentStage, Stage, settle
 from jupyter_ai_personas.chat import User, WatchedChat
 from jupyter_ai_personas.errors import ChatNotOpenError
 from jupyter_ai_personas.hosts import ThreadHost
-from jupyter_ai_personas.runtime import runtime, scheduler
+from jupyter_ai_personas.runtime import open_sessions, scheduler
 from jupyter_ai_personas.runtime.outcome import Outcome
 from jupyter_ai_personas.testing import FakeModel, FakeModels
 
@@ -199,7 +199,7 @@ async def test_what_is_chosen_before_a_chat_is_open_holds_once_it_is() -> None:
 async def test_a_chat_that_nobody_opens_is_not_waited_for_long(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(runtime, "OPEN_SECONDS", 0.01)
+    monkeypatch.setattr(open_sessions, "OPEN_SECONDS", 0.01)
     async with room(Echo) as here:
         with anyio.fail_after(WAIT):
             with pytest.raises(ChatNotOpenError):

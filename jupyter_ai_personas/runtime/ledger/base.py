@@ -182,6 +182,13 @@ class TurnLedger(ABC):
         step = partial(turn_queries.open_turns, chat_id=chat_id, is_copy=is_copy)
         return await self._ask(step, settle=True)
 
+    async def chat_of(self, turn_id: str) -> tuple[str, str] | None:
+        """Return id and path of the chat of a turn, open or finished; its chat may be closed.
+
+        ``None``: the turn is unknown, or another live server's.
+        """
+        return await self._ask(partial(turn_queries.chat_of, turn_id=turn_id))
+
     async def adopt(self, chat_id: str, path: str, *, since: float) -> None:
         """Give a chat the turns that dead owners accepted at its path: its id was never saved.
 

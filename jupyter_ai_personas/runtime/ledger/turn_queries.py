@@ -185,6 +185,17 @@ def open_turns(store: Store, chat_id: str, is_copy: Callable[[str], bool]) -> li
     return [row for row in rows if row is not None]
 
 
+def chat_of(store: Store, turn_id: str) -> tuple[str, str] | None:
+    """Return id and path of a turn's chat, unless another live server has the turn."""
+    columns = store.db.execute(
+        f"SELECT {COLUMNS} FROM turns WHERE turn_id = ?", (as_bytes(turn_id),)
+    ).fetchone()
+    if columns is None or store.is_anothers(columns[-1]):
+        return None
+    row = decode(store, (*columns, None))
+    return None if row is None else (row.chat_id, row.path)
+
+
 def adopt(store: Store, chat_id: str, path: str, since: float) -> None:
     """Give the chat the turns that dead owners accepted at ``path`` after ``since``."""
     younger = store.db.execute(
