@@ -395,13 +395,10 @@ class Runtime:
             UnknownTurnError: no open chat has it, nor the ledger.
             TurnStateError: it has ended, or its chat is not opened within `OPEN_SECONDS`.
         """
-        await self._until_open(turn_id)
-        for session in self.sessions:
-            if (turn := session.turns.get(turn_id)) is not None:
-                return await session.scheduler.stop([turn], by=by, name=name)
-        if any(session.retry.reply_of(turn_id) is not None for session in self.sessions):
+        session = await self._session_of(turn_id)
+        if (turn := session.turns.get(turn_id)) is None:
             raise TurnStateError("This turn has ended already.")
-        raise UnknownTurnError
+        await session.scheduler.stop([turn], by=by, name=name)
 
     async def retry_turn(self, turn_id: str, *, by: str) -> str:
         """Run a turn again on behalf of a user; return the id of the new one.
@@ -411,26 +408,28 @@ class Runtime:
             TurnStateError: it has not ended, or ended well, or cannot run again, or its chat is not
                 opened within `OPEN_SECONDS`.
         """
-        await self._until_open(turn_id)
-        for session in list(self.sessions):
-            if (new := await session.retry.turn(turn_id, by)) is not None:
-                return new
-        raise UnknownTurnError
+        return await (await self._session_of(turn_id)).retry.turn(turn_id, by)
 
-    async def _until_open(self, turn_id: str) -> None:
-        """Wait for the chat of a turn that only the ledger knows: the server may have restarted.
+    async def _session_of(self, turn_id: str) -> Session:
+        """Return the session of a turn. If only the ledger knows it, wait: a server was restarted.
 
         Raises:
-            TurnStateError: nobody opens that chat within `OPEN_SECONDS`.
+            UnknownTurnError: no open chat has it, nor the ledger.
+            TurnStateError: nobody opens its chat within `OPEN_SECONDS`.
         """
-        if any(turn_id in s.turns or s.retry.reply_of(turn_id) for s in self.sessions):
-            return
-        chat_id, path = await self.ledger.chat_of(turn_id) or ("", "")
-        if chat_id and not await self.sessions.until_recovered(chat_id):
-            shown = code(_below(self.settings.root_dir, path))
-            raise TurnStateError(
-                f"The chat of this turn is not open yet. Open {shown} in JupyterLab, and try again."
-            )
+        found = self.sessions.of_turn(turn_id)
+        if found is None:
+            chat_id, path = await self.ledger.chat_of(turn_id) or ("", "")
+            if chat_id and not await self.sessions.until_recovered(chat_id):
+                shown = code(_below(self.settings.root_dir, path))
+                raise TurnStateError(
+                    f"The chat of this turn is not open yet. Open {shown} in JupyterLab, and try "
+                    "again."
+                )
+            found = self.sessions.of_turn(turn_id)
+        if found is None:
+            raise UnknownTurnError
+        return found
 
     async def one_shot(
         self,
