@@ -37,7 +37,7 @@ class CommandInfo:
 
 
 class CommandContext:
-    """The operations available to one command."""
+    """The operations available to the commands of a chat."""
 
     def __init__(
         self,
@@ -47,8 +47,6 @@ class CommandContext:
         retry: Retry,
         personas: ChatPersonas,
     ) -> None:
-        self.chat = chat.current
-        """The chat that the command was typed in."""
         self.personas = personas
         """The personas of this chat."""
         self.models = services.models
@@ -57,11 +55,20 @@ class CommandContext:
         """The tools of the server."""
         self.gathering = services.gathering
         """Collects a model's context beside the chat: attachments, notebooks, instructions."""
-        self.default_persona = services.default_persona
-        """The id of the persona that answers messages without mentions, or ``None``."""
         self._services = services
+        self._handle = chat
         self._scheduler = scheduler
         self._retry = retry
+
+    @property
+    def chat(self) -> Chat:
+        """The chat, as it is open now."""
+        return self._handle.current
+
+    @property
+    def default_persona(self) -> str | None:
+        """The id of the persona that answers messages without mentions, or ``None``."""
+        return self._services.default_persona
 
     # -- turns ------------------------------------------------------------------------------
 
@@ -173,14 +180,7 @@ class Commands:
         """Return whether the command in ``message`` is exempt from the flood limit."""
         return False
 
-    def asked(
-        self,
-        message: Message,
-        personas: Personas,
-        tools: ToolRegistry,
-        chat: Chat,
-        commands_of: CommandsOf,
-    ) -> str | None:
+    def asked(self, message: Message, context: CommandContext) -> str | None:
         """Return the id of the persona that the command in ``message`` asks, or ``None``.
 
         It is the persona's own, or a prompt of an MCP server that it has.
