@@ -135,9 +135,7 @@ class Approvals:
         return [
             replace(entry.approval, chat_path=entry.path())
             for entry in self._open.values()
-            if entry.decision is None
-            and entry.approval.expires > now
-            and chat_id in (None, entry.approval.chat_id)
+            if entry.approval.expires > now and chat_id in (None, entry.approval.chat_id)
         ]
 
     def get(self, approval_id: str) -> Approval:
@@ -154,9 +152,7 @@ class Approvals:
         if entry is None:
             known = approval_id in self._past
             raise ApprovalDecidedError() if known else UnknownApprovalError(approval_id)
-        if entry.decision is not None or entry.deciding:
-            raise ApprovalDecidedError()
-        if entry.approval.expires <= time.time():
+        if entry.deciding or entry.approval.expires <= time.time():
             raise ApprovalDecidedError()
         return entry
 
