@@ -107,6 +107,8 @@ class Actor:
 
     async def come_back(self, person: str) -> None:
         """Wait until a resting turn may continue; it precedes turns that have not begun."""
+        if person not in self._resting:
+            return
         self._returning[person] = allowed = anyio.Event()
         self._pump()
         try:

@@ -47,6 +47,10 @@ class Waiting:
     @asynccontextmanager
     async def slots(self, seconds: float) -> AsyncIterator[TaskGroup]:
         """Hold all slots in the block, which may work for ``seconds``; yield a group for it."""
+        if self._turn.waiting_since is not None:  # the attempt before this ended while it waited
+            self._show(self._turn, WAITING)
+            await self._actor.come_back(self._turn.person)
+            self._turn.wait(False)
         await self._acquire()
         try:
             # The time limit starts when the slots are acquired.
