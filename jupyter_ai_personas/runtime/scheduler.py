@@ -24,7 +24,7 @@ from jupyter_ai_personas.runtime.metrics import TurnReport
 from jupyter_ai_personas.runtime.outcome import Outcome
 from jupyter_ai_personas.runtime.replies import Replies
 from jupyter_ai_personas.runtime.services import Services
-from jupyter_ai_personas.runtime.turn import ActiveTurn, TurnOrder
+from jupyter_ai_personas.runtime.turn import ActiveTurn, ReplyFinished, TurnOrder
 from jupyter_ai_personas.runtime.typing_status import TypingStatus
 from jupyter_ai_personas.runtime.unsaved import Unsaved
 from jupyter_ai_personas.runtime.wording import (
@@ -43,7 +43,7 @@ MAX_TURNS = 1000
 
 
 class Scheduler:
-    """Owns the turns of one chat. ``on_end`` is called for each turn that has ended.
+    """Owns the turns of one chat. ``on_end`` hears of each turn that has ended.
 
     :meth:`run` holds the tasks of all actors. ``unsaved`` keeps what is no reply.
     """
@@ -54,7 +54,7 @@ class Scheduler:
         chat: ChatHandle,
         *,
         unsaved: Unsaved | None = None,
-        on_end: Callable[[ActiveTurn], None] = lambda turn: None,
+        on_end: Callable[[ReplyFinished], None] = lambda event: None,
     ) -> None:
         self.turns: dict[str, ActiveTurn] = {}
         """The turns that run or wait, by id, in the order of acceptance."""
@@ -222,7 +222,10 @@ class Scheduler:
         self.board.close(turn.id, f"The turn has ended: {turn.outcome.state}.")
         self._count(turn)
         self._services.ledger.finish(turn.id, turn.outcome.state, turn.replies.so_far())
-        self._on_end(turn)
+        event = turn.finished()
+        ids, passed_on = turn.replies.ids, event.state != "done"
+        self._unsaved.ended(turn.id, turn.message.id, turn.persona.id, ids, passed_on=passed_on)
+        self._on_end(event)
         report = TurnReport(
             turn.id,
             turn.persona.id,

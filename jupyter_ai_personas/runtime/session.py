@@ -87,11 +87,12 @@ class Session:
         self._handle = chat
         self.personas = personas
         """The personas of this chat."""
+        self._send, self._receive = anyio.create_memory_object_stream[_MailboxEvent](math.inf)
         self._services = services = replace(services, personas=personas)
         self.unsaved = Unsaved(self._handle, services.ledger, services.recording)
         """What the chat's file may lack."""
         self.scheduler = Scheduler(
-            services, self._handle, unsaved=self.unsaved, on_end=self._turn_ended
+            services, self._handle, unsaved=self.unsaved, on_end=self._send.send_nowait
         )
         """The turns of this chat."""
         self._router = Router(
@@ -113,7 +114,6 @@ class Session:
         # Messages whose events are ignored while the document is replaced.
         self._held: Set[str] = frozenset()
         self._scope = anyio.CancelScope()
-        self._send, self._receive = anyio.create_memory_object_stream[_MailboxEvent](math.inf)
         self._will_look = False
         # A chat gets its id when it is first asked for, and an observer must not write.
         assert chat.id
@@ -227,17 +227,6 @@ class Session:
             self.unsaved.seen(message.id)
             raise
         self.unsaved.handled(message.id, recorded=recorded)
-
-    def _turn_ended(self, turn: ActiveTurn) -> None:
-        event = turn.finished()
-        self.unsaved.ended(
-            turn.id,
-            event.request_id,
-            event.persona_id,
-            turn.replies.ids,
-            passed_on=event.state != "done",
-        )
-        self._send.send_nowait(event)
 
     def _register(self) -> None:
         """Make the personas known to the chat, so that they are offered for mentioning."""
