@@ -259,7 +259,7 @@ class Runtime:
     # -- chats ------------------------------------------------------------------------------
 
     def open_chat(self, chat: Chat) -> Session:
-        """Begin to serve ``chat`` and return its session.
+        """Begin to serve ``chat`` and return its session, until :meth:`Session.detach`.
 
         A chat that was closed while its turns ran keeps its session.
         """
@@ -318,10 +318,6 @@ class Runtime:
         finally:
             self.sessions.discard(session)
             self._update_watch()
-
-    def close_chat(self, session: Session) -> None:
-        """Stop serving a chat. Running turns continue, and the ledger keeps their replies."""
-        session.detach()
 
     async def persona_id_at(self, path: str, name: str) -> str:
         """Return the id of a persona that serves the chat at ``path``, or has a turn in it.

@@ -237,7 +237,10 @@ class Session:
     # -- the document -----------------------------------------------------------------------
 
     def detach(self) -> None:
-        """Note that the document was closed; the session ends when all turns have ended."""
+        """Note that the document was closed; the session ends when all turns have ended.
+
+        Turns that run continue, and the ledger keeps their replies.
+        """
         self.chat.close()
         if self._reopening is not None:
             self._reopening.close()

@@ -152,7 +152,7 @@ class ServedChats:
         """See :class:`~jupyter_ai_personas.server.open_documents.ChatService`."""
         if (opened := self._open.pop(id(document), None)) is not None:
             document.__dict__.pop("set", None)
-            self._runtime.close_chat(opened[1])
+            opened[1].detach()
 
 
 def _read(file: Path) -> tuple[str, ChatFile | None] | None:

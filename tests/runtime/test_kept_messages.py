@@ -141,7 +141,7 @@ async def test_what_was_approved_is_shown_when_a_chat_is_opened_again_while_its_
         with anyio.fail_after(WAIT):
             await desk.begun.wait()
         before = asking(here)
-        here.runtime.close_chat(here.session)
+        here.session.detach()
         assert here.runtime.open_chat(again.chat) is here.session
         await again.memory.until(lambda: [m for m in again.seen if m.is_approval] == before)
         desk.go_on.set()
