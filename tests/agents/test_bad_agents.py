@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import signal
+import sys
 from pathlib import Path
 from typing import Any
 
 import anyio
 import psutil
 import pytest
-from support.room import WAIT, FakeStage, Room
+from support.room import LOG, WAIT, FakeStage, Room
 from support.stages import DocumentStage
 
 from agents.talking import asked, decide, said
+from jupyter_ai_personas import process_guard
+from jupyter_ai_personas.acp.process import AgentProcess
 
 
 async def stopped(here: Room, text: str, until: str) -> None:
@@ -79,6 +83,21 @@ async def test_the_process_and_its_terminals_end_with_the_chat(agents: Any) -> N
         await gone(int(pid))
     for pid in agents.noted("pid"):
         await gone(pid)
+
+
+async def test_an_agent_that_hears_nothing_ends_with_its_worker(
+    agents: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(process_guard, "GRACE_SECONDS", 0.0)
+    code = "import os, time; print(os.getpid(), flush=True); time.sleep(3600)"
+    command, cwd = [sys.executable, "-c", code], str(agents.root)
+    process = await AgentProcess.start(command, env={}, cwd=cwd, log=LOG)
+    assert int(await anext(process.lines())) == process._process.pid
+    # As the system does it for a worker that is killed.
+    process._stdin.transport.abort()
+    with anyio.fail_after(WAIT):
+        assert await process._process.wait() == -signal.SIGKILL
+    await process.end()
 
 
 async def test_an_agent_that_dies_ends_its_turn_with_a_reason_and_is_restarted(agents: Any) -> None:
