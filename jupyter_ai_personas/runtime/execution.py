@@ -152,7 +152,8 @@ class Execution:
         waiting: Waiting,
     ) -> None:
         """Start the turn in its host, then record its progress until the attempt is cancelled."""
-        self._show(turn, THINKING)
+        if not self._services.hosts.is_open(turn.persona):
+            self._show(turn, THINKING)
         calls = ToolCalls(
             self._services,
             turn,
@@ -182,6 +183,8 @@ class Execution:
             # A fault of ours: the persona runs behind the wall.
             self._services.log.exception("Turn %s could not be started", turn.id)
             turn.settle(Outcome("failed", str(HostLostError(turn.persona.name))))
+        # The host has the turn by now: what follows competes with its thread for the interpreter.
+        self._show(turn, THINKING)
         try:
             await self._watch(turn, waiting)
         finally:

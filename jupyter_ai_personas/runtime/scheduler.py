@@ -30,7 +30,6 @@ from jupyter_ai_personas.runtime.unsaved import Unsaved
 from jupyter_ai_personas.runtime.waiting import Slot
 from jupyter_ai_personas.runtime.wording import (
     INTERRUPTED,
-    THINKING,
     WAITING,
     overloaded,
     paused,
@@ -168,8 +167,8 @@ class Scheduler:
         elif is_busy and actor.waiting(turn.person) >= settings.max_queued_turns:
             refusal = queue_full(persona, settings.max_queued_turns)
         else:
-            waits = is_busy or not actor.has_room
-            self._status.show(persona, turn.id, WAITING if waits else THINKING)
+            if is_busy or not actor.has_room:
+                self._status.show(persona, turn.id, WAITING)
             actor.put(turn)
             return
         self._end(turn, Outcome("rejected", refusal))
