@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import signal
 import sys
-from pathlib import Path
 from typing import Any
 
 import anyio
@@ -13,7 +12,7 @@ import pytest
 from support.room import LOG, WAIT, FakeStage, Room
 from support.stages import DocumentStage
 
-from agents.talking import asked, decide, said
+from agents.talking import asked, decide, said, written
 from jupyter_ai_personas import process_guard
 from jupyter_ai_personas.acp.process import AgentProcess
 
@@ -24,10 +23,6 @@ async def stopped(here: Room, text: str, until: str) -> None:
     await here.streaming(message, until)
     await here.command("/stop")
     assert (await here.reply(message)).state == "stopped"
-
-
-def written(path: Path) -> str:
-    return path.read_text() if path.exists() else ""
 
 
 async def gone(pid: int) -> None:
@@ -74,9 +69,7 @@ async def test_the_process_and_its_terminals_end_with_the_chat(agents: Any) -> N
     async with agents.room(policy={"*": "allow"}) as here:
         message = here.say("@Bot run echo $$ > pid; exec sleep 1000")
         await here.streaming(message, "running")
-        with anyio.fail_after(WAIT):
-            while not (pid := written(agents.root / "pid")).endswith("\n"):
-                await anyio.lowlevel.checkpoint()
+        pid = await written(agents.root / "pid")
         await here.command("/stop")
         await here.reply(message)
         await said(here, "hello")
