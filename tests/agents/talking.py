@@ -35,7 +35,11 @@ async def decide(here: Room, outcome: Any) -> None:
 
 async def written(path: Path) -> str:
     """Wait until a command has written a line, and return it."""
+
+    def text() -> str:
+        return path.read_text() if path.exists() else ""
+
     with anyio.fail_after(WAIT):
-        while not path.exists() or not (text := path.read_text()).endswith("\n"):
+        while not text().endswith("\n"):
             await anyio.lowlevel.checkpoint()
-        return text
+    return text()
