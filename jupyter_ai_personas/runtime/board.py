@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,6 +14,7 @@ from jupyter_ai_personas.runtime.approvals import ANYONE, ASKER, Approval, Decis
 from jupyter_ai_personas.runtime.chat_handle import ChatHandle
 from jupyter_ai_personas.runtime.services import Services
 from jupyter_ai_personas.runtime.unsaved import Unsaved
+from jupyter_ai_personas.runtime.wording import duration
 from jupyter_ai_personas.tools import Preview, ToolInfo
 
 __all__ = ["MAX_SHOWN", "ApprovalBoard", "describe_call"]
@@ -117,7 +117,7 @@ def _shown(approval: Approval, decision: Decision | None, *, link: str | None, a
     # Long parts are collapsed once it is decided.
     head, *rest = _FIRST_BLOCK.split(approval.text, maxsplit=1)
     details = [f"<details><summary>Details</summary>\n\n{each}\n\n</details>" for each in rest]
-    return "\n\n".join([head, _decided(decision), *details])
+    return "\n\n".join([head, _decided(approval, decision), *details])
 
 
 def _asked(approval: Approval, link: str | None, asker: str) -> str:
@@ -126,7 +126,9 @@ def _asked(approval: Approval, link: str | None, asker: str) -> str:
         for name in approval.approvers
     ]
     who = " or ".join(names) or "nobody"
-    sentences = [f"{who[:1].upper()}{who[1:]} may decide until {_clock(approval.expires)}."]
+    # No time of day: the message has one, which each reader's chat shows in their time zone.
+    within = duration(approval.expires - approval.asked_at)
+    sentences = [f"{who[:1].upper()}{who[1:]} may decide within {within}."]
     if link is not None:
         sentences.append(f"[Approve or deny]({link}).")
     if ANYONE in approval.approvers:
@@ -134,17 +136,14 @@ def _asked(approval: Approval, link: str | None, asker: str) -> str:
     return " ".join(sentences)
 
 
-def _decided(decision: Decision) -> str:
+def _decided(approval: Approval, decision: Decision) -> str:
     what = "Approved" if decision.approved else "Denied"
     by = f" by **{inert(decision.name or decision.by)}**" if decision.by else ""
     for_chat = decision.approved and decision.scope == "chat"
     further = ", also for later calls of this tool in this chat" if for_chat else ""
     reason = f" {inert(redact(decision.reason), most=1000)}" if decision.reason else ""
-    return f"*{what}{by} at {_clock(decision.at)}{further}.*{reason}"
-
-
-def _clock(seconds: float) -> str:
-    return time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(seconds))
+    after = duration(decision.at - approval.asked_at)
+    return f"*{what}{by} after {after}{further}.*{reason}"
 
 
 def _fenced(text: str, language: str = "") -> str:
