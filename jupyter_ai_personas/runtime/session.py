@@ -103,7 +103,6 @@ class Session:
             self._scheduler,
             self._router,
             self._unsaved,
-            self._scheduler.board,
             running=running,
         )
         # The document that was opened anew, until its event in the mailbox is handled.

@@ -116,6 +116,13 @@ async def test_a_chat_that_gets_another_id_keeps_what_it_has(ledger: AnyLedger) 
     assert await ledger.open_turns("of the file") == [theirs]
 
 
+async def test_a_copy_of_a_chat_gets_none_of_the_turns_of_the_original(ledger: AnyLedger) -> None:
+    original, copied = make_row("t1"), replace(make_row("t2"), path="folder/copy.chat")
+    await ledger.accept([original, copied])
+    assert await ledger.open_turns("chat", lambda path: path == original.path) == [copied]
+    assert await ledger.open_turns("chat") == [original, copied]
+
+
 async def test_a_forgotten_turn_may_be_accepted_again(ledger: AnyLedger) -> None:
     await ledger.accept([make_row("t1", message_id="m")])
     ledger.checkpoint("t1", [reply("so")])

@@ -19,7 +19,7 @@ _T = TypeVar("_T")
 def _asked(
     step: Callable[Concatenate[Store, _P], _T], *, settle: bool = False
 ) -> Callable[Concatenate[TurnLedger, _P], Coroutine[Any, Any, _T]]:
-    """Return the method that awaits the answer of ``step``; ``settle``: see :meth:`TurnLedger._ask`."""
+    """Return the method that awaits ``step``; ``settle`` as in :meth:`TurnLedger._ask`."""
 
     @wraps(step)
     async def method(self: TurnLedger, /, *args: _P.args, **kwargs: _P.kwargs) -> _T:
