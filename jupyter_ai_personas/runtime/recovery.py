@@ -165,7 +165,7 @@ class Recovery:
         if request is None or request.deleted or is_command:
             # Running an interrupted command later would surprise people.
             self._ledger.forget(record.turn_id)
-            self._board.close_turn(record.turn_id, "The message was deleted.")
+            self._board.close(record.turn_id, "The message was deleted.")
             return
         steps = await self._ledger.steps(record.turn_id)
         if record.state == "finished":

@@ -97,6 +97,7 @@ class TurnLedger(ABC):
     forget = _told(turn_queries.forget)
     known = _asked(turn_queries.known)
     open_turns = _asked(turn_queries.open_turns, settle=True)
+    chat_of = _asked(turn_queries.chat_of)
     adopt = _asked(turn_queries.adopt)
     carry_over = _told(turn_queries.carry_over)
 

@@ -190,6 +190,15 @@ def open_turns(
     return records
 
 
+def chat_of(store: Store, turn_id: str) -> tuple[str, str] | None:
+    """Return id and path of the chat of a turn, open or finished; its chat may be closed.
+
+    ``None``: the turn is unknown, or another live server's.
+    """
+    found = records_where(store, "turn_id = ?", turn_id)
+    return (found[0].chat_id, found[0].path) if found else None
+
+
 def adopt(store: Store, chat_id: str, path: str, *, since: float) -> None:
     """Give a chat the turns that dead owners accepted at its path: its id was never saved.
 
