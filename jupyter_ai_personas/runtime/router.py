@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, replace
-from uuid import uuid4
 
 from jupyter_ai_personas.chat import (
     RECENT,
@@ -146,13 +145,7 @@ class Router:
         is_bounded = not self._commands.always(message)
         if is_bounded and self._is_flooding(message, [SYSTEM_ID]):
             return False
-        record = self._chat.record(
-            message,
-            SYSTEM_ID,
-            turn_id=str(uuid4()),
-            person=message.sender,
-            chain=Chain(message.id),
-        )
+        record = self._chat.record(message, SYSTEM_ID)
         self._unsaved.in_turn(message.id)
         if not (await self._services.ledger.accept([record]))[0]:
             return True

@@ -106,7 +106,6 @@ class Session:
             self.scheduler,
             self._router,
             self.unsaved,
-            self.scheduler.board,
             running=running,
         )
         # The document that was opened anew, until its event in the mailbox is handled.

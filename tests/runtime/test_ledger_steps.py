@@ -167,8 +167,9 @@ async def test_two_servers_do_not_write_steps_of_each_others_turns(tmp_path: Pat
         await one.aclose()
 
 
+@pytest.mark.usefixtures("no_pause")
 async def test_a_turn_whose_record_was_removed_gets_no_step(tmp_path: Path) -> None:
-    ledger = Ledger(tmp_path / "l", log=LOG, retry_s=0)
+    ledger = Ledger(tmp_path / "l", log=LOG)
     await ledger.open()
     try:
         await ledger.accept([make_row("t1")])
