@@ -254,8 +254,7 @@ class Scheduler:
                 self._status.clear(turn.persona, turn.id)
             elif turn.is_resumable:
                 self._execution.cancel(turn)
-                if (replies := turn.replies.checkpoint()) is not None:
-                    self._services.ledger.checkpoint(turn.id, replies)
+                turn.checkpoint(self._services.ledger)
                 self._status.clear(turn.persona, turn.id)
                 turn.leave()
             else:
