@@ -118,7 +118,8 @@ class Actor:
 
     async def _work(self, turn: ActiveTurn) -> None:
         await self._run_turn(turn, self)
-        del self.turns[turn.id]
+        if self.turns.get(turn.id) is turn:  # a turn that continues it may have its id
+            del self.turns[turn.id]
         self._running.discard(turn.person)
         self._resting.discard(turn.person)
         # The lane goes behind those of other people.

@@ -40,9 +40,6 @@ __all__ = ["MAX_RESULT", "ToolCalls"]
 MAX_RESULT = 1_000_000
 """Characters of JSON that the result of a call may have."""
 
-MAX_ANNOUNCED = 100
-"""How many tools a persona's class may have."""
-
 MAX_ID = 200
 
 
@@ -195,22 +192,7 @@ class ToolCalls:
 
     async def _announce(self, context: RequestContext, arguments: Mapping[str, Any]) -> None:
         """``{"tools": […]}``: the tools of the persona's class; they replace earlier ones."""
-        given = arguments.get("tools")
-        if not isinstance(given, list) or len(given) > MAX_ANNOUNCED:
-            raise RequestRefusedError(f"`tool.announce` takes up to {MAX_ANNOUNCED} `tools`.")
-        prefix = f"{self._turn.persona.mention_name}."
-        toolbox = self._services.tools
-        tools = []
-        for each in given:
-            try:
-                tool = ToolInfo.from_json(each if isinstance(each, Mapping) else {})
-            except ValueError as error:
-                raise RequestRefusedError(str(error)) from None
-            if not tool.name.startswith(prefix) or toolbox.executor(tool.name) is not None:
-                raise RequestRefusedError(f"The name of a tool of its own begins with `{prefix}`.")
-            if toolbox.permits(tool.name):
-                tools.append(tool)
-        self._services.own_tools.announce(self._turn.persona, tools)
+        self._services.own_tools.announce(self._turn.persona, arguments.get("tools"))
 
     async def _answer(self, context: RequestContext, arguments: Mapping[str, Any]) -> None:
         """``{"message": {…} or null}``: a model answer that calls tools, before its calls."""

@@ -319,35 +319,29 @@ class Runtime:
             self.sessions.discard(session)
             self._update_watch()
 
-    async def persona_id_at(self, path: str, name: str) -> str:
-        """Return the id of a persona that serves the chat at ``path``, or has a turn in it.
-
-        Raises:
-            UnknownPersonaError: there is none of that name or id.
-        """
-        for session in self.sessions.at(path):
-            # A persona may still answer after its file was deleted.
-            if any(turn.persona.id == name for turn in session.turns.values()):
-                return name
-        return (await self.personas_at(path)).find(name).id
-
     async def cancel(
-        self, path: str, persona_id: str | None, *, by: str | None, name: str = ""
+        self, path: str, persona: str | None, *, by: str | None, name: str = ""
     ) -> list[str]:
         """Stop the turns of a chat, or of one persona in it; return the personas' ids.
 
-        ``by`` and ``name`` are the username and display name of the requesting person.
+        ``persona`` is a name or an id. ``by`` and ``name`` are the username and display name of the
+        requesting person.
 
         Raises:
+            UnknownPersonaError: no such persona serves the chat, or has a turn in it.
             ChatNotOpenError: no chat is open at ``path``.
         """
+        answering = {t.persona.id for s in self.sessions.at(path) for t in s.turns.values()}
+        # A persona may still answer after its file was deleted.
+        if persona is not None and persona not in answering:
+            persona = (await self.personas_at(path)).find(persona).id
         # A chat that was closed while its turns ran may be open again with another id.
         sessions = self.sessions.at(path)
         if not sessions:
             raise ChatNotOpenError(path)
         stopped: set[str] = set()
         for session in sessions:
-            turns = [t for t in session.turns.values() if persona_id in (None, t.persona.id)]
+            turns = [t for t in session.turns.values() if persona in (None, t.persona.id)]
             await session.scheduler.stop(turns, by=by, name=name)
             stopped.update(turn.persona.id for turn in turns)
         return sorted(stopped)
