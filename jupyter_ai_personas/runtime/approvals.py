@@ -123,7 +123,7 @@ class Approvals:
 
     async def load(self) -> None:
         """Take over what dead servers asked, so that it can be decided before its chat is open."""
-        for _, _, steps in await self._ledger.waiting_turns():
+        for steps in await self._ledger.waiting_turns():
             for approval, decision in read_steps(steps):
                 if decision is None:
                     self.expect(approval)
