@@ -8,7 +8,8 @@ from typing import Any
 import anyio
 import psutil
 import pytest
-from support.room import WAIT, FakeStage, Room
+from support.polling import WAIT
+from support.room import FakeStage, Room
 from support.stages import DocumentStage
 
 from agents.talking import asked, decide, said
