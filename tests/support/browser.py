@@ -184,7 +184,6 @@ class ChatPage:
     async def turn_to(self, path: str, *, dark: bool = False) -> None:
         """Close all that the tab shows, and open another chat, without loading JupyterLab anew."""
         self.path, self.dark = path, dark
-        self.errors.clear()
         await self.page.unroute_all()
         await self.page.emulate_media(color_scheme=_scheme(dark))
         await self.page.keyboard.press("Escape")
@@ -196,6 +195,8 @@ class ChatPage:
         await self.page.locator(_INPUT).wait_for()
         light = self.page.locator(f"body[data-jp-theme-light={str(not dark).lower()}]")
         await light.wait_for(state="attached")
+        # JupyterLab's toolbars complain when they are closed as they are shown.
+        self.errors.clear()
 
     @property
     def is_open(self) -> bool:
