@@ -13,7 +13,7 @@ from jupyter_ai_personas.hosts import dask, switching
 from jupyter_ai_personas.magics import conversation
 from jupyter_ai_personas.magics.settings import MagicsSettings
 from jupyter_ai_personas.personas.turn import MAX_MESSAGES
-from jupyter_ai_personas.runtime import RuntimeSettings, runtime, scheduler, turnstile
+from jupyter_ai_personas.runtime import RuntimeSettings, open_sessions, scheduler, turnstile
 from jupyter_ai_personas.server import exit_guard, extension
 from jupyter_ai_personas.server.handlers import base, message
 from jupyter_ai_personas.slices import SLICE
@@ -40,7 +40,7 @@ FIGURES: list[tuple[str, str, list[float]]] = [
     ("streaming", r"a first text waits ([\d.]+) s", [PACING.eager_interval]),
     ("streaming", r"Of messages that arrive at once,\s+(\w+) are", [turnstile.AT_ONCE]),
     ("streaming", r"Of turns that begin at once, (\w+)\s", [turnstile.AT_ONCE]),
-    ("operating", r"waits up to (\d+) s for a chat", [runtime.OPEN_SECONDS]),
+    ("operating", r"waits up to (\d+) s for a chat", [open_sessions.OPEN_SECONDS]),
     ("clusters", r"silent after (\d+) seconds", [dask.LOST_SECONDS]),
     ("streaming", r"\*\*([\d.]+) ms apart\*\*", [PACING.spacing * 1000]),
     (

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from jupyter_ai_personas.discovery import Broken, Entry
 from jupyter_ai_personas.errors import ConfigurationError
 from jupyter_ai_personas.hosts.places import nobody_here
+from jupyter_ai_personas.iri_grammar import deferred_iri_grammar
 
 if TYPE_CHECKING:
     from jupyter_ai_personas.runtime import Runtime
@@ -55,27 +54,10 @@ def read_extension(keeper: LogKeeper) -> AiExtension:
     Raises:
         ConfigurationError: a setting cannot work.
     """
-    with _without("rfc3987_syntax"):
+    with deferred_iri_grammar():
         from jupyter_ai_personas.server.configured import configured_extension
 
     return configured_extension(keeper.logger)
-
-
-@contextmanager
-def _without(module: str) -> Iterator[None]:
-    """Let imports find no ``module``.
-
-    ``rfc3987_syntax`` compiles a grammar of IRIs for a second and more. jsonschema, which imports
-    it if it is there, only needs it to check such values.
-    """
-    if module in sys.modules:
-        yield
-        return
-    sys.modules[module] = None  # type: ignore[assignment]
-    try:
-        yield
-    finally:
-        del sys.modules[module]
 
 
 def load_runtime(extension: AiExtension) -> Runtime:

@@ -37,8 +37,8 @@ class Replies:
         *,
         sender: str,
         metadata: dict[str, Any],
-        rewrite: str | None = None,
-        links: Callable[[], str] = str,
+        rewrite: str | None,
+        links: Callable[[], str],
     ) -> None:
         self.usage: dict[str, Any] = {}
         self._began = time.monotonic()

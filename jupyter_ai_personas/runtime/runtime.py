@@ -17,6 +17,7 @@ from anyio.abc import TaskGroup, TaskStatus
 
 from jupyter_ai_personas.chat import Chat, MemoryChat, Message, Pacer, User
 from jupyter_ai_personas.chat.feedback import Feedback, Vote, cast_vote
+from jupyter_ai_personas.chat.markdown import code
 from jupyter_ai_personas.context.access import WorkspaceAccess
 from jupyter_ai_personas.context.bounds import ContextLimits
 from jupyter_ai_personas.context.gathering import Gathering
@@ -34,13 +35,15 @@ from jupyter_ai_personas.personas import (
 from jupyter_ai_personas.personas.local.watching import LocalWatch
 from jupyter_ai_personas.routing import Chain
 from jupyter_ai_personas.runtime.approvals import Approvals
-from jupyter_ai_personas.runtime.attachments import attachments_handler
 from jupyter_ai_personas.runtime.chat_handle import ChatHandle
 from jupyter_ai_personas.runtime.commands import CommandInfo, Commands
+from jupyter_ai_personas.runtime.context_requests import context_handlers
 from jupyter_ai_personas.runtime.exclusive import ExclusiveSlots
 from jupyter_ai_personas.runtime.host_pool import HostPool
 from jupyter_ai_personas.runtime.ledger import MemoryLedger, TurnLedger
 from jupyter_ai_personas.runtime.metrics import Metrics
+from jupyter_ai_personas.runtime.open_sessions import OpenSessions
+from jupyter_ai_personas.runtime.other_runtime import OtherRuntime
 from jupyter_ai_personas.runtime.outcome import Answer
 from jupyter_ai_personas.runtime.own_tools import OwnTools
 from jupyter_ai_personas.runtime.placement import MakeHost, Placement
@@ -52,7 +55,6 @@ from jupyter_ai_personas.runtime.services import Services
 from jupyter_ai_personas.runtime.session import Session
 from jupyter_ai_personas.runtime.settings import RuntimeSettings
 from jupyter_ai_personas.runtime.turn import ActiveTurn, TurnOrder
-from jupyter_ai_personas.runtime.workspace_requests import workspace_handlers
 from jupyter_ai_personas.tools import PackageToolsets, ToolRegistry, Toolset, ToolSettings
 from jupyter_ai_personas.tools.changes import ChangeBook
 
@@ -60,9 +62,6 @@ if TYPE_CHECKING:
     from jupyter_ai_personas.providers import ModelRegistry
 
 __all__ = ["Answer", "Runtime"]
-
-OPEN_SECONDS = 3.0
-"""How long a request waits for its chat: a tab may show a chat before the server opens it."""
 
 
 class Runtime:
@@ -89,7 +88,7 @@ class Runtime:
         tools: ToolRegistry | None = None,
         changes: ChangeBook | None = None,
         avatar_url: Callable[[Persona], str | None] = lambda persona: None,
-        other_runtime: Callable[[], bool] = lambda: False,
+        other_runtime: Callable[[str], OtherRuntime | None] = lambda chat_id: None,
         plugins: Plugins | None = None,
     ) -> None:
         self.settings = settings
@@ -103,12 +102,7 @@ class Runtime:
         self._plugins = plugins or ImportedPlugins(personas, models, tools.load)
         self.avatar_url = avatar_url
         self.pacer = Pacer()
-        self.quarantine = Quarantine(
-            failures=settings.quarantine_failures,
-            window=settings.quarantine_window,
-            pause=settings.quarantine_pause,
-            clock=time.monotonic,
-        )
+        self.quarantine = Quarantine(settings)
         environment = HostEnvironment(
             HostConfig(models.settings),
             log=log,
@@ -119,9 +113,7 @@ class Runtime:
         self.placement = Placement(settings, environment, personas, log=log, make_host=make_host)
         """Where each persona runs."""
         self.hosts = HostPool(self.placement, settings, log=log)
-        self.sessions: set[Session] = set()
-        """The chats that are open, and those that were closed while their turns run."""
-        self._chat_opened = anyio.Event()
+        self.sessions = OpenSessions()
         self.loaded = anyio.Event()
         """Set when plug-ins are imported."""
         self._commands = commands or Commands()
@@ -160,10 +152,7 @@ class Runtime:
             tools=self.tools,
             changes=changes or ChangeBook(),
             request_handlers={
-                **workspace_handlers(gathering),
-                "attachments.list": attachments_handler(
-                    settings.root_dir, has_files=settings.has_files
-                ),
+                **context_handlers(gathering, settings),
                 **(request_handlers or {}),
             },
             approvals=self.approvals,
@@ -187,11 +176,11 @@ class Runtime:
     @property
     def turns(self) -> list[ActiveTurn]:
         """All turns that run or wait, in any chat."""
-        return [turn for owner in self._owners for turn in owner.turns.values()]
+        return [turn for scheduler in self._schedulers for turn in scheduler.turns.values()]
 
     @property
-    def _owners(self) -> list[Session | Scheduler]:
-        return [*self.sessions, *self._one_shots]
+    def _schedulers(self) -> list[Scheduler]:
+        return [*(session.scheduler for session in self.sessions), *self._one_shots]
 
     async def toolsets(self) -> list[tuple[Toolset, Persona | None]]:
         """Return all toolsets, the broken ones too; those of personas' classes with the persona."""
@@ -204,7 +193,7 @@ class Runtime:
     async def commands(self, chat_path: str) -> list[CommandInfo]:
         """Return what can be typed in a chat, commands of personas and MCP servers among it."""
         personas = await self.personas_at(chat_path)
-        commands_of = partial(self._services.commands_in, self._chat_id_at(chat_path))
+        commands_of = partial(self._services.reports.commands, self._chat_id_at(chat_path))
         return await self._commands.listed(personas, self.tools, chat_path, commands_of)
 
     def model_of(self, persona: Persona, chat_path: str = "") -> tuple[str | None, str]:
@@ -212,22 +201,20 @@ class Runtime:
 
         A persona with its own models reports its current one to the open chat.
         """
-        model, problem = self._services.model_of(persona)
-        if model is None and persona.has_own_models:
-            chat_id = self._chat_id_at(chat_path)
-            model = self._services.reports.model(chat_id, persona.id).current
-        return model, problem
+        return self._services.model_of(persona, chat_id=self._chat_id_at(chat_path))
 
     def own_models(self, persona: Persona, chat_path: str) -> Mapping[str, str] | None:
         """Return the own models that a persona reports in an open chat, id → name.
 
         ``None`` for a persona that uses the models of providers.
         """
-        return self._services.own_models_in(self._chat_id_at(chat_path), persona)
+        if not persona.has_own_models:
+            return None
+        return self._services.reports.model(self._chat_id_at(chat_path), persona.id).options
 
     def _chat_id_at(self, path: str) -> str:
         """Return the id of the open chat at ``path``; empty if there is none."""
-        chat = self._open_chat_at(path)
+        chat = self.sessions.chat_at(path)
         return "" if chat is None else chat.id
 
     # -- life -------------------------------------------------------------------------------
@@ -260,29 +247,28 @@ class Runtime:
 
     def interrupt(self) -> None:
         """End all turns at once, before :meth:`run` is cancelled: nothing is awaited."""
-        for owner in self._owners:
-            owner.interrupt()
+        for scheduler in self._schedulers:
+            scheduler.interrupt()
 
     async def _load(self) -> None:
         # Imports take seconds and hold the interpreter: never on the event loop.
         await self._plugins.load(self._personas_loaded.set)
-        self.hosts.preload()
+        self.placement.preload()
         self.loaded.set()
 
     # -- chats ------------------------------------------------------------------------------
 
     def open_chat(self, chat: Chat) -> Session:
-        """Begin to serve ``chat`` and return its session.
+        """Begin to serve ``chat`` and return its session, until :meth:`Session.detach`.
 
         A chat that was closed while its turns ran keeps its session.
         """
         assert self._group is not None, "the runtime is not running"
-        self._chat_opened.set()
-        self._chat_opened = anyio.Event()
         for session in self.sessions:
             left = not session.attached and session.turns
             if left and (session.chat.id, session.chat.path) == (chat.id, chat.path):
                 session.attach(chat)
+                self.sessions.opened(session)
                 return session
         handle = ChatHandle(chat, self.settings.root_dir)
         session = Session(
@@ -294,7 +280,7 @@ class Runtime:
             all_loaded=self.loaded,
             running=lambda: {turn.id for turn in self.turns},
         )
-        self.sessions.add(session)
+        self.sessions.opened(session)
         self._group.start_soon(self._serve, session)
         self._update_watch()
         return session
@@ -333,39 +319,31 @@ class Runtime:
             self.sessions.discard(session)
             self._update_watch()
 
-    def close_chat(self, session: Session) -> None:
-        """Stop serving a chat. Running turns continue, and the ledger keeps their replies."""
-        session.detach()
-
-    async def persona_id_at(self, path: str, name: str) -> str:
-        """Return the id of a persona that serves the chat at ``path``, or has a turn in it.
-
-        Raises:
-            UnknownPersonaError: there is none of that name or id.
-        """
-        for session in self._sessions_at(path):
-            # A persona may still answer after its file was deleted.
-            if any(turn.persona.id == name for turn in session.turns.values()):
-                return name
-        return (await self.personas_at(path)).find(name).id
-
     async def cancel(
-        self, path: str, persona_id: str | None, *, by: str | None, name: str = ""
+        self, path: str, persona: str | None, *, by: str | None, name: str = ""
     ) -> list[str]:
         """Stop the turns of a chat, or of one persona in it; return the personas' ids.
 
-        ``by`` and ``name`` are the username and display name of the requesting person.
+        ``persona`` is a name or an id. ``by`` and ``name`` are the username and display name of the
+        requesting person.
 
         Raises:
+            UnknownPersonaError: no such persona serves the chat, or has a turn in it.
             ChatNotOpenError: no chat is open at ``path``.
         """
+        answering = {t.persona.id for s in self.sessions.at(path) for t in s.turns.values()}
+        # A persona may still answer after its file was deleted.
+        if persona is not None and persona not in answering:
+            persona = (await self.personas_at(path)).find(persona).id
         # A chat that was closed while its turns ran may be open again with another id.
-        sessions = self._sessions_at(path)
+        sessions = self.sessions.at(path)
         if not sessions:
             raise ChatNotOpenError(path)
         stopped: set[str] = set()
         for session in sessions:
-            stopped.update(await session.stop(persona_id, by=by, name=name))
+            turns = [t for t in session.turns.values() if persona in (None, t.persona.id)]
+            await session.scheduler.stop(turns, by=by, name=name)
+            stopped.update(turn.persona.id for turn in turns)
         return sorted(stopped)
 
     async def choose_model(
@@ -381,7 +359,7 @@ class Runtime:
             ModelError: there is no such model, or it cannot be used.
         """
         personas = await self.personas_at(path)
-        persona, chat = personas.find(persona_id), await self._chat_at(path)
+        persona, chat = personas.find(persona_id), await self.sessions.until_open(path)
         await self._services.choose_model(chat, persona, wanted)
         return self._services.model_in(chat, persona)
 
@@ -393,51 +371,55 @@ class Runtime:
             UnknownReplyError: the chat has no such reply.
             FeedbackError: the reply is not finished, or has all the votes that it may have.
         """
-        feedback, report = cast_vote(await self._chat_at(path), message_id, vote, person=by)
+        feedback, report = cast_vote(
+            await self.sessions.until_open(path), message_id, vote, person=by
+        )
         if report is not None:
             self._services.metrics.voted(report)
         return feedback
-
-    async def _chat_at(self, path: str) -> Chat:
-        """Return the open chat at ``path``, or the one that is opened there soon."""
-        with anyio.move_on_after(OPEN_SECONDS):
-            while (chat := self._open_chat_at(path)) is None:
-                await self._chat_opened.wait()
-            return chat
-        raise ChatNotOpenError(path)
-
-    def _open_chat_at(self, path: str) -> Chat | None:
-        return next((s.chat for s in self._sessions_at(path) if s.attached), None)
-
-    def _sessions_at(self, path: str) -> list[Session]:
-        return [s for s in self.sessions if s.chat.path.strip("/") == path.strip("/")]
 
     async def cancel_turn(self, turn_id: str, *, by: str | None, name: str = "") -> None:
         """Stop one turn on behalf of a user.
 
         Raises:
-            UnknownTurnError: no open chat has it.
-            TurnStateError: it has ended.
+            UnknownTurnError: no open chat has it, nor the ledger.
+            TurnStateError: it has ended, or its chat is not opened within `OPEN_SECONDS`.
         """
-        for session in self.sessions:
-            if await session.stop_turn(turn_id, by=by, name=name):
-                return
-        for session in self.sessions:
-            if session.has_reply_of(turn_id):
-                raise TurnStateError("This turn has ended already.")
-        raise UnknownTurnError
+        session = await self._session_of(turn_id)
+        if (turn := session.turns.get(turn_id)) is None:
+            raise TurnStateError("This turn has ended already.")
+        await session.scheduler.stop([turn], by=by, name=name)
 
     async def retry_turn(self, turn_id: str, *, by: str) -> str:
         """Run a turn again on behalf of a user; return the id of the new one.
 
         Raises:
-            UnknownTurnError: no open chat has it.
-            TurnStateError: it has not ended, or ended well, or cannot run again.
+            UnknownTurnError: no open chat has it, nor the ledger.
+            TurnStateError: it has not ended, or ended well, or cannot run again, or its chat is not
+                opened within `OPEN_SECONDS`.
         """
-        for session in list(self.sessions):
-            if (new := await session.retry_turn(turn_id, by=by)) is not None:
-                return new
-        raise UnknownTurnError
+        return await (await self._session_of(turn_id)).retry.turn(turn_id, by)
+
+    async def _session_of(self, turn_id: str) -> Session:
+        """Return the session of a turn. If only the ledger knows it, wait: a server was restarted.
+
+        Raises:
+            UnknownTurnError: no open chat has it, nor the ledger.
+            TurnStateError: nobody opens its chat within `OPEN_SECONDS`.
+        """
+        found = self.sessions.of_turn(turn_id)
+        if found is None:
+            chat_id, path = await self.ledger.chat_of(turn_id) or ("", "")
+            if chat_id and not await self.sessions.until_recovered(chat_id):
+                shown = code(_below(self.settings.root_dir, path))
+                raise TurnStateError(
+                    f"The chat of this turn is not open yet. Open {shown} in JupyterLab, and try "
+                    "again."
+                )
+            found = self.sessions.of_turn(turn_id)
+        if found is None:
+            raise UnknownTurnError
+        return found
 
     async def one_shot(
         self,
@@ -488,3 +470,8 @@ class Runtime:
         replies = [reply.body for reply in chat.messages if reply.reply_to == message.id]
         state = turn.outcome.state if turn.outcome is not None else "interrupted"
         return Answer("\n\n".join(replies), state, dict(turn.replies.usage))
+
+
+def _below(root: str | None, path: str) -> str:
+    """Return ``path`` as people see it: relative to the server's root, if it is below that."""
+    return path if root is None else path.removeprefix(f"{Path(root).absolute()}/")

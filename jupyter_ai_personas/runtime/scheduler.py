@@ -24,13 +24,11 @@ from jupyter_ai_personas.runtime.metrics import TurnReport
 from jupyter_ai_personas.runtime.outcome import Outcome
 from jupyter_ai_personas.runtime.replies import Replies
 from jupyter_ai_personas.runtime.services import Services
-from jupyter_ai_personas.runtime.turn import ActiveTurn, TurnOrder
+from jupyter_ai_personas.runtime.turn import ActiveTurn, ReplyFinished, TurnOrder
 from jupyter_ai_personas.runtime.typing_status import TypingStatus
 from jupyter_ai_personas.runtime.unsaved import Unsaved
-from jupyter_ai_personas.runtime.waiting import Slot
 from jupyter_ai_personas.runtime.wording import (
     INTERRUPTED,
-    THINKING,
     WAITING,
     overloaded,
     paused,
@@ -45,7 +43,7 @@ MAX_TURNS = 1000
 
 
 class Scheduler:
-    """Owns the turns of one chat. ``on_end`` is called for each turn that has ended.
+    """Owns the turns of one chat. ``on_end`` hears of each turn that has ended.
 
     :meth:`run` holds the tasks of all actors. ``unsaved`` keeps what is no reply.
     """
@@ -56,7 +54,7 @@ class Scheduler:
         chat: ChatHandle,
         *,
         unsaved: Unsaved | None = None,
-        on_end: Callable[[ActiveTurn], None] = lambda turn: None,
+        on_end: Callable[[ReplyFinished], None] = lambda event: None,
     ) -> None:
         self.turns: dict[str, ActiveTurn] = {}
         """The turns that run or wait, by id, in the order of acceptance."""
@@ -98,7 +96,7 @@ class Scheduler:
         """Write growing replies to the new document."""
         self._writer.move_to(self._chat.current)
 
-    def notify(self, body: str, *, reply_to: str) -> None:
+    def notify(self, body: str, *, reply_to: str = "") -> None:
         """Post a notice without mentions."""
         metadata = {"reply_to": reply_to, "notice": True}
         self._unsaved.keep(self._writer.post(SYSTEM_ID, body, metadata))
@@ -168,8 +166,8 @@ class Scheduler:
         elif is_busy and actor.waiting(turn.person) >= settings.max_queued_turns:
             refusal = queue_full(persona, settings.max_queued_turns)
         else:
-            waits = is_busy or not actor.has_room
-            self._status.show(persona, turn.id, WAITING if waits else THINKING)
+            if is_busy or not actor.has_room:
+                self._status.show(persona, turn.id, WAITING)
             actor.put(turn)
             return
         self._end(turn, Outcome("rejected", refusal))
@@ -201,19 +199,18 @@ class Scheduler:
 
     def _concurrency(self, persona: Persona) -> int:
         model, _ = self._services.model_in(self._chat.current, persona)
-        exclusive = self._services.exclusive
-        if persona.has_own_models or not exclusive.allows_concurrency(persona, model):
+        if persona.has_own_models or self._services.exclusive.of(persona, model):
             return 1
         return self._services.settings.max_concurrent_turns
 
     # -- running and ending -----------------------------------------------------------------
 
-    async def _run(self, turn: ActiveTurn, slot: Slot) -> None:
+    async def _run(self, turn: ActiveTurn, actor: Actor) -> None:
         await self._services.turn_turnstile.enter()
         if self._is_stopping:
             turn.leave()
         elif turn.phase == "queued":
-            await self._execution.run(turn, slot)
+            await self._execution.run(turn, actor)
 
     def _end(self, turn: ActiveTurn, outcome: Outcome) -> None:
         """Bring a turn, its status, approvals, record and replies to the final state, once."""
@@ -222,10 +219,13 @@ class Scheduler:
         assert turn.outcome is not None
         self.turns.pop(turn.id, None)
         self._status.clear(turn.persona, turn.id)
-        self.board.close_turn(turn.id, f"The turn has ended: {turn.outcome.state}.")
+        self.board.close(turn.id, f"The turn has ended: {turn.outcome.state}.")
         self._count(turn)
         self._services.ledger.finish(turn.id, turn.outcome.state, turn.replies.so_far())
-        self._on_end(turn)
+        event = turn.finished()
+        ids, passed_on = turn.replies.ids, event.state != "done"
+        self._unsaved.ended(turn.id, turn.message.id, turn.persona.id, ids, passed_on=passed_on)
+        self._on_end(event)
         report = TurnReport(
             turn.id,
             turn.persona.id,

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -24,11 +25,10 @@ from jupyter_ai_personas.personas import Persona, PersonaRegistry
 from jupyter_ai_personas.personas.local import emoji_image
 from jupyter_ai_personas.providers import ModelRegistry
 from jupyter_ai_personas.runtime import Ledger, Runtime
-from jupyter_ai_personas.runtime.changes import ChangeLog
 from jupyter_ai_personas.server.configuration import Configuration
 from jupyter_ai_personas.server.events import ReportingMetrics
 from jupyter_ai_personas.server.metrics import PrometheusMetrics
-from jupyter_ai_personas.server.other_runtimes import serves_chats
+from jupyter_ai_personas.server.other_runtimes import other_runtime_in
 from jupyter_ai_personas.server.tools import BuiltinTools
 from jupyter_ai_personas.server.workspace import Workspace
 from jupyter_ai_personas.tools import McpServers, PackageToolsets, ToolRegistry
@@ -103,7 +103,7 @@ def assemble(configuration: Configuration) -> Assembly:
             web,
             root=turns.root_dir,
             workspace=workspace,
-            changes=ChangeLog(ledger),
+            ledger=ledger,
             log=log,
             bounds=configuration.tool_settings(),
             index=lambda: search,
@@ -145,7 +145,7 @@ def assemble(configuration: Configuration) -> Assembly:
         avatar_url=_avatar_url(server.base_url),
         approval_url=lambda id_: str(url_path_join(server.base_url, "api/ai/approvals", id_)),
         workspace=workspace,
-        other_runtime=lambda: serves_chats(web or {}),
+        other_runtime=partial(other_runtime_in, web or {}),
     )
     metrics.publish(runtime)
     return Assembly(runtime, search, metrics)

@@ -12,8 +12,9 @@ from typing import Any
 import importlib_metadata
 
 from jupyter_ai_personas.discovery import MODEL_PROVIDERS_GROUP, PERSONAS_GROUP
+from jupyter_ai_personas.runtime.other_runtime import OtherRuntime
 
-__all__ = ["PERSONA_MANAGER", "OtherRuntime", "find_other_runtime", "serves_chats"]
+__all__ = ["PERSONA_MANAGER", "InstalledRuntime", "find_other_runtime", "other_runtime_in"]
 
 PERSONA_MANAGER = "jupyter_ai_persona_manager"
 _EXTENSIONS = ("jupyter_ai", PERSONA_MANAGER, "jupyter_ai_router")
@@ -21,7 +22,7 @@ _DISTRIBUTIONS = frozenset(name.replace("_", "-") for name in _EXTENSIONS)
 
 
 @dataclass(frozen=True, slots=True)
-class OtherRuntime:
+class InstalledRuntime:
     """Jupyter AI as it is installed here.
 
     ``distributions`` are its own, each with its version; ``extensions`` those of its server
@@ -33,13 +34,25 @@ class OtherRuntime:
     brought_by: tuple[str, ...]
 
 
-def serves_chats(settings: Mapping[str, Any]) -> bool:
-    """Return whether Jupyter AI 3 answers in chats; ``settings`` are the web application's."""
+def other_runtime_in(settings: Mapping[str, Any], chat_id: str) -> OtherRuntime | None:
+    """Return what Jupyter AI 3 serves in a chat, ``None`` if it does not run here.
+
+    ``settings`` are the web application's.
+    """
     theirs = settings.get("jupyter-ai")
-    return isinstance(theirs, Mapping) and "persona-managers" in theirs
+    if not isinstance(theirs, Mapping) or "persona-managers" not in theirs:
+        return None
+    manager = theirs["persona-managers"].get(chat_id)
+    if not hasattr(manager, "TO_PERSONA_METADATA_KEY"):
+        return OtherRuntime()  # it is not ready in this chat, or answers mentions
+    try:
+        return OtherRuntime({id_: str(one.name) for id_, one in manager.personas.items()})
+    except Exception:
+        # A persona's name is its author's code.
+        return OtherRuntime()
 
 
-def find_other_runtime(enabled: Mapping[str, bool]) -> OtherRuntime | None:
+def find_other_runtime(enabled: Mapping[str, bool]) -> InstalledRuntime | None:
     """Return Jupyter AI if one of its server extensions is enabled, from the installed metadata.
 
     ``enabled`` are the server extensions by name. Blocking: reads the metadata of all packages.
@@ -47,7 +60,7 @@ def find_other_runtime(enabled: Mapping[str, bool]) -> OtherRuntime | None:
     extensions = tuple(name for name in _EXTENSIONS if enabled.get(name))
     if not extensions:
         return None
-    return OtherRuntime(tuple(_installed()) or extensions, extensions, tuple(_brought_by()))
+    return InstalledRuntime(tuple(_installed()) or extensions, extensions, tuple(_brought_by()))
 
 
 def _installed() -> list[str]:

@@ -37,9 +37,10 @@ from jupyter_ai_personas.hosts.outbox import Outbox
 from jupyter_ai_personas.personas.local import LocalPersonas
 from jupyter_ai_personas.personas.local.watching import LocalWatch
 from jupyter_ai_personas.personas.wire import TextDelta
-from jupyter_ai_personas.runtime.ledger import Ledger, MemoryLedger, ReplySnapshot, TurnRecord
+from jupyter_ai_personas.runtime.ledger import Ledger, MemoryLedger, ReplySnapshot
 from jupyter_ai_personas.testing import FakeChat, in_virtual_time, make_runtime
 
+from .handovers import row
 from .options import Table
 from .search import _generate
 
@@ -192,20 +193,6 @@ def _growing_reply(quick: bool) -> Sequence[float]:
     return sum(ledger.chars) / 10_000, max(b - a for a, b in pairwise(ledger.chars))
 
 
-def _row(number: int) -> TurnRecord:
-    message = {"id": f"m{number}", "body": "@A why?", "sender": "ann"}
-    return TurnRecord(
-        turn_id=f"t{number}",
-        chat_id="chat",
-        path="a.chat",
-        message=message,
-        persona_id="p",
-        person="ann",
-        accepted_at=time.time(),
-        root=message["id"],
-    )
-
-
 def _many_replies(quick: bool) -> Sequence[float]:
     """Return processor ms a second while 100 replies are noted each second."""
     turns, seconds = 100, 1 if quick else 4
@@ -214,7 +201,7 @@ def _many_replies(quick: bool) -> Sequence[float]:
         with tempfile.TemporaryDirectory(prefix="bench-") as folder:
             ledger = Ledger(Path(folder) / "turns.sqlite", log=LOG)
             await ledger.open()
-            await ledger.accept([_row(number) for number in range(turns)])
+            await ledger.accept([row(number) for number in range(turns)])
             began = time.process_time()
             for number in range(seconds * turns):
                 body = "word " * (500 * (1 + number // turns))
@@ -235,7 +222,7 @@ def _many_rows(quick: bool) -> Sequence[float]:
             ledger = Ledger(Path(folder) / "turns.sqlite", log=LOG)
             await ledger.open()
             began = time.perf_counter()
-            await asyncio.gather(*(ledger.accept([_row(number)]) for number in range(500)))
+            await asyncio.gather(*(ledger.accept([row(number)]) for number in range(500)))
             took = time.perf_counter() - began
             await ledger.aclose()
             return took

@@ -20,7 +20,7 @@ from jupyter_ai_personas.runtime.turnstile import Turnstile
 from jupyter_ai_personas.server.worker_threads import own_worker_threads
 from jupyter_ai_personas.slices import Slices
 
-from . import intervals
+from . import handovers, intervals
 from .options import Options, Result, Table
 
 TASKS = 1000
@@ -44,6 +44,8 @@ async def run(options: Options) -> Result:
         (f"a call of a worker thread among {TASKS:,} tasks", "own_worker_threads", _call_thread),
         ("a full garbage collection after imports", "gc.freeze", _collect),
         (f"a request while {TURNS} turns begin, 2 ms each", "AT_ONCE", _begin_turns),
+        ("a record while the loop writes to clients", "ANSWER_SECONDS", handovers.record),
+        ("blocking in 1 s, 100 messages, slow disk", "ANSWER_INTERVAL", handovers.slow_disk),
         (f"a request while {EVENTS} events are handled, 1 ms each", "SLICE", _handle_events),
     ):
         found: dict[bool, list[float]] = {True: [], False: []}

@@ -22,8 +22,8 @@ WAIT = 180.0
 
 
 @asynccontextmanager
-async def opened(path: Path, owner: str | None = None) -> AsyncIterator[Ledger]:
-    ledger = Ledger(path, owner=owner, log=LOG)
+async def opened(path: Path) -> AsyncIterator[Ledger]:
+    ledger = Ledger(path, log=LOG)
     await ledger.open()
     try:
         yield ledger

@@ -15,13 +15,14 @@ import anyio
 import pytest
 from support.crashes import crash, restarted
 from support.room import LOG, WAIT, FakeStage, Room, persona, room
+from support.stages import settle
 from toolroom import Box, Desk, approvals, asked, asking, call
 
 from jupyter_ai_personas import BasePersona
 from jupyter_ai_personas.chat import Message
 from jupyter_ai_personas.chat.messages import FINAL_STATES
-from jupyter_ai_personas.errors import ApprovalDecidedError
-from jupyter_ai_personas.runtime import Decision, Ledger
+from jupyter_ai_personas.errors import ApprovalDecidedError, TurnStateError, UnknownTurnError
+from jupyter_ai_personas.runtime import Decision, Ledger, open_sessions
 from jupyter_ai_personas.runtime.ledger import TurnStep
 
 APPROVED = Decision("approved", "ada", "Ada")
@@ -178,6 +179,53 @@ async def test_a_call_that_was_cut_off_is_not_repeated_and_people_are_told(folde
         assert await here.runtime.retry_turn(reply.metadata["turn"], by="ada")
         assert (await here.until(lambda: done(here, message))).state == "done"
     assert len(second.ran) == 1
+
+
+async def left_interrupted(folder: Path, stage: FakeStage) -> tuple[str, Path]:
+    """Let a server die in a call; return the turn, and the folder as the dead server left it."""
+    desk = Desk()
+    desk.go_on = anyio.Event()
+    options = {"tools": Box(desk, ALLOWED), "root_dir": str(folder)}
+    async with server(folder, Model(("desk.note", "a")), desk, stage, **options) as here:
+        here.say("@Good hi")
+        with anyio.fail_after(WAIT):
+            await desk.begun.wait()
+        (turn,) = here.session.turns
+        return turn, await crash(here, folder)
+
+
+async def test_who_asks_for_a_turn_before_its_chat_opens_is_told_which_to_open(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(open_sessions, "OPEN_SECONDS", 0.01)
+    turn, after = await left_interrupted(folder, FakeStage())
+    options = {"root_dir": str(folder)}
+    async with server(after, Model(), Desk(), FakeStage(), **options) as here:
+        for ask in (here.runtime.cancel_turn, here.runtime.retry_turn):
+            with pytest.raises(TurnStateError, match=r"Open `room\.chat` in JupyterLab"):
+                await ask(turn, by="ada")
+            with pytest.raises(UnknownTurnError):
+                await ask("none", by="ada")
+
+
+async def test_a_retry_waits_for_its_chat_that_opens_again(folder: Path) -> None:
+    stage = FakeStage()
+    turn, after = await left_interrupted(folder, stage)
+    again = restarted(stage)
+    async with server(after, Model(), Desk(), FakeStage()) as here, anyio.create_task_group() as g:
+        retried: list[str] = []
+
+        async def retry() -> None:
+            retried.append(await here.runtime.retry_turn(turn, by="ada"))
+
+        g.start_soon(retry)
+        await settle()
+        assert retried == []
+        session = here.runtime.open_chat(again.chat)
+        back = Room(again, here.runtime, session)
+        (request,) = [m.id for m in again.memory.messages if m.by_person]
+        assert (await back.until(lambda: done(back, request))).state == "done"
+    assert retried
 
 
 def done(here: Room, message_id: str) -> Message | None:

@@ -114,6 +114,16 @@ async def test_turns_that_have_asked_people_are_found_without_their_chat(
     assert await ledger.waiting_turns() == [("t1", make_row("t1").path, [ASKED])]
 
 
+async def test_a_turn_tells_its_chat_until_that_is_saved(ledger: AnyLedger) -> None:
+    row = make_row("t1")
+    await ledger.accept([row])
+    assert await ledger.chat_of("t1") == (row.chat_id, row.path)
+    ledger.finish("t1", "failed", [reply("all")])
+    assert await ledger.chat_of("t1") == (row.chat_id, row.path)
+    ledger.saved("chat", ["t1"])
+    assert await ledger.chat_of("t1") is None
+
+
 async def test_a_chat_allows_tools_until_it_takes_that_back(ledger: AnyLedger) -> None:
     await ledger.allow("chat", "p::A", "notebook.run_cell", by="ada")
     await ledger.allow("chat", "p::A", "notebook.run_cell", by="bob")
@@ -151,13 +161,15 @@ async def test_two_servers_do_not_write_steps_of_each_others_turns(tmp_path: Pat
         await one.add_step("t1", ASKED)
         assert not await two.add_step("t1", BEGUN)
         assert await two.waiting_turns() == []
+        assert await two.chat_of("t1") is None
     finally:
         await two.aclose()
         await one.aclose()
 
 
+@pytest.mark.usefixtures("no_pause")
 async def test_a_turn_whose_record_was_removed_gets_no_step(tmp_path: Path) -> None:
-    ledger = Ledger(tmp_path / "l", log=LOG, retry_s=0)
+    ledger = Ledger(tmp_path / "l", log=LOG)
     await ledger.open()
     try:
         await ledger.accept([make_row("t1")])

@@ -10,6 +10,7 @@ from support.stages import DocumentStage
 
 from jupyter_ai_personas.chat import Message
 from jupyter_ai_personas.chat.messages import decode_message, encode_message
+from jupyter_ai_personas.runtime.other_runtime import OtherRuntime
 
 THEIRS = "jupyter-ai-personas::jupyter_ai_jupyternaut::JupyternautPersona"
 
@@ -21,11 +22,12 @@ def echo(self: Any, message: Message) -> None:
 class Other:
     """Another runtime, which may be there."""
 
-    def __init__(self, *, there: bool) -> None:
+    def __init__(self, *, there: bool, personas: dict[str, str] | None = None) -> None:
         self.there = there
+        self.personas = personas
 
-    def __call__(self) -> bool:
-        return self.there
+    def __call__(self, chat_id: str) -> OtherRuntime | None:
+        return OtherRuntime(self.personas) if self.there else None
 
 
 @pytest.mark.parametrize("there", [True, False])
@@ -70,6 +72,37 @@ async def test_a_client_that_names_one_of_ours_is_answered() -> None:
         here.stage.join("ada", "Ada")
         asked = stage.other.post("@A hi", sender="ada", metadata={"to_persona": ours})
         await here.replied(asked, 1)
+
+
+async def test_what_is_sent_to_a_persona_that_it_lacks_is_answered_here() -> None:
+    """It drops such a message without a word."""
+    stage, other = DocumentStage(), Other(there=True, personas={"p::Other": "Other"})
+    async with room(persona("A", echo), stage=stage, other_runtime=other) as here:
+        here.stage.join("ada", "Ada")
+        await here.replied(stage.other.post("@A hi", metadata={"to_persona": THEIRS}), 1)
+
+
+async def test_a_mention_that_does_not_reach_its_persona_gets_a_hint() -> None:
+    other = Other(there=True, personas={THEIRS: "Jupyternaut", "p::Close": "Guido"})
+    stage = DocumentStage()
+    async with room(persona("Guide", echo), stage=stage, other_runtime=other) as here:
+        hint = await here.command("@jupyternaut and @Guido, hi")
+        assert [line.split()[0] for line in hint.split("\n\n")] == ["`Jupyternaut`", "`Guido`"]
+        assert "Choose it below the chat's input" in hint
+        # It gets these.
+        sent = stage.other.post("@Jupyternaut hi", metadata={"to_persona": THEIRS})
+        await here.replied(here.say("@Guide and @Jupyternaut, hi"), 1)
+        await here.quiet()
+        assert here.answer(sent) is None
+        assert len(here.notices()) == 1
+
+
+async def test_it_may_answer_mentions_as_long_as_its_personas_are_not_known() -> None:
+    async with room(persona("A", echo), other_runtime=Other(there=True)) as here:
+        here.say("@Jupyternaut hi")
+        await here.replied(here.say("@A hi"), 1)
+        await here.quiet()
+        assert here.notices() == []
 
 
 @pytest.mark.parametrize("metadata", [None, {}, {"to_persona": ""}, {"to_persona": 3}, [1]])

@@ -190,7 +190,7 @@ async def test_what_was_refused_is_not_answered_when_the_chat_is_opened_again(
         await here.quiet()
         before = [m.id for m in here.messages]
         # All of it was saved, and the rows go.
-        here.session.document_saved({m.id: m for m in here.messages})
+        here.session.unsaved.saved({m.id: m for m in here.messages})
     again = DocumentStage()
     await settle()
     again.ychat.set_id(stage.ychat.get_id())

@@ -15,7 +15,6 @@ __all__ = [
     "Contents",
     "NotOursError",
     "connect",
-    "in_memory",
     "insert_all",
     "is_unreadable",
     "read_all",
@@ -102,21 +101,13 @@ def is_unreadable(error: Exception) -> bool:
     return code is not None and code & 0xFF in _UNREADABLE
 
 
-def in_memory() -> sqlite3.Connection:
-    """Open an empty database in memory."""
-    return _prepare(sqlite3.connect(":memory:", isolation_level=None))
-
-
-def connect(path: str) -> sqlite3.Connection:
-    """Open the file at ``path``, making what is missing.
+def connect(path: str = ":memory:") -> sqlite3.Connection:
+    """Open the file at ``path``, making what is missing, or an empty database in memory.
 
     Raises one of :data:`DATABASE_ERRORS` when it cannot be read or written, and
     :class:`NotOursError`, having changed nothing, when it is somebody else's.
     """
-    return _prepare(sqlite3.connect(path, timeout=_BUSY_S, isolation_level=None))
-
-
-def _prepare(db: sqlite3.Connection) -> sqlite3.Connection:
+    db = sqlite3.connect(path, timeout=_BUSY_S, isolation_level=None)
     try:
         # Text that is not UTF-8 would raise while rows are fetched; bytes are decoded later.
         db.text_factory = bytes

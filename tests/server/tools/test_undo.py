@@ -216,7 +216,7 @@ async def test_any_turn_can_be_taken_back(
 async def test_changed_cells_are_linked_once(desk: Desk) -> None:
     desk.open("a.ipynb", *"abcd")
     await act(desk)
-    changes = await desk.changes.changes_of_turn("t1")
+    changes = await desk.changes.of_turn("t1")
     new = changes[0].cell
     assert changed_links(changes, base_url="/user/ada/").splitlines() == [
         "Changed:",
