@@ -15,7 +15,7 @@ from jupyter_ai_personas.errors import (
     MayNotDecideError,
     UnknownApprovalError,
 )
-from jupyter_ai_personas.redaction import redact
+from jupyter_ai_personas.redaction import redact_json
 from jupyter_ai_personas.runtime.ledger import TurnLedger, TurnStep
 
 __all__ = [
@@ -26,7 +26,6 @@ __all__ = [
     "Decision",
     "may_decide",
     "read_steps",
-    "without_secrets",
 ]
 
 ANYONE, ASKER = "anyone", "asker"
@@ -66,7 +65,7 @@ class Approval:
             "chat_path": self.chat_path,
             "persona_id": self.persona_id,
             "tool": self.tool,
-            "arguments": without_secrets(self.arguments),
+            "arguments": redact_json(self.arguments),
             "asked_by": self.person,
             "may_decide": list(self.approvers),
             "expires": self.expires,
@@ -124,7 +123,7 @@ class Approvals:
 
     async def load(self) -> None:
         """Take over what dead servers asked, so that it can be decided before its chat is open."""
-        for _, _, steps in await self._ledger.waiting_turns():
+        for steps in await self._ledger.waiting_turns():
             for approval, decision in read_steps(steps):
                 if decision is None:
                     self.expect(approval)
@@ -297,14 +296,3 @@ def read_steps(steps: Iterable[TurnStep]) -> list[tuple[Approval, Decision | Non
                 known: dict[str, Any] = {f.name: data[f.name] for f in fields(Decision)}
                 decided[str(data["id"])] = Decision(**known)
     return [(approval, decided.get(id_)) for id_, approval in asked.items()]
-
-
-def without_secrets(value: Any) -> Any:
-    """Return JSON with secrets taken out of its strings."""
-    if isinstance(value, str):
-        return redact(value)
-    if isinstance(value, Mapping):
-        return {redact(str(key)): without_secrets(each) for key, each in value.items()}
-    if isinstance(value, list | tuple):
-        return [without_secrets(each) for each in value]
-    return value

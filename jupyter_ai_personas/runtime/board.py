@@ -9,8 +9,8 @@ from typing import Any
 
 from jupyter_ai_personas.chat import Insert, Update
 from jupyter_ai_personas.chat.markdown import code, inert
-from jupyter_ai_personas.redaction import redact
-from jupyter_ai_personas.runtime.approvals import ANYONE, ASKER, Approval, Decision, without_secrets
+from jupyter_ai_personas.redaction import redact, redact_json
+from jupyter_ai_personas.runtime.approvals import ANYONE, ASKER, Approval, Decision
 from jupyter_ai_personas.runtime.chat_handle import ChatHandle
 from jupyter_ai_personas.runtime.services import Services
 from jupyter_ai_personas.runtime.unsaved import Unsaved
@@ -90,7 +90,7 @@ def describe_call(
         parts.append(_fenced(redact(preview.diff), "diff"))
     if preview.code:
         parts.append(_fenced(redact(preview.code), preview.language))
-    rest = {k: v for k, v in without_secrets(arguments).items() if k not in preview.covers}
+    rest = {k: v for k, v in redact_json(arguments).items() if k not in preview.covers}
     long = {k: v for k, v in rest.items() if isinstance(v, str) and len(v.splitlines()) > 1}
     for name, text in long.items():
         # A tool that runs elsewhere describes its change itself.

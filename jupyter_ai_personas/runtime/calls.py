@@ -300,8 +300,7 @@ class ToolCalls:
             text=text,
         )
         # An agent's turn continues after the text that is recorded here.
-        if (replies := self._turn.replies.checkpoint()) is not None:
-            services.ledger.checkpoint(self._turn.id, replies)
+        self._turn.checkpoint(services.ledger)
         await services.ledger.flush()
         if not await services.approvals.record(approval):
             raise ToolCallError(

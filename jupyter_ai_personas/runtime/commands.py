@@ -55,6 +55,10 @@ class CommandContext:
         """The tools of the server."""
         self.gathering = services.gathering
         """Collects a model's context beside the chat: attachments, notebooks, instructions."""
+        self.usage: Mapping[str, tuple[int, int]] = scheduler.usage
+        """Model → replies and tokens since the chat was opened."""
+        self.blocked: Mapping[str, str] = services.hosts.blocked
+        """Name of a persona → where it blocks its event loop."""
         self._services = services
         self._handle = chat
         self._scheduler = scheduler
@@ -76,16 +80,6 @@ class CommandContext:
     def turns(self) -> Sequence[ActiveTurn]:
         """The turns that run or wait in this chat."""
         return tuple(self._scheduler.turns.values())
-
-    @property
-    def usage(self) -> Mapping[str, tuple[int, int]]:
-        """Model → replies and tokens since the chat was opened."""
-        return self._scheduler.usage
-
-    @property
-    def blocked(self) -> Mapping[str, str]:
-        """Name of a persona → where it blocks its event loop."""
-        return self._services.hosts.blocked
 
     @property
     def workers(self) -> Sequence[str]:

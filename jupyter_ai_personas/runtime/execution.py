@@ -237,8 +237,7 @@ class Execution:
         while True:
             await anyio.sleep(CHECKPOINT_SECONDS)
             await waiting.until_working()
-            if (replies := turn.replies.checkpoint()) is not None:
-                self._services.ledger.checkpoint(turn.id, replies)
+            turn.checkpoint(self._services.ledger)
 
     def _on_event(self, turn: ActiveTurn, requests: TurnRequests, event: HostEvent) -> None:
         if turn.outcome is not None or event.turn_id != turn.host_id:

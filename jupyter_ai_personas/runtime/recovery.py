@@ -132,9 +132,7 @@ class Recovery:
             yield
         except Exception:
             self._services.log.exception(
-                "Turn %s of chat %s could not be recovered",
-                record.turn_id,
-                self._chat.current.path,
+                "Turn %s of chat %s could not be recovered", record.turn_id, self._chat.full_path
             )
 
     def _restore(self, record: TurnRecord) -> None:
@@ -268,11 +266,7 @@ class Recovery:
         """Write the end of a turn into the document and the ledger, unless they have it."""
         assert state is not None
         self._put_back(record, replies)
-        self._ledger.finish(record.turn_id, state, replies)
-        ids = [reply.message_id for reply in replies]
-        self._unsaved.ended(
-            record.turn_id, record.message_id, record.persona_id, ids, passed_on=False
-        )
+        self._unsaved.ended(record.turn_id, record.message_id, record.persona_id, state, replies)
         # The server may have died between the reply and the turns of the personas it mentions.
         written = tuple((r.message_id, r.body) for r in replies if r.state == "done")
         chain = Chain(record.root, record.hops)

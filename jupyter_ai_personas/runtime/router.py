@@ -152,8 +152,7 @@ class Router:
         text = await command(self._context)
         if text:
             self._scheduler.notify(text, reply_to=message.id)
-        self._services.ledger.finish(record.turn_id, "done", ())
-        self._unsaved.ended(record.turn_id, message.id, SYSTEM_ID, ())
+        self._unsaved.ended(record.turn_id, message.id, SYSTEM_ID, "done", ())
         return True
 
     def _mistyped(self, message: Message) -> str:

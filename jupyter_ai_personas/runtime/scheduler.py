@@ -221,11 +221,9 @@ class Scheduler:
         self._status.clear(turn.persona, turn.id)
         self.board.close(turn.id, f"The turn has ended: {turn.outcome.state}.")
         self._count(turn)
-        self._services.ledger.finish(turn.id, turn.outcome.state, turn.replies.so_far())
-        event = turn.finished()
-        ids, passed_on = turn.replies.ids, event.state != "done"
-        self._unsaved.ended(turn.id, turn.message.id, turn.persona.id, ids, passed_on=passed_on)
-        self._on_end(event)
+        state, replies = turn.outcome.state, turn.replies.so_far()
+        self._unsaved.ended(turn.id, turn.message.id, turn.persona.id, state, replies)
+        self._on_end(turn.finished())
         report = TurnReport(
             turn.id,
             turn.persona.id,
@@ -254,8 +252,7 @@ class Scheduler:
                 self._status.clear(turn.persona, turn.id)
             elif turn.is_resumable:
                 self._execution.cancel(turn)
-                if (replies := turn.replies.checkpoint()) is not None:
-                    self._services.ledger.checkpoint(turn.id, replies)
+                turn.checkpoint(self._services.ledger)
                 self._status.clear(turn.persona, turn.id)
                 turn.leave()
             else:

@@ -9,7 +9,7 @@ message of ours that is no reply: what people are asked, and notices.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from jupyter_ai_personas.chat import (
@@ -23,7 +23,13 @@ from jupyter_ai_personas.chat import (
 )
 from jupyter_ai_personas.chat.messages import GROWING_STATES, content_of
 from jupyter_ai_personas.runtime.chat_handle import ChatHandle
-from jupyter_ai_personas.runtime.ledger import RecordState, TurnLedger, TurnRecord
+from jupyter_ai_personas.runtime.ledger import (
+    FinalState,
+    RecordState,
+    ReplySnapshot,
+    TurnLedger,
+    TurnRecord,
+)
 from jupyter_ai_personas.runtime.turnstile import SpreadCalls
 
 __all__ = ["NO_PERSONA", "Unsaved", "is_deletion"]
@@ -130,13 +136,14 @@ class Unsaved:
         turn_id: str,
         request_id: str,
         persona_id: str,
-        reply_ids: Iterable[str],
-        *,
-        passed_on: bool = True,
+        state: FinalState,
+        replies: Sequence[ReplySnapshot],
     ) -> None:
-        """Note that the document has the turn's end now, and is to be saved."""
-        end = _End(turn_id, request_id, frozenset(reply_ids), passed_on)
-        self._ends[request_id, persona_id] = end
+        """Record the end of a turn; the document has it now, and is to be saved."""
+        self._ledger.finish(turn_id, state, replies)
+        ids = frozenset(reply.message_id for reply in replies)
+        passed_on = state != "done" or not replies
+        self._ends[request_id, persona_id] = _End(turn_id, request_id, ids, passed_on)
 
     def passed_on(self, request_id: str, persona_id: str) -> None:
         """Note that the personas that the replies of a turn mention have their turns."""

@@ -88,7 +88,6 @@ class FileStore(Store):
 
     def _use_file(self) -> None:
         """Use the file from now on, if it can be written."""
-        self._next_try = time.monotonic() + RETRY_S
         try:
             self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             if self._owner_lock is not None and not self._owner_lock.is_in_place():
@@ -118,9 +117,9 @@ class FileStore(Store):
         self._warn(reason)
         self.db.close()
         self.db, self._inode = connect(), None
-        self._next_try = time.monotonic() + RETRY_S
 
     def _warn(self, reason: object) -> None:
+        self._next_try = time.monotonic() + RETRY_S
         if not self._warned:
             self._warned = True
             self.log.warning(

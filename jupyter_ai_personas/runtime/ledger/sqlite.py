@@ -74,7 +74,7 @@ class Ledger(TurnLedger):
         self._queue: queue.SimpleQueue[_Entry | None] = queue.SimpleQueue()
         self._mutex = threading.Lock()
         self._accepting = False
-        self._checkpoints: dict[str, tuple[ReplySnapshot, ...]] = {}
+        self._checkpoints: dict[str, _Entry] = {}
         self._written_at = time.monotonic()
         self._waited_at = -math.inf
         self._thread: threading.Thread | None = None
@@ -83,8 +83,7 @@ class Ledger(TurnLedger):
 
     @property
     def recorded(self) -> bool:
-        """Whether turns are in the file now. Otherwise, nothing that a crash may repeat must
-        begin."""
+        """See :meth:`TurnLedger.recorded`: whether turns are in the file now."""
         return self._store is not None and self._store.recorded
 
     async def open(self) -> None:
@@ -118,12 +117,14 @@ class Ledger(TurnLedger):
 
     def checkpoint(self, turn_id: str, replies: Sequence[ReplySnapshot]) -> None:
         """See :meth:`TurnLedger.checkpoint`: about once a second the newest is written."""
+        step = partial(turn_queries.checkpoint, turn_id=turn_id, replies=replies)
         with self._mutex:
             if self._accepting:
-                self._checkpoints[turn_id] = tuple(replies)
+                self._checkpoints[turn_id] = _Entry(step)
 
     def _do(self, step: Step) -> None:
-        self._put(_Entry(step))
+        if not self._put(_Entry(step)):
+            self._log.warning("The ledger is closed: a late change of a turn is not recorded.")
 
     async def _ask(self, step: Callable[[Store], _T], *, settle: bool = False) -> _T:
         answer: Future[_T] = Future()
@@ -143,8 +144,6 @@ class Ledger(TurnLedger):
             if self._accepting:
                 self._queue.put(entry)
                 return True
-        if entry.answer is None:
-            self._log.warning("The ledger is closed: a late change of a turn is not recorded.")
         return False
 
     def _work(self) -> None:
@@ -181,7 +180,10 @@ class Ledger(TurnLedger):
         # A checkpoint is of a turn accepted in an earlier batch, and older than its end if that
         # is in this one: so checkpoints go first.
         if due or everything or any(entry.settle for entry in entries):
-            entries = [*self._take_checkpoints(), *entries]
+            self._written_at = time.monotonic()
+            with self._mutex:
+                checkpoints, self._checkpoints = self._checkpoints, {}
+            entries = [*checkpoints.values(), *entries]
         if not entries:
             return
         try:
@@ -196,12 +198,3 @@ class Ledger(TurnLedger):
                 entry.answer.set_exception(outcome)
             else:
                 self._log.error("A change of a turn is not recorded.", exc_info=outcome)
-
-    def _take_checkpoints(self) -> list[_Entry]:
-        self._written_at = time.monotonic()
-        with self._mutex:
-            taken, self._checkpoints = self._checkpoints, {}
-        return [
-            _Entry(partial(turn_queries.checkpoint, turn_id=turn_id, replies=replies))
-            for turn_id, replies in taken.items()
-        ]

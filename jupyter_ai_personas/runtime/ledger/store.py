@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from jupyter_ai_personas.runtime.ledger.records import as_bytes
-from jupyter_ai_personas.runtime.ledger.schema import DATABASE_ERRORS, connect, transaction
+from jupyter_ai_personas.runtime.ledger.schema import DATABASE_ERRORS, connect
 
 __all__ = ["Step", "Store", "Value"]
 
@@ -43,7 +43,8 @@ class Store:
 
         Raises one of :data:`DATABASE_ERRORS` if the database fails: then no step has an effect.
         """
-        with transaction(self.db):
+        self.db.execute("BEGIN IMMEDIATE")
+        with self.db:
             return [self._take(step) for step in steps]
 
     def _take(self, step: Step) -> Any:

@@ -50,12 +50,11 @@ def interrupted(
     store: Store, chat_id: str, message_id: str, persona_id: str
 ) -> tuple[str, list[TurnStep]] | None:
     """Return the id and the steps of a turn that was interrupted, if it has readable steps."""
-    there = store.execute(
-        f"SELECT turn_id FROM turns WHERE {KEY} AND state = ? AND final_state = ?",
-        (chat_id, message_id, persona_id, "finished", "interrupted"),
-    ).fetchone()
-    found = steps(store, as_text(there[0])) if there else None
-    return (as_text(there[0]), found) if there and found else None
+    where = f"{KEY} AND final_state = ?"
+    for record in records_where(store, where, chat_id, message_id, persona_id, "interrupted"):
+        if found := steps(store, record.turn_id):
+            return record.turn_id, found
+    return None
 
 
 def clear_steps(store: Store, turn_id: str) -> None:
@@ -67,15 +66,14 @@ def clear_steps(store: Store, turn_id: str) -> None:
     )
 
 
-def waiting_turns(store: Store) -> list[tuple[str, str, list[TurnStep]]]:
-    """Return turn id, path of the chat and steps of unfinished turns that have asked people.
+def waiting_turns(store: Store) -> list[list[TurnStep]]:
+    """Return the steps of each unfinished turn that has asked people.
 
     Those of other live servers are left out.
     """
     asked = "state != ? AND turn_id IN (SELECT turn_id FROM steps WHERE kind = ?)"
     records = records_where(store, asked, "finished", "asked")
-    found = [(record.turn_id, record.path, steps(store, record.turn_id)) for record in records]
-    return [(turn_id, path, known) for turn_id, path, known in found if known is not None]
+    return [found for record in records if (found := steps(store, record.turn_id)) is not None]
 
 
 def allow(store: Store, chat_id: str, persona_id: str, tool: str, *, by: str) -> None:

@@ -254,10 +254,8 @@ def prune(store: Store) -> None:
     for key in past.fetchall():
         store.execute(f"DELETE FROM tombstones WHERE {KEY}", key)
     store.execute(f"DELETE FROM turns WHERE accepted_at < ? AND {_CAN_GO_ON}", (before,))
-    old = store.execute("SELECT DISTINCT owner FROM turns WHERE accepted_at < ?", (before,))
-    for (owner,) in old.fetchall():
-        if owner != store.me and not store.is_anothers(owner):
-            store.execute("DELETE FROM turns WHERE accepted_at < ? AND owner = ?", (before, owner))
+    for record in records_where(store, "accepted_at < ? AND owner != ?", before, store.me):
+        store.execute("DELETE FROM turns WHERE turn_id = ?", (record.turn_id,))
 
 
 def claim(store: Store, turn_id: str) -> None:
