@@ -11,7 +11,8 @@ import logging
 import os
 import re
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 from urllib.parse import unquote
 
 from .spellings import SHORTEST, without
@@ -25,6 +26,7 @@ __all__ = [
     "names_a_secret",
     "passwords_in",
     "redact",
+    "redact_json",
     "remember",
     "without_secret",
 ]
@@ -132,6 +134,15 @@ def redact(text: str, *secrets: str) -> str:
         elif "@" in value:
             found.update(passwords_in(value))
     return _without_shapes(without(found, text, _REDACTED))
+
+
+def redact_json(value: Any) -> Any:
+    """Return JSON with secrets taken out of its strings, including keys; see :func:`redact`."""
+    if isinstance(value, str):
+        return redact(value)
+    if isinstance(value, Mapping):
+        return {redact(str(key)): redact_json(each) for key, each in value.items()}
+    return [redact_json(each) for each in value] if isinstance(value, list | tuple) else value
 
 
 def passwords_in(text: str) -> Iterator[str]:

@@ -19,6 +19,7 @@ from jupyter_ai_personas.redaction import (
     for_people,
     looks_like_a_secret,
     redact,
+    redact_json,
     remember,
 )
 
@@ -224,6 +225,13 @@ def test_a_secret_in_place_of_a_name_is_recognised(text: str) -> None:
 )
 def test_the_name_of_a_model_is_no_secret(text: str) -> None:
     assert not looks_like_a_secret(text)
+
+
+def test_secrets_are_taken_out_of_json() -> None:
+    key = "glpat-abcdefghij1234567890"
+    given = {"a": [key, 1, None, (key,)], key: {"b": True}}
+    clean = {"a": ["[secret]", 1, None, ["[secret]"]], "[secret]": {"b": True}}
+    assert redact_json(given) == clean
 
 
 @given(st.text(alphabet=st.sampled_from("a1/@:.~=&? '\\-Bearkycoi")))

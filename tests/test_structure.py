@@ -25,6 +25,7 @@ BELOW = {
     "errors": {"redaction"},
     "slices": set(),
     "iri_grammar": set(),
+    "process_guard": set(),
     "text": set(),
     "tokens": set(),
     "stand_ins": set(),
@@ -40,7 +41,7 @@ BELOW = {
     },
 }
 BELOW["context"] = BELOW["providers"] | {"chat", "routing", "providers"}
-BELOW["tools"] = BELOW["context"] | {"context", "iri_grammar"}
+BELOW["tools"] = BELOW["context"] | {"context", "iri_grammar", "process_guard"}
 BELOW["personas"] = BELOW["tools"] | {"tools", "stand_ins"}
 # What other packages import by Jupyter AI's names; nothing of ours imports it.
 BELOW["compat"] = BELOW["personas"] | {"personas"}

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import suppress
 
 from jupyter_ai_personas.acp.environment import minimal_environment
+from jupyter_ai_personas.process_guard import guarded
 from jupyter_ai_personas.redaction import for_people
 
 __all__ = ["AgentProcess", "ProcessBroken", "kill_group", "spawn"]
@@ -35,19 +36,20 @@ class ProcessBroken(Exception):  # noqa: N818
 
 
 async def spawn(
-    command: Sequence[str], *, env: Mapping[str, str], cwd: str, stdin: int, stderr: int
+    command: Sequence[str], *, env: Mapping[str, str], cwd: str, stderr: int, reads: bool = True
 ) -> asyncio.subprocess.Process:
-    """Start a command in a process group of its own.
+    """Start a command in a process group of its own, which ends with this process.
 
     Raises:
         OSError: it cannot be started.
     """
+    environment = minimal_environment(env)
     return await asyncio.create_subprocess_exec(
-        *command,
-        stdin=stdin,
+        *guarded(command, path=environment.get("PATH"), cwd=cwd, reads=reads),
+        stdin=PIPE,
         stdout=PIPE,
         stderr=stderr,
-        env=minimal_environment(env),
+        env=environment,
         cwd=cwd,
         start_new_session=True,
     )
@@ -80,7 +82,7 @@ class AgentProcess:
         cls, command: Sequence[str], *, env: Mapping[str, str], cwd: str, log: logging.Logger
     ) -> AgentProcess:
         """Start an agent. Raises :class:`OSError` if that is impossible."""
-        process = await spawn(command, env=env, cwd=cwd, stdin=PIPE, stderr=PIPE)
+        process = await spawn(command, env=env, cwd=cwd, stderr=PIPE)
         return cls(process, log)
 
     @property

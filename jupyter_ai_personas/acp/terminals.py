@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from asyncio.subprocess import DEVNULL, STDOUT
+from asyncio.subprocess import STDOUT
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
@@ -32,7 +32,7 @@ class Terminal:
         cls, command: Sequence[str], *, env: Mapping[str, str], cwd: str, limit: int | None
     ) -> Terminal:
         """Start a command. Raises :class:`OSError` if that is impossible."""
-        process = await spawn(command, env=env, cwd=cwd, stdin=DEVNULL, stderr=STDOUT)
+        process = await spawn(command, env=env, cwd=cwd, stderr=STDOUT, reads=False)
         return cls(process, MAX_OUTPUT if limit is None else min(limit, MAX_OUTPUT))
 
     @property

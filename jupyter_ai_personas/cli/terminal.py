@@ -76,7 +76,6 @@ def _runtime(
     from jupyter_ai_personas.personas import PersonaRegistry
     from jupyter_ai_personas.providers import ModelRegistry
     from jupyter_ai_personas.runtime import MemoryLedger, Runtime
-    from jupyter_ai_personas.runtime.changes import ChangeLog
     from jupyter_ai_personas.server.assembly import tool_registry
     from jupyter_ai_personas.server.tools import BuiltinTools
     from jupyter_ai_personas.server.workspace import Workspace
@@ -91,7 +90,7 @@ def _runtime(
         web,
         root=root,
         workspace=workspace,
-        changes=ChangeLog(ledger),
+        ledger=ledger,
         log=log,
         bounds=extension.tool_settings(),
         index=lambda: index,

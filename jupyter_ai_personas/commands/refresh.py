@@ -12,15 +12,14 @@ __all__ = ["refresh"]
 
 async def refresh(context: CommandContext, message: Message, rest: str) -> str:
     """Answer ``/refresh``, in Markdown."""
-    changes = context.changed_files()
-    if changes is None:
+    if not context.personas.has_files:
         return (
             "Files define no personas here: the operator has set "
             "`c.AiExtension.local_personas = 'off'`, or the server keeps no files on a disk."
         )
     here = {persona.file: persona for persona in context.personas.values() if persona.file}
     lines = []
-    for file, change in changes:
+    for file, change in context.personas.changes():
         name = f" (`@{here[file].mention_name}`)" if file in here else ""
         lines.append(f"- {code(file)}{name}: {in_words(change)}")
     if lines:

@@ -11,7 +11,7 @@ from typing import Literal
 
 import anyio.to_thread
 
-from jupyter_ai_personas.chat import Chat, Message
+from jupyter_ai_personas.chat import Message
 from jupyter_ai_personas.chat.history import command_of, earlier_attachments
 from jupyter_ai_personas.chat.markdown import code, inert
 from jupyter_ai_personas.commands.context import Given, describe_context
@@ -144,14 +144,7 @@ class ChatCommands(Commands):
         """Return whether the command in ``message`` is exempt from the flood limit."""
         return message.body.split(None, 1)[0].casefold() in ("/stop", "/deny")
 
-    def asked(
-        self,
-        message: Message,
-        personas: Personas,
-        tools: ToolRegistry,
-        chat: Chat,
-        commands_of: CommandsOf,
-    ) -> str | None:
+    def asked(self, message: Message, context: CommandContext) -> str | None:
         """Return the id of the persona that the command in ``message`` asks, or ``None``.
 
         Of several that have the command, or the MCP server of a prompt, the one that the message
@@ -160,10 +153,10 @@ class ChatCommands(Commands):
         word = message.body.split(None, 1)[:1]
         if not word or not word[0].startswith("/"):
             return None
-        name = word[0].casefold()
-        able = [p.id for p in personas.values() if name in commands_of(p)]
+        name, personas, tools = word[0].casefold(), context.personas, context.tools
+        able = [p.id for p in personas.values() if name in context.commands_of(p)]
         if not able or name in self.names:
-            path = chat.path
+            path = context.chat.path
             able = [p.id for p in personas.values() if tools.is_prompt(p, message.body, path)]
         mentioned = [id_ for id_ in find_mentions(message.body, personas.names) if id_ in able]
         return next(iter([*mentioned, *able]), None)

@@ -445,7 +445,8 @@ class Turn:
     def link(self, path: str, *, line: int | None = None, cell: str | None = None) -> str:
         """Return the URL that opens a file or folder in JupyterLab, at a line or a cell.
 
-        ``path`` is relative to the server's root, ``line`` counts from 1.
+        ``path`` is relative to the server's root, ``line`` counts from 1. In a terminal, where
+        there is no server, it is the path, with ``:12`` for a line.
         """
         return lab_url(self._spec.base_url, path, line=line, cell=cell)
 

@@ -11,25 +11,8 @@ from anyio.abc import TaskGroup
 
 from jupyter_ai_personas.personas import Persona
 from jupyter_ai_personas.runtime.turn import ActiveTurn
-from jupyter_ai_personas.runtime.waiting import Slot
 
 __all__ = ["Actor"]
-
-
-class _TurnSlot:
-    """The slot of one turn among those that an actor runs at once."""
-
-    def __init__(self, actor: Actor, person: str) -> None:
-        self._actor = actor
-        self._person = person
-
-    def release(self) -> None:
-        """See :class:`Slot`."""
-        self._actor.rest(self._person)
-
-    async def acquire(self) -> None:
-        """See :class:`Slot`."""
-        await self._actor.come_back(self._person)
 
 
 class Actor:
@@ -43,7 +26,7 @@ class Actor:
     def __init__(
         self,
         persona: Persona,
-        run_turn: Callable[[ActiveTurn, Slot], Awaitable[None]],
+        run_turn: Callable[[ActiveTurn, Actor], Awaitable[None]],
         *,
         max_concurrent: Callable[[], int],
         idle: float,
@@ -60,8 +43,7 @@ class Actor:
         self._resting: set[str] = set()
         self._returning: dict[str, anyio.Event] = {}
         self._group: TaskGroup | None = None
-        # Turns that have ended. Unbounded: the scheduler bounds the turns of an actor.
-        self._send, self._receive = anyio.create_memory_object_stream[ActiveTurn](math.inf)
+        self._ended = anyio.Event()
 
     def put(self, turn: ActiveTurn) -> None:
         """Queue a turn at the end of its person's lane, and begin it if the lane is free."""
@@ -83,26 +65,14 @@ class Actor:
             async with anyio.create_task_group() as self._group:
                 self._pump()
                 while not self.retired:
-                    await self._step()
+                    self._ended = anyio.Event()
+                    with anyio.move_on_after(math.inf if self.turns else self._idle) as wait:
+                        await self._ended.wait()
+                    # No await between the check and the flag, so no turn can be added in between.
+                    self.retired = wait.cancelled_caught and not self.turns
         finally:
             self.retired = True
             self._group = None
-            self._send.close()
-            self._receive.close()
-
-    async def _step(self) -> None:
-        turn: ActiveTurn | None = None
-        with anyio.move_on_after(math.inf if self.turns else self._idle):
-            turn = await self._receive.receive()
-        if turn is None:
-            # No await between the check and the flag, so no turn can be added in between.
-            self.retired = not self.turns
-            return
-        self.turns.pop(turn.id, None)
-        # The lane goes behind those of other people.
-        if (lane := self._lanes.pop(turn.person, None)) is not None:
-            self._lanes[turn.person] = lane
-        self._pump()
 
     def _pump(self) -> None:
         if self._group is None:
@@ -137,6 +107,8 @@ class Actor:
 
     async def come_back(self, person: str) -> None:
         """Wait until a resting turn may continue; it precedes turns that have not begun."""
+        if person not in self._resting:
+            return
         self._returning[person] = allowed = anyio.Event()
         self._pump()
         try:
@@ -145,9 +117,13 @@ class Actor:
             self._returning.pop(person, None)
 
     async def _work(self, turn: ActiveTurn) -> None:
-        try:
-            await self._run_turn(turn, _TurnSlot(self, turn.person))
-        finally:
-            self._running.discard(turn.person)
-            self._resting.discard(turn.person)
-            self._send.send_nowait(turn)
+        await self._run_turn(turn, self)
+        if self.turns.get(turn.id) is turn:  # a turn that continues it may have its id
+            del self.turns[turn.id]
+        self._running.discard(turn.person)
+        self._resting.discard(turn.person)
+        # The lane goes behind those of other people.
+        if (lane := self._lanes.pop(turn.person, None)) is not None:
+            self._lanes[turn.person] = lane
+        self._pump()
+        self._ended.set()

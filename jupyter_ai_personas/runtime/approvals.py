@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Literal
 
 import anyio
@@ -15,7 +15,7 @@ from jupyter_ai_personas.errors import (
     MayNotDecideError,
     UnknownApprovalError,
 )
-from jupyter_ai_personas.redaction import redact
+from jupyter_ai_personas.redaction import redact_json
 from jupyter_ai_personas.runtime.ledger import TurnLedger, TurnStep
 
 __all__ = [
@@ -26,7 +26,6 @@ __all__ = [
     "Decision",
     "may_decide",
     "read_steps",
-    "without_secrets",
 ]
 
 ANYONE, ASKER = "anyone", "asker"
@@ -66,7 +65,7 @@ class Approval:
             "chat_path": self.chat_path,
             "persona_id": self.persona_id,
             "tool": self.tool,
-            "arguments": without_secrets(self.arguments),
+            "arguments": redact_json(self.arguments),
             "asked_by": self.person,
             "may_decide": list(self.approvers),
             "expires": self.expires,
@@ -93,8 +92,8 @@ class Decision:
 @dataclass(slots=True)
 class _Entry:
     approval: Approval
-    live_path: Callable[[], str] | None
-    settled: anyio.Event
+    live_path: Callable[[], str] | None = None
+    settled: anyio.Event = field(default_factory=anyio.Event)
     decision: Decision | None = None
     deciding: bool = False
 
@@ -115,31 +114,27 @@ class Approvals:
         *,
         decided: Callable[[Approval, Decision], None] = lambda approval, decision: None,
         asks_people: bool = True,
-        clock: Callable[[], float] = time.time,
     ) -> None:
         self.asks_people = asks_people
         self._ledger = ledger
         self._decided = decided
-        self._clock = clock
         self._open: dict[str, _Entry] = {}
         self._past: dict[str, Decision] = {}
 
     async def load(self) -> None:
         """Take over what dead servers asked, so that it can be decided before its chat is open."""
-        for _, _, steps in await self._ledger.waiting_turns():
+        for steps in await self._ledger.waiting_turns():
             for approval, decision in read_steps(steps):
                 if decision is None:
-                    self._expect(approval)
+                    self.expect(approval)
 
     def open(self, *, chat_id: str | None = None) -> list[Approval]:
         """Return the open approvals, the oldest first, with the present paths of their chats."""
-        now = self._clock()
+        now = time.time()
         return [
             replace(entry.approval, chat_path=entry.path())
             for entry in self._open.values()
-            if entry.decision is None
-            and entry.approval.expires > now
-            and chat_id in (None, entry.approval.chat_id)
+            if entry.approval.expires > now and chat_id in (None, entry.approval.chat_id)
         ]
 
     def get(self, approval_id: str) -> Approval:
@@ -156,47 +151,38 @@ class Approvals:
         if entry is None:
             known = approval_id in self._past
             raise ApprovalDecidedError() if known else UnknownApprovalError(approval_id)
-        if entry.decision is not None or entry.deciding:
-            raise ApprovalDecidedError()
-        if entry.approval.expires <= self._clock():
+        if entry.deciding or entry.approval.expires <= time.time():
             raise ApprovalDecidedError()
         return entry
 
     # -- asking -----------------------------------------------------------------------------
 
-    async def ask(self, approval: Approval, *, path: Callable[[], str]) -> bool:
-        """Record that people are asked; ``path`` returns where the chat is now.
+    async def record(self, approval: Approval) -> bool:
+        """Record that people are asked; ``False``: it cannot be, so nobody must be asked."""
+        return await self._ledger.add_step(approval.turn_id, TurnStep("asked", as_data(approval)))
 
-        ``False``: it cannot be recorded, so nobody must be asked.
+    def expect(
+        self, approval: Approval, *, path: Callable[[], str] | None = None
+    ) -> Decision | None:
+        """Take a decision about what was recorded, unless there is one since: return that.
+
+        ``path`` returns where the chat is now, if it is open.
         """
-        if not await self._ledger.add_step(approval.turn_id, TurnStep("asked", as_data(approval))):
-            return False
-        self._expect(approval, path=path)
-        return True
-
-    def expect(self, approval: Approval, *, path: Callable[[], str]) -> Decision | None:
-        """Ask again what was asked before a crash, unless it was decided since: return that."""
         decision = self._past.get(approval.id)
-        entry = self._open.get(approval.id)
-        if entry is not None:
+        if decision is None:
+            entry = self._open.setdefault(approval.id, _Entry(approval))
             entry.live_path = path
-        elif decision is None:
-            self._expect(approval, path=path)
         return decision
-
-    def _expect(self, approval: Approval, *, path: Callable[[], str] | None = None) -> None:
-        entry = _Entry(approval, path, anyio.Event())
-        self._open[approval.id] = entry
 
     async def wait(self, approval_id: str) -> Decision:
         """Wait for the decision; when the time is over, the approval is denied."""
         entry = self._open[approval_id]
-        with anyio.move_on_after(max(0.0, entry.approval.expires - self._clock())):
+        with anyio.move_on_after(max(0.0, entry.approval.expires - time.time())):
             await entry.settled.wait()
         if entry.deciding:
             await entry.settled.wait()
         if entry.decision is None:
-            late = Decision("denied", reason="Nobody decided in time.", at=self._clock())
+            late = Decision("denied", reason="Nobody decided in time.", at=time.time())
             await self._settle(entry, late)
         assert entry.decision is not None
         return entry.decision
@@ -217,7 +203,7 @@ class Approvals:
         entry = self._entry(approval_id)
         if not may_decide(entry.approval, decision.by, proven=proven):
             raise MayNotDecideError(entry.approval.approvers, proven=proven)
-        decision = replace(decision, reason=decision.reason[:MAX_REASON], at=self._clock())
+        decision = replace(decision, reason=decision.reason[:MAX_REASON], at=time.time())
         await self._settle(entry, decision)
         if entry.decision is not decision:
             raise ApprovalDecidedError()  # the turn has ended meanwhile
@@ -229,7 +215,7 @@ class Approvals:
         try:
             step = TurnStep("decided", {"id": approval.id, **asdict(decision)})
             if not await self._ledger.add_step(approval.turn_id, step):
-                decision = Decision("denied", reason="The turn has ended.", at=self._clock())
+                decision = Decision("denied", reason="The turn has ended.", at=time.time())
             elif decision.approved and decision.scope == "chat":
                 await self._ledger.allow(
                     approval.chat_id, approval.persona_id, approval.tool, by=decision.by
@@ -255,7 +241,7 @@ class Approvals:
             # A document whose file is gone may not know its path any more.
             known = (entry.path(), entry.approval.chat_path)
             if any(_is_below(each, path) for each in known) and not entry.deciding:
-                gone = Decision("denied", reason="The chat was deleted.", at=self._clock())
+                gone = Decision("denied", reason="The chat was deleted.", at=time.time())
                 await self._settle(entry, gone)
 
     def chat_moved(self, source: str, target: str) -> None:
@@ -266,24 +252,16 @@ class Approvals:
                 new = target.strip("/") + old[len(source.strip("/")) :]
                 entry.approval = replace(entry.approval, chat_path=new)
 
-    def close_turn(self, turn_id: str, reason: str) -> list[tuple[Approval, Decision]]:
-        """Close what a turn asked, since it has ended; return what was open."""
-        return self._close(
-            [e for e in self._open.values() if e.approval.turn_id == turn_id], reason
-        )
+    def close(self, of: str, reason: str) -> list[tuple[Approval, Decision]]:
+        """Close what nobody waits for any more; return what was open.
 
-    def close(self, approval_id: str, reason: str) -> list[tuple[Approval, Decision]]:
-        """Close an approval for which nobody waits any more; return it if it was open."""
-        entry = self._open.get(approval_id)
-        return self._close([] if entry is None else [entry], reason)
-
-    def _close(self, entries: Iterable[_Entry], reason: str) -> list[tuple[Approval, Decision]]:
-        decision = Decision("denied", reason=reason, at=self._clock())
-        closed = []
-        for entry in list(entries):
+        ``of`` is the id of an approval, or of a turn that has ended.
+        """
+        decision = Decision("denied", reason=reason, at=time.time())
+        entries = [e for e in self._open.values() if of in (e.approval.id, e.approval.turn_id)]
+        for entry in entries:
             self._end(entry, decision)
-            closed.append((entry.approval, decision))
-        return closed
+        return [(entry.approval, decision) for entry in entries]
 
 
 def may_decide(approval: Approval, user: str, *, proven: bool) -> bool:
@@ -318,14 +296,3 @@ def read_steps(steps: Iterable[TurnStep]) -> list[tuple[Approval, Decision | Non
                 known: dict[str, Any] = {f.name: data[f.name] for f in fields(Decision)}
                 decided[str(data["id"])] = Decision(**known)
     return [(approval, decided.get(id_)) for id_, approval in asked.items()]
-
-
-def without_secrets(value: Any) -> Any:
-    """Return JSON with secrets taken out of its strings."""
-    if isinstance(value, str):
-        return redact(value)
-    if isinstance(value, Mapping):
-        return {redact(str(key)): without_secrets(each) for key, each in value.items()}
-    if isinstance(value, list | tuple):
-        return [without_secrets(each) for each in value]
-    return value

@@ -10,6 +10,7 @@ import asyncio
 import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 from uuid import uuid4
@@ -25,9 +26,8 @@ from jupyter_ai_personas.errors import (
 )
 from jupyter_ai_personas.personas.wire import plain_json
 from jupyter_ai_personas.redaction import redact
-from jupyter_ai_personas.runtime.approval_text import MAX_SHOWN, describe_call
 from jupyter_ai_personas.runtime.approvals import Approval, Decision, read_steps
-from jupyter_ai_personas.runtime.board import ApprovalBoard
+from jupyter_ai_personas.runtime.board import MAX_SHOWN, ApprovalBoard, describe_call
 from jupyter_ai_personas.runtime.ledger import TurnStep
 from jupyter_ai_personas.runtime.metrics import CallReport
 from jupyter_ai_personas.runtime.requests import RequestContext, RequestHandler
@@ -40,10 +40,26 @@ __all__ = ["MAX_RESULT", "ToolCalls"]
 MAX_RESULT = 1_000_000
 """Characters of JSON that the result of a call may have."""
 
-MAX_ANNOUNCED = 100
-"""How many tools a persona's class may have."""
-
 MAX_ID = 200
+
+
+@dataclass(slots=True)
+class _Call:
+    """A call of the current attempt."""
+
+    id: str
+    name: str
+    arguments: Mapping[str, Any]
+    images: bool
+    tool: ToolInfo | None = None
+    began: float = 0.0
+    policy: str = ""
+    outcome: str = "failed"
+    runs_in_host: bool = False
+
+
+class _DeniedError(ToolCallError):
+    """The operator or people do not allow a call; any other error is a refusal of the server."""
 
 
 class ToolCalls:
@@ -67,16 +83,17 @@ class ToolCalls:
         self._granted: dict[str, ToolInfo] = {}
         self._waiting = waiting
         self._show = show
-        self._steps: list[TurnStep] | None = None
+        self._steps: list[TurnStep] = []
         self._has_gap = False
-        self._loading = asyncio.Lock()
         self._calls: dict[str, _Call] = {}
         self.ended = False
         """Whether the attempt is over. A call that is cancelled before was given up by its host."""
 
-    def grant(self, tools: Iterable[ToolInfo]) -> None:
-        """Let the persona call ``tools`` and those of its own class, and no others."""
+    async def begin(self, tools: Iterable[ToolInfo]) -> None:
+        """Let the persona call ``tools`` and those of its own class, after its steps so far."""
         self._granted = {tool.name: tool for tool in tools}
+        if self._turn.has_steps:
+            self._steps = await self._services.ledger.steps(self._turn.id) or []
 
     @property
     def handlers(self) -> Mapping[str, RequestHandler]:
@@ -105,30 +122,30 @@ class ToolCalls:
                 raise RequestRefusedError(
                     "`tool.call` takes `call` and `tool`, which are strings, and `arguments`."
                 )
-        steps = await self._recorded()
-        for step in steps:
+        for step in self._steps:
             if step.kind == "result" and step.data["call"] == id_:
                 return {"result": step.data["result"]}
         if id_ in self._calls:
             raise RequestRefusedError(f"The call `{id_}` has begun already.")
         if len(self._calls) >= (most := self._services.tools.bounds.calls):
             raise RequestRefusedError(f"A turn may make {most:,} calls of tools.")
-        call = self._calls[id_] = _Call(id_, name, given, images=arguments.get("images") is True)
+        call = self._calls[id_] = _Call(id_, name, given, arguments.get("images") is True)
         tool = self._tools.get(name)
         if tool is None:
             hint = did_you_mean(near_matches(name, self._tools))
             return await self._end(call, _error(f"There is no tool `{redact(name)}`.{hint}"))
         call.tool = tool
-        call.arguments = tool.with_defaults(call.arguments)
+        call.arguments = tool.with_defaults(given)
         try:
-            refusal = await self._refusal(context, call, tool)
-        except ToolCallError as error:
             # A call that cannot work needs no approval. It gets the result that a run would have.
-            call.outcome = "refused"
-            return await self._end(call, {**_error(str(error)), **error.facts})
-        if refusal is not None:
-            return await self._end(call, _error(refusal))
-        call.began = time.monotonic()
+            await self._permit(context, call, tool)
+            call.began = time.monotonic()
+            if not tool.is_read_only:
+                await self._record_begun(call)
+        except PersonasError as error:
+            call.outcome = "denied" if isinstance(error, _DeniedError) else "refused"
+            facts = error.facts if isinstance(error, ToolCallError) else {}
+            return await self._end(call, {**_error(str(error)), **facts})
         return await self._run(context, call, tool)
 
     @property
@@ -137,17 +154,6 @@ class ToolCalls:
         return {**{tool.name: tool for tool in own}, **self._granted}
 
     async def _run(self, context: RequestContext, call: _Call, tool: ToolInfo) -> Any:
-        if not tool.is_read_only:
-            begun = TurnStep("begun", {"call": call.id, "tool": tool.name})
-            if not await self._record(begun):
-                call.outcome = "refused"
-                return await self._end(
-                    call,
-                    _error(
-                        f"`{tool.name}` is not run, since the server cannot record that it began. "
-                        "The operator finds the reason in the server's log."
-                    ),
-                )
         executor = self._services.tools.executor(tool.name)
         if executor is None:
             call.runs_in_host = True
@@ -186,22 +192,7 @@ class ToolCalls:
 
     async def _announce(self, context: RequestContext, arguments: Mapping[str, Any]) -> None:
         """``{"tools": […]}``: the tools of the persona's class; they replace earlier ones."""
-        given = arguments.get("tools")
-        if not isinstance(given, list) or len(given) > MAX_ANNOUNCED:
-            raise RequestRefusedError(f"`tool.announce` takes up to {MAX_ANNOUNCED} `tools`.")
-        prefix = f"{self._turn.persona.mention_name}."
-        toolbox = self._services.tools
-        tools = []
-        for each in given:
-            try:
-                tool = ToolInfo.from_json(each if isinstance(each, Mapping) else {})
-            except ValueError as error:
-                raise RequestRefusedError(str(error)) from None
-            if not tool.name.startswith(prefix) or toolbox.executor(tool.name) is not None:
-                raise RequestRefusedError(f"The name of a tool of its own begins with `{prefix}`.")
-            if toolbox.permits(tool.name):
-                tools.append(tool)
-        self._services.own_tools.announce(self._turn.persona, tools)
+        self._services.own_tools.announce(self._turn.persona, arguments.get("tools"))
 
     async def _answer(self, context: RequestContext, arguments: Mapping[str, Any]) -> None:
         """``{"message": {…} or null}``: a model answer that calls tools, before its calls."""
@@ -214,7 +205,7 @@ class ToolCalls:
     async def _list_steps(self, context: RequestContext, arguments: Mapping[str, Any]) -> Any:
         """Return the recorded answers and results of the turn, in order."""
         found: list[dict[str, Any]] = []
-        for step in await self._recorded():
+        for step in self._steps:
             if step.kind == "answer":
                 found.append({**(step.data["message"] or {}), "kind": "answer"})
             elif step.kind == "result":
@@ -223,69 +214,51 @@ class ToolCalls:
 
     # -- policy and people ------------------------------------------------------------------
 
-    async def _refusal(self, context: RequestContext, call: _Call, tool: ToolInfo) -> str | None:
-        """Return why a call must not run, ``None`` if it may.
+    async def _permit(self, context: RequestContext, call: _Call, tool: ToolInfo) -> None:
+        """Return if a call may run.
 
         Raises:
-            ToolCallError: it cannot work, such as with other content than it expects.
+            ToolCallError: it must not, or it cannot work, as where it expects other content.
         """
         persona = self._turn.persona
         call.policy = self._services.tools.policy(tool, persona)
         if call.policy == "deny":
-            call.outcome = "denied"
-            return f"The operator does not allow `{tool.name}` here. Do not try again."
+            raise _DeniedError(f"The operator does not allow `{tool.name}` here. Do not try again.")
         if not tool.is_read_only and not self._services.ledger.may_begin:
-            call.outcome = "refused"
-            return (
+            raise ToolCallError(
                 f"`{tool.name}` is not run, since the server cannot record what tools do at "
                 "present. The operator finds the reason in the server's log."
             )
         if call.policy == "allow":
-            return None
+            return
         if (persona.id, tool.name) in await self._services.ledger.allowed(context.chat_id):
             call.policy = "allow"
-            return None
-        decision = await self._ask(context, call, tool)
-        if isinstance(decision, str):
-            call.outcome = "refused"
-            return decision
-        if decision.approved:
-            return None
-        call.outcome = "denied"
-        by = f"{decision.name or decision.by} denied this." if decision.by else "It was denied."
-        return f"{by} {redact(decision.reason)}".strip()
+            return
+        decision = await self._decision(context, call, tool)
+        if not decision.approved:
+            by = f"{decision.name or decision.by} denied this." if decision.by else "It was denied."
+            raise _DeniedError(f"{by} {redact(decision.reason)}".strip())
 
-    async def _ask(self, context: RequestContext, call: _Call, tool: ToolInfo) -> Decision | str:
+    async def _decision(self, context: RequestContext, call: _Call, tool: ToolInfo) -> Decision:
         services = self._services
         if not services.approvals.asks_people:
-            return f"`{tool.name}` needs an approval, which only people in a chat can give."
-        approval: Approval | None = None
-        for asked, decision in read_steps(await self._recorded()):
-            same = (asked.tool, dict(asked.arguments)) == (tool.name, call.arguments)
-            if asked.call_id == call.id and same:
-                if decision is not None:
-                    self._board.show(asked, decision)
-                    return decision
-                approval = asked
-        if approval is not None:
-            early = services.approvals.expect(approval, path=lambda: self._board.path)
-            if early is not None:
-                self._board.show(approval, early)
-                return early
-        else:
-            new = await self._new_approval(context, call, tool)
-            if isinstance(new, str):
-                return new
-            # An agent's turn continues after the text that is recorded here.
-            if (replies := self._turn.replies.checkpoint()) is not None:
-                services.ledger.checkpoint(self._turn.id, replies)
-            await services.ledger.flush()
-            if not await services.approvals.ask(new, path=lambda: self._board.path):
-                return f"`{tool.name}` is not run, since the server cannot record who is asked."
-            self._close_stale(tool, await self._recorded())
-            approval = new
-            self._turn.has_steps = True
-        self._board.show(approval, None)
+            raise ToolCallError(
+                f"`{tool.name}` needs an approval, which only people in a chat can give."
+            )
+        key = call.id, tool.name, call.arguments
+        asked = [
+            (approval, decision)
+            for approval, decision in read_steps(self._steps)
+            if (approval.call_id, approval.tool, dict(approval.arguments)) == key
+        ]
+        decided = (each for each in asked if each[1] is not None)
+        approval, decision = next(decided, asked[-1] if asked else (None, None))
+        if approval is None:
+            approval = await self._new_approval(context, call, tool)
+        decision = decision or services.approvals.expect(approval, path=self._board.path)
+        self._board.show(approval, decision)
+        if decision is not None:
+            return decision
         try:
             async with self._waiting():
                 decision = await services.approvals.wait(approval.id)
@@ -297,26 +270,20 @@ class ToolCalls:
         self._show(f"is using {tool.name}")
         return decision
 
-    async def _new_approval(
-        self, context: RequestContext, call: _Call, tool: ToolInfo
-    ) -> Approval | str:
+    async def _new_approval(self, context: RequestContext, call: _Call, tool: ToolInfo) -> Approval:
+        """Record that people are asked about a call."""
         services, executor = self._services, self._services.tools.executor(tool.name)
         preview = Preview()
         if executor is not None:
-            try:
-                preview = await executor.preview(self._caller(context, call), call.arguments)
-            except ToolCallError:
-                raise
-            except PersonasError as error:
-                return str(error)
+            preview = await executor.preview(self._caller(context, call), call.arguments)
         text = describe_call(self._turn.persona.name, tool, call.arguments, preview)
         if len(text) > MAX_SHOWN:
-            return (
+            raise ToolCallError(
                 f"The arguments have {len(text):,} characters, and people are shown at most "
                 f"{MAX_SHOWN:,} before they approve. Do it in smaller parts."
             )
         now = time.time()
-        return Approval(
+        approval = Approval(
             id=uuid4().hex[:12],
             turn_id=self._turn.id,
             call_id=call.id,
@@ -332,10 +299,20 @@ class ToolCalls:
             expires=now + services.settings.approval_timeout,
             text=text,
         )
+        # An agent's turn continues after the text that is recorded here.
+        self._turn.checkpoint(services.ledger)
+        await services.ledger.flush()
+        if not await services.approvals.record(approval):
+            raise ToolCallError(
+                f"`{tool.name}` is not run, since the server cannot record who is asked."
+            )
+        self._turn.has_steps = True
+        self._close_stale(tool)
+        return approval
 
-    def _close_stale(self, tool: ToolInfo, steps: Iterable[TurnStep]) -> None:
+    def _close_stale(self, tool: ToolInfo) -> None:
         """Close approvals from before a restart that an agent replaced by another request."""
-        for asked, decision in read_steps(steps):
+        for asked, decision in read_steps(self._steps):
             if decision is None and asked.tool == tool.name and asked.call_id not in self._calls:
                 self._board.close(asked.id, "The persona asks for something else now.")
 
@@ -345,28 +322,24 @@ class ToolCalls:
 
     # -- the record -------------------------------------------------------------------------
 
-    async def _recorded(self) -> list[TurnStep]:
-        """Return the steps of the turn so far, read from the ledger at the first call."""
-        async with self._loading:
-            if self._steps is None:
-                found = []
-                if self._turn.has_steps:
-                    found = await self._services.ledger.steps(self._turn.id) or []
-                self._steps = found
-        return self._steps
+    async def _record_begun(self, call: _Call) -> None:
+        if not await self._record(TurnStep("begun", {"call": call.id, "tool": call.name})):
+            raise ToolCallError(
+                f"`{call.name}` is not run, since the server cannot record that it began. "
+                "The operator finds the reason in the server's log."
+            )
 
     async def _record(self, step: TurnStep) -> bool:
         # A turn must not resume from steps with a gap, so nothing is recorded after one.
         if self._has_gap:
             return False
-        steps = await self._recorded()
         ledger = self._services.ledger
         # The ledger's file may fail while it writes this step.
         if not (await ledger.add_step(self._turn.id, step) and ledger.may_begin):
             self._has_gap = True
             return False
         self._turn.has_steps = True
-        steps.append(step)
+        self._steps.append(step)
         return True
 
     def _caller(self, context: RequestContext, call: _Call) -> CallContext:
@@ -395,33 +368,6 @@ class ToolCalls:
                 seconds=max(0.0, time.monotonic() - call.began) if call.began else 0.0,
             )
         )
-
-
-class _Call:
-    """A call of the current attempt."""
-
-    __slots__ = (
-        "arguments",
-        "began",
-        "id",
-        "images",
-        "name",
-        "outcome",
-        "policy",
-        "runs_in_host",
-        "tool",
-    )
-
-    def __init__(self, id_: str, name: str, arguments: Mapping[str, Any], *, images: bool) -> None:
-        self.id = id_
-        self.name = name
-        self.arguments = dict(arguments)
-        self.images = images
-        self.tool: ToolInfo | None = None
-        self.began = 0.0
-        self.policy = ""
-        self.outcome = "failed"
-        self.runs_in_host = False
 
 
 async def _bounded(result: Any) -> Mapping[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
+from uuid import uuid4
 
 from jupyter_ai_personas.chat import Chat, Message, encode_message
 from jupyter_ai_personas.routing import Chain
@@ -38,22 +39,26 @@ class ChatHandle:
         message: Message,
         persona_id: str,
         *,
-        turn_id: str,
-        person: str,
-        chain: Chain,
+        turn_id: str | None = None,
+        person: str | None = None,
+        chain: Chain | None = None,
         state: RecordState = "accepted",
     ) -> TurnRecord:
-        """Return the ledger's record of a turn, with the whole message."""
+        """Return the ledger's record of a turn, with the whole message.
+
+        By default the turn is new, and its message, by the sender, starts the chain.
+        """
+        chain = chain or Chain(message.id)
         if (raw := self.current.raw(message.id)) is None:
             deletion = {"id": message.id, "deleted": True}
             raw = deletion if message.deleted else encode_message(message)
         return TurnRecord(
-            turn_id=turn_id,
+            turn_id=turn_id or str(uuid4()),
             chat_id=self.id,
             path=self.full_path,
             message=raw,
             persona_id=persona_id,
-            person=person,
+            person=message.sender if person is None else person,
             accepted_at=time.time(),
             root=chain.root,
             hops=chain.hops,

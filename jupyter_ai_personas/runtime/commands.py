@@ -37,7 +37,7 @@ class CommandInfo:
 
 
 class CommandContext:
-    """The operations available to one command."""
+    """The operations available to the commands of a chat."""
 
     def __init__(
         self,
@@ -47,8 +47,6 @@ class CommandContext:
         retry: Retry,
         personas: ChatPersonas,
     ) -> None:
-        self.chat = chat.current
-        """The chat that the command was typed in."""
         self.personas = personas
         """The personas of this chat."""
         self.models = services.models
@@ -57,11 +55,24 @@ class CommandContext:
         """The tools of the server."""
         self.gathering = services.gathering
         """Collects a model's context beside the chat: attachments, notebooks, instructions."""
-        self.default_persona = services.default_persona
-        """The id of the persona that answers messages without mentions, or ``None``."""
+        self.usage: Mapping[str, tuple[int, int]] = scheduler.usage
+        """Model → replies and tokens since the chat was opened."""
+        self.blocked: Mapping[str, str] = services.hosts.blocked
+        """Name of a persona → where it blocks its event loop."""
         self._services = services
+        self._handle = chat
         self._scheduler = scheduler
         self._retry = retry
+
+    @property
+    def chat(self) -> Chat:
+        """The chat, as it is open now."""
+        return self._handle.current
+
+    @property
+    def default_persona(self) -> str | None:
+        """The id of the persona that answers messages without mentions, or ``None``."""
+        return self._services.default_persona
 
     # -- turns ------------------------------------------------------------------------------
 
@@ -69,16 +80,6 @@ class CommandContext:
     def turns(self) -> Sequence[ActiveTurn]:
         """The turns that run or wait in this chat."""
         return tuple(self._scheduler.turns.values())
-
-    @property
-    def usage(self) -> Mapping[str, tuple[int, int]]:
-        """Model → replies and tokens since the chat was opened."""
-        return self._scheduler.usage
-
-    @property
-    def blocked(self) -> Mapping[str, str]:
-        """Name of a persona → where it blocks its event loop."""
-        return self._services.hosts.blocked
 
     @property
     def workers(self) -> Sequence[str]:
@@ -99,20 +100,13 @@ class CommandContext:
 
     # -- personas and models ----------------------------------------------------------------
 
-    def changed_files(self) -> list[tuple[str, str]] | None:
-        """Return each file of a local persona with its change since the previous call.
-
-        ``None``: files define no personas here. Files are read before a command runs.
-        """
-        return self.personas.changes() if self.personas.has_files else None
-
     def history_of(self, persona: Persona, until: Message) -> Sequence[HistoryEntry]:
         """Return what a persona is shown of the chat up to a message."""
         return self._services.shown(self._services.history(self.chat, persona, until))
 
     def commands_of(self, persona: Persona) -> Mapping[str, str]:
         """Return the commands of a persona in this chat, with the slash → what they do."""
-        return self._services.commands_in(self.chat.id, persona)
+        return self._services.reports.commands(self.chat.id, persona)
 
     def model_of(self, persona: Persona) -> tuple[str | None, str]:
         """Return the reference of a persona's model in this chat, or ``None`` and why not."""
@@ -180,14 +174,7 @@ class Commands:
         """Return whether the command in ``message`` is exempt from the flood limit."""
         return False
 
-    def asked(
-        self,
-        message: Message,
-        personas: Personas,
-        tools: ToolRegistry,
-        chat: Chat,
-        commands_of: CommandsOf,
-    ) -> str | None:
+    def asked(self, message: Message, context: CommandContext) -> str | None:
         """Return the id of the persona that the command in ``message`` asks, or ``None``.
 
         It is the persona's own, or a prompt of an MCP server that it has.

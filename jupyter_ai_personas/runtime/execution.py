@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 
 import anyio
 from anyio.abc import TaskGroup
 
-from jupyter_ai_personas.chat import Message
-from jupyter_ai_personas.chat.history import HistoryEntry, earlier_attachments
+from jupyter_ai_personas.chat.history import earlier_attachments
 from jupyter_ai_personas.errors import (
     HostLostError,
     HostUnavailableError,
@@ -24,12 +23,12 @@ from jupyter_ai_personas.personas.wire import (
     ReplyOpened,
     RequestWithdrawn,
     StatusChanged,
-    TurnAnswer,
     TurnFailed,
     TurnFinished,
     TurnLost,
     TurnRequested,
 )
+from jupyter_ai_personas.runtime.actor import Actor
 from jupyter_ai_personas.runtime.board import ApprovalBoard
 from jupyter_ai_personas.runtime.calls import ToolCalls
 from jupyter_ai_personas.runtime.chat_handle import ChatHandle
@@ -40,15 +39,13 @@ from jupyter_ai_personas.runtime.services import Services
 from jupyter_ai_personas.runtime.steps import can_continue, unfinished_calls
 from jupyter_ai_personas.runtime.turn import ActiveTurn
 from jupyter_ai_personas.runtime.typing_status import TypingStatus
-from jupyter_ai_personas.runtime.waiting import Slot, Waiting
+from jupyter_ai_personas.runtime.waiting import Waiting
 from jupyter_ai_personas.runtime.wording import (
     INTERRUPTED,
     RETRY,
     THINKING,
-    WAITING,
     may_have_happened,
 )
-from jupyter_ai_personas.tools import ToolInfo
 
 __all__ = ["Execution"]
 
@@ -81,14 +78,11 @@ class Execution:
         self._board = board
         self._on_end = on_end
 
-    async def run(self, turn: ActiveTurn, slot: Slot) -> None:
-        """Run a turn until it has ended.
-
-        ``slot`` is its slot among the turns that the persona runs at once.
-        """
+    async def run(self, turn: ActiveTurn, actor: Actor) -> None:
+        """Run a turn of ``actor`` until it has ended."""
         try:
             while turn.outcome is None:
-                await self._attempt(turn, slot)
+                await self._attempt(turn, actor)
         finally:
             # When the server stops, partial replies are kept and marked as interrupted.
             self.cancel(turn)
@@ -98,23 +92,19 @@ class Execution:
         """Tell the host of a turn to end the attempt, and ignore its further events."""
         self._services.hosts.cancel(turn.persona, turn.host_id)
 
-    async def _attempt(self, turn: ActiveTurn, slot: Slot) -> None:
+    async def _attempt(self, turn: ActiveTurn, actor: Actor) -> None:
         with turn.attempt() as scope:
             # Resolve once: wait for the slot of the model that is called.
             model, problem = self._services.model_in(self._chat.current, turn.persona)
-            async with self._services.exclusive.hold(
-                turn.persona, model, on_wait=lambda: self._show(turn, WAITING)
-            ) as exclusive:
-                # The time limit starts when the slot is acquired.
-                scope.deadline = anyio.current_time() + self._settings.turn_timeout
+            exclusive = self._services.exclusive.of(turn.persona, model)
+            waiting = Waiting(turn, scope, actor, exclusive, show=self._show)
+            async with waiting.slots(self._settings.turn_timeout) as group:
                 turn.replies.begin()
-                async with anyio.create_task_group() as group:
-                    waiting = Waiting(turn, scope, (slot, exclusive), group, show=self._show)
-                    await self._work(turn, model, problem, group, waiting)
+                await self._work(turn, model, problem, group, waiting)
         if turn.wants_restart:
             self.cancel(turn)
             # Earlier steps answered the message before its edit.
-            self._board.close_turn(turn.id, "The message was edited.")
+            self._board.close(turn.id, "The message was edited.")
             self._services.ledger.clear_steps(turn.id)
         elif turn.outcome is None and turn.lost:
             await self._after_loss(turn)
@@ -135,7 +125,7 @@ class Execution:
         note = str(HostLostError(persona.name, reason))
         if unfinished:
             note = may_have_happened(unfinished, f"`{persona.name}` was cut off: {reason}")
-        self._board.close_turn(turn.id, "The turn was cut off.")
+        self._board.close(turn.id, "The turn was cut off.")
         turn.settle(Outcome("failed", note))
 
     def _show(self, turn: ActiveTurn, status: str) -> None:
@@ -162,21 +152,7 @@ class Execution:
             show=partial(self._show, turn),
         )
         try:
-            path = self._chat.current.path  # once: the server looks it up
-            instructions = await self._services.gathering.instructions(path)
-            await self._services.tools.ready(turn.persona, path)
-            asks = await self._services.tools.expanded(turn.persona, turn.message.body, path)
-            message = replace(turn.message, body=asks)
-            tools = self._services.tools.granted(turn.persona, path)
-            calls.grant(tools)
-            history = self._services.history(self._chat.current, turn.persona, message)
-            context = self._context(turn, path, history)
-            requests = self._requests(turn, context, group, calls)
-            await self._services.hosts.start(
-                turn.persona,
-                self._spec(turn, context, message, history, model, problem, instructions, tools),
-                lambda event: self._on_event(turn, requests, event),
-            )
+            await self._start(turn, model, problem, group, calls)
         except (HostUnavailableError, RequestRefusedError) as error:
             turn.settle(Outcome("failed", str(error)))
         except Exception:
@@ -190,80 +166,78 @@ class Execution:
         finally:
             calls.ended = True
 
+    async def _start(
+        self,
+        turn: ActiveTurn,
+        model: str | None,
+        problem: str,
+        group: TaskGroup,
+        calls: ToolCalls,
+    ) -> None:
+        """Start the turn in its host, with all that it is given."""
+        services, settings, persona = self._services, self._settings, turn.persona
+        path = self._chat.current.path  # once: the server looks it up
+        instructions = await services.gathering.instructions(path)
+        await services.tools.ready(persona, path)
+        # The prompt of an MCP server is filled in.
+        asks = await services.tools.expanded(persona, turn.message.body, path)
+        message = replace(turn.message, body=asks)
+        tools = services.tools.granted(persona, path)
+        await calls.begin(tools)
+        chat = self._chat.current
+        history = services.history(chat, persona, message)
+        context = RequestContext(
+            turn_id=turn.id,
+            persona_id=persona.id,
+            persona_name=persona.name,
+            chat_id=chat.id,
+            chat_path=path,
+            message=turn.message,
+            attachments=tuple(chat.attachments(turn.message.attachments)),
+            person=turn.person,
+            earlier=earlier_attachments(services.shown(history)),
+        )
+        about_chat = ChatRequests(services, chat, persona).handlers
+        requests = TurnRequests(
+            {**calls.handlers, **about_chat, **services.request_handlers},
+            context,
+            partial(services.hosts.answer, persona, turn.host_id),
+            group,
+            log=services.log,
+        )
+        spec = TurnSpec(
+            turn_id=turn.host_id,
+            persona_id=persona.id,
+            persona_class=persona.class_path,
+            persona_name=persona.name,
+            chat_id=context.chat_id,
+            chat_path=path,
+            message=message,
+            speaker=history[-1].speaker,
+            history=history,
+            history_messages=settings.history_messages,
+            history_tokens=settings.history_tokens,
+            model=model,
+            model_problem=problem,
+            model_parameters=services.parameters_of(persona, model),
+            system_prompt="\n\n".join(filter(None, [persona.system_prompt, instructions])),
+            root_dir=settings.root_dir,
+            base_url=settings.base_url,
+            max_reply_chars=settings.max_reply_chars,
+            config=services.config_of(persona),
+            tools=tuple(tools),
+            tool_bounds=services.tools.bounds,
+            so_far=turn.so_far,
+        )
+        await services.hosts.start(persona, spec, partial(self._on_event, turn, requests))
+
     async def _watch(self, turn: ActiveTurn, waiting: Waiting) -> None:
         """Record that the turn runs, and its replies while they grow."""
         self._services.ledger.started(turn.id)
         while True:
             await anyio.sleep(CHECKPOINT_SECONDS)
             await waiting.until_working()
-            if (replies := turn.replies.checkpoint()) is not None:
-                self._services.ledger.checkpoint(turn.id, replies)
-
-    def _context(
-        self, turn: ActiveTurn, path: str, history: Sequence[HistoryEntry]
-    ) -> RequestContext:
-        chat = self._chat.current
-        return RequestContext(
-            turn_id=turn.id,
-            persona_id=turn.persona.id,
-            persona_name=turn.persona.name,
-            chat_id=chat.id,
-            chat_path=path,
-            message=turn.message,
-            attachments=tuple(chat.attachments(turn.message.attachments)),
-            person=turn.person,
-            earlier=earlier_attachments(self._services.shown(history)),
-        )
-
-    def _requests(
-        self, turn: ActiveTurn, context: RequestContext, group: TaskGroup, calls: ToolCalls
-    ) -> TurnRequests:
-        host_id = turn.host_id
-
-        def answer(answer: TurnAnswer) -> None:
-            self._services.hosts.answer(turn.persona, host_id, answer)
-
-        about_chat = ChatRequests(self._services, self._chat.current, turn.persona).handlers
-        handlers = {**calls.handlers, **about_chat, **self._services.request_handlers}
-        return TurnRequests(handlers, context, answer, group, log=self._services.log)
-
-    def _spec(
-        self,
-        turn: ActiveTurn,
-        context: RequestContext,
-        message: Message,
-        history: tuple[HistoryEntry, ...],
-        model: str | None,
-        problem: str,
-        instructions: str,
-        tools: Sequence[ToolInfo],
-    ) -> TurnSpec:
-        """``message`` is the turn's message, with the prompt of an MCP server filled in."""
-        persona = turn.persona
-        return TurnSpec(
-            turn_id=turn.host_id,
-            persona_id=persona.id,
-            persona_class=persona.class_path,
-            persona_name=persona.name,
-            chat_id=context.chat_id,
-            chat_path=context.chat_path,
-            message=message,
-            speaker=history[-1].speaker,
-            history=history,
-            history_messages=self._settings.history_messages,
-            history_tokens=self._settings.history_tokens,
-            model=model,
-            model_problem=problem,
-            model_parameters=self._services.parameters_of(persona, model),
-            system_prompt="\n\n".join(filter(None, [persona.system_prompt, instructions])),
-            root_dir=self._settings.root_dir,
-            base_url=self._settings.base_url,
-            max_reply_chars=self._settings.max_reply_chars,
-            config=self._services.config_of(persona),
-            tools=tuple(tools),
-            tool_bounds=self._services.tools.bounds,
-            so_far=turn.so_far,
-        )
+            turn.checkpoint(self._services.ledger)
 
     def _on_event(self, turn: ActiveTurn, requests: TurnRequests, event: HostEvent) -> None:
         if turn.outcome is not None or event.turn_id != turn.host_id:

@@ -28,8 +28,8 @@ Sink = Callable[[HostEvent], None]
 class _Entry:
     host: Host
     persona: Persona
-    sinks: dict[str, Sink] = field(default_factory=dict)
-    began: dict[str, float] = field(default_factory=dict)
+    # Turn id → what gets its events, and when it began.
+    turns: dict[str, tuple[Sink, float]] = field(default_factory=dict)
     # Cancelled turns that the host has not ended yet.
     leaving: set[str] = field(default_factory=set)
     opened: anyio.Event = field(default_factory=anyio.Event)
@@ -72,10 +72,6 @@ class HostPool:
                     self._entries.clear()
                     await self._placement.aclose()
 
-    def preload(self) -> None:
-        """Let workers import the personas before the first mention."""
-        self._placement.preload()
-
     def status(self) -> Sequence[str]:
         """Return how the workers are, as lines for people."""
         return self._placement.status()
@@ -88,23 +84,21 @@ class HostPool:
     async def start(self, persona: Persona, spec: TurnSpec, sink: Sink) -> None:
         """Begin a turn in the persona's host; ``sink`` gets its events until it ends."""
         entry = await self._entry(persona)
-        entry.sinks[spec.turn_id] = sink
-        entry.began[spec.turn_id] = anyio.current_time()
+        entry.turns[spec.turn_id] = sink, anyio.current_time()
         entry.host.start(spec)
         self._busy.set()
 
     def cancel(self, persona: Persona, turn_id: str) -> None:
         """Cancel a turn in its host; its sink gets no further events."""
         entry = self._entries.get(persona.id)
-        if entry is not None and entry.sinks.pop(turn_id, None) is not None:
-            del entry.began[turn_id]
+        if entry is not None and entry.turns.pop(turn_id, None) is not None:
             entry.leaving.add(turn_id)
             entry.host.cancel(turn_id)
 
     def answer(self, persona: Persona, turn_id: str, answer: TurnAnswer) -> None:
         """Send an answer down to a turn, if it still runs."""
         entry = self._entries.get(persona.id)
-        if entry is not None and turn_id in entry.sinks:
+        if entry is not None and turn_id in entry.turns:
             entry.host.answer(turn_id, answer)
 
     def hold(self, persona: Persona, chat_id: str) -> None:
@@ -129,7 +123,7 @@ class HostPool:
             self._group.start_soon(entry.host.close)
 
     def _is_wanted(self, entry: _Entry) -> bool:
-        return bool(entry.sinks) or entry.persona.id in self._holds
+        return bool(entry.turns) or entry.persona.id in self._holds
 
     async def _entry(self, persona: Persona) -> _Entry:
         entry = self._entries.get(persona.id)
@@ -162,15 +156,13 @@ class HostPool:
         async for batch in entry.host.events():
             slices = Slices()
             for event in batch:
-                ends = isinstance(event, TurnEnd)
-                sink = entry.sinks.pop(event.turn_id, None) if ends else None
-                sink = sink or entry.sinks.get(event.turn_id)
-                if ends:
+                turn = entry.turns.get(event.turn_id)
+                if isinstance(event, TurnEnd):
+                    entry.turns.pop(event.turn_id, None)
                     entry.leaving.discard(event.turn_id)
-                    entry.began.pop(event.turn_id, None)
-                if sink is not None:
+                if turn is not None:
                     try:
-                        sink(event)
+                        turn[0](event)
                     except Exception:
                         self._log.exception("Event of turn %s was lost", event.turn_id)
                 if slices.is_over:
@@ -184,7 +176,7 @@ class HostPool:
             await anyio.sleep(WATCH_SECONDS)
             busy = False
             for entry in list(self._entries.values()):
-                if entry.sinks or entry.leaving:
+                if entry.turns or entry.leaving:
                     busy = True
                     self._look_at(entry, anyio.current_time())
                 else:
@@ -214,7 +206,7 @@ class HostPool:
                 stuck,
                 where,
             )
-        wanted = any(began < now - stuck for began in entry.began.values())
+        wanted = any(began < now - stuck for _, began in entry.turns.values())
         bound = self._settings.block_timeout if wanted else self._settings.stop_grace
         if stuck > bound:
             self._replace(entry, where, since=now - stuck)
@@ -228,8 +220,7 @@ class HostPool:
             del self._entries[entry.persona.id]
         entry.leaving.clear()
         entry.host.abandon()
-        for turn_id, sink in list(entry.sinks.items()):
+        for turn_id, (sink, began) in list(entry.turns.items()):
             # A turn that was started while the host was stuck may run in another host.
-            sink(TurnLost(turn_id, begun=entry.began[turn_id] < since))
-        entry.sinks.clear()
-        entry.began.clear()
+            sink(TurnLost(turn_id, begun=began < since))
+        entry.turns.clear()

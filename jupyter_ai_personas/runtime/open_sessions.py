@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import chain
+
 import anyio
 
 from jupyter_ai_personas.chat import Chat
@@ -34,6 +36,12 @@ class OpenSessions(set[Session]):
     def chat_at(self, path: str) -> Chat | None:
         """Return the open chat at ``path``."""
         return next((s.chat for s in self.at(path) if s.attached), None)
+
+    def of_turn(self, turn_id: str) -> Session | None:
+        """Return the session in which a turn runs or waits, or that has a reply of it."""
+        running = (s for s in self if turn_id in s.turns)
+        ended = (s for s in self if s.retry.reply_of(turn_id) is not None)
+        return next(chain(running, ended), None)
 
     async def until_open(self, path: str) -> Chat:
         """Return the open chat at ``path``, or the one that is opened there soon.

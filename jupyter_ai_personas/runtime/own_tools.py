@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
+from jupyter_ai_personas.errors import RequestRefusedError
 from jupyter_ai_personas.hosts.plugins import Plugins
 from jupyter_ai_personas.personas import Persona
 from jupyter_ai_personas.tools import ToolInfo, ToolRegistry, Toolset
 
 __all__ = ["OwnTools"]
+
+MAX_ANNOUNCED = 100
+"""How many tools a persona's class may have."""
 
 
 class OwnTools:
@@ -19,8 +23,25 @@ class OwnTools:
         self._tools = tools
         self._announced: dict[str, Sequence[ToolInfo]] = {}
 
-    def announce(self, persona: Persona, tools: Sequence[ToolInfo]) -> None:
-        """Note the tools that the host of a persona found; they replace earlier ones."""
+    def announce(self, persona: Persona, given: object) -> None:
+        """Note the tools, as JSON, that the host of a persona found; they replace earlier ones.
+
+        Raises:
+            RequestRefusedError: they cannot be tools of its class.
+        """
+        if not isinstance(given, list) or len(given) > MAX_ANNOUNCED:
+            raise RequestRefusedError(f"`tool.announce` takes up to {MAX_ANNOUNCED} `tools`.")
+        prefix = f"{persona.mention_name}."
+        tools = []
+        for each in given:
+            try:
+                tool = ToolInfo.from_json(each if isinstance(each, Mapping) else {})
+            except ValueError as error:
+                raise RequestRefusedError(str(error)) from None
+            if not tool.name.startswith(prefix) or self._tools.executor(tool.name) is not None:
+                raise RequestRefusedError(f"The name of a tool of its own begins with `{prefix}`.")
+            if self._tools.permits(tool.name):
+                tools.append(tool)
         self._announced[persona.id] = tools
 
     def announced(self, persona: Persona) -> Sequence[ToolInfo]:

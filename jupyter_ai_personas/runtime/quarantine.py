@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from collections.abc import Callable
+
+from jupyter_ai_personas.runtime.settings import RuntimeSettings
 
 __all__ = ["Quarantine"]
 
@@ -11,16 +14,14 @@ __all__ = ["Quarantine"]
 class Quarantine:
     """Counts failures of personas' code.
 
-    With ``failures`` of them within ``window`` seconds a persona is paused for ``pause`` seconds.
-    ``clock`` gives monotonic seconds.
+    With ``quarantine_failures`` of them within ``quarantine_window`` seconds a persona is paused
+    for ``quarantine_pause`` seconds. ``clock`` gives monotonic seconds.
     """
 
     def __init__(
-        self, *, failures: int, window: float, pause: float, clock: Callable[[], float]
+        self, settings: RuntimeSettings, *, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        self._failures = failures
-        self._window = window
-        self._pause = pause
+        self._settings = settings
         self._clock = clock
         self._failed: dict[str, deque[float]] = {}
         self._until: dict[str, float] = {}
@@ -34,11 +35,12 @@ class Quarantine:
         if expected or (cause and self._causes.get(persona_id) == cause):
             return
         self._causes[persona_id] = cause
-        now = self._clock()
-        times = self._failed.setdefault(persona_id, deque(maxlen=self._failures))
+        now, settings = self._clock(), self._settings
+        most = settings.quarantine_failures
+        times = self._failed.setdefault(persona_id, deque(maxlen=most))
         times.append(now)
-        if len(times) == self._failures and now - times[0] <= self._window:
-            self._until[persona_id] = now + self._pause
+        if len(times) == most and now - times[0] <= settings.quarantine_window:
+            self._until[persona_id] = now + settings.quarantine_pause
             times.clear()
 
     def remaining(self, persona_id: str) -> float:

@@ -15,7 +15,6 @@ from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import cast
-from uuid import uuid4
 
 from jupyter_ai_personas.chat import (
     RECENT,
@@ -33,7 +32,6 @@ from jupyter_ai_personas.chat.messages import FINAL_STATES
 from jupyter_ai_personas.personas.turn import reply_id
 from jupyter_ai_personas.routing import Chain, may_mention
 from jupyter_ai_personas.runtime.approvals import Decision, read_steps
-from jupyter_ai_personas.runtime.board import ApprovalBoard
 from jupyter_ai_personas.runtime.chat_handle import ChatHandle
 from jupyter_ai_personas.runtime.ledger import FinalState, ReplySnapshot, TurnRecord, TurnStep
 from jupyter_ai_personas.runtime.router import Router
@@ -63,7 +61,6 @@ class Recovery:
         scheduler: Scheduler,
         router: Router,
         unsaved: Unsaved,
-        board: ApprovalBoard,
         *,
         running: Callable[[], Container[str]],
     ) -> None:
@@ -74,17 +71,15 @@ class Recovery:
         self._scheduler = scheduler
         self._router = router
         self._unsaved = unsaved
-        self._board = board
+        self._board = scheduler.board
         self._running = running
 
     async def adopt(self) -> None:
         """Adopt the records of a chat that crashed before its first save: it gets another id."""
-        root = self._settings.root_dir
-        if root is None:
+        if self._settings.root_dir is None:
             return
-        file = Path(root) / self._chat.current.path.strip("/")
         # Not AnyIO's function: each call searches all tasks of the server for the root task.
-        made = await asyncio.to_thread(_made_without_id, file)
+        made = await asyncio.to_thread(_made_without_id, Path(self._chat.full_path))
         if made is not None:
             await self._ledger.adopt(self._chat.id, self._chat.full_path, since=made)
 
@@ -98,18 +93,16 @@ class Recovery:
         end = chat.before(None, RECENT)
         is_copy = _finder_of_copies(self._settings.root_dir, self._chat)
         records = await self._ledger.open_turns(self._chat.id, is_copy)
-        for record in records:
-            # Rooms save nothing while replies grow, so a reopened file may lack the request.
-            if record.turn_id in self._scheduler.turns and chat.get(record.message_id) is None:
-                with self._isolated(record):
-                    chat.apply([Restore(record.message)])
+        messages, turns = list[TurnRecord](), list[TurnRecord]()
         # A chat whose file was moved may be open twice in this process.
         running = self._running()
-        records = [record for record in records if record.turn_id not in running]
-        paths = {record.path for record in records}
-        copies = {path for path in paths if await asyncio.to_thread(is_copy, path)}
-        records = [record for record in records if record.path not in copies]
-        messages = [record for record in records if record.persona_id == NO_PERSONA]
+        for record in records:
+            if record.turn_id not in running:
+                (messages if record.persona_id == NO_PERSONA else turns).append(record)
+            # Rooms save nothing while replies grow, so a reopened file may lack the request.
+            elif record.turn_id in self._scheduler.turns and chat.get(record.message_id) is None:
+                with self._isolated(record):
+                    chat.apply([Restore(record.message)])
         # Messages that arrived since the chat was opened are handled from the mailbox.
         unseen = [
             record
@@ -120,10 +113,9 @@ class Recovery:
             with self._isolated(record):
                 self._restore(record)
         deleted = {record.message_id for record in messages if is_deletion(record)}
-        for record in records:
-            if record.persona_id != NO_PERSONA:
-                with self._isolated(record):
-                    await self._recover_turn(record, is_deleted=record.message_id in deleted)
+        for record in turns:
+            with self._isolated(record):
+                await self._recover_turn(record, is_deleted=record.message_id in deleted)
         for record in unseen:
             with self._isolated(record):
                 await self._catch_up(record)
@@ -140,21 +132,22 @@ class Recovery:
             yield
         except Exception:
             self._services.log.exception(
-                "Turn %s of chat %s could not be recovered",
-                record.turn_id,
-                self._chat.current.path,
+                "Turn %s of chat %s could not be recovered", record.turn_id, self._chat.full_path
             )
 
     def _restore(self, record: TurnRecord) -> None:
         """Restore the message of a record, unless it has changed since."""
         if not self._unsaved.take_over(record):
             return
-        there = self._chat.current.get(record.message_id)
-        if there is None and not is_deletion(record):
-            self._services.log.info("Message %s was lost; it is put back", record.message_id)
-            self._chat.current.apply([Restore(record.message)])
-        elif there is not None and "body" in record.message:
-            self._chat.current.apply([Restore(record.message)])
+        if self._chat.current.get(record.message_id) is not None:
+            if "body" in record.message:
+                self._chat.current.apply([Restore(record.message)])
+        elif not is_deletion(record):
+            self._put_back_request(record)
+
+    def _put_back_request(self, record: TurnRecord) -> None:
+        self._services.log.info("Message %s was lost; it is put back", record.message_id)
+        self._chat.current.apply([Restore(record.message)])
 
     # -- turns ------------------------------------------------------------------------------
 
@@ -165,25 +158,24 @@ class Recovery:
         if request is None and not is_deleted:
             request = decode_message(record.message)
             if request is not None:
-                self._services.log.info("Message %s was lost; it is put back", request.id)
-                self._chat.current.apply([Restore(record.message)])
+                self._put_back_request(record)
         is_command = record.persona_id == SYSTEM_ID and record.state != "finished"
         if request is None or request.deleted or is_command:
             # Running an interrupted command later would surprise people.
             self._ledger.forget(record.turn_id)
-            self._board.close_turn(record.turn_id, "The message was deleted.")
-        elif record.state == "finished":
-            self._put_back(record, record.replies)
-            self._show_approvals(await self._ledger.steps(record.turn_id) or [], "has ended")
-            await self._finish(record)
+            self._board.close(record.turn_id, "The message was deleted.")
+            return
+        steps = await self._ledger.steps(record.turn_id)
+        if record.state == "finished":
+            self._show_approvals(steps or [], "has ended")
+            await self._finish(record, record.replies, record.final_state)
         else:
-            await self._go_on(record, request)
+            await self._go_on(record, request, steps)
 
     def _as_written(self, record: TurnRecord) -> TurnRecord:
         """Return ``record`` as finished if the document holds the final reply of its turn."""
         last = record.replies[-1] if record.replies else None
-        id_ = last.message_id if last is not None else reply_id(record.turn_id, 1)
-        there = self._chat.current.get(id_)
+        there = self._chat.current.get(last.message_id if last else reply_id(record.turn_id, 1))
         if (
             record.state == "finished"
             or (last is not None and last.state in FINAL_STATES)
@@ -193,52 +185,32 @@ class Recovery:
         ):
             return record
         state = cast(FinalState, there.state)
-        replies = (*record.replies[:-1], ReplySnapshot(id_, there.body, state, there.metadata))
-        self._ledger.finish(record.turn_id, state, replies)
+        replies = (*record.replies[:-1], ReplySnapshot(there.id, there.body, state, there.metadata))
         return replace(record, state="finished", final_state=state, replies=replies)
 
-    async def _finish(self, record: TurnRecord) -> None:
-        self._note_end(record, record.replies, passed_on=False)
-        # The server may have died between the reply and the turns of the personas it mentions.
-        assert record.final_state is not None
-        written = tuple((r.message_id, r.body) for r in record.replies if r.state == "done")
-        chain = Chain(record.root, record.hops)
-        event = ReplyFinished(
-            record.persona_id,
-            record.message_id,
-            record.final_state,
-            written,
-            chain,
-            record.person,
-        )
-        await self._router.pass_on(event, again=True)
-        self._unsaved.passed_on(record.message_id, record.persona_id)
-
-    async def _go_on(self, record: TurnRecord, request: Message) -> None:
-        steps = await self._ledger.steps(record.turn_id)
-        if steps is None or steps:
-            await self._resume(record, request, steps)
-            return
-        young = time.time() - record.accepted_at <= self._settings.recover_within
-        wanted = record.state == "accepted" or self._settings.resume_interrupted
-        if not (wanted and young and record.persona_id in self._services.personas):
-            self._interrupt(record)
-            return
-        # A turn that runs again rewrites its first reply; its other replies stay, final.
-        self._put_back(record, [_as_final(reply) for reply in record.replies])
-        turn_id = None if record.replies else record.turn_id
-        await self._run_again(record, request, turn_id=turn_id)
-
-    async def _run_again(
-        self,
-        record: TurnRecord,
-        request: Message,
-        *,
-        turn_id: str | None,
-        steps: Sequence[TurnStep] = (),
+    async def _go_on(
+        self, record: TurnRecord, request: Message, steps: list[TurnStep] | None
     ) -> None:
+        """Run a turn that has not ended, or mark it as interrupted.
+
+        It runs if it is fresh and repeats no effect; ``steps`` are ``None`` if unreadable.
+        """
+        persona = self._services.personas.get(record.persona_id)
+        if steps == []:
+            may_run = record.state == "accepted" or self._settings.resume_interrupted
+        else:
+            may_run = persona is not None and can_continue(persona, steps)
+        if persona is None or not may_run or not self._is_fresh(record, steps or []):
+            self._show_approvals(steps or [], "was interrupted: the server stopped")
+            unfinished = unfinished_calls(steps or [])
+            why = may_have_happened(unfinished) if unfinished else INTERRUPTED
+            await self._interrupt(record, why)
+            return
+        # Without steps it rewrites its first reply; its other replies stay, final.
+        replies = record.replies
+        self._put_back(record, replies if steps else [_as_final(reply) for reply in replies])
         # The turn may have started before the ledger recorded it; reuse its ids.
-        rewrite = record.replies[0].message_id if record.replies else reply_id(record.turn_id, 1)
+        rewrite = replies[0].message_id if replies else reply_id(record.turn_id, 1)
         order = TurnOrder(
             request,
             [record.persona_id],
@@ -246,36 +218,21 @@ class Recovery:
             record.person,
             rewrite=rewrite if self._chat.current.get(rewrite) is not None else None,
             anew=True,
-            turn_id=turn_id,
-            steps=steps,
-            so_far=(record.replies[0].body if record.replies else "") if steps else None,
+            turn_id=record.turn_id if steps or not replies else None,
+            steps=steps or (),
+            so_far=(replies[0].body if replies else "") if steps else None,
         )
         await self._router.ask(order)
 
-    async def _resume(
-        self, record: TurnRecord, request: Message, steps: list[TurnStep] | None
-    ) -> None:
-        """Continue a turn from its steps if no effect is repeated; ``None``: unreadable steps."""
-        persona = self._services.personas.get(record.persona_id)
-        unfinished = unfinished_calls(steps or [])
-        if (
-            persona is None
-            or not can_continue(persona, steps)
-            or not self._is_fresh(record, steps or [])
-        ):
-            self._show_approvals(steps or [], "was interrupted: the server stopped")
-            self._interrupt(record, may_have_happened(unfinished) if unfinished else INTERRUPTED)
-            return
-        self._put_back(record, record.replies)
-        await self._run_again(record, request, turn_id=record.turn_id, steps=steps or ())
-
     def _is_fresh(self, record: TurnRecord, steps: list[TurnStep]) -> bool:
         """Return whether a turn is young, waits for people, or got a decision lately."""
-        since = time.time() - self._settings.recover_within
-        return record.accepted_at >= since or any(
-            approval.expires > time.time() if decision is None else decision.at >= since
+        return self._is_young(record.accepted_at) or any(
+            approval.expires > time.time() if decision is None else self._is_young(decision.at)
             for approval, decision in read_steps(steps)
         )
+
+    def _is_young(self, at: float) -> bool:
+        return time.time() - at <= self._settings.recover_within
 
     def _show_approvals(self, steps: list[TurnStep], why: str) -> None:
         """Show the approvals of a turn that is over, and close the open ones."""
@@ -290,34 +247,34 @@ class Recovery:
                     continue
             self._board.show(approval, decision)
 
-    def _interrupt(self, record: TurnRecord, why: str = INTERRUPTED) -> None:
+    async def _interrupt(self, record: TurnRecord, why: str = INTERRUPTED) -> None:
         """Keep the partial reply, and end it with a note that says ``why``."""
-        metadata = {
-            "reply_to": record.message_id,
-            "turn": record.turn_id,
-            "state": "interrupted",
-        }
         replies = list(record.replies)
         if all(reply.state in FINAL_STATES for reply in replies):
             note = why if record.state == "running" else NOT_BEGUN
             # Use the id of the turn's next reply: a browser may bring that message back.
             next_id = reply_id(record.turn_id, len(replies) + 1)
-            replies.append(ReplySnapshot(next_id, note, "interrupted", metadata))
+            state = "interrupted"
+            metadata = {"reply_to": record.message_id, "turn": record.turn_id, "state": state}
+            replies.append(ReplySnapshot(next_id, note, state, metadata))
         final = [_as_final(reply, note=f"\n\n{why}") for reply in replies]
-        self._put_back(record, final)
-        self._ledger.finish(record.turn_id, "interrupted", final)
-        self._note_end(record, final)
+        await self._finish(record, final, "interrupted")
 
-    def _note_end(
-        self, record: TurnRecord, replies: Sequence[ReplySnapshot], *, passed_on: bool = True
+    async def _finish(
+        self, record: TurnRecord, replies: Sequence[ReplySnapshot], state: FinalState | None
     ) -> None:
-        self._unsaved.ended(
-            record.turn_id,
-            record.message_id,
-            record.persona_id,
-            [reply.message_id for reply in replies],
-            passed_on=passed_on,
+        """Write the end of a turn into the document and the ledger, unless they have it."""
+        assert state is not None
+        self._put_back(record, replies)
+        self._unsaved.ended(record.turn_id, record.message_id, record.persona_id, state, replies)
+        # The server may have died between the reply and the turns of the personas it mentions.
+        written = tuple((r.message_id, r.body) for r in replies if r.state == "done")
+        chain = Chain(record.root, record.hops)
+        event = ReplyFinished(
+            record.persona_id, record.message_id, state, written, chain, record.person
         )
+        await self._router.pass_on(event, again=True)
+        self._unsaved.passed_on(record.message_id, record.persona_id)
 
     def _put_back(self, record: TurnRecord, replies: Sequence[ReplySnapshot]) -> None:
         writes: list[Insert | Update] = []
@@ -339,21 +296,16 @@ class Recovery:
         message = self._chat.current.get(record.message_id)
         if message is None or message.deleted or not message.by_person:
             return
-        # Running a command later would surprise people.
-        if self._router.is_command(message):
+        if self._router.is_command(message):  # running it later would surprise people
             return
         recorded = True
-        if time.time() - record.accepted_at <= self._settings.recover_within:
+        if self._is_young(record.accepted_at):
             recorded = await self._router.handle(MessagePosted(message))
         else:
-            chain, person = Chain(message.id), message.sender
-            turns = [
-                self._chat.record(message, id_, turn_id=str(uuid4()), person=person, chain=chain)
-                for id_ in self._router.addressed(message)
-            ]
+            turns = [self._chat.record(message, id_) for id_ in self._router.addressed(message)]
             for turn, is_new in zip(turns, await self._ledger.accept(turns), strict=True):
                 if is_new:
-                    self._interrupt(turn)
+                    await self._interrupt(turn)
         self._unsaved.handled(message.id, recorded=recorded)
 
     async def _sweep(self, end: list[Message]) -> None:
@@ -366,22 +318,22 @@ class Recovery:
         tail = [message for id_ in ids if (message := chat.get(id_)) is not None]
         for message in tail:
             self._router.settle_stray(message.id)
-        since = time.time() - self._settings.recover_within
-        answered = {(m.reply_to, m.sender) for m in tail if m.by_persona}
         asking = [
-            m
-            for m in tail
-            if m.by_person and not m.deleted and m.time >= since and may_mention(m.body)
+            message
+            for message in tail
+            if message.by_person
+            and not message.deleted
+            and self._is_young(message.time)
+            and may_mention(message.body)
+            and not self._router.is_command(message)
         ]
-        asked = [m.id for m in asking]
-        known = await self._ledger.known(chat.id, asked) if asking else set()
+        done = {(message.reply_to, message.sender) for message in tail if message.by_persona}
+        done |= await self._ledger.known(chat.id, [message.id for message in asking])
         for message in asking:
-            if self._router.is_command(message):
-                continue
             # Without `mentions`: a browser keeps names there that were edited out.
             asked_now = replace(message, mentions=())
             addressed = self._router.addressed(asked_now, by_default=False)
-            missed = [id_ for id_ in addressed if (message.id, id_) not in answered | known]
+            missed = [id_ for id_ in addressed if (message.id, id_) not in done]
             if missed:
                 order = TurnOrder(message, missed, Chain(message.id), message.sender)
                 await self._router.ask(order)
@@ -415,16 +367,12 @@ def _finder_of_copies(root: str | None, chat: ChatHandle) -> Callable[[str], boo
     @cache
     def is_copy(path: str) -> bool:
         there = Path(root or "", path).absolute()
-        return root is not None and str(there) != here and _has_id(there, chat_id)
+        if root is None or str(there) == here:
+            return False
+        try:
+            other = parse_chat(there.read_bytes())
+        except OSError as error:
+            return not isinstance(error, FileNotFoundError)
+        return other is not None and other.id == chat_id
 
     return is_copy
-
-
-def _has_id(file: Path, chat_id: str) -> bool:
-    try:
-        chat = parse_chat(file.read_bytes())
-    except FileNotFoundError:
-        return False
-    except OSError:
-        return True
-    return chat is not None and chat.id == chat_id

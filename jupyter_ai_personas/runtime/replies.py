@@ -37,8 +37,8 @@ class Replies:
         *,
         sender: str,
         metadata: dict[str, Any],
-        rewrite: str | None = None,
-        links: Callable[[], str] = str,
+        rewrite: str | None,
+        links: Callable[[], str],
     ) -> None:
         self.usage: dict[str, Any] = {}
         self._began = time.monotonic()
@@ -52,7 +52,8 @@ class Replies:
         self._replies: dict[str, GrowingReply] = {}
         # Messages that a restart emptied; the next replies use them, in order.
         self._spares: list[GrowingReply] = []
-        self._stale = False
+        self.is_stale = False
+        """Whether :meth:`so_far` has changed since it was called last."""
         self._is_waiting = False
 
     def begin(self) -> None:
@@ -85,7 +86,7 @@ class Replies:
                 return
             case _:
                 return
-        self._stale = self.any = True
+        self.is_stale = self.any = True
 
     def _get(self, name: str) -> GrowingReply:
         reply = self._replies.get(name)
@@ -140,7 +141,7 @@ class Replies:
         self._is_waiting = is_waiting
         for reply in self.growing:
             self._writer.wait(reply, is_waiting)
-        self._stale = True
+        self.is_stale = True
 
     @property
     def written(self) -> list[tuple[str, str]]:
@@ -163,7 +164,7 @@ class Replies:
                     self._sender, self._metadata, message_id=reply.id, rewrite=True
                 )
                 self._spares.append(anew)
-        self._stale = self._stale or bool(written)
+        self.is_stale = self.is_stale or bool(written)
 
     def finish(self, outcome: Outcome, *, fallback_id: str) -> None:
         """Bring every reply to its final state, and show the note, if any, in the first.
@@ -193,15 +194,11 @@ class Replies:
 
     def so_far(self) -> tuple[ReplySnapshot, ...]:
         """Return all replies for the ledger."""
-        self._stale = False
+        self.is_stale = False
         return tuple(
             ReplySnapshot(reply.id, reply.body, reply.shown_state, reply.metadata)
             for reply in [*self._replies.values(), *self._spares]
         )
-
-    def checkpoint(self) -> tuple[ReplySnapshot, ...] | None:
-        """Return :meth:`so_far` if it has changed since the last call, else ``None``."""
-        return self.so_far() if self._stale else None
 
 
 def _added(before: dict[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from collections import OrderedDict
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from jupyter_ai_personas.errors import ModelError, near_matches
+from jupyter_ai_personas.personas import Persona
 from jupyter_ai_personas.text import well_formed
 
 __all__ = ["ReportedModel", "Reports"]
@@ -22,14 +23,11 @@ MAX_NAME, MAX_ABOUT = 80, 200
 """Maximum characters of a command's name and of its description."""
 
 
-class ReportedModel:
+class ReportedModel(NamedTuple):
     """The models that a persona reports: the ``current`` id, and ``options``, id → name."""
 
-    __slots__ = ("current", "options")
-
-    def __init__(self, current: str | None, options: Mapping[str, str]) -> None:
-        self.current = current
-        self.options = options
+    current: str | None
+    options: Mapping[str, str]
 
 
 class Reports:
@@ -56,12 +54,12 @@ class Reports:
                 options[well_formed(id_)] = well_formed(str(option.get("name") or id_))
         return ReportedModel(current if isinstance(current, str) else None, options)
 
-    def commands(self, chat_id: str, persona_id: str) -> dict[str, str]:
-        """Return the reported commands of a persona, ``/name`` → what it does.
+    def commands(self, chat_id: str, persona: Persona) -> Mapping[str, str]:
+        """Return the commands of a persona, its class's and the reported: ``/name`` → what it does.
 
         Names have the slash and no capitals; a name that is not one word is left out.
         """
-        found = self._reports.get((chat_id, persona_id), {}).get("commands")
+        found = self._reports.get((chat_id, persona.id), {}).get("commands")
         commands = {}
         for each in found[:MAX_COMMANDS] if isinstance(found, list) else ():
             if not isinstance(each, Mapping) or not isinstance(name := each.get("name"), str):
@@ -71,7 +69,7 @@ class Reports:
                 about = each.get("description")
                 text = about if isinstance(about, str) else ""
                 commands[f"/{name}"] = well_formed(" ".join(text.split()))[:MAX_ABOUT]
-        return commands
+        return {**commands, **persona.commands}
 
     def resolve(self, chat_id: str, persona_id: str, wanted: str) -> str:
         """Return the id of a model that a persona has, by its id or name.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 
 from jupyter_ai_personas.chat import RECENT, Message
-from jupyter_ai_personas.errors import TurnStateError
+from jupyter_ai_personas.errors import TurnStateError, UnknownTurnError
 from jupyter_ai_personas.routing import Chain
 from jupyter_ai_personas.runtime.chat_handle import ChatHandle
 from jupyter_ai_personas.runtime.ledger import TurnStep
@@ -44,16 +44,18 @@ class Retry:
                 return message
         return None
 
-    async def turn(self, turn_id: str, person: str) -> str | None:
-        """Run a turn again for ``person``; return the id of the new one, ``None`` if unknown.
+    async def turn(self, turn_id: str, person: str) -> str:
+        """Run a turn again for ``person``; return the id of the new one.
 
         Raises:
+            UnknownTurnError: there is no reply of it.
             TurnStateError: it has not ended, or ended well, or cannot run again.
         """
         if turn_id in self._scheduler.turns:
             raise TurnStateError("This turn has not ended yet. Stop it first.")
-        reply = self.reply_of(turn_id)
-        return None if reply is None else await self.reply(reply, person)
+        if (reply := self.reply_of(turn_id)) is None:
+            raise UnknownTurnError
+        return await self.reply(reply, person)
 
     async def reply(self, reply: Message, person: str) -> str:
         """Run the turn of a reply again for ``person``; return the id of the new turn.

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import replace
-from uuid import uuid4
+from dataclasses import dataclass, replace
 
 from jupyter_ai_personas.chat import (
     RECENT,
@@ -42,7 +41,15 @@ from jupyter_ai_personas.runtime.wording import INTERRUPTED, cut_off, flooding
 __all__ = ["Router"]
 
 MAX_ROOTS = 1000
-"""For how many messages the number of turns, and the notice about a bound, are remembered."""
+"""For how many messages of people it is remembered what they have caused."""
+
+
+@dataclass(slots=True)
+class _Root:
+    """What a person's message has caused. ``is_told``: people know that a bound ends it."""
+
+    turns: int = 0
+    is_told: bool = False
 
 
 class Router:
@@ -58,18 +65,16 @@ class Router:
         personas: ChatPersonas,
     ) -> None:
         self._services = services
-        self._chat_personas = personas
         self._chat = chat
         self._scheduler = scheduler
         self._unsaved = unsaved
         self._commands = commands
         self._flood = FloodGate(services.settings.max_messages_per_minute, clock=time.monotonic)
-        # The id of a person's message → the turns that it has caused.
-        self._turns_of_root: dict[str, int] = {}
-        self._warned: dict[str, None] = {}
+        self._roots: dict[str, _Root] = {}
         self._files = FileNotices()
         self.retry = Retry(services, chat, scheduler, ask=self.ask)
         """Runs turns again."""
+        self._context = CommandContext(services, chat, scheduler, self.retry, personas)
 
     async def handle(self, event: ChatEvent) -> bool:
         """Handle an event; return whether a turn's record in the ledger holds its message."""
@@ -92,14 +97,14 @@ class Router:
             self._unsaved.runs_again(order.message.id, persona_id)
         turns = await self._scheduler.submit(order)
         if order.chain.hops == 0:
-            self._count(order.chain.root, len(turns))
+            self._root(order.chain.root).turns += len(turns)
         return turns
 
-    def _count(self, root: str, turns: int) -> None:
-        if turns:
-            self._turns_of_root[root] = self._turns_of_root.pop(root, 0) + turns
-        while len(self._turns_of_root) > MAX_ROOTS:
-            del self._turns_of_root[next(iter(self._turns_of_root))]
+    def _root(self, message_id: str) -> _Root:
+        root = self._roots[message_id] = self._roots.pop(message_id, _Root())
+        while len(self._roots) > MAX_ROOTS:
+            del self._roots[next(iter(self._roots))]
+        return root
 
     # -- messages that are posted -----------------------------------------------------------
 
@@ -140,24 +145,14 @@ class Router:
         is_bounded = not self._commands.always(message)
         if is_bounded and self._is_flooding(message, [SYSTEM_ID]):
             return False
-        record = self._chat.record(
-            message,
-            SYSTEM_ID,
-            turn_id=str(uuid4()),
-            person=message.sender,
-            chain=Chain(message.id),
-        )
+        record = self._chat.record(message, SYSTEM_ID)
         self._unsaved.in_turn(message.id)
         if not (await self._services.ledger.accept([record]))[0]:
             return True
-        context = CommandContext(
-            self._services, self._chat, self._scheduler, self.retry, self._chat_personas
-        )
-        text = await command(context)
+        text = await command(self._context)
         if text:
             self._scheduler.notify(text, reply_to=message.id)
-        self._services.ledger.finish(record.turn_id, "done", ())
-        self._unsaved.ended(record.turn_id, message.id, SYSTEM_ID, ())
+        self._unsaved.ended(record.turn_id, message.id, SYSTEM_ID, "done", ())
         return True
 
     def _mistyped(self, message: Message) -> str:
@@ -208,14 +203,8 @@ class Router:
 
         ``by_default``: a message without mentions may ask the default persona.
         """
-        services, chat = self._services, self._chat.current
-        asked = self._commands.asked(
-            message,
-            services.personas,
-            services.tools,
-            chat,
-            lambda persona: services.commands_in(chat.id, persona),
-        )
+        chat = self._chat.current
+        asked = self._commands.asked(message, self._context)
         if asked is not None:
             return [asked]
         if self._is_for_another_runtime(message):
@@ -324,21 +313,19 @@ class Router:
 
         ``again``: it may have happened before a crash; the notice about a bound is not repeated.
         """
-        root, limits = event.chain.root, self._services.limits(event.persona_id)
+        root, limits = self._root(event.chain.root), self._services.limits(event.persona_id)
         for message_id, body in event.written if event.state == "done" else ():
             allowed, further, cut = event.chain.next(
                 event.persona_id,
                 address(body, (), self._services.personas.names),
                 limits,
-                turns_so_far=self._turns_of_root.get(root, 0),
+                turns_so_far=root.turns,
             )
             reply = self._chat.current.get(message_id)
             if allowed and reply is not None and not reply.deleted:
-                self._count(root, len(allowed))
+                root.turns += len(allowed)
                 await self.ask(TurnOrder(reply, allowed, further, event.person))
-            if cut is not None and not again and root not in self._warned:
+            if cut is not None and not again and not root.is_told:
                 # One notice for each message of a person, however many replies are cut off.
-                self._warned[root] = None
-                while len(self._warned) > MAX_ROOTS:
-                    del self._warned[next(iter(self._warned))]
+                root.is_told = True
                 self._scheduler.notify(cut_off(cut, limits), reply_to=message_id)

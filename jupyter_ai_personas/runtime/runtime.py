@@ -35,9 +35,9 @@ from jupyter_ai_personas.personas import (
 from jupyter_ai_personas.personas.local.watching import LocalWatch
 from jupyter_ai_personas.routing import Chain
 from jupyter_ai_personas.runtime.approvals import Approvals
-from jupyter_ai_personas.runtime.attachments import attachments_handler
 from jupyter_ai_personas.runtime.chat_handle import ChatHandle
 from jupyter_ai_personas.runtime.commands import CommandInfo, Commands
+from jupyter_ai_personas.runtime.context_requests import context_handlers
 from jupyter_ai_personas.runtime.exclusive import ExclusiveSlots
 from jupyter_ai_personas.runtime.host_pool import HostPool
 from jupyter_ai_personas.runtime.ledger import MemoryLedger, TurnLedger
@@ -55,7 +55,6 @@ from jupyter_ai_personas.runtime.services import Services
 from jupyter_ai_personas.runtime.session import Session
 from jupyter_ai_personas.runtime.settings import RuntimeSettings
 from jupyter_ai_personas.runtime.turn import ActiveTurn, TurnOrder
-from jupyter_ai_personas.runtime.workspace_requests import workspace_handlers
 from jupyter_ai_personas.tools import PackageToolsets, ToolRegistry, Toolset, ToolSettings
 from jupyter_ai_personas.tools.changes import ChangeBook
 
@@ -103,12 +102,7 @@ class Runtime:
         self._plugins = plugins or ImportedPlugins(personas, models, tools.load)
         self.avatar_url = avatar_url
         self.pacer = Pacer()
-        self.quarantine = Quarantine(
-            failures=settings.quarantine_failures,
-            window=settings.quarantine_window,
-            pause=settings.quarantine_pause,
-            clock=time.monotonic,
-        )
+        self.quarantine = Quarantine(settings)
         environment = HostEnvironment(
             HostConfig(models.settings),
             log=log,
@@ -158,10 +152,7 @@ class Runtime:
             tools=self.tools,
             changes=changes or ChangeBook(),
             request_handlers={
-                **workspace_handlers(gathering),
-                "attachments.list": attachments_handler(
-                    settings.root_dir, has_files=settings.has_files
-                ),
+                **context_handlers(gathering, settings),
                 **(request_handlers or {}),
             },
             approvals=self.approvals,
@@ -185,11 +176,11 @@ class Runtime:
     @property
     def turns(self) -> list[ActiveTurn]:
         """All turns that run or wait, in any chat."""
-        return [turn for owner in self._owners for turn in owner.turns.values()]
+        return [turn for scheduler in self._schedulers for turn in scheduler.turns.values()]
 
     @property
-    def _owners(self) -> list[Session | Scheduler]:
-        return [*self.sessions, *self._one_shots]
+    def _schedulers(self) -> list[Scheduler]:
+        return [*(session.scheduler for session in self.sessions), *self._one_shots]
 
     async def toolsets(self) -> list[tuple[Toolset, Persona | None]]:
         """Return all toolsets, the broken ones too; those of personas' classes with the persona."""
@@ -202,7 +193,7 @@ class Runtime:
     async def commands(self, chat_path: str) -> list[CommandInfo]:
         """Return what can be typed in a chat, commands of personas and MCP servers among it."""
         personas = await self.personas_at(chat_path)
-        commands_of = partial(self._services.commands_in, self._chat_id_at(chat_path))
+        commands_of = partial(self._services.reports.commands, self._chat_id_at(chat_path))
         return await self._commands.listed(personas, self.tools, chat_path, commands_of)
 
     def model_of(self, persona: Persona, chat_path: str = "") -> tuple[str | None, str]:
@@ -210,18 +201,16 @@ class Runtime:
 
         A persona with its own models reports its current one to the open chat.
         """
-        model, problem = self._services.model_of(persona)
-        if model is None and persona.has_own_models:
-            chat_id = self._chat_id_at(chat_path)
-            model = self._services.reports.model(chat_id, persona.id).current
-        return model, problem
+        return self._services.model_of(persona, chat_id=self._chat_id_at(chat_path))
 
     def own_models(self, persona: Persona, chat_path: str) -> Mapping[str, str] | None:
         """Return the own models that a persona reports in an open chat, id → name.
 
         ``None`` for a persona that uses the models of providers.
         """
-        return self._services.own_models_in(self._chat_id_at(chat_path), persona)
+        if not persona.has_own_models:
+            return None
+        return self._services.reports.model(self._chat_id_at(chat_path), persona.id).options
 
     def _chat_id_at(self, path: str) -> str:
         """Return the id of the open chat at ``path``; empty if there is none."""
@@ -258,19 +247,19 @@ class Runtime:
 
     def interrupt(self) -> None:
         """End all turns at once, before :meth:`run` is cancelled: nothing is awaited."""
-        for owner in self._owners:
-            owner.interrupt()
+        for scheduler in self._schedulers:
+            scheduler.interrupt()
 
     async def _load(self) -> None:
         # Imports take seconds and hold the interpreter: never on the event loop.
         await self._plugins.load(self._personas_loaded.set)
-        self.hosts.preload()
+        self.placement.preload()
         self.loaded.set()
 
     # -- chats ------------------------------------------------------------------------------
 
     def open_chat(self, chat: Chat) -> Session:
-        """Begin to serve ``chat`` and return its session.
+        """Begin to serve ``chat`` and return its session, until :meth:`Session.detach`.
 
         A chat that was closed while its turns ran keeps its session.
         """
@@ -330,39 +319,31 @@ class Runtime:
             self.sessions.discard(session)
             self._update_watch()
 
-    def close_chat(self, session: Session) -> None:
-        """Stop serving a chat. Running turns continue, and the ledger keeps their replies."""
-        session.detach()
-
-    async def persona_id_at(self, path: str, name: str) -> str:
-        """Return the id of a persona that serves the chat at ``path``, or has a turn in it.
-
-        Raises:
-            UnknownPersonaError: there is none of that name or id.
-        """
-        for session in self.sessions.at(path):
-            # A persona may still answer after its file was deleted.
-            if any(turn.persona.id == name for turn in session.turns.values()):
-                return name
-        return (await self.personas_at(path)).find(name).id
-
     async def cancel(
-        self, path: str, persona_id: str | None, *, by: str | None, name: str = ""
+        self, path: str, persona: str | None, *, by: str | None, name: str = ""
     ) -> list[str]:
         """Stop the turns of a chat, or of one persona in it; return the personas' ids.
 
-        ``by`` and ``name`` are the username and display name of the requesting person.
+        ``persona`` is a name or an id. ``by`` and ``name`` are the username and display name of the
+        requesting person.
 
         Raises:
+            UnknownPersonaError: no such persona serves the chat, or has a turn in it.
             ChatNotOpenError: no chat is open at ``path``.
         """
+        answering = {t.persona.id for s in self.sessions.at(path) for t in s.turns.values()}
+        # A persona may still answer after its file was deleted.
+        if persona is not None and persona not in answering:
+            persona = (await self.personas_at(path)).find(persona).id
         # A chat that was closed while its turns ran may be open again with another id.
         sessions = self.sessions.at(path)
         if not sessions:
             raise ChatNotOpenError(path)
         stopped: set[str] = set()
         for session in sessions:
-            stopped.update(await session.stop(persona_id, by=by, name=name))
+            turns = [t for t in session.turns.values() if persona in (None, t.persona.id)]
+            await session.scheduler.stop(turns, by=by, name=name)
+            stopped.update(turn.persona.id for turn in turns)
         return sorted(stopped)
 
     async def choose_model(
@@ -404,14 +385,10 @@ class Runtime:
             UnknownTurnError: no open chat has it, nor the ledger.
             TurnStateError: it has ended, or its chat is not opened within `OPEN_SECONDS`.
         """
-        await self._until_open(turn_id)
-        for session in self.sessions:
-            if await session.stop_turn(turn_id, by=by, name=name):
-                return
-        for session in self.sessions:
-            if session.has_reply_of(turn_id):
-                raise TurnStateError("This turn has ended already.")
-        raise UnknownTurnError
+        session = await self._session_of(turn_id)
+        if (turn := session.turns.get(turn_id)) is None:
+            raise TurnStateError("This turn has ended already.")
+        await session.scheduler.stop([turn], by=by, name=name)
 
     async def retry_turn(self, turn_id: str, *, by: str) -> str:
         """Run a turn again on behalf of a user; return the id of the new one.
@@ -421,26 +398,28 @@ class Runtime:
             TurnStateError: it has not ended, or ended well, or cannot run again, or its chat is not
                 opened within `OPEN_SECONDS`.
         """
-        await self._until_open(turn_id)
-        for session in list(self.sessions):
-            if (new := await session.retry_turn(turn_id, by=by)) is not None:
-                return new
-        raise UnknownTurnError
+        return await (await self._session_of(turn_id)).retry.turn(turn_id, by)
 
-    async def _until_open(self, turn_id: str) -> None:
-        """Wait for the chat of a turn that only the ledger knows: the server may have restarted.
+    async def _session_of(self, turn_id: str) -> Session:
+        """Return the session of a turn. If only the ledger knows it, wait: a server was restarted.
 
         Raises:
-            TurnStateError: nobody opens that chat within `OPEN_SECONDS`.
+            UnknownTurnError: no open chat has it, nor the ledger.
+            TurnStateError: nobody opens its chat within `OPEN_SECONDS`.
         """
-        if any(turn_id in s.turns or s.has_reply_of(turn_id) for s in self.sessions):
-            return
-        chat_id, path = await self.ledger.chat_of(turn_id) or ("", "")
-        if chat_id and not await self.sessions.until_recovered(chat_id):
-            shown = code(_below(self.settings.root_dir, path))
-            raise TurnStateError(
-                f"The chat of this turn is not open yet. Open {shown} in JupyterLab, and try again."
-            )
+        found = self.sessions.of_turn(turn_id)
+        if found is None:
+            chat_id, path = await self.ledger.chat_of(turn_id) or ("", "")
+            if chat_id and not await self.sessions.until_recovered(chat_id):
+                shown = code(_below(self.settings.root_dir, path))
+                raise TurnStateError(
+                    f"The chat of this turn is not open yet. Open {shown} in JupyterLab, and try "
+                    "again."
+                )
+            found = self.sessions.of_turn(turn_id)
+        if found is None:
+            raise UnknownTurnError
+        return found
 
     async def one_shot(
         self,

@@ -24,10 +24,9 @@ from jupyter_ai_personas.runtime.metrics import TurnReport
 from jupyter_ai_personas.runtime.outcome import Outcome
 from jupyter_ai_personas.runtime.replies import Replies
 from jupyter_ai_personas.runtime.services import Services
-from jupyter_ai_personas.runtime.turn import ActiveTurn, TurnOrder
+from jupyter_ai_personas.runtime.turn import ActiveTurn, ReplyFinished, TurnOrder
 from jupyter_ai_personas.runtime.typing_status import TypingStatus
 from jupyter_ai_personas.runtime.unsaved import Unsaved
-from jupyter_ai_personas.runtime.waiting import Slot
 from jupyter_ai_personas.runtime.wording import (
     INTERRUPTED,
     WAITING,
@@ -44,7 +43,7 @@ MAX_TURNS = 1000
 
 
 class Scheduler:
-    """Owns the turns of one chat. ``on_end`` is called for each turn that has ended.
+    """Owns the turns of one chat. ``on_end`` hears of each turn that has ended.
 
     :meth:`run` holds the tasks of all actors. ``unsaved`` keeps what is no reply.
     """
@@ -55,7 +54,7 @@ class Scheduler:
         chat: ChatHandle,
         *,
         unsaved: Unsaved | None = None,
-        on_end: Callable[[ActiveTurn], None] = lambda turn: None,
+        on_end: Callable[[ReplyFinished], None] = lambda event: None,
     ) -> None:
         self.turns: dict[str, ActiveTurn] = {}
         """The turns that run or wait, by id, in the order of acceptance."""
@@ -97,7 +96,7 @@ class Scheduler:
         """Write growing replies to the new document."""
         self._writer.move_to(self._chat.current)
 
-    def notify(self, body: str, *, reply_to: str) -> None:
+    def notify(self, body: str, *, reply_to: str = "") -> None:
         """Post a notice without mentions."""
         metadata = {"reply_to": reply_to, "notice": True}
         self._unsaved.keep(self._writer.post(SYSTEM_ID, body, metadata))
@@ -200,19 +199,18 @@ class Scheduler:
 
     def _concurrency(self, persona: Persona) -> int:
         model, _ = self._services.model_in(self._chat.current, persona)
-        exclusive = self._services.exclusive
-        if persona.has_own_models or not exclusive.allows_concurrency(persona, model):
+        if persona.has_own_models or self._services.exclusive.of(persona, model):
             return 1
         return self._services.settings.max_concurrent_turns
 
     # -- running and ending -----------------------------------------------------------------
 
-    async def _run(self, turn: ActiveTurn, slot: Slot) -> None:
+    async def _run(self, turn: ActiveTurn, actor: Actor) -> None:
         await self._services.turn_turnstile.enter()
         if self._is_stopping:
             turn.leave()
         elif turn.phase == "queued":
-            await self._execution.run(turn, slot)
+            await self._execution.run(turn, actor)
 
     def _end(self, turn: ActiveTurn, outcome: Outcome) -> None:
         """Bring a turn, its status, approvals, record and replies to the final state, once."""
@@ -221,10 +219,11 @@ class Scheduler:
         assert turn.outcome is not None
         self.turns.pop(turn.id, None)
         self._status.clear(turn.persona, turn.id)
-        self.board.close_turn(turn.id, f"The turn has ended: {turn.outcome.state}.")
+        self.board.close(turn.id, f"The turn has ended: {turn.outcome.state}.")
         self._count(turn)
-        self._services.ledger.finish(turn.id, turn.outcome.state, turn.replies.so_far())
-        self._on_end(turn)
+        state, replies = turn.outcome.state, turn.replies.so_far()
+        self._unsaved.ended(turn.id, turn.message.id, turn.persona.id, state, replies)
+        self._on_end(turn.finished())
         report = TurnReport(
             turn.id,
             turn.persona.id,
@@ -253,8 +252,7 @@ class Scheduler:
                 self._status.clear(turn.persona, turn.id)
             elif turn.is_resumable:
                 self._execution.cancel(turn)
-                if (replies := turn.replies.checkpoint()) is not None:
-                    self._services.ledger.checkpoint(turn.id, replies)
+                turn.checkpoint(self._services.ledger)
                 self._status.clear(turn.persona, turn.id)
                 turn.leave()
             else:

@@ -96,9 +96,9 @@ class Services:
             history, max_messages=settings.history_messages, max_tokens=settings.history_tokens
         )
 
-    def limits(self, speaker: str | None = None) -> Limits:
+    def limits(self, speaker: str) -> Limits:
         """Return the bounds of a chain of personas; ``speaker`` is the id of its last persona."""
-        persona = self.personas.get(speaker) if speaker is not None else None
+        persona = self.personas.get(speaker)
         hops = self.settings.max_hops
         if persona is not None and persona.max_hops is not None:
             hops = min(hops, persona.max_hops)
@@ -114,23 +114,8 @@ class Services:
         chosen = chat.setting(MODELS_SETTING)
         chosen = chosen.get(persona.id) if isinstance(chosen, dict) else None
         chosen = chosen if isinstance(chosen, str) else None
-        model, problem = self.model_of(persona, chosen)
-        if model is None and persona.has_own_models:
-            model = self.reports.model(chat.id, persona.id).current
-        return model, problem
-
-    def commands_in(self, chat_id: str, persona: Persona) -> Mapping[str, str]:
-        """Return the commands of a persona in a chat, its class's and those that it reports."""
-        return {**self.reports.commands(chat_id, persona.id), **persona.commands}
-
-    def own_models_in(self, chat_id: str, persona: Persona) -> Mapping[str, str] | None:
-        """Return the own models that a persona reports in a chat, by id with their names.
-
-        ``None`` for one that uses the models of providers.
-        """
-        if not persona.has_own_models:
-            return None
-        return self.reports.model(chat_id, persona.id).options
+        chat_id = chat.id if persona.has_own_models else ""
+        return self.model_of(persona, chosen, chat_id=chat_id)
 
     async def choose_model(self, chat: Chat, persona: Persona, wanted: str | None) -> None:
         """Choose the model of a persona in a chat; ``None`` takes the choice back.
@@ -152,14 +137,18 @@ class Services:
             chosen[persona.id] = reference
         chat.set_setting(MODELS_SETTING, chosen or None)
 
-    def model_of(self, persona: Persona, chosen: str | None = None) -> tuple[str | None, str]:
+    def model_of(
+        self, persona: Persona, chosen: str | None = None, *, chat_id: str
+    ) -> tuple[str | None, str]:
         """Return the reference of a persona's model, or ``None`` and what is wrong.
 
         In this order: the chat's choice, the operator's setting, the persona's model, the default.
-        A persona with its own models may have none, which is no problem.
+        A persona with its own models may have reported its current one in the chat, or none, which
+        is no problem.
         """
         if persona.has_own_models:
-            return chosen or self._of(persona, self.settings.models), ""
+            chosen = chosen or self._of(persona, self.settings.models)
+            return chosen or self.reports.model(chat_id, persona.id).current, ""
         wanted = chosen or self._of(persona, self.settings.models) or persona.model
         try:
             if wanted is None:

@@ -6,7 +6,6 @@ import math
 from collections.abc import (
     Awaitable,
     Callable,
-    Collection,
     Container,
     Iterable,
     Iterator,
@@ -24,7 +23,6 @@ from jupyter_ai_personas.chat import (
     SYSTEM_ID,
     Chat,
     ChatEvent,
-    Message,
     MessageDeleted,
     Restore,
     User,
@@ -89,21 +87,25 @@ class Session:
         self._handle = chat
         self.personas = personas
         """The personas of this chat."""
+        self._send, self._receive = anyio.create_memory_object_stream[_MailboxEvent](math.inf)
         self._services = services = replace(services, personas=personas)
-        self._unsaved = Unsaved(self._handle, services.ledger, services.recording)
-        self._scheduler = Scheduler(
-            services, self._handle, unsaved=self._unsaved, on_end=self._turn_ended
+        self.unsaved = Unsaved(self._handle, services.ledger, services.recording)
+        """What the chat's file may lack."""
+        self.scheduler = Scheduler(
+            services, self._handle, unsaved=self.unsaved, on_end=self._send.send_nowait
         )
+        """The turns of this chat."""
         self._router = Router(
-            services, self._handle, self._scheduler, self._unsaved, commands, personas
+            services, self._handle, self.scheduler, self.unsaved, commands, personas
         )
+        self.retry = self._router.retry
+        """Runs turns of this chat again."""
         self._recovery = Recovery(
             services,
             self._handle,
-            self._scheduler,
+            self.scheduler,
             self._router,
-            self._unsaved,
-            self._scheduler.board,
+            self.unsaved,
             running=running,
         )
         # The document that was opened anew, until its event in the mailbox is handled.
@@ -111,7 +113,6 @@ class Session:
         # Messages whose events are ignored while the document is replaced.
         self._held: Set[str] = frozenset()
         self._scope = anyio.CancelScope()
-        self._send, self._receive = anyio.create_memory_object_stream[_MailboxEvent](math.inf)
         self._will_look = False
         # A chat gets its id when it is first asked for, and an observer must not write.
         assert chat.id
@@ -125,7 +126,7 @@ class Session:
     @property
     def turns(self) -> Mapping[str, ActiveTurn]:
         """The turns that run or wait, by id."""
-        return self._scheduler.turns
+        return self.scheduler.turns
 
     @property
     def is_idle(self) -> bool:
@@ -145,7 +146,7 @@ class Session:
         try:
             with self._scope:
                 async with anyio.create_task_group() as group:
-                    await group.start(self._scheduler.run)
+                    await group.start(self.scheduler.run)
                     await self._recovered(self._recovery.adopt())
                     await self._personas_loaded.wait()
                     await self._look()
@@ -176,7 +177,7 @@ class Session:
             return
         # Enqueue first; the handler may make the record of this message unnecessary.
         self._send.send_nowait(event)
-        self._unsaved.note(event)
+        self.unsaved.note(event)
 
     def look_again(self) -> None:
         """Read the files of local personas that have changed, after the events before this."""
@@ -208,7 +209,7 @@ class Session:
                     await self._reopened(chat)
                 case ReplyFinished():
                     await self._router.pass_on(event)
-                    self._unsaved.passed_on(event.request_id, event.persona_id)
+                    self.unsaved.passed_on(event.request_id, event.persona_id)
                 case _:
                     await self._handle_change(event)
         except Exception:
@@ -222,20 +223,9 @@ class Session:
         try:
             recorded = await self._router.handle(event)
         except Exception:
-            self._unsaved.seen(message.id)
+            self.unsaved.seen(message.id)
             raise
-        self._unsaved.handled(message.id, recorded=recorded)
-
-    def _turn_ended(self, turn: ActiveTurn) -> None:
-        event = turn.finished()
-        self._unsaved.ended(
-            turn.id,
-            event.request_id,
-            event.persona_id,
-            turn.replies.ids,
-            passed_on=event.state != "done",
-        )
-        self._send.send_nowait(event)
+        self.unsaved.handled(message.id, recorded=recorded)
 
     def _register(self) -> None:
         """Make the personas known to the chat, so that they are offered for mentioning."""
@@ -243,46 +233,13 @@ class Session:
         users = [persona.user(self._services.avatar_url(persona)) for persona in personas]
         self.chat.register([SYSTEM_USER, *users], owned_prefix=PERSONA_PREFIX)
 
-    def interrupt(self) -> None:
-        """End all turns at once, since the server stops."""
-        self._scheduler.interrupt()
-
-    async def stop(self, persona_id: str | None, *, by: str | None, name: str = "") -> list[str]:
-        """Stop all turns, or those of one persona; return the ids of their personas.
-
-        ``by`` and ``name`` are the username and display name of the requesting person.
-        """
-        turns = [t for t in self.turns.values() if persona_id in (None, t.persona.id)]
-        await self._scheduler.stop(turns, by=by, name=name)
-        return [turn.persona.id for turn in turns]
-
-    async def stop_turn(self, turn_id: str, *, by: str | None, name: str = "") -> bool:
-        """Stop one turn; return whether it runs or waits here."""
-        turn = self.turns.get(turn_id)
-        if turn is not None:
-            await self._scheduler.stop([turn], by=by, name=name)
-        return turn is not None
-
-    def has_reply_of(self, turn_id: str) -> bool:
-        """Return whether one of the last messages is a reply of this turn."""
-        return self._router.retry.reply_of(turn_id) is not None
-
-    async def retry_turn(self, turn_id: str, *, by: str) -> str | None:
-        """Run a turn of this chat again; return the id of the new one, ``None`` if it is not here.
-
-        Raises:
-            TurnStateError: it has not ended, or ended well, or cannot run again.
-        """
-        return await self._router.retry.turn(turn_id, by)
-
-    def notify(self, body: str) -> None:
-        """Post a notice of the system."""
-        self._scheduler.notify(body, reply_to="")
-
     # -- the document -----------------------------------------------------------------------
 
     def detach(self) -> None:
-        """Note that the document was closed; the session ends when all turns have ended."""
+        """Note that the document was closed; the session ends when all turns have ended.
+
+        Turns that run continue, and the ledger keeps their replies.
+        """
         self.chat.close()
         if self._reopening is not None:
             self._reopening.close()
@@ -299,7 +256,7 @@ class Session:
         """Continue in ``chat``: the same chat, opened anew while turns ran."""
         self.attached = True
         self._reopening = chat
-        self._unsaved.begin_anew()
+        self.unsaved.begin_anew()
         chat.subscribe(self._observe)
         self._send.send_nowait(_Reopened(chat))
 
@@ -307,10 +264,10 @@ class Session:
         self._handle.current = chat
         if self._reopening is chat:
             self._reopening = None
-        self._scheduler.document_opened()
+        self.scheduler.document_opened()
         self._register()
         await self._recovery.recover()
-        self._scheduler.document_recovered()
+        self.scheduler.document_recovered()
 
     @contextmanager
     def replacing(self) -> Iterator[None]:
@@ -319,7 +276,7 @@ class Session:
         replies = [id_ for turn in turns for id_ in turn.replies.ids]
         asked = [approval.id for approval in self._services.approvals.open(chat_id=self.chat.id)]
         requests = [turn.message.id for turn in turns]
-        self._held = self._unsaved.at_risk.union(requests, replies, asked)
+        self._held = self.unsaved.at_risk.union(requests, replies, asked)
         before = [raw for id_ in self._held if (raw := self.chat.raw(id_)) is not None]
         chat_id = self.chat.id
         try:
@@ -331,23 +288,7 @@ class Session:
             self.chat.apply(Restore(raw) for raw in before)
             self._held = frozenset()
 
-    @property
-    def unsaved(self) -> set[str]:
-        """The ids of the messages that the chat's file may lack as they are now."""
-        return self._unsaved.ids
-
     def replay(self, events: Iterable[ChatEvent]) -> None:
         """Handle events since the chat was opened, before this session observed it."""
         for event in events:
             self._observe(event)
-
-    def document_opened(self, saved_ids: Collection[str]) -> None:
-        """Record messages that the file lacks; ``saved_ids`` are the ids in the file."""
-        self._unsaved.note_missing(saved_ids)
-
-    def document_saved(self, file: Mapping[str, Message | None]) -> None:
-        """Delete the records of messages that the file has.
-
-        ``file`` maps each id that :attr:`unsaved` held before the read to the message in the file.
-        """
-        self._unsaved.saved(file)

@@ -14,7 +14,7 @@ from jupyter_ai_personas.chat import Message
 from jupyter_ai_personas.personas import Persona
 from jupyter_ai_personas.personas.turn import reply_id
 from jupyter_ai_personas.routing import Chain
-from jupyter_ai_personas.runtime.ledger import FinalState, TurnStep
+from jupyter_ai_personas.runtime.ledger import FinalState, TurnLedger, TurnStep
 from jupyter_ai_personas.runtime.outcome import Outcome
 from jupyter_ai_personas.runtime.replies import Replies
 
@@ -140,6 +140,11 @@ class ActiveTurn:
         """Seconds since the turn was accepted."""
         # The clock of the machine may have been set back.
         return max(0.0, time.time() - self.accepted_at)
+
+    def checkpoint(self, ledger: TurnLedger) -> None:
+        """Record the replies, if they have changed since they were recorded last."""
+        if self.replies.is_stale:
+            ledger.checkpoint(self.id, self.replies.so_far())
 
     def lose(self, reason: str) -> None:
         """End the current attempt: its worker is gone."""

@@ -9,9 +9,8 @@ message of ours that is no reply: what people are asked, and notices.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from uuid import uuid4
 
 from jupyter_ai_personas.chat import (
     RECENT,
@@ -23,9 +22,14 @@ from jupyter_ai_personas.chat import (
     decode_message,
 )
 from jupyter_ai_personas.chat.messages import GROWING_STATES, content_of
-from jupyter_ai_personas.routing import Chain
 from jupyter_ai_personas.runtime.chat_handle import ChatHandle
-from jupyter_ai_personas.runtime.ledger import TurnLedger, TurnRecord
+from jupyter_ai_personas.runtime.ledger import (
+    FinalState,
+    RecordState,
+    ReplySnapshot,
+    TurnLedger,
+    TurnRecord,
+)
 from jupyter_ai_personas.runtime.turnstile import SpreadCalls
 
 __all__ = ["NO_PERSONA", "Unsaved", "is_deletion"]
@@ -50,16 +54,12 @@ class _Change:
     """A message that changed: a person's, or one of ours that is no reply.
 
     ``now`` is what a save has to have, ``None`` if it was deleted. ``record_id`` is of its record
-    in the ledger; a ``due`` one is written in the next loop iteration. ``coming``: an event of it
-    is in the mailbox, so it may ask for a turn. ``handled``: what it calls for was done.
+    in the ledger. ``coming``: an event of it is in the mailbox, so it may ask for a turn.
     """
 
-    now: Message | None
-    person: str = ""
+    now: Message | None = None
     record_id: str | None = None
-    due: bool = False
     coming: bool = False
-    handled: bool = False
 
 
 @dataclass(slots=True)
@@ -94,7 +94,8 @@ class Unsaved:
         self._ledger = ledger
         self._recording = recording
         self._changes: dict[str, _Change] = {}
-        self._due: list[str] = []
+        # The changes whose records are written in the next loop iteration.
+        self._due: dict[str, _Change] = {}
         # Message id and persona id, as the ledger identifies turns → the end of the last one.
         self._ends: dict[tuple[str, str], _End] = {}
         # The id of a message → when a save was found to have it, in the loop's time.
@@ -121,7 +122,7 @@ class Unsaved:
         for message_id, change in list(self._changes.items()):
             if message_id in file and not change.coming and _is_saved(file[message_id], change.now):
                 del self._changes[message_id]
-                self._drop_record(change)
+                self._drop_record(message_id, change)
         gone = [key for key, end in self._ends.items() if end.is_in(file, self._chat.current)]
         if gone:
             self._ledger.saved(self._chat.id, [self._ends.pop(key).turn_id for key in gone])
@@ -135,13 +136,14 @@ class Unsaved:
         turn_id: str,
         request_id: str,
         persona_id: str,
-        reply_ids: Iterable[str],
-        *,
-        passed_on: bool = True,
+        state: FinalState,
+        replies: Sequence[ReplySnapshot],
     ) -> None:
-        """Note that the document has the turn's end now, and is to be saved."""
-        end = _End(turn_id, request_id, frozenset(reply_ids), passed_on)
-        self._ends[request_id, persona_id] = end
+        """Record the end of a turn; the document has it now, and is to be saved."""
+        self._ledger.finish(turn_id, state, replies)
+        ids = frozenset(reply.message_id for reply in replies)
+        passed_on = state != "done" or not replies
+        self._ends[request_id, persona_id] = _End(turn_id, request_id, ids, passed_on)
 
     def passed_on(self, request_id: str, persona_id: str) -> None:
         """Note that the personas that the replies of a turn mention have their turns."""
@@ -169,13 +171,11 @@ class Unsaved:
         is_ours = message.id in self._changes
         if not (message.by_person or is_ours) or len(message.body) > MAX_CHARS:
             return
-        if not self._due:
-            self._recording.soon(self._write)
-        change = self._changes.setdefault(message.id, _Change(None))
+        self._recording.soon(self._write)
+        change = self._changes.setdefault(message.id, _Change())
         change.now = None if isinstance(event, MessageDeleted) else message
-        change.person, change.due, change.handled = message.sender, True, False
         change.coming = change.coming or coming
-        self._due.append(message.id)
+        self._due[message.id] = change
 
     def keep(self, message_id: str) -> None:
         """Keep a message of ours that is no reply, as the chat has it now.
@@ -184,9 +184,9 @@ class Unsaved:
         """
         message = self._chat.current.get(message_id)
         if message is not None and not message.deleted:
-            change = self._changes.setdefault(message_id, _Change(None))
-            change.now, change.person, change.handled = message, message.sender, True
-            self._record(message_id, change)
+            change = self._changes.setdefault(message_id, _Change())
+            change.now = message
+            self._record(message_id, change, "running")
 
     def note_missing(self, saved: Collection[str]) -> None:
         """Keep what the document held when it was opened and its file, with ids ``saved``, lacks.
@@ -199,31 +199,21 @@ class Unsaved:
         self._write()
 
     def _write(self) -> None:
-        due, self._due = self._due, []
-        for message_id in due:
-            change = self._changes.get(message_id)
-            if change is not None and change.due:
-                self._record(message_id, change)
+        for message_id, change in list(self._due.items()):
+            self._record(message_id, change)
 
-    def _record(self, message_id: str, change: _Change) -> None:
-        change.due = False
-        message = change.now or Message(message_id, change.person, "", deleted=True)
-        change.record_id = str(uuid4())
-        record = self._chat.record(
-            message,
-            NO_PERSONA,
-            turn_id=change.record_id,
-            person=change.person,
-            chain=Chain(message_id),
-            state="running" if change.handled else "accepted",
-        )
+    def _record(self, message_id: str, change: _Change, state: RecordState = "accepted") -> None:
+        """Write the record of a change; ``running``: what the message calls for was done."""
+        self._due.pop(message_id, None)
+        message = change.now or Message(message_id, "", "", deleted=True)
+        record = self._chat.record(message, NO_PERSONA, state=state)
+        change.record_id = record.turn_id
         # In place of the record that the message had before.
         self._ledger.keep(record)
 
     def in_turn(self, message_id: str) -> None:
         """Note that the next record that is written is a turn's, with this message."""
-        if (change := self._changes.get(message_id)) is not None:
-            change.due = False
+        self._due.pop(message_id, None)
 
     def is_coming(self, message_id: str) -> bool:
         """Return whether an event of a message is in the mailbox."""
@@ -236,9 +226,9 @@ class Unsaved:
         if change is None:
             return
         if recorded:
-            self._drop_record(change)
-        elif change.due:
-            change.handled = True
+            self._drop_record(message_id, change)
+        elif message_id in self._due:
+            self._record(message_id, change, "running")
         elif change.record_id is not None:
             self._ledger.started(change.record_id)
 
@@ -247,8 +237,8 @@ class Unsaved:
         if (change := self._changes.get(message_id)) is not None:
             change.coming = False
 
-    def _drop_record(self, change: _Change) -> None:
-        change.due = False
+    def _drop_record(self, message_id: str, change: _Change) -> None:
+        self._due.pop(message_id, None)
         if change.record_id is not None:
             self._ledger.forget(change.record_id)
             change.record_id = None
@@ -262,7 +252,6 @@ class Unsaved:
             return False
         self._changes[record.message_id] = _Change(
             None if is_deletion(record) else decode_message(record.message),
-            record.person,
             record_id=record.turn_id,
             coming=record.state == "accepted",
         )

@@ -18,6 +18,7 @@ __all__ = [
     "THINKING",
     "WAITING",
     "cut_off",
+    "duration",
     "flooding",
     "may_have_happened",
     "overloaded",
@@ -33,6 +34,15 @@ THINKING = "is thinking"
 ASKING = "is waiting for an approval"
 WAITING = "is waiting for an earlier turn"
 RETRY = " `/retry` asks it again."
+
+
+def duration(seconds: float) -> str:
+    """Return ``seconds`` in the largest unit of which they are one exactly or at least two."""
+    whole = max(round(seconds), 0)
+    units = ((86_400, "day"), (3_600, "hour"), (60, "minute"), (1, "second"))
+    size, unit = next(one for one in units if whole == one[0] or whole >= 2 * one[0] or one[0] == 1)
+    count = whole // size
+    return f"{count} {unit}{'' if count == 1 else 's'}"
 
 
 def may_have_happened(tools: Sequence[str], what: str = "The server stopped.") -> str:

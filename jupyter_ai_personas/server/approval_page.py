@@ -8,6 +8,7 @@ from html import escape
 from markdown_it import MarkdownIt
 
 from jupyter_ai_personas.runtime import Approval, may_decide
+from jupyter_ai_personas.runtime.wording import duration
 
 __all__ = ["page", "question"]
 
@@ -34,7 +35,7 @@ input[type=text] {{ font: inherit; width: 100%; box-sizing: border-box; padding:
 </body></html>
 """
 _ASKED = """{text}
-<p>You are {user}. Who may decide: {who}. Until {until}.</p>
+<p>You are {user}. Who may decide: {who}, for another {left}.</p>
 """
 _FORM = """<form method="post" action="{action}">
 <input type="hidden" name="_xsrf" value="{xsrf}">
@@ -77,7 +78,7 @@ def question(approval: Approval, username: str, shown_name: str, *, address: str
         text=_rendered(approval.text),
         user=escape(shown_name),
         who=escape(", ".join(approval.approvers) or "nobody"),
-        until=time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(approval.expires)),
+        left=duration(approval.expires - time.time()),
     )
     if not may_decide(approval, username, proven=True):
         return f"{asked}<p>You may not decide this.</p>"

@@ -25,7 +25,6 @@ from jupyter_ai_personas.personas import Persona, PersonaRegistry
 from jupyter_ai_personas.personas.local import emoji_image
 from jupyter_ai_personas.providers import ModelRegistry
 from jupyter_ai_personas.runtime import Ledger, Runtime
-from jupyter_ai_personas.runtime.changes import ChangeLog
 from jupyter_ai_personas.server.configuration import Configuration
 from jupyter_ai_personas.server.events import ReportingMetrics
 from jupyter_ai_personas.server.metrics import PrometheusMetrics
@@ -104,7 +103,7 @@ def assemble(configuration: Configuration) -> Assembly:
             web,
             root=turns.root_dir,
             workspace=workspace,
-            changes=ChangeLog(ledger),
+            ledger=ledger,
             log=log,
             bounds=configuration.tool_settings(),
             index=lambda: search,

@@ -40,7 +40,7 @@ class ServedChats:
     async def saved(self, document: Any) -> None:
         """See :class:`~jupyter_ai_personas.server.open_documents.ChatService`."""
         opened = self._open.get(id(document))
-        if opened is not None and (session := opened[1]).unsaved:
+        if opened is not None and (session := opened[1]).unsaved.ids:
             await self._compare_with_save(document.get_path(), session)
 
     async def file_deleted(self, path: str) -> None:
@@ -58,12 +58,12 @@ class ServedChats:
         A save event is no proof: the saved content may be older if the disk is slow, and a failed
         write is reported as saved too.
         """
-        wanted = session.unsaved
+        wanted = session.unsaved.ids
         try:
             content, saved = await self._read(path)
             if saved is None or not content:
                 return  # the next save has begun and writes it
-            session.document_saved(await asyncio.to_thread(saved.find, wanted))
+            session.unsaved.saved(await asyncio.to_thread(saved.find, wanted))
         except Exception:
             # The ledger keeps it.
             self._log.exception("Chat %s could not be compared with what was saved of it", path)
@@ -105,7 +105,7 @@ class ServedChats:
                 await self._keep_what_is_no_chat(path, content, session)
             else:
                 chat.restore_dropped(saved.messages)
-                session.document_opened(saved.message_ids)
+                session.unsaved.note_missing(saved.message_ids)
         except Exception:
             self._log.exception("Chat %s could not be compared with its file", path)
 
@@ -126,7 +126,7 @@ class ServedChats:
         model = {"type": "file", "format": "text", "content": content}
         await ensure_async(self._settings["contents_manager"].save(model, copy))
         self._log.warning("Chat %s is not JSON; its content is kept in %s", path, copy)
-        session.notify(
+        session.scheduler.notify(
             f"The file of this chat could not be read, since it is not JSON. This chat begins "
             f"empty; what the file held is kept beside it, in {code(copy.rpartition('/')[2])}."
         )
@@ -138,7 +138,7 @@ class ServedChats:
         """
         manager = self._settings["contents_manager"]
         for document, session in list(self._open.values()):
-            if session.unsaved:
+            if session.unsaved.ids:
                 path = document.get_path()
                 try:
                     await save_document(manager, document)
@@ -152,7 +152,7 @@ class ServedChats:
         """See :class:`~jupyter_ai_personas.server.open_documents.ChatService`."""
         if (opened := self._open.pop(id(document), None)) is not None:
             document.__dict__.pop("set", None)
-            self._runtime.close_chat(opened[1])
+            opened[1].detach()
 
 
 def _read(file: Path) -> tuple[str, ChatFile | None] | None:

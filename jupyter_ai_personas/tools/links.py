@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from urllib.parse import quote
 
 from jupyter_ai_personas.chat.markdown import code
+from jupyter_ai_personas.context.answers.quoting import link
+from jupyter_ai_personas.context.links import lab_url
 from jupyter_ai_personas.tools.changes import Change
 
 __all__ = ["changed_links"]
@@ -29,12 +30,9 @@ def changed_links(changes: Sequence[Change], *, base_url: str | None) -> str:
 
 
 def _line(change: Change, base_url: str | None) -> str:
-    where = code(change.path)
-    if change.cell is None:
-        text, gone = where, change.kind == "file" and change.after is None
-    else:
-        text, gone = f"{where}, cell {change.index + 1}", change.kind == "delete"
-    if gone:
+    cell = "" if change.cell is None else f", cell {change.index + 1}"
+    text = f"{code(change.path)}{cell}"
+    if change.kind == "delete" or (change.kind == "file" and change.after is None):
         return f"- {text} (deleted)"
     done = {"insert": "added", "run": "run", "move": "moved", "create": "created"}
     if change.kind == "file" and change.before is None:
@@ -42,7 +40,6 @@ def _line(change: Change, base_url: str | None) -> str:
     what = done.get(change.kind, "changed")
     if base_url is None:
         return f"- {text} ({what})"
-    url = f"{base_url.rstrip('/')}/lab/tree/{quote(change.path)}"
-    if change.cell is not None:
-        url += f"#cell-id={quote(change.cell, safe='')}"
-    return f"- [{text}]({url}) ({what})"
+    # Without a code span, in which JupyterLab does not show that this is a link.
+    url = lab_url(base_url, change.path, cell=change.cell)
+    return f"- {link(f'{change.path}{cell}', url)} ({what})"

@@ -19,6 +19,7 @@ import anyio
 from jupyter_ai_personas.discovery import one_line
 from jupyter_ai_personas.errors import ConfigurationError, RequestRefusedError
 from jupyter_ai_personas.iri_grammar import deferred_iri_grammar
+from jupyter_ai_personas.process_guard import guarded
 from jupyter_ai_personas.redaction import redact
 from jupyter_ai_personas.tools.descriptions import Effect, ToolInfo, Toolset, ToolsetStatus
 from jupyter_ai_personas.tools.prompts import Prompt, PromptArgument
@@ -140,7 +141,7 @@ class McpServer:
         with deferred_iri_grammar():
             from langchain_mcp_adapters.sessions import create_session
 
-        connection: Any = self.settings.connection()
+        connection: Any = _guarded(self.settings.connection())
         async with create_session(connection) as session:
             async with asyncio.timeout(START_SECONDS):
                 offers = (await session.initialize()).capabilities
@@ -297,6 +298,15 @@ class McpServer:
         if self._session is not None:
             return f"The MCP server `{self.name}` has no tool `{tool}` any more."
         return f"The MCP server `{self.name}` does not run. {self.toolset.problem}"
+
+
+def _guarded(connection: dict[str, Any]) -> dict[str, Any]:
+    """Return a connection whose process, if it has one, does not outlive this one."""
+    if "command" not in connection:
+        return connection
+    command = [connection["command"], *connection["args"]]
+    program, *arguments = guarded(command, path=connection["env"].get("PATH"))
+    return {**connection, "command": program, "args": arguments}
 
 
 def _first(error: BaseException) -> BaseException:

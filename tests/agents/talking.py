@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
-from support.room import Room
+import anyio
+import anyio.lowlevel
+from support.room import WAIT, Room
 
 from jupyter_ai_personas.runtime import Approval, Decision
 
@@ -28,3 +31,15 @@ async def asked(here: Room) -> Approval:
 async def decide(here: Room, outcome: Any) -> None:
     approval = await asked(here)
     await here.runtime.approvals.decide(approval.id, Decision(outcome, "ada", "Ada"), proven=True)
+
+
+async def written(path: Path) -> str:
+    """Wait until a command has written a line, and return it."""
+
+    def text() -> str:
+        return path.read_text() if path.exists() else ""
+
+    with anyio.fail_after(WAIT):
+        while not text().endswith("\n"):
+            await anyio.lowlevel.checkpoint()
+    return text()

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import signal
+import sys
 from typing import Any
 
 import anyio
 import psutil
 import pytest
-from support.room import WAIT, FakeStage, Room
+from support.room import LOG, WAIT, FakeStage, Room
 from support.stages import DocumentStage
 
-from agents.talking import asked, decide, said
+from agents.talking import asked, decide, said, written
+from jupyter_ai_personas import process_guard
+from jupyter_ai_personas.acp.process import AgentProcess
 
 
 async def stopped(here: Room, text: str, until: str) -> None:
@@ -20,10 +23,6 @@ async def stopped(here: Room, text: str, until: str) -> None:
     await here.streaming(message, until)
     await here.command("/stop")
     assert (await here.reply(message)).state == "stopped"
-
-
-def written(path: Path) -> str:
-    return path.read_text() if path.exists() else ""
 
 
 async def gone(pid: int) -> None:
@@ -70,15 +69,28 @@ async def test_the_process_and_its_terminals_end_with_the_chat(agents: Any) -> N
     async with agents.room(policy={"*": "allow"}) as here:
         message = here.say("@Bot run echo $$ > pid; exec sleep 1000")
         await here.streaming(message, "running")
-        with anyio.fail_after(WAIT):
-            while not (pid := written(agents.root / "pid")).endswith("\n"):
-                await anyio.lowlevel.checkpoint()
+        pid = await written(agents.root / "pid")
         await here.command("/stop")
         await here.reply(message)
         await said(here, "hello")
         await gone(int(pid))
     for pid in agents.noted("pid"):
         await gone(pid)
+
+
+async def test_an_agent_that_hears_nothing_ends_with_its_worker(
+    agents: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(process_guard, "GRACE_SECONDS", 0.0)
+    code = "import os, time; print(os.getpid(), flush=True); time.sleep(3600)"
+    command, cwd = [sys.executable, "-c", code], str(agents.root)
+    process = await AgentProcess.start(command, env={}, cwd=cwd, log=LOG)
+    assert int(await anext(process.lines())) == process._process.pid
+    # As the system does it for a worker that is killed.
+    process._stdin.transport.abort()
+    with anyio.fail_after(WAIT):
+        assert await process._process.wait() == -signal.SIGKILL
+    await process.end()
 
 
 async def test_an_agent_that_dies_ends_its_turn_with_a_reason_and_is_restarted(agents: Any) -> None:

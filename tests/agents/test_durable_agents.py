@@ -9,7 +9,7 @@ import pytest
 from support.crashes import crash, restarted
 from support.room import LOG, FakeStage, Room
 
-from agents.talking import asked, decide, said
+from agents.talking import asked, decide, said, written
 from jupyter_ai_personas.errors import ApprovalDecidedError
 from jupyter_ai_personas.runtime import Decision, Ledger
 from jupyter_ai_personas.testing import make_runtime
@@ -125,6 +125,7 @@ async def test_a_call_of_an_agent_that_was_cut_off_is_not_repeated(
         message = here.say("@Bot run echo ran >> ran; exec sleep 1000")
         await decide(here, "approved")
         await here.streaming(message, "running")
+        await written(agents.root / "ran")
         after = await crash(here, folder)
         again = restarted(stage)
         here.say("/stop")

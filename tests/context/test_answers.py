@@ -148,7 +148,27 @@ def test_any_text_is_read(body: str) -> None:
 )
 def test_links_open_a_file_at_a_line_or_a_cell(arguments: dict[str, Any], url: str) -> None:
     assert LAB(**arguments) == url
-    assert lab_url("", "a.md") == "/lab/tree/a.md"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "place"),
+    [
+        ({"path": "a b/ä#1.md", "line": 3}, "a b/ä#1.md:3"),
+        ({"path": "n.ipynb", "line": 2, "cell": "5f3a"}, "n.ipynb#cell-id=5f3a"),
+        ({"path": "n.ipynb", "cell": "index-3"}, "n.ipynb"),
+        ({"path": "folder/"}, "folder"),
+        ({"path": ""}, "."),
+    ],
+)
+def test_without_a_server_a_file_is_named_with_its_line(
+    arguments: dict[str, Any], place: str
+) -> None:
+    assert lab_url("", **arguments) == place
+
+
+def test_a_path_that_would_break_its_link_does_not() -> None:
+    assert link("x", "a b.md:3") == "[x](<a b.md:3>)"
+    assert link("x", "a.md:3") == "[x](a.md:3)"
 
 
 def test_a_passage_is_quoted_below_a_link_to_it() -> None:

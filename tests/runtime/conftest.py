@@ -11,7 +11,7 @@ from support.room import FakeStage
 from support.stages import DocumentStage, Stage
 
 from jupyter_ai_personas.hosts import InlineHost, ThreadHost
-from jupyter_ai_personas.runtime.ledger import Ledger, MemoryLedger
+from jupyter_ai_personas.runtime.ledger import Ledger, MemoryLedger, failover
 
 
 @pytest.fixture(params=["memory", "document"])
@@ -25,6 +25,12 @@ def patience(monkeypatch: pytest.MonkeyPatch) -> None:
     """A disk or a process that is only slow does not make a ledger give its file up."""
     for name, seconds in PATIENCE.items():
         monkeypatch.setattr(f"jupyter_ai_personas.runtime.ledger.{name}", seconds)
+
+
+@pytest.fixture
+def no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A ledger's file that cannot be used is tried again at the next operation."""
+    monkeypatch.setattr(failover, "RETRY_S", 0.0)
 
 
 @pytest.fixture(params=["file", "memory"])

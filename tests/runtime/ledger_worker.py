@@ -18,7 +18,7 @@ from pathlib import Path
 
 import anyio.lowlevel
 
-from jupyter_ai_personas.runtime.ledger import Ledger, ReplySnapshot, TurnRecord
+from jupyter_ai_personas.runtime.ledger import Ledger, ReplySnapshot, TurnRecord, failover
 
 LOG = logging.getLogger("test_ledger")
 PATIENCE = {"schema._BUSY_S": 60.0, "failover._EXCLUSIVE_S": 60.0, "sqlite._CLOSE_S": 60.0}
@@ -144,7 +144,8 @@ async def main(what: str, path: str) -> None:
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s")
     if what == "no_rights" and os.getuid() == 0:
         os.setuid(65534)
-    ledger = Ledger(Path(path), log=LOG, retry_s=0)
+    failover.RETRY_S = 0.0
+    ledger = Ledger(Path(path), log=LOG)
     await ledger.open()
     say("ready")
     await globals()[what](ledger)

@@ -20,8 +20,8 @@ WORKER = Path(__file__).with_name("ledger_worker.py")
 
 
 @asynccontextmanager
-async def opened(path: Path, owner: str | None = None) -> AsyncIterator[Ledger]:
-    ledger = Ledger(path, owner=owner, log=LOG)
+async def opened(path: Path) -> AsyncIterator[Ledger]:
+    ledger = Ledger(path, log=LOG)
     await ledger.open()
     try:
         yield ledger

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import AsyncIterator
 from typing import Any, ClassVar
 
 import anyio
@@ -85,6 +86,42 @@ async def test_a_turn_that_waited_gets_its_place_before_those_that_have_not_begu
         await here.reply(one)
         replies = [m.body for m in here.messages if m.by_persona and m.reply_to]
         assert replies == ["@Good busy", "@Good ask", "@Good last"]
+
+
+async def test_a_turn_that_is_edited_while_it_waits_works_again_in_its_place() -> None:
+    order: list[str] = []
+    again, go_on = anyio.Event(), anyio.Event()
+
+    async def act(me: Any, message: Message) -> None:
+        async def text() -> AsyncIterator[str]:
+            yield "some "
+            if "ask" in message.body:
+                await call(me, "1", "desk.note")
+            elif "again" in message.body:
+                again.set()
+                await go_on.wait()
+            order.append(message.sender)
+            yield "text"
+
+        await me.stream_message(text())
+
+    async with room(persona("Good", act), tools=Box(Desk()), max_concurrent_turns=1) as here:
+        one = here.say("@Good ask", by="Ada")
+        await asked(here)
+        here.stage.edit(one, "@Good again")
+        await again.wait()
+        state = "streaming"
+        await here.until(
+            lambda: [m for m in here.messages if (m.reply_to, m.state) == (one, state)]
+        )
+        two = here.say("@Good hi", by="Bob")
+        await here.until_turns(2)
+        for _ in range(100):
+            await anyio.lowlevel.checkpoint()
+        go_on.set()
+        await here.reply(one)
+        await here.reply(two)
+        assert order == ["ada", "bob"]
 
 
 @pytest.mark.parametrize("exclusive", ["persona", "model"])

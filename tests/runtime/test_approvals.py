@@ -32,8 +32,8 @@ from jupyter_ai_personas.errors import (
 )
 from jupyter_ai_personas.hosts import InlineHost, ThreadHost
 from jupyter_ai_personas.runtime import Approval, Approvals, Decision, Ledger
-from jupyter_ai_personas.runtime.approval_text import MAX_SHOWN
 from jupyter_ai_personas.runtime.approvals import as_data
+from jupyter_ai_personas.runtime.board import MAX_SHOWN
 from jupyter_ai_personas.runtime.ledger import TurnStep
 
 
@@ -58,7 +58,7 @@ async def test_a_call_waits_for_a_person_and_runs_when_it_is_approved(
         await decide(here)
         assert result(await here.reply(message)) == {"did": "x"}
         [shown] = asking(here)
-        assert "*Approved by **Ada** at 2" in shown.body.partition("<details>")[0]
+        assert "*Approved by **Ada** after " in shown.body.partition("<details>")[0]
         assert "what: x" in shown.body.partition("<details>")[2] or "```" not in shown.body
         assert "may decide" not in shown.body
 
@@ -74,7 +74,7 @@ async def test_a_denial_goes_to_the_model_with_its_reason(stage: Stage) -> None:
         assert desk.ran == []
         [shown] = asking(here)
         # One line, without markup.
-        assert r"*Denied by **Bob** at 2" in shown.body
+        assert r"*Denied by **Bob** after " in shown.body
         assert r"Too \`dangerous\` \<b\> \# by far" in shown.body
 
 
@@ -94,7 +94,7 @@ async def test_nobody_decides_in_time() -> None:
         assert "Nobody decided in time" in result(await here.reply(message))["error"]
         assert desk.ran == []
         [shown] = asking(here)
-        assert "*Denied at 2" in shown.body
+        assert "*Denied after " in shown.body
         with pytest.raises(ApprovalDecidedError):
             await here.runtime.approvals.decide(shown.id, APPROVED, proven=True)
 
@@ -204,7 +204,7 @@ async def test_the_message_links_to_the_page_where_people_decide() -> None:
         id_ = approvals(here)[0].id
         assert f"(/base/api/ai/approvals/{id_})" in body
         assert f"`/approve {id_}`" in body
-        assert "Anyone here may decide until 2" in body
+        assert "Anyone here may decide within 1 hour." in body
 
 
 async def test_what_was_asked_is_not_given_to_models() -> None:

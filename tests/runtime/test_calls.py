@@ -329,6 +329,7 @@ async def test_without_a_writable_ledger_only_reading_tools_run(tmp_path: Path) 
         assert [id_ for id_, _ in desk.ran] == ["0"]
 
 
+@pytest.mark.usefixtures("no_pause")
 async def test_a_turn_records_no_more_steps_after_one_that_could_not_be_recorded(
     tmp_path: Path,
 ) -> None:
@@ -343,7 +344,7 @@ async def test_a_turn_records_no_more_steps_after_one_that_could_not_be_recorded
         assert ledger.recorded
         me.send_message(json.dumps(await call(me, "2", "desk.note")))
 
-    ledger = Ledger(path, log=LOG, retry_s=0)
+    ledger = Ledger(path, log=LOG)
     async with room(persona("Good", act), tools=Box(desk, ALLOWED), ledger=ledger) as here:
         reply = await here.reply(here.say("@Good hi"))
         assert "cannot record" in reply.body

@@ -88,7 +88,7 @@ async def test_a_turn_goes_on_when_its_chat_is_closed_and_opened_again() -> None
         asked = here.say("@Echo a")
         script.give("@Echo a", "so ")
         await here.streaming(asked, "so ")
-        here.runtime.close_chat(here.session)
+        here.session.detach()
         script.give("@Echo a", "far")
         assert here.runtime.open_chat(stage.chat) is here.session
         script.end("@Echo a", "!")
@@ -103,7 +103,7 @@ async def test_a_chat_that_is_opened_again_shows_what_its_personas_do() -> None:
     async with room(Bot, stage=stage) as here:
         here.say("@Echo a")
         await script.until_begun("@Echo a")
-        here.runtime.close_chat(here.session)
+        here.session.detach()
         assert here.runtime.open_chat(again.chat) is here.session
         await again.memory.until(lambda: again.writing == {id_of(Bot): "is thinking"})
         script.end("@Echo a", "!")
@@ -125,7 +125,7 @@ async def a_chat_that_comes_back_while_its_mailbox_waits(here: Room, script: Scr
     here.session._router.handle = wait  # type: ignore[method-assign]
     here.say("nobody looks at this")
     await settle()
-    here.runtime.close_chat(here.session)
+    here.session.detach()
     assert here.runtime.open_chat(again.chat) is here.session
     return again
 
@@ -146,13 +146,13 @@ async def test_a_chat_that_is_closed_as_soon_as_it_is_opened_again_is_closed() -
     script = Script()
     async with room(persona("Echo", script)) as here:
         again = await a_chat_that_comes_back_while_its_mailbox_waits(here, script)
-        here.runtime.close_chat(here.session)
+        here.session.detach()
         assert again.memory._listener is None
 
 
 async def test_a_closed_chat_without_turns_is_left() -> None:
     async with room(Echo) as here:
-        here.runtime.close_chat(here.session)
+        here.session.detach()
         with anyio.fail_after(WAIT):
             await here.session.closed.wait()
         assert here.runtime.sessions == set()
@@ -228,7 +228,7 @@ async def test_a_stop_reaches_all_turns_at_a_path() -> None:
     async with room(persona("Echo", script)) as here:
         old = here.say("@Echo old")
         await script.until_begun("@Echo old")
-        here.runtime.close_chat(here.session)  # its file was deleted, and made anew
+        here.session.detach()  # its file was deleted, and made anew
         stage = FakeStage()
         served = here.runtime.open_chat(stage.chat)
         await served.ready.wait()
@@ -285,12 +285,12 @@ async def test_a_persona_that_is_busy_in_a_chat_that_is_open_twice_is_not_shut_d
         await script.until_begun("@Echo a", "@Echo b")
         script.end("@Echo a", "x")
         await here.quiet()
-        here.runtime.close_chat(here.session)
+        here.session.detach()
         await here.session.closed.wait()
         assert shut_down == []
         script.end("@Echo b", "x")
         await twin.memory.until(lambda: [m for m in twin.seen if m.state == "done"])
-        here.runtime.close_chat(other)
+        other.detach()
         await other.closed.wait()
     assert shut_down == ["Echo"]
 

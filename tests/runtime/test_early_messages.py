@@ -21,7 +21,7 @@ async def test_what_came_before_the_chat_was_observed_is_kept(stage: Stage, tmp_
     saved, brought = stage.post("saved"), stage.post("brought back")
     ledger = Ledger(tmp_path / "l", log=LOG)
     async with room(Echo, stage=stage, ledger=ledger) as here:
-        here.session.document_opened({saved})
+        here.session.unsaved.note_missing({saved})
         rows = await ledger.open_turns(stage.chat.id)
         assert [(r.message_id, r.persona_id) for r in rows] == [(brought, NO_PERSONA)]
 

@@ -47,7 +47,7 @@ async def test_a_host_that_nobody_wants_when_it_has_opened_is_closed() -> None:
         await made[0].opening.wait()
         await here.command("/stop")
         with anyio.fail_after(WAIT):
-            while here.session._scheduler._actors:
+            while here.session.scheduler._actors:
                 await anyio.lowlevel.checkpoint()
         made[0].go_on.set()
         await settle()

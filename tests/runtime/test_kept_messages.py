@@ -105,11 +105,11 @@ async def test_what_the_file_has_is_kept_no_longer(folder: Path, stage: Stage) -
         await here.reply(message)
         await here.command("/personas")
         await here.quiet()
-        file = {id_: here.stage.chat.get(id_) for id_ in here.session.unsaved}
-        here.session.document_saved({**file, approval.id: opened})
-        assert here.session.unsaved == {approval.id}
-        here.session.document_saved(file)
-        assert here.session.unsaved == set()
+        file = {id_: here.stage.chat.get(id_) for id_ in here.session.unsaved.ids}
+        here.session.unsaved.saved({**file, approval.id: opened})
+        assert here.session.unsaved.ids == {approval.id}
+        here.session.unsaved.saved(file)
+        assert here.session.unsaved.ids == set()
         assert await here.runtime.ledger.open_turns(here.stage.chat.id) == []
 
 
@@ -119,8 +119,8 @@ async def test_what_is_asked_stays_when_another_program_writes_the_file(folder: 
         before = stage.ychat.get()
         message = here.say("@Good hi")
         [approval] = await asked(here)
-        here.session.document_saved({id_: stage.chat.get(id_) for id_ in here.session.unsaved})
-        assert approval.id not in here.session.unsaved
+        here.session.unsaved.saved({id_: stage.chat.get(id_) for id_ in here.session.unsaved.ids})
+        assert approval.id not in here.session.unsaved.ids
         with ahead() as put_forward:
             put_forward(SETTLING)
             with here.session.replacing():
@@ -141,7 +141,7 @@ async def test_what_was_approved_is_shown_when_a_chat_is_opened_again_while_its_
         with anyio.fail_after(WAIT):
             await desk.begun.wait()
         before = asking(here)
-        here.runtime.close_chat(here.session)
+        here.session.detach()
         assert here.runtime.open_chat(again.chat) is here.session
         await again.memory.until(lambda: [m for m in again.seen if m.is_approval] == before)
         desk.go_on.set()

@@ -10,9 +10,9 @@ import anyio
 import anyio.lowlevel
 import pytest
 from ledger_worker import LOG, make_row, reply
-from ledgers import AnyLedger
+from ledgers import AnyLedger, opened
 
-from jupyter_ai_personas.runtime.ledger import Ledger, MemoryLedger
+from jupyter_ai_personas.runtime.ledger import Ledger, MemoryLedger, turn_queries
 
 
 async def test_an_accepted_row_comes_back_as_it_was(ledger: AnyLedger) -> None:
@@ -116,6 +116,13 @@ async def test_a_chat_that_gets_another_id_keeps_what_it_has(ledger: AnyLedger) 
     assert await ledger.open_turns("of the file") == [theirs]
 
 
+async def test_a_copy_of_a_chat_gets_none_of_the_turns_of_the_original(ledger: AnyLedger) -> None:
+    original, copied = make_row("t1"), replace(make_row("t2"), path="folder/copy.chat")
+    await ledger.accept([original, copied])
+    assert await ledger.open_turns("chat", lambda path: path == original.path) == [copied]
+    assert await ledger.open_turns("chat") == [original, copied]
+
+
 async def test_a_forgotten_turn_may_be_accepted_again(ledger: AnyLedger) -> None:
     await ledger.accept([make_row("t1", message_id="m")])
     ledger.checkpoint("t1", [reply("so")])
@@ -196,39 +203,41 @@ async def known(ledger: AnyLedger, count: int) -> set[str]:
     return {message_id for message_id, _ in pairs}
 
 
-async def test_only_the_newest_tombstones_are_kept(tmp_path: Path) -> None:
-    memory = MemoryLedger(remember_most=3, prune_every=1)
-    await memory.open()
-    await finish_and_save(memory, 5)
-    assert await known(memory, 5) == {"m2", "m3", "m4"}
-
-    file = Ledger(tmp_path / "ledger.sqlite", log=LOG)
-    await file.open()
-    await finish_and_save(file, 5)
-    await file.aclose()
-    file = Ledger(tmp_path / "ledger.sqlite", log=LOG, remember_most=3)
-    await file.open()
-    assert await known(file, 5) == {"m2", "m3", "m4"}
-    await finish_and_save(file, 1100)
-    assert len(await known(file, 1100)) < 200, "a server that runs for long prunes too"
-    await file.aclose()
+async def test_only_the_newest_tombstones_are_kept(
+    ledger: AnyLedger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(turn_queries, "REMEMBER_MOST", 3)
+    monkeypatch.setattr(turn_queries, "PRUNE_EVERY", 1)
+    await finish_and_save(ledger, 5)
+    assert await known(ledger, 5) == {"m2", "m3", "m4"}
 
 
-async def test_old_tombstones_and_old_turns_of_dead_owners_go(tmp_path: Path) -> None:
-    memory = MemoryLedger(remember_s=-1, prune_every=1)
-    await memory.open()
-    await finish_and_save(memory, 1)
-    assert await known(memory, 1) == set()
+async def test_tombstones_are_pruned_at_times_and_when_the_file_is_opened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with opened(tmp_path / "ledger.sqlite") as file:
+        await finish_and_save(file, 5)
+    monkeypatch.setattr(turn_queries, "REMEMBER_MOST", 3)
+    async with opened(tmp_path / "ledger.sqlite") as file:
+        assert await known(file, 5) == {"m2", "m3", "m4"}
+        await finish_and_save(file, 1100)
+        assert len(await known(file, 1100)) < 200, "a server that runs for long prunes too"
 
-    file = Ledger(tmp_path / "ledger.sqlite", log=LOG)
-    await file.open()
-    await finish_and_save(file, 1)
-    await file.accept([make_row("t1", message_id="m1")])
-    await file.aclose()
-    file = Ledger(tmp_path / "ledger.sqlite", log=LOG, remember_s=-1)
-    await file.open()
-    assert await known(file, 2) == set()
-    await file.aclose()
+
+async def test_old_tombstones_go(ledger: AnyLedger, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(turn_queries, "REMEMBER_S", -1.0)
+    monkeypatch.setattr(turn_queries, "PRUNE_EVERY", 1)
+    await finish_and_save(ledger, 1)
+    assert await known(ledger, 1) == set()
+
+
+async def test_old_turns_of_dead_owners_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with opened(tmp_path / "ledger.sqlite") as file:
+        await finish_and_save(file, 1)
+        await file.accept([make_row("t1", message_id="m1")])
+    monkeypatch.setattr(turn_queries, "REMEMBER_S", -1.0)
+    async with opened(tmp_path / "ledger.sqlite") as file:
+        assert await known(file, 2) == set()
 
 
 async def test_cancelled_waits_do_no_harm(tmp_path: Path) -> None:

@@ -233,12 +233,13 @@ async def test_a_folder_in_its_place_is_survived(
     assert caplog.text.count("cannot be used") == 1, "it says so once"
 
 
+@pytest.mark.usefixtures("no_pause")
 async def test_a_place_that_can_be_used_again_is_used_again(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     path = tmp_path / "ledger.sqlite"
     path.mkdir()
-    ledger = Ledger(path, log=LOG, retry_s=0)
+    ledger = Ledger(path, log=LOG)
     await ledger.open()
     await ledger.accept([make_row("t1")])
     assert not ledger.recorded
@@ -298,12 +299,13 @@ async def test_a_full_disk_is_survived_and_left_behind(tmp_path: Path) -> None:
         assert {row.turn_id for row in rows} == {"before", "after"}
 
 
+@pytest.mark.usefixtures("no_pause")
 async def test_a_file_that_somebody_keeps_locked_is_survived(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("jupyter_ai_personas.runtime.ledger.schema._BUSY_S", 0.1)
     path = tmp_path / "ledger.sqlite"
-    ledger = Ledger(path, log=LOG, retry_s=0)
+    ledger = Ledger(path, log=LOG)
     await ledger.open()
     async with opened(path) as other:
         await other.accept([make_row("other")])

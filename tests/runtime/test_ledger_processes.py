@@ -14,6 +14,8 @@ import pytest
 from ledger_worker import make_row, reply
 from ledgers import names, opened, read_line, read_words, server, tell
 
+from jupyter_ai_personas.runtime.ledger.liveness import OwnerLock
+
 
 async def test_what_was_accepted_survives_kill_9(tmp_path: Path) -> None:
     path = tmp_path / "ledger.sqlite"
@@ -96,22 +98,12 @@ async def test_ledgers_of_one_process_count_as_two_servers(tmp_path: Path) -> No
             assert await read_words(process) == []
 
 
-async def test_an_owner_with_a_name_finds_its_own_turns_again(tmp_path: Path) -> None:
-    path = tmp_path / "ledger.sqlite"
-    async with opened(path, "server") as ledger:
-        await ledger.accept([make_row("t1")])
-    async with opened(path, "server") as ledger, opened(path) as other:
-        assert await other.open_turns("chat") == []
-        assert len(await ledger.open_turns("chat")) == 1
-
-
-async def test_two_owners_of_one_name_do_not_share_the_file(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    path = tmp_path / "ledger.sqlite"
-    async with opened(path, "server") as ledger, opened(path, "server") as other:
-        assert (ledger.recorded, other.recorded) == (True, False)
-        assert "is open already" in caplog.text
+def test_two_owners_of_one_name_do_not_share_a_file(tmp_path: Path) -> None:
+    lock = OwnerLock(tmp_path / "lock", b"server")
+    with pytest.raises(FileExistsError, match="is open already"):
+        OwnerLock(tmp_path / "lock", b"server")
+    assert lock.alive(b"server")
+    lock.close()
 
 
 async def test_a_process_that_never_closes_it_still_writes_and_ends(tmp_path: Path) -> None:

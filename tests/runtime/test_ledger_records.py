@@ -51,13 +51,10 @@ def test_every_row_survives_its_encoding(
         root=ids[6],
         replies=(ReplySnapshot("r", body, "streaming", metadata),),
     )
-    columns = (row.turn_id, *row.key, row.state)
+    columns = map(as_bytes, (row.turn_id, *row.key, row.state))
     assert row == decode_row(
-        *map(as_bytes, columns),
-        None,
-        row.accepted_at,
-        encode_request(row),
-        replies=decode_replies(encode_replies(row.replies)),
+        (*columns, None, row.accepted_at, encode_request(row)),
+        decode_replies(encode_replies(row.replies)),
     )
 
 
@@ -90,7 +87,7 @@ def test_decoding_anything_gives_a_row_or_a_value_error(columns: list[Any], repl
     try:
         decoded = decode_replies(replies)
         assert all(isinstance(reply, ReplySnapshot) for reply in decoded)
-        assert isinstance(decode_row(*columns, replies=decoded), TurnRecord)
+        assert isinstance(decode_row(columns, decoded), TurnRecord)
     except ValueError:
         pass
 

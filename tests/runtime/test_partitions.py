@@ -113,5 +113,5 @@ async def test_words_that_were_held_up_by_the_network_are_not_heard(
 
 
 async def until_ready_at_first(here: Room, cluster: DaskCluster) -> None:
-    here.runtime.hosts.preload()
+    here.runtime.placement.preload()
     await until_ready(here, cluster, 2)

@@ -10,6 +10,7 @@ from support.room import Room, id_of, persona, room
 from jupyter_ai_personas.chat import Message
 from jupyter_ai_personas.errors import ModelError
 from jupyter_ai_personas.runtime.quarantine import Quarantine
+from jupyter_ai_personas.runtime.settings import RuntimeSettings
 
 
 class Clock:
@@ -29,7 +30,8 @@ def clock() -> Clock:
 
 @pytest.fixture
 def quarantine(clock: Clock) -> Quarantine:
-    return Quarantine(failures=3, window=60, pause=300, clock=clock)
+    settings = RuntimeSettings(quarantine_failures=3, quarantine_window=60, quarantine_pause=300)
+    return Quarantine(settings, clock=clock)
 
 
 BOUNDS = {"quarantine_failures": 3, "quarantine_window": 60, "quarantine_pause": 300}

@@ -190,7 +190,7 @@ async def test_what_was_refused_is_not_answered_when_the_chat_is_opened_again(
         await here.quiet()
         before = [m.id for m in here.messages]
         # All of it was saved, and the rows go.
-        here.session.document_saved({m.id: m for m in here.messages})
+        here.session.unsaved.saved({m.id: m for m in here.messages})
     again = DocumentStage()
     await settle()
     again.ychat.set_id(stage.ychat.get_id())
@@ -485,9 +485,10 @@ async def test_a_reply_that_is_complete_is_recorded_as_complete_while_its_turn_w
         asked = here.say("@Echo hi")
         await here.streaming(asked, "All.")
         [turn] = here.session.turns.values()
-        assert turn.replies.checkpoint() is not None
+        assert turn.replies.is_stale
+        turn.replies.so_far()
         go_on.set()
         await here.reply(asked)
-        [recorded] = turn.replies.checkpoint() or [None]
-        assert recorded is not None
+        assert turn.replies.is_stale
+        [recorded] = turn.replies.so_far()
         assert recorded.state == "done"

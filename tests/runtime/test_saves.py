@@ -33,11 +33,11 @@ class Desk:
 
     def file(self) -> File:
         chat = self.here.stage.chat
-        return {id_: chat.get(id_) for id_ in self.here.session.unsaved}
+        return {id_: chat.get(id_) for id_ in self.here.session.unsaved.ids}
 
     async def save(self, file: File | None = None) -> None:
         await self.here.quiet()
-        self.here.session.document_saved(self.file() if file is None else file)
+        self.here.session.unsaved.saved(self.file() if file is None else file)
 
     async def answered(self, text: str = "@Echo hi") -> str:
         question = self.here.say(text)
@@ -68,7 +68,7 @@ async def test_a_file_that_has_the_end_lets_the_turn_go(stage: Stage, tmp_path: 
         assert await desk.rows() == [(question, ECHO)]
         await desk.save()
         assert await desk.rows() == []
-        assert not desk.here.session.unsaved
+        assert not desk.here.session.unsaved.ids
 
 
 async def test_a_save_that_was_read_before_the_answer_does_not(
@@ -124,7 +124,7 @@ async def test_a_reply_that_says_it_is_of_another_turn_is_not_waited_for(tmp_pat
         stage.other.change(reply.id, metadata={METADATA_KEY: forged})
         await desk.save()
         assert await desk.rows() == []
-        assert not desk.here.session.unsaved
+        assert not desk.here.session.unsaved.ids
 
 
 async def test_the_end_of_the_turn_that_a_retry_replaces_is_not_waited_for(
@@ -141,11 +141,11 @@ async def test_the_end_of_the_turn_that_a_retry_replaces_is_not_waited_for(
         await desk.here.until(lambda: [r.body for r in desk.here.replies(question)] == ["answered"])
         await desk.here.quiet()
         # The file with the failure has a final reply under the same id.
-        await desk.save({id_: failed.get(id_) for id_ in desk.here.session.unsaved})
+        await desk.save({id_: failed.get(id_) for id_ in desk.here.session.unsaved.ids})
         assert (question, ECHO) in await desk.rows()
         await desk.save()
         assert await desk.rows() == []
-        assert not desk.here.session.unsaved
+        assert not desk.here.session.unsaved.ids
 
 
 async def test_what_people_write_is_kept_until_the_file_has_it_as_it_is(
@@ -188,15 +188,15 @@ async def test_what_nobody_has_looked_at_stays_though_the_file_has_it(
         message = stage.chat.get(question)
         assert message is not None
         event = MessagePosted(message)
-        here.session._unsaved.note(event)
+        here.session.unsaved.note(event)
         await settle()
-        here.session.document_saved({question: message})
+        here.session.unsaved.saved({question: message})
         [kept] = await ledger.open_turns(stage.chat.id)
         assert (kept.message_id, kept.state) == (question, "accepted")
-        here.session._unsaved.handled(question, recorded=False)
-        here.session.document_saved({question: message})
+        here.session.unsaved.handled(question, recorded=False)
+        here.session.unsaved.saved({question: message})
         assert await ledger.open_turns(stage.chat.id) == []
-        assert not here.session.unsaved
+        assert not here.session.unsaved.ids
 
 
 async def test_what_another_server_overwrites_at_once_is_put_back_and_later_not(

@@ -263,7 +263,7 @@ async def test_a_turn_that_came_while_the_host_was_stuck_runs_in_the_next_one() 
             await until_stuck(here, said)
             innocent = here.say("@Echo me", by="Bob")
             stuck = here.runtime.hosts._entries[id_of(said)]
-            await spin_until(lambda: len(stuck.sinks) == 2)
+            await spin_until(lambda: len(stuck.turns) == 2)
             forward(101)
             assert (await here.reply(innocent)).body == "fine"
             assert here.runtime.hosts._entries[id_of(said)] is not stuck

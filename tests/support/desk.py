@@ -14,8 +14,8 @@ from jupyter_server.services.contents.largefilemanager import AsyncLargeFileMana
 from jupyter_ydoc import YNotebook, YUnicode
 
 from jupyter_ai_personas.runtime import MemoryLedger
-from jupyter_ai_personas.runtime.changes import ChangeLog
 from jupyter_ai_personas.server.tools import BuiltinTools
+from jupyter_ai_personas.server.tools.executor import Recorder
 from jupyter_ai_personas.server.workspace import Workspace
 from jupyter_ai_personas.tools import CallContext, Preview, ToolSettings
 
@@ -72,14 +72,14 @@ class Desk:
         }
         workspace = Workspace(self.settings, root=root, log=LOG)
         self._ledger = MemoryLedger()
-        self.changes = ChangeLog(self._ledger)
+        self.changes = Recorder(self._ledger)
         self.shown: asyncio.Queue[str] = asyncio.Queue()
         """What people are shown of the calls."""
         self.tools = BuiltinTools(
             self.settings,
             root=root,
             workspace=workspace,
-            changes=self.changes,
+            ledger=self._ledger,
             log=LOG,
             bounds=ToolSettings(**bounds),
         )

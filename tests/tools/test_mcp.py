@@ -13,6 +13,7 @@ from typing import Any
 
 import anyio
 import anyio.to_thread
+import psutil
 import pytest
 import pytest_asyncio
 from support.weather import SCRIPT, weather_url
@@ -185,10 +186,12 @@ async def test_one_that_dies_is_started_again_and_the_call_is_not_repeated(
 
 
 async def test_a_call_whose_plug_in_process_is_killed_is_not_repeated(tmp_path: Path) -> None:
-    log = tmp_path / "effects"
+    log, starts = tmp_path / "effects", tmp_path / "starts"
     process = plugin_process()
-    async with servers({"weather": stdio(EFFECTS=str(log))}, clients=RemoteMcp(process)) as found:
+    weather = stdio(EFFECTS=str(log), STARTS=str(starts))
+    async with servers({"weather": weather}, clients=RemoteMcp(process)) as found:
         await started(found)
+        server = psutil.Process(int(starts.read_text()))
 
         async def kill() -> None:
             async for changes in awatch(tmp_path):
@@ -204,6 +207,8 @@ async def test_a_call_whose_plug_in_process_is_killed_is_not_repeated(tmp_path: 
         again = await found.call("mcp:weather.forecast", {"city": "Bern"}, "a.chat")
         assert again == {"text": "Sun in Bern"}
         assert log.read_text() == "struck\n"
+        # It does not see that its input has ended.
+        await anyio.to_thread.run_sync(server.wait, WAIT)
 
 
 @anywhere

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from jupyter_ai_personas.chat.markdown import inert
 from jupyter_ai_personas.context.answers.questions import content_words
 from jupyter_ai_personas.context.answers.quoting import Size, excerpt, link, prose
 from jupyter_ai_personas.context.prose import markdown
@@ -139,12 +140,18 @@ def anchor(heading: str) -> str:
 
 
 def help_text(question: str, found: Sequence[HelpPassage], base_url: str, size: Size) -> str:
-    """Return sections of the documentation as Markdown, each with a link to its page."""
+    """Return sections of the documentation as Markdown, each with a link to its page.
+
+    Without a server, whose ``base_url`` is empty then, there are no pages.
+    """
     words = content_words(question)
     parts = []
     for passage in found:
-        url = f"{base_url or '/'}api/ai/help/{passage.page}#{anchor(passage.heading)}"
+        title = inert(passage.heading.replace("@", ""))
+        if base_url:  # the server has the pages
+            url = f"{base_url}api/ai/help/{passage.page}#{anchor(passage.heading)}"
+            title = link(passage.heading, url)
         body = "\n".join(passage.text.strip("\n").split("\n")[1:]).strip("\n")
         body = excerpt(body, words, chars=2 * size.chars, lines=2 * size.lines)
-        parts.append(f"**{link(passage.heading, url)}**\n\n{prose(body)}")
+        parts.append(f"**{title}**\n\n{prose(body)}")
     return "\n\n".join(parts)

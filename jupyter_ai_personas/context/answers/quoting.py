@@ -19,6 +19,7 @@ Link = Callable[..., str]
 
 _IMAGE = re.compile(r"!\[([^\]]*)\]\([^)]*\)")
 _ANCHOR = re.compile(r"\[([^\]]+)\](?:\([^)]*\)|\[[^\]]*\])")
+_BREAKS_LINK = re.compile(r"[\s()]")
 _HEADING = re.compile(r"(#{1,6})\s+(.*?)\s*#*")
 _FENCE = re.compile(r"\s*(?:`{3,}|~{3,})")
 _CODE_LINE = re.compile(
@@ -43,6 +44,8 @@ class Size:
 
 def link(label: str, url: str) -> str:
     """Return a link; its label is plain text without mentions."""
+    if _BREAKS_LINK.search(url):  # a path, which people copy as it is
+        url = f"<{url}>"
     return f"[{inert(label.replace('@', '').replace('＠', ''), most=120)}]({url})"
 
 

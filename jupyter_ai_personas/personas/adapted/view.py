@@ -22,7 +22,7 @@ from jupyter_ai_personas.errors import ChatError, RequestRefusedError, TurnEnded
 from jupyter_ai_personas.personas.adapted.awareness import Awareness
 from jupyter_ai_personas.personas.adapted.models import attachment_model, message_model, user_model
 from jupyter_ai_personas.personas.turn import SentId, Turn
-from jupyter_ai_personas.redaction import redact
+from jupyter_ai_personas.redaction import redact_json
 
 __all__ = ["ChatView"]
 
@@ -206,7 +206,7 @@ class ChatView:
             self._set_body(turn, update.id, body, append=append)
         if changed:
             with suppress(TurnEndedError):
-                turn.growing.describe(update.id, _without_secrets(self.show_metadata(changed)))
+                turn.growing.describe(update.id, redact_json(self.show_metadata(changed)))
             # A copy: the caller goes on to change what it gave.
             self._messages[update.id].metadata = {**told, **metadata}
 
@@ -299,14 +299,6 @@ class ChatView:
 
     def _not_shown(self) -> None:
         self._log.warning("Text that is written outside of a turn is not shown in the chat")
-
-
-def _without_secrets(value: Any) -> Any:
-    if isinstance(value, str):
-        return redact(value)
-    if isinstance(value, Mapping):
-        return {str(key): _without_secrets(item) for key, item in value.items()}
-    return [_without_secrets(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 async def _attached_text(turn: Turn) -> str:

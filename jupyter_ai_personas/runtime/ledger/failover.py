@@ -18,7 +18,6 @@ from jupyter_ai_personas.runtime.ledger.schema import (
     Contents,
     NotOursError,
     connect,
-    in_memory,
     insert_all,
     is_unreadable,
     read_all,
@@ -26,68 +25,69 @@ from jupyter_ai_personas.runtime.ledger.schema import (
 from jupyter_ai_personas.runtime.ledger.store import Step, Store
 from jupyter_ai_personas.runtime.ledger.turn_queries import prune
 
-__all__ = ["FailoverStore"]
+__all__ = ["FileStore"]
+
+RETRY_S = 30.0
+"""Seconds after which a file that cannot be used is tried again, at the next operation."""
 
 _EXCLUSIVE_S = 3.0
 _MOST_ASIDE = 20
 
 
-class FailoverStore:
-    """The store in use. One thread opens it, runs steps on it and closes it.
+class FileStore(Store):
+    """The rows in the file at ``path``. One thread makes it, runs steps on it and closes it.
 
-    While the file cannot be used, steps run on an empty store in memory, which is dropped when the
-    file can be used again. Faults of the file are logged and never raise.
+    While the file cannot be used, steps run on an empty database in memory, which is dropped when
+    the file can be used again. Faults of the file are logged and never raise.
     """
 
-    def __init__(
-        self,
-        path: Path,
-        owner: str,
-        *,
-        remember_s: float,
-        remember_most: int,
-        retry_s: float,
-        log: logging.Logger,
-    ) -> None:
+    def __init__(self, path: Path, owner: str, log: logging.Logger) -> None:
+        super().__init__(owner, log)
         self._path = path
-        self._owner = owner
-        self._remember_s = remember_s
-        self._remember_most = remember_most
-        self._retry_s = retry_s
-        self._log = log
         self._owner_lock: OwnerLock | None = None
         self._path_in_use = path
         self._inode: Inode | None = None
         self._warned = False
         self._next_try = 0.0
-        self._store = self._store_on(in_memory())
+        self._use_file()
 
     @property
     def recorded(self) -> bool:
         """Whether the rows are in the file."""
         return self._inode is not None
 
-    def run(self, steps: Sequence[Step]) -> list[Any]:
-        """Run ``steps`` in one transaction; return each result or exception."""
+    def is_anothers(self, owner: object) -> bool:
+        """See :meth:`Store.is_anothers`."""
+        if self._owner_lock is None or not isinstance(owner, bytes):
+            return False
+        return owner != self.me and self._owner_lock.alive(owner)
+
+    def transact(self, steps: Sequence[Step]) -> list[Any]:
+        """See :meth:`Store.transact`; in memory if the file fails."""
         if self.recorded and inode(self._path_in_use) != self._inode:
-            self._leave("it was moved, replaced or removed")
-            self.use_file()
+            self._leave_file("it was moved, replaced or removed")
+            self._use_file()
         elif not self.recorded and time.monotonic() >= self._next_try:
-            self.use_file()
+            self._use_file()
         for again in (True, False):
             if not self.recorded:
                 break
             try:
-                return self._store.transact(steps)
+                return super().transact(steps)
             except DATABASE_ERRORS as error:
-                self._leave(error)
+                self._leave_file(error)
                 if again and is_unreadable(error):
-                    self.use_file()
-        return self._store.transact(steps)
+                    self._use_file()
+        return super().transact(steps)
 
-    def use_file(self) -> None:
+    def close(self) -> None:
+        """Close the file."""
+        self.db.close()
+        if self._owner_lock is not None:
+            self._owner_lock.close()
+
+    def _use_file(self) -> None:
         """Use the file from now on, if it can be written."""
-        self._next_try = time.monotonic() + self._retry_s
         try:
             self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             if self._owner_lock is not None and not self._owner_lock.is_in_place():
@@ -95,44 +95,47 @@ class FailoverStore:
                 self._owner_lock = None
             if self._owner_lock is None:
                 lock = self._path.with_name(f"{self._path.name}.lock")
-                self._owner_lock = OwnerLock(lock, self._owner)
+                self._owner_lock = OwnerLock(lock, self.me)
             with self._owner_lock.exclusive(_EXCLUSIVE_S):
-                store = self._store_on(self._open_some())
+                before, self.db = self.db, self._open_some()
                 try:
-                    store.transact([prune])
+                    super().transact([prune])
                 except BaseException:
-                    store.db.close()
+                    self.db.close()
+                    self.db = before
                     raise
-                self._use(store, inode(self._path_in_use))
+                before.close()
+                self._inode = inode(self._path_in_use)
         except Exception as error:
             self._warn(error)
             return
         if self._warned:
-            self._log.info("The ledger %s can be used again.", self._path)
+            self.log.info("The ledger %s can be used again.", self._path)
             self._warned = False
 
-    def close(self) -> None:
-        """Close the file."""
-        self._store.db.close()
-        if self._owner_lock is not None:
-            self._owner_lock.close()
+    def _leave_file(self, reason: object) -> None:
+        self._warn(reason)
+        self.db.close()
+        self.db, self._inode = connect(), None
 
-    def _store_on(self, db: sqlite3.Connection) -> Store:
-        return Store(
-            db,
-            self._owner,
-            alive=lambda owner: self._owner_lock is None or self._owner_lock.alive(owner),
-            remember_s=self._remember_s,
-            remember_most=self._remember_most,
-            log=self._log,
-        )
+    def _warn(self, reason: object) -> None:
+        self._next_try = time.monotonic() + RETRY_S
+        if not self._warned:
+            self._warned = True
+            self.log.warning(
+                "The ledger %s cannot be used (%s). Until it can, turns are not recorded: a crash "
+                "loses them, and tools that change or run something are refused. Check the disk "
+                "and the permissions of that folder, or set `c.AiExtension.ledger_path`.",
+                self._path,
+                reason,
+            )
 
     def _open_some(self) -> sqlite3.Connection:
         try:
             return self._open(self._path)
         except NotOursError as error:
             beside = self._path.with_name(f"{self._path.name}.v{VERSION}")
-            self._log.warning(
+            self.log.warning(
                 "The ledger %s is left alone, because %s. %s is used instead: turns that the "
                 "other one holds are not recovered here.",
                 self._path,
@@ -165,11 +168,10 @@ class FailoverStore:
 
     def _set_aside(self, path: Path, error: Exception) -> Contents:
         """Move a damaged file; return what can be read of it."""
-        names = (f"{path.name}.corrupt-{n}" for n in range(1, _MOST_ASIDE))
-        aside = next(
-            (path.with_name(name) for name in names if not path.with_name(name).exists()),
-            path.with_name(f"{path.name}.corrupt-{_MOST_ASIDE}"),
-        )
+        for n in range(1, _MOST_ASIDE + 1):
+            aside = path.with_name(f"{path.name}.corrupt-{n}")
+            if not aside.exists():
+                break
         with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as damaged:
             damaged.text_factory = bytes
             with contextlib.suppress(*DATABASE_ERRORS):
@@ -180,7 +182,7 @@ class FailoverStore:
         for suffix in ("-wal", "-shm", ""):
             with contextlib.suppress(FileNotFoundError):
                 path.with_name(path.name + suffix).replace(aside.with_name(aside.name + suffix))
-        self._log.warning(
+        self.log.warning(
             "The ledger %s cannot be read (%s). It was moved to %s and a fresh one is used: turns "
             "that a crash cut off may not be recovered.",
             path,
@@ -188,23 +190,3 @@ class FailoverStore:
             aside,
         )
         return readable
-
-    def _leave(self, reason: object) -> None:
-        self._warn(reason)
-        self._use(self._store_on(in_memory()), None)
-        self._next_try = time.monotonic() + self._retry_s
-
-    def _use(self, store: Store, file: Inode | None) -> None:
-        self._store.db.close()
-        self._store, self._inode = store, file
-
-    def _warn(self, reason: object) -> None:
-        if not self._warned:
-            self._warned = True
-            self._log.warning(
-                "The ledger %s cannot be used (%s). Until it can, turns are not recorded: a crash "
-                "loses them, and tools that change or run something are refused. Check the disk "
-                "and the permissions of that folder, or set `c.AiExtension.ledger_path`.",
-                self._path,
-                reason,
-            )

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from jupyter_ai_personas.runtime.ledger.base import TurnLedger
-from jupyter_ai_personas.runtime.ledger.schema import in_memory
 from jupyter_ai_personas.runtime.ledger.store import Step, Store
 
 __all__ = ["MemoryLedger"]
@@ -19,16 +18,7 @@ _LOG = logging.getLogger(__name__)
 class MemoryLedger(TurnLedger):
     """The operations of :class:`Ledger` on a database in memory, at once and by one owner."""
 
-    def __init__(
-        self,
-        *,
-        remember_s: float = 30 * 86_400,
-        remember_most: int = 100_000,
-        prune_every: int = 1000,
-    ) -> None:
-        self._remember_s = remember_s
-        self._remember_most = remember_most
-        self._prune_every = prune_every
+    def __init__(self) -> None:
         self._store: Store | None = None
         self._closed = False
 
@@ -41,19 +31,11 @@ class MemoryLedger(TurnLedger):
         """See :meth:`TurnLedger.open`."""
         if self._store is not None:
             raise RuntimeError("The ledger was opened before")
-        self._store = Store(
-            in_memory(),
-            "memory",
-            alive=lambda owner: True,
-            remember_s=self._remember_s,
-            remember_most=self._remember_most,
-            log=_LOG,
-            prune_every=self._prune_every,
-        )
+        self._store = Store("memory", _LOG)
 
     async def aclose(self) -> None:
         """See :meth:`TurnLedger.aclose`."""
-        if self._store is not None and not self._closed:
+        if self._store is not None:
             self._closed = True
             self._store.db.close()
 

@@ -106,9 +106,8 @@ def _shared(path: Path) -> _LockFile:
     return file
 
 
-def _lock_offset(owner: str) -> int:
-    digest = hashlib.blake2b(owner.encode("utf-8", "surrogatepass"), digest_size=6).digest()
-    return 1 + int.from_bytes(digest)
+def _lock_offset(owner: bytes) -> int:
+    return 1 + int.from_bytes(hashlib.blake2b(owner, digest_size=6).digest())
 
 
 class OwnerLock:
@@ -118,21 +117,20 @@ class OwnerLock:
     :class:`FileExistsError` when a live owner of that name is there already.
     """
 
-    def __init__(self, path: Path, owner: str) -> None:
+    def __init__(self, path: Path, owner: bytes) -> None:
         self._path = path
         self._offset = _lock_offset(owner)
         with _files_mutex:
             self._file = _shared(path)
             try:
                 # A server that checks whether this owner is dead holds the byte for microseconds.
-                taken = self._file.take(self._offset, 0.5)
-                if not taken:
-                    raise FileExistsError(f"A ledger of owner {owner} is open already")
+                if not self._file.take(self._offset, 0.5):
+                    raise FileExistsError(f"A ledger of owner {owner!r} is open already")
             except OSError:
                 self._let_go()
                 raise
 
-    def alive(self, owner: str) -> bool:
+    def alive(self, owner: bytes) -> bool:
         """Return whether ``owner`` is alive, in this process or another.
 
         Call it inside a write transaction of the ledger: two simultaneous checks would each take

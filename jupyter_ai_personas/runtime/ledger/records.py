@@ -21,9 +21,9 @@ __all__ = [
     "decode_replies",
     "decode_row",
     "decode_step",
+    "encode",
     "encode_replies",
     "encode_request",
-    "encode_step",
 ]
 
 RecordState = Literal["accepted", "running", "finished"]
@@ -33,6 +33,8 @@ Key = tuple[str, str, str]
 """Chat id, message id, persona id: the key that is answered at most once."""
 
 _DEEPEST = 100
+_REQUEST = ("path", "message", "person", "root", "hops")
+"""The constant parts of a record that have no column of their own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +134,7 @@ def _plain(value: Any, depth: int = 0) -> Any:
     return None
 
 
-def _dump(value: Any) -> bytes:
+def encode(value: Any) -> bytes:
     """Encode as JSON without raising: values that JSON cannot express, or nests too deep, are null.
 
     Part of ``value`` was written into the document by a client.
@@ -156,22 +158,14 @@ def _number(digits: str) -> int | None:
     return number if -(2**63) <= number < 2**63 else None
 
 
-def encode_request(row: TurnRecord) -> bytes:
-    """Encode the constant parts of a row that have no column."""
-    return _dump(
-        {
-            "path": row.path,
-            "message": dict(row.message),
-            "person": row.person,
-            "root": row.root,
-            "hops": row.hops,
-        }
-    )
+def encode_request(record: TurnRecord) -> bytes:
+    """Encode the constant parts of a record that have no column."""
+    return encode({name: getattr(record, name) for name in _REQUEST})
 
 
 def encode_replies(replies: Sequence[ReplySnapshot]) -> bytes:
     """Encode the replies of a turn."""
-    return _dump([[r.message_id, r.body, r.state, dict(r.metadata)] for r in replies])
+    return encode([(r.message_id, r.body, r.state, r.metadata) for r in replies])
 
 
 def decode_replies(data: object) -> tuple[ReplySnapshot, ...]:
@@ -184,13 +178,8 @@ def decode_replies(data: object) -> tuple[ReplySnapshot, ...]:
     return tuple(_reply(reply) for reply in replies)
 
 
-def encode_step(step: TurnStep) -> bytes:
-    """Encode the data of a step."""
-    return _dump(dict(step.data))
-
-
 def decode_step(kind: object, data: object) -> TurnStep:
-    """Undo :func:`encode_step`; raises :class:`ValueError` for anything else."""
+    """Decode the kind and the encoded data; raises :class:`ValueError` for anything else."""
     known, value = as_text(kind), _load(data)
     if known not in get_args(StepKind) or not isinstance(value, dict):
         raise ValueError("The step is of no known kind")
@@ -204,26 +193,17 @@ def _reply(value: object) -> ReplySnapshot:
     raise ValueError("A reply does not have its four parts")
 
 
-def decode_row(
-    turn_id: object,
-    chat_id: object,
-    message_id: object,
-    persona_id: object,
-    state: object,
-    final_state: object,
-    accepted_at: object,
-    request: object,
-    *,
-    replies: tuple[ReplySnapshot, ...],
-) -> TurnRecord:
+def decode_row(columns: Sequence[object], replies: tuple[ReplySnapshot, ...]) -> TurnRecord:
     """Decode a row from its columns; raises :class:`ValueError` if they are invalid."""
-    match _load(request):
+    turn_id, chat_id, message_id, persona_id, state, final_state, accepted_at, request = columns
+    parts = _load(request)
+    match parts:
         case {
-            "path": str(path),
-            "message": {"id": str(asked)} as message,
-            "person": str(person),
-            "root": str(root),
-            "hops": int(hops),
+            "path": str(),
+            "message": {"id": str(asked)},
+            "person": str(),
+            "root": str(),
+            "hops": int(),
         } if asked == as_text(message_id):
             pass
         case _:
@@ -233,14 +213,10 @@ def decode_row(
     return TurnRecord(
         turn_id=as_text(turn_id),
         chat_id=as_text(chat_id),
-        path=path,
-        message=message,
         persona_id=as_text(persona_id),
-        person=person,
         accepted_at=accepted_at,
-        root=root,
-        hops=hops,
         state=cast(RecordState, as_text(state)),
         final_state=None if final_state is None else cast(FinalState, as_text(final_state)),
         replies=replies,
+        **{name: parts[name] for name in _REQUEST},
     )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
-from collections.abc import Iterator
 from typing import Any
 
 __all__ = [
@@ -15,11 +14,9 @@ __all__ = [
     "Contents",
     "NotOursError",
     "connect",
-    "in_memory",
     "insert_all",
     "is_unreadable",
     "read_all",
-    "transaction",
 ]
 
 # "JAIP": marks our SQLite files.
@@ -90,33 +87,20 @@ class NotOursError(Exception):
     """An SQLite file of another application or of a newer version of this one."""
 
 
-class _DamagedError(sqlite3.DatabaseError):
-    """The file's pages are inconsistent."""
-
-
 def is_unreadable(error: Exception) -> bool:
     """Return whether the file itself is damaged, rather than the disk, its rights or its use."""
-    if isinstance(error, _DamagedError | UnicodeDecodeError):
-        return True
-    code = getattr(error, "sqlite_errorcode", None)
-    return code is not None and code & 0xFF in _UNREADABLE
+    # An error without a code is Python's, about text, or ours, about the pages.
+    code: int = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT)
+    return code & 0xFF in _UNREADABLE
 
 
-def in_memory() -> sqlite3.Connection:
-    """Open an empty database in memory."""
-    return _prepare(sqlite3.connect(":memory:", isolation_level=None))
-
-
-def connect(path: str) -> sqlite3.Connection:
-    """Open the file at ``path``, making what is missing.
+def connect(path: str = ":memory:") -> sqlite3.Connection:
+    """Open the file at ``path``, making what is missing, or an empty database in memory.
 
     Raises one of :data:`DATABASE_ERRORS` when it cannot be read or written, and
     :class:`NotOursError`, having changed nothing, when it is somebody else's.
     """
-    return _prepare(sqlite3.connect(path, timeout=_BUSY_S, isolation_level=None))
-
-
-def _prepare(db: sqlite3.Connection) -> sqlite3.Connection:
+    db = sqlite3.connect(path, timeout=_BUSY_S, isolation_level=None)
     try:
         # Text that is not UTF-8 would raise while rows are fetched; bytes are decoded later.
         db.text_factory = bytes
@@ -127,8 +111,9 @@ def _prepare(db: sqlite3.Connection) -> sqlite3.Connection:
         db.execute(f"PRAGMA synchronous = {'NORMAL' if mode == b'wal' else 'FULL'}")
         (verdict,) = db.execute("PRAGMA integrity_check(1)").fetchone()
         if verdict != b"ok":
-            raise _DamagedError(verdict.decode("utf-8", "replace"))
-        with transaction(db):
+            raise sqlite3.DatabaseError(verdict.decode("utf-8", "replace"))
+        db.execute("BEGIN IMMEDIATE")
+        with db:
             for statement in _SCHEMA:
                 db.execute(statement)
             if is_new:
@@ -156,19 +141,6 @@ def _is_new(db: sqlite3.Connection) -> bool:
     return False
 
 
-@contextlib.contextmanager
-def transaction(db: sqlite3.Connection) -> Iterator[None]:
-    """Keep what is done meanwhile together, and undo it when it raises."""
-    db.execute("BEGIN IMMEDIATE")
-    try:
-        yield
-        db.execute("COMMIT")
-    except BaseException:
-        with contextlib.suppress(sqlite3.Error):  # SQLite may have rolled back by itself
-            db.execute("ROLLBACK")
-        raise
-
-
 def read_all(source: sqlite3.Connection) -> Contents:
     """Return the rows of each table, as far as they can be read."""
     contents: Contents = {table: [] for table in _TABLES}
@@ -180,7 +152,8 @@ def read_all(source: sqlite3.Connection) -> Contents:
 
 def insert_all(db: sqlite3.Connection, contents: Contents) -> None:
     """Write the consistent part of the result of :func:`read_all` into new tables."""
-    with transaction(db):
+    db.execute("BEGIN IMMEDIATE")
+    with db:
         db.execute("PRAGMA defer_foreign_keys = ON")
         for table, columns in _TABLES.items():
             marks = ", ".join("?" * len(columns.split(", ")))

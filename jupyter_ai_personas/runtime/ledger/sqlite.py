@@ -21,8 +21,8 @@ from typing import Any, TypeVar
 
 from jupyter_ai_personas.runtime.ledger import turn_queries
 from jupyter_ai_personas.runtime.ledger.base import TurnLedger
-from jupyter_ai_personas.runtime.ledger.failover import FailoverStore
-from jupyter_ai_personas.runtime.ledger.records import ReplySnapshot, TurnRecord, TurnStep
+from jupyter_ai_personas.runtime.ledger.failover import FileStore
+from jupyter_ai_personas.runtime.ledger.records import ReplySnapshot
 from jupyter_ai_personas.runtime.ledger.store import Step, Store
 
 __all__ = ["Ledger"]
@@ -56,77 +56,45 @@ class _Entry:
 class Ledger(TurnLedger):
     """The turns accepted and not yet finished, in an SQLite file at ``path``.
 
-    Several servers may use one file. Each is an ``owner`` (by default a new name each time), which
-    is alive as long as its process. No server touches the turns of another that is alive;
-    :meth:`open_turns` takes over those of a dead one.
+    Several servers may use one file. No server touches the turns of another that is alive;
+    :meth:`open_turns` takes over those of one whose process has ended.
 
     Faults of the file are logged as warnings and never raise. A file that cannot be read is moved
     aside to ``<name>.corrupt-<n>``. The file of a newer version is left alone, and ``<name>.v2`` is
     used. While no file can be written, turns run unrecorded.
 
-    Methods raise :class:`RuntimeError` before :meth:`open`; awaited ones also after
-    :meth:`aclose`, the others then log a warning. Methods that are not awaited may be called from
-    any thread and take effect in the order of the calls; :meth:`flush` waits until they are in the
-    file.
-
-    ``remember_s`` (seconds) and ``remember_most`` bound the tombstones of finished turns. A file
-    that cannot be used is tried again ``retry_s`` seconds later, at the next operation.
+    Methods that are not awaited may be called from any thread, and log a warning after
+    :meth:`aclose`; :meth:`flush` waits until what they record is in the file.
     """
 
-    def __init__(
-        self,
-        path: Path | str,
-        *,
-        owner: str | None = None,
-        log: logging.Logger,
-        remember_s: float = 30 * 86_400,
-        remember_most: int = 100_000,
-        retry_s: float = 30,
-    ) -> None:
+    def __init__(self, path: Path | str, *, log: logging.Logger) -> None:
         self.path = Path(path).absolute()
-        self.owner = owner or f"{socket.gethostname()}/{os.getpid()}/{uuid.uuid4().hex}"
         self._log = log
-        self._make_store = partial(
-            FailoverStore,
-            self.path,
-            self.owner,
-            remember_s=remember_s,
-            remember_most=remember_most,
-            retry_s=retry_s,
-            log=log,
-        )
-        self._store: FailoverStore | None = None
+        self._store: FileStore | None = None
         self._queue: queue.SimpleQueue[_Entry | None] = queue.SimpleQueue()
         self._mutex = threading.Lock()
         self._accepting = False
-        self._checkpoints: dict[str, tuple[ReplySnapshot, ...]] = {}
+        self._checkpoints: dict[str, _Entry] = {}
         self._written_at = time.monotonic()
         self._waited_at = -math.inf
         self._thread: threading.Thread | None = None
-        self._opened: Future[None] = Future()
         self._ended: Future[None] = Future()
-        for future in (self._opened, self._ended):
-            future.set_running_or_notify_cancel()  # a cancelled waiter does not cancel the step
+        self._ended.set_running_or_notify_cancel()  # it ends although a waiter is cancelled
 
     @property
     def recorded(self) -> bool:
-        """Whether turns are in the file now. Otherwise, nothing that a crash may repeat must
-        begin."""
+        """See :meth:`TurnLedger.recorded`: whether turns are in the file now."""
         return self._store is not None and self._store.recorded
 
     async def open(self) -> None:
-        """Open the file and start the writer; end it with :meth:`aclose`.
-
-        Raises:
-            RuntimeError: it was opened before.
-        """
+        """See :meth:`TurnLedger.open`: opens the file and starts the writer."""
         if self._thread is not None:
             raise RuntimeError("The ledger was opened before")
         # Not a daemon: pending records are written even while the interpreter ends.
         self._thread = threading.Thread(target=self._work, name="ai-personas-ledger")
         self._accepting = True
         self._thread.start()
-        await asyncio.wrap_future(self._opened)
+        await self.flush()
 
     async def aclose(self) -> None:
         """Write all records and close. Takes a few seconds at most; idempotent.
@@ -147,20 +115,16 @@ class Ledger(TurnLedger):
             ended.cancel()
             self._log.warning("The ledger %s is still being written; not waiting.", self.path)
 
-    async def reopen(self, record: TurnRecord, *, steps: Sequence[TurnStep] | None = ()) -> bool:
-        """See :meth:`TurnLedger.reopen`."""
-        with self._mutex:
-            self._checkpoints.pop(record.turn_id, None)
-        return await super().reopen(record, steps=steps)
-
     def checkpoint(self, turn_id: str, replies: Sequence[ReplySnapshot]) -> None:
         """See :meth:`TurnLedger.checkpoint`: about once a second the newest is written."""
+        step = partial(turn_queries.checkpoint, turn_id=turn_id, replies=replies)
         with self._mutex:
             if self._accepting:
-                self._checkpoints[turn_id] = tuple(replies)
+                self._checkpoints[turn_id] = _Entry(step)
 
     def _do(self, step: Step) -> None:
-        self._put(_Entry(step))
+        if not self._put(_Entry(step)):
+            self._log.warning("The ledger is closed: a late change of a turn is not recorded.")
 
     async def _ask(self, step: Callable[[Store], _T], *, settle: bool = False) -> _T:
         answer: Future[_T] = Future()
@@ -180,15 +144,12 @@ class Ledger(TurnLedger):
             if self._accepting:
                 self._queue.put(entry)
                 return True
-        if entry.answer is None:
-            self._log.warning("The ledger is closed: a late change of a turn is not recorded.")
         return False
 
     def _work(self) -> None:
         try:
-            store = self._store = self._make_store()
-            store.use_file()
-            self._opened.set_result(None)
+            owner = f"{socket.gethostname()}/{os.getpid()}/{uuid.uuid4().hex}"
+            store = self._store = FileStore(self.path, owner, self._log)
             going_on = True
             while going_on:
                 entries, going_on = self._gather()
@@ -203,30 +164,30 @@ class Ledger(TurnLedger):
         # If nothing closes the ledger, this thread ends within a second of the main thread, so
         # that the interpreter can exit.
         going_on = threading.main_thread().is_alive()
-        wait = self._written_at + _CHECKPOINT_S - time.monotonic()
-        try:
-            entry = self._queue.get(timeout=max(wait, 0))
-            while entry is not None:
+        wait = max(self._written_at + _CHECKPOINT_S - time.monotonic(), 0)
+        with suppress(queue.Empty):
+            while len(entries) < _MOST_AT_ONCE:
+                entry = self._queue.get(timeout=0 if entries else wait)
+                if entry is None:
+                    return entries, False
                 entries.append(entry)
-                if len(entries) >= _MOST_AT_ONCE:
-                    return entries, going_on
-                entry = self._queue.get_nowait()
-        except queue.Empty:
-            return entries, going_on
-        return entries, False
+        return entries, going_on
 
-    def _write(self, store: FailoverStore, entries: list[_Entry], *, everything: bool) -> None:
+    def _write(self, store: FileStore, entries: list[_Entry], *, everything: bool) -> None:
         # Skip the steps of waiters that were cancelled.
         entries = [e for e in entries if not e.answer or e.answer.set_running_or_notify_cancel()]
         due = time.monotonic() - self._written_at >= _CHECKPOINT_S
         # A checkpoint is of a turn accepted in an earlier batch, and older than its end if that
         # is in this one: so checkpoints go first.
         if due or everything or any(entry.settle for entry in entries):
-            entries = [*self._take_checkpoints(), *entries]
+            self._written_at = time.monotonic()
+            with self._mutex:
+                checkpoints, self._checkpoints = self._checkpoints, {}
+            entries = [*checkpoints.values(), *entries]
         if not entries:
             return
         try:
-            outcomes = store.run([entry.step for entry in entries])
+            outcomes = store.transact([entry.step for entry in entries])
         except Exception as error:
             outcomes = [error] * len(entries)
         for entry, outcome in zip(entries, outcomes, strict=True):
@@ -237,12 +198,3 @@ class Ledger(TurnLedger):
                 entry.answer.set_exception(outcome)
             else:
                 self._log.error("A change of a turn is not recorded.", exc_info=outcome)
-
-    def _take_checkpoints(self) -> list[_Entry]:
-        self._written_at = time.monotonic()
-        with self._mutex:
-            taken, self._checkpoints = self._checkpoints, {}
-        return [
-            _Entry(partial(turn_queries.checkpoint, turn_id=turn_id, replies=replies))
-            for turn_id, replies in taken.items()
-        ]

@@ -4,71 +4,58 @@ from __future__ import annotations
 
 import logging
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from jupyter_ai_personas.runtime.ledger.records import as_bytes, as_text
-from jupyter_ai_personas.runtime.ledger.schema import DATABASE_ERRORS, transaction
+from jupyter_ai_personas.runtime.ledger.records import as_bytes
+from jupyter_ai_personas.runtime.ledger.schema import DATABASE_ERRORS, connect
 
-__all__ = ["Step", "Store"]
+__all__ = ["Step", "Store", "Value"]
+
+_FAULTS_OF_VALUES = (sqlite3.DataError, sqlite3.InterfaceError, sqlite3.ProgrammingError)
+Value = str | bytes | float | None
 
 
 class Store:
-    """The rows of ``owner`` and others; ``alive`` checks whether another owner is alive.
+    """The rows of ``owner`` in a database in memory.
 
-    ``remember_s`` (seconds) and ``remember_most`` bound the tombstones, which are pruned after
-    ``prune_every`` new ones.
+    ``since_prune`` is the number of tombstones that were added since the last pruning.
     """
 
-    def __init__(
-        self,
-        db: sqlite3.Connection,
-        owner: str,
-        *,
-        alive: Callable[[str], bool],
-        remember_s: float,
-        remember_most: int,
-        log: logging.Logger,
-        prune_every: int = 1000,
-    ) -> None:
-        self.db = db
+    def __init__(self, owner: str, log: logging.Logger) -> None:
+        self.db = connect()
         self.me = as_bytes(owner)
-        self._alive = alive
-        self.remember_s = remember_s
-        self.remember_most = remember_most
         self.log = log
-        self.prune_every = prune_every
         self.since_prune = 0
+
+    def execute(self, statement: str, values: Iterable[Value]) -> sqlite3.Cursor:
+        """Execute a statement; text is stored and compared as bytes, see :func:`as_bytes`."""
+        return self.db.execute(
+            statement, [as_bytes(v) if isinstance(v, str) else v for v in values]
+        )
 
     def is_anothers(self, owner: object) -> bool:
         """Return whether the rows of ``owner`` belong to another live server."""
-        if owner == self.me:
-            return False
-        try:
-            return self._alive(as_text(owner))
-        except ValueError:
-            return False
+        return owner != self.me
 
     def transact(self, steps: Sequence[Step]) -> list[Any]:
         """Run ``steps`` in one transaction; return each result or exception.
 
         Raises one of :data:`DATABASE_ERRORS` if the database fails: then no step has an effect.
         """
-        with transaction(self.db):
+        self.db.execute("BEGIN IMMEDIATE")
+        with self.db:
             return [self._take(step) for step in steps]
 
     def _take(self, step: Step) -> Any:
         self.db.execute("SAVEPOINT step")
         try:
             outcome = step(self)
-        except (sqlite3.DataError, sqlite3.InterfaceError, sqlite3.ProgrammingError) as error:
-            outcome = error  # of what the caller gave
-        except DATABASE_ERRORS:
-            raise
         except Exception as error:
-            outcome = error
-        if isinstance(outcome, Exception):
+            if isinstance(error, DATABASE_ERRORS) and not isinstance(error, _FAULTS_OF_VALUES):
+                raise
             self.db.execute("ROLLBACK TO step")
+            outcome = error
         self.db.execute("RELEASE step")
         return outcome
 

@@ -24,11 +24,9 @@ class CancelHandler(BaseHandler):
         path = self.get_query_argument("chat_path", "")
         if not path:
             raise HTTPError(400, "Say which chat: `?chat_path=` and its path.")
-        name = self.get_query_argument("persona_id", None)
-        persona_id = None if name is None else await runtime.persona_id_at(path, name)
-        user = self.current_user
+        persona, user = self.get_query_argument("persona_id", None), self.current_user
         with self.within(WORK_SECONDS, "The turns are being stopped, and have not ended yet."):
             cancelled = await runtime.cancel(
-                path, persona_id, by=user.username, name=user.display_name or user.name or ""
+                path, persona, by=user.username, name=user.display_name or user.name or ""
             )
         self.finish(json.dumps({"status": "cancelled", "cancelled": cancelled}))

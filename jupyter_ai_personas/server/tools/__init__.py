@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from jupyter_ai_personas.context.access import SearchIndex
-from jupyter_ai_personas.runtime.changes import ChangeLog
+from jupyter_ai_personas.runtime.ledger import TurnLedger
 from jupyter_ai_personas.server.tools.documents import Notebooks
 from jupyter_ai_personas.server.tools.executor import Recorder
 from jupyter_ai_personas.server.tools.files import FileTools
@@ -41,7 +41,7 @@ class BuiltinTools(ChangeBook):
         *,
         root: str | Path | None,
         workspace: Workspace,
-        changes: ChangeLog,
+        ledger: TurnLedger,
         log: logging.Logger,
         bounds: ToolSettings | None = None,
         index: Callable[[], SearchIndex | None] = lambda: None,
@@ -50,7 +50,7 @@ class BuiltinTools(ChangeBook):
         notebooks = Notebooks(settings, root=where, workspace=workspace)
         folders = Folders(settings, root=where, workspace=workspace)
         texts = Texts(settings, root=where, workspace=workspace)
-        recorder = Recorder(changes)
+        recorder = Recorder(ledger)
 
         kernels = Kernels(settings)
         tools = [
@@ -63,7 +63,7 @@ class BuiltinTools(ChangeBook):
         ]
         self.executors: Mapping[str, ToolExecutor] = {tool.info.name: tool for tool in tools}
         """The name of a tool → what runs it."""
-        self._undo = Undo(notebooks, texts, changes, log=log)
+        self._undo = Undo(notebooks, texts, recorder, log=log)
         self._recorder = recorder
         self._base_url: str | None = settings.get("base_url")
 

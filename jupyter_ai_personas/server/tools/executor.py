@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 from jupyter_ai_personas.errors import PersonasError, ToolCallError
-from jupyter_ai_personas.runtime.changes import ChangeLog
+from jupyter_ai_personas.runtime.ledger import TurnLedger
 from jupyter_ai_personas.tools import CallContext, Preview, ToolInfo
 from jupyter_ai_personas.tools.builtin import BUILTIN, checked_arguments
-from jupyter_ai_personas.tools.changes import Change
+from jupyter_ai_personas.tools.changes import Change, TurnChanges
 
 __all__ = ["Recorder", "Tool", "attribution"]
 
@@ -57,23 +58,40 @@ def attribution(context: CallContext) -> dict[str, Any]:
 
 
 class Recorder:
-    """Notes what calls changed."""
+    """What calls changed, kept in the ledger, so that ``/undo`` works after a restart."""
 
-    def __init__(self, log: ChangeLog) -> None:
-        self._log = log
+    def __init__(self, ledger: TurnLedger) -> None:
+        self._ledger = ledger
         self._unlinked: dict[str, list[Change]] = {}
 
     async def note(self, context: CallContext, change: Change) -> None:
         """Note one change of a call."""
-        await self._log.record(
-            change,
-            chat_id=context.chat_id,
-            turn_id=context.turn_id,
-            persona_id=context.persona_id,
-        )
-        while len(self._unlinked) >= MAX_UNLINKED and context.turn_id not in self._unlinked:
+        # ASCII: what cannot be text in the database, such as half of a pair, is kept as well.
+        data = json.dumps(change.as_json()).encode("ascii")
+        chat_id, turn_id, persona_id = context.chat_id, context.turn_id, context.persona_id
+        undoable = change.can_be_undone
+        await self._ledger.add_change(chat_id, turn_id, persona_id, data, undoable=undoable)
+        while len(self._unlinked) >= MAX_UNLINKED and turn_id not in self._unlinked:
             del self._unlinked[next(iter(self._unlinked))]
-        self._unlinked.setdefault(context.turn_id, []).append(change)
+        self._unlinked.setdefault(turn_id, []).append(change)
+
+    async def of_turn(self, turn_id: str) -> tuple[Change, ...]:
+        """Return the changes of a turn, oldest first."""
+        found = await self._ledger.changes(turn_id)
+        return tuple(Change.from_json(json.loads(data)) for data in found)
+
+    async def latest_turn(self, chat_id: str, persona_id: str | None = None) -> TurnChanges | None:
+        """Return the latest turn of a chat, or of a persona in it, that can be undone, if any."""
+        found = await self._ledger.latest_changed(chat_id, persona_id)
+        if found is None:
+            return None
+        turn_id, persona = found
+        changes = await self.of_turn(turn_id)
+        return TurnChanges(turn_id=turn_id, persona_id=persona, changes=changes)
+
+    async def forget(self, turn_id: str) -> None:
+        """Delete the changes of a turn: they were undone."""
+        await self._ledger.forget_changes(turn_id)
 
     def unlinked(self, turn_id: str) -> Sequence[Change]:
         """Return the changes of a turn since the last call."""

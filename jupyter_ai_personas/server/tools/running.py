@@ -96,7 +96,7 @@ class RunTools:
             note = "The kernel is busy. The cell runs when it is free."
         else:
             note = ""
-        bound = f"It is interrupted after {arguments['timeout']:,} seconds."
+        bound = f"The run is interrupted after {arguments['timeout']:,} seconds."
         while len(self._shown) >= _REMEMBERED:
             del self._shown[next(iter(self._shown))]
         self._shown[context.turn_id, context.call_id] = head.source

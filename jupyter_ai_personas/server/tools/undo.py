@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from itertools import groupby
 
 from jupyter_ai_personas.errors import PersonasError, ToolCallError
-from jupyter_ai_personas.runtime.changes import ChangeLog
 from jupyter_ai_personas.server.tools.cells import Cells
 from jupyter_ai_personas.server.tools.documents import Notebooks
+from jupyter_ai_personas.server.tools.executor import Recorder
 from jupyter_ai_personas.server.tools.operations import take_back
 from jupyter_ai_personas.server.tools.texts import Texts
 from jupyter_ai_personas.tools.changes import Change, UndoReport
@@ -22,11 +22,11 @@ class Undo:
     """Takes back what personas changed in notebooks and files."""
 
     def __init__(
-        self, notebooks: Notebooks, texts: Texts, changes: ChangeLog, *, log: logging.Logger
+        self, notebooks: Notebooks, texts: Texts, recorder: Recorder, *, log: logging.Logger
     ) -> None:
         self._notebooks = notebooks
         self._texts = texts
-        self._changes = changes
+        self._recorder = recorder
         self._log = log
         self._lock = asyncio.Lock()
 
@@ -36,7 +36,7 @@ class Undo:
         ``None``: there is none. Later changes by others stay.
         """
         async with self._lock:
-            turn = await self._changes.latest_turn(chat_id, persona_id)
+            turn = await self._recorder.latest_turn(chat_id, persona_id)
             if turn is None:
                 return None
             done: list[Change] = []
@@ -52,7 +52,7 @@ class Undo:
                 left += others
             created = (change for change in turn.changes if change.kind == "create")
             left += [(change, "the notebook is new; delete it by hand") for change in created]
-            await self._changes.forget(turn.turn_id)
+            await self._recorder.forget(turn.turn_id)
             return UndoReport(turn, tuple(done), tuple(left))
 
     async def _path(

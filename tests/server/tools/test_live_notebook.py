@@ -160,7 +160,7 @@ async def test_both_people_see_a_cell_run_in_the_notebooks_own_kernel(
         )
         assert ran["status"] == "ok"
         assert {"name": "x", "type": "int", "value": 42} in variables["variables"]
-        assert body.endswith("- [`run.ipynb`, cell 1](/lab/tree/run.ipynb#cell-id=c0) (run)")
+        assert body.endswith("- [run.ipynb, cell 1](/lab/tree/run.ipynb#cell-id=c0) (run)")
         for tab in (ada, bob):
             cell = tab.notebook.ycells[0]
             await tab.wait_for(lambda _, cell=cell: cell["execution_state"] == "idle")

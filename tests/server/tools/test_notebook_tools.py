@@ -403,7 +403,7 @@ async def test_changes_are_recorded(desk: Desk, make: Any) -> None:
     done = await desk.call("notebook.insert_cell", path="a.ipynb", source="b")
     await desk.call("notebook.edit_cell", path="a.ipynb", cell="c0", source="c", expected="a")
     await desk.call("notebook.edit_cell", path="a.ipynb", cell="c0", source="c", expected="a")
-    first, second = await desk.changes.changes_of_turn("t1")
+    first, second = await desk.changes.of_turn("t1")
     assert (first.kind, first.cell, first.before, first.index) == ("insert", done["cell"], None, 1)
     assert second.before is not None
     assert second.after is not None

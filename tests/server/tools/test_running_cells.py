@@ -52,7 +52,7 @@ async def test_a_cell_runs_and_its_outputs_are_in_the_open_notebook(
     assert "ZeroDivisionError" in failed["outputs"][0]
     assert outputs(document, 2)[0]["output_type"] == "error"
     assert len(kernels) == 1
-    changes = await desk.changes.changes_of_turn("t1")
+    changes = await desk.changes.of_turn("t1")
     assert [(change.kind, change.cell) for change in changes] == [
         ("run", "c0"),
         ("run", "c1"),

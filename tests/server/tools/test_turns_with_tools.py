@@ -50,9 +50,7 @@ async def test_a_reply_ends_with_links_to_what_it_changed(desk: Desk) -> None:
         [reply] = await chat.ask("@Helper add a cell")
         id_ = document.ycells[1]["id"]
         assert "I have added a cell.\n\nChanged:\n" in reply.body
-        assert reply.body.endswith(
-            f"- [`a.ipynb`, cell 2](/lab/tree/a.ipynb#cell-id={id_}) (added)"
-        )
+        assert reply.body.endswith(f"- [a.ipynb, cell 2](/lab/tree/a.ipynb#cell-id={id_}) (added)")
         [other] = await chat.ask("@Helper and now?")
         assert other.body == "Nothing to do."
     about = document.ycells[1]["metadata"]["jupyter_ai_personas"]

@@ -216,13 +216,13 @@ async def test_any_turn_can_be_taken_back(
 async def test_changed_cells_are_linked_once(desk: Desk) -> None:
     desk.open("a.ipynb", *"abcd")
     await act(desk)
-    changes = await desk.changes.changes_of_turn("t1")
+    changes = await desk.changes.of_turn("t1")
     new = changes[0].cell
     assert changed_links(changes, base_url="/user/ada/").splitlines() == [
         "Changed:",
-        f"- [`a.ipynb`, cell 2](/user/ada/lab/tree/a.ipynb#cell-id={new}) (changed)",
-        "- [`a.ipynb`, cell 3](/user/ada/lab/tree/a.ipynb#cell-id=c1) (changed)",
-        "- [`a.ipynb`, cell 1](/user/ada/lab/tree/a.ipynb#cell-id=c3) (moved)",
+        f"- [a.ipynb, cell 2](/user/ada/lab/tree/a.ipynb#cell-id={new}) (changed)",
+        "- [a.ipynb, cell 3](/user/ada/lab/tree/a.ipynb#cell-id=c1) (changed)",
+        "- [a.ipynb, cell 1](/user/ada/lab/tree/a.ipynb#cell-id=c3) (moved)",
         "- `a.ipynb`, cell 5 (deleted)",
     ]
 
@@ -233,7 +233,7 @@ def test_links_are_quoted_and_bounded() -> None:
     link = changed_links([Change(kind="insert", path=path, cell="a&b#c")], base_url="/")
     assert "(/lab/tree/my%20%5Bdata%5D%20%60x%60/a%20b.ipynb#cell-id=a%26b%23c) (added)" in link
     new = Change(kind="file", path="a.md", after={"text": "x"})
-    assert changed_links([new], base_url="/").endswith("- [`a.md`](/lab/tree/a.md) (created)")
+    assert changed_links([new], base_url="/").endswith("- [a.md](/lab/tree/a.md) (created)")
     many = [Change(kind="edit", path="a.ipynb", cell=str(i), index=i) for i in range(30)]
     lines = changed_links(many, base_url="/").splitlines()
     assert len(lines) == 12

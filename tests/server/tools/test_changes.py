@@ -9,24 +9,25 @@ from pathlib import Path
 
 import pytest
 
-from jupyter_ai_personas.runtime.changes import ChangeLog
 from jupyter_ai_personas.runtime.ledger import Ledger, MemoryLedger, TurnLedger
+from jupyter_ai_personas.server.tools.executor import Recorder
+from jupyter_ai_personas.tools import CallContext
 from jupyter_ai_personas.tools.changes import Change
 
 LOG = logging.getLogger("test")
 
 
 @asynccontextmanager
-async def opened(ledger: TurnLedger) -> AsyncIterator[ChangeLog]:
+async def opened(ledger: TurnLedger) -> AsyncIterator[Recorder]:
     await ledger.open()
     try:
-        yield ChangeLog(ledger)
+        yield Recorder(ledger)
     finally:
         await ledger.aclose()
 
 
 @pytest.fixture(params=["memory", "file"])
-async def changes(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[ChangeLog]:
+async def changes(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Recorder]:
     is_file = request.param == "file"
     ledger = Ledger(tmp_path / "ledger.sqlite", log=LOG) if is_file else MemoryLedger()
     async with opened(ledger) as log:
@@ -38,18 +39,27 @@ def edit(cell: str) -> Change:
     return Change(kind="edit", path="a.ipynb", cell=cell, before=before, after=after)
 
 
-async def note(log: ChangeLog, change: Change, turn: str, persona: str = "p") -> None:
-    await log.record(change, chat_id="chat", turn_id=turn, persona_id=persona)
+async def note(log: Recorder, change: Change, turn: str, persona: str = "p") -> None:
+    context = CallContext(
+        turn_id=turn,
+        call_id="1-1",
+        persona_id=persona,
+        persona_name=persona,
+        chat_id="chat",
+        chat_path="a.chat",
+        person="ada",
+    )
+    await log.note(context, change)
 
 
-async def test_changes_of_a_turn_are_kept_in_order(changes: ChangeLog) -> None:
+async def test_changes_of_a_turn_are_kept_in_order(changes: Recorder) -> None:
     for cell in "abc":
         await note(changes, edit(cell), "t1")
-    assert list(await changes.changes_of_turn("t1")) == [edit("a"), edit("b"), edit("c")]
-    assert list(await changes.changes_of_turn("t2")) == []
+    assert list(await changes.of_turn("t1")) == [edit("a"), edit("b"), edit("c")]
+    assert list(await changes.of_turn("t2")) == []
 
 
-async def test_the_latest_turn_of_a_persona_is_found(changes: ChangeLog) -> None:
+async def test_the_latest_turn_of_a_persona_is_found(changes: Recorder) -> None:
     await note(changes, edit("a"), "t1", "p")
     await note(changes, edit("b"), "t2", "q")
     await note(changes, Change(kind="run", path="a.ipynb", cell="a"), "t3", "q")

@@ -1,9 +1,11 @@
-"""Requests of turns for files of the workspace, and for the context of their message."""
+"""Requests of turns for the context of their message: its attachments, and the workspace."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from jupyter_ai_personas.context import MAX_HITS
@@ -11,12 +13,32 @@ from jupyter_ai_personas.context.gathering import Gathering
 from jupyter_ai_personas.context.plain import as_plain
 from jupyter_ai_personas.errors import AttachmentError, RequestRefusedError
 from jupyter_ai_personas.runtime.requests import RequestContext, RequestHandler
+from jupyter_ai_personas.runtime.settings import RuntimeSettings
 
-__all__ = ["workspace_handlers"]
+__all__ = ["context_handlers"]
 
 
-def workspace_handlers(gathering: Gathering) -> dict[str, RequestHandler]:
-    """Return the handlers of ``context.message`` and of the requests below ``workspace.``."""
+def context_handlers(gathering: Gathering, settings: RuntimeSettings) -> dict[str, RequestHandler]:
+    """Return the handlers of these requests; attachments lie below the server's root directory."""
+
+    async def list_attachments(
+        context: RequestContext, arguments: Mapping[str, Any]
+    ) -> list[dict[str, Any]]:
+        attachments = context.attachments
+        if attachments and not settings.has_files:
+            raise AttachmentError(
+                "The attachments cannot be read: this server does not keep its contents as "
+                "files. Paste the relevant parts into the message."
+            )
+        paths = [attachment.path for attachment in attachments]
+        outside = await asyncio.to_thread(_first_outside, settings.root_dir, paths)
+        if outside is not None:
+            name = outside.replace("\\", "/").rpartition("/")[2]
+            raise AttachmentError(
+                f"The attachment `{name[:80]}` cannot be read: it does not lie below the "
+                "server's root directory. Attach a file that does."
+            )
+        return [asdict(attachment) for attachment in attachments]
 
     async def message(context: RequestContext, arguments: Mapping[str, Any]) -> Any:
         chars = arguments.get("chars")
@@ -55,8 +77,27 @@ def workspace_handlers(gathering: Gathering) -> dict[str, RequestHandler]:
         return asdict(await gathering.workspace.beside(context.chat_path, context.person))
 
     return {
+        "attachments.list": list_attachments,
         "context.message": message,
         "workspace.read": read,
         "workspace.search": search,
         "workspace.beside": beside,
     }
+
+
+def _first_outside(root_dir: str | None, paths: list[str]) -> str | None:
+    root = None if root_dir is None else Path(root_dir).resolve()
+    return next((path for path in paths if not _is_inside(root, path)), None)
+
+
+def _is_inside(root: Path | None, path: str) -> bool:
+    # A client can write any path, and a symbolic link can lead anywhere.
+    parts = path.replace("\\", "/").split("/")
+    if not path or parts[0] == "" or ".." in parts or "\0" in path:
+        return False
+    if root is None:
+        return True
+    try:
+        return (root / path).resolve().is_relative_to(root)
+    except (OSError, RuntimeError, ValueError):
+        return False
