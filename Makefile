@@ -125,7 +125,8 @@ $(FRONTEND)/node_modules/ready: $(FRONTEND)/package.json $(FRONTEND)/package-loc
 
 # The browser tests take Debian's Chromium, or else Playwright's own.
 $(TEST)/chromium: $(TEST)/ready
-	@test -n "$$CHROMIUM" || command -v chromium || $(TEST)/bin/playwright install chromium
+	@test -n "$$CHROMIUM" || command -v chromium-headless-shell || command -v chromium || \
+		$(TEST)/bin/playwright install chromium
 	@touch $@
 
 define make_environment

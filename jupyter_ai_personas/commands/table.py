@@ -254,9 +254,9 @@ async def _models(context: CommandContext, message: Message, rest: str) -> str:
             problem = for_people(info.problem or "not ready")
             unready.append(f"- {inert(info.name)}: {_with_names(problem)}")
     if lines:
-        lines = ["Ready:", "", *lines, ""]
+        lines = ["These can be chosen:", "", *lines, ""]
     if unready:
-        lines += ["Not ready:", "", *unready]
+        lines += ["These lack something:", "", *unready]
     try:
         default, why = context.models.default(chat=True)
         lines.append(f"\nThe default is {code(str(default))} ({inert(why)}).")

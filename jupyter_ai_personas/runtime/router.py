@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, replace
+from difflib import get_close_matches
 
 from jupyter_ai_personas.chat import (
     RECENT,
@@ -15,6 +16,7 @@ from jupyter_ai_personas.chat import (
     MessagePosted,
     Update,
 )
+from jupyter_ai_personas.chat.history import command_of
 from jupyter_ai_personas.chat.markdown import code
 from jupyter_ai_personas.chat.messages import GROWING_STATES
 from jupyter_ai_personas.personas import ChatPersonas
@@ -115,7 +117,7 @@ class Router:
         if self._is_for_another_runtime(message):
             return False
         addressed = self.addressed(message, by_default=False)
-        mistyped = "" if addressed or not may_mention(message.body) else self._mistyped(message)
+        mistyped = "" if addressed else self._mistyped(message)
         faulty = self._files.about(message, self._services.personas, addressed, self._people)
         if addressed and faulty:
             self._scheduler.notify(faulty, reply_to=message.id)
@@ -156,9 +158,12 @@ class Router:
         return True
 
     def _mistyped(self, message: Message) -> str:
-        """Return a hint for a message that nearly mentions a persona."""
-        personas, people = self._services.personas, self._people()
+        """Return a hint for a message that nearly mentions a persona, or nearly is a command."""
         other = self._services.other_runtime(self._chat.id)
+        if not may_mention(message.body):
+            # The other runtime has commands of its own.
+            return _near_command(message.body, self._commands.names) if other is None else ""
+        personas, people = self._services.personas, self._people()
         names = (other.personas if other is not None else None) or {}
         theirs = NameIndex({id_: mention_name(name) for id_, name in names.items()})
         unreached = find_mentions(message.body, theirs)
@@ -329,3 +334,12 @@ class Router:
                 # One notice for each message of a person, however many replies are cut off.
                 root.is_told = True
                 self._scheduler.notify(cut_off(cut, limits), reply_to=message_id)
+
+
+def _near_command(body: str, known: frozenset[str]) -> str:
+    """Return a hint for a message that begins with a mistyped command, else an empty string."""
+    typed = command_of(body)
+    near = get_close_matches(typed, sorted(known), n=1, cutoff=0.75) if typed else []
+    if not near or typed in known:
+        return ""
+    return f"There is no command {code(typed)}. Did you mean `{near[0]}`? `/help` lists all."

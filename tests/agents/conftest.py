@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from support.desk import Desk
-from support.room import LOG, Room, room
+from support.room import LOG, Room, room, wait_for_processes
 
 from agents.obedient import SCRIPT, noted
 from jupyter_ai_personas.acp import AgentsTable, agent_personas
@@ -61,7 +61,8 @@ class Agents:
 
 
 @pytest.fixture
-async def agents(tmp_path: Path) -> Agents:
+async def agents(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Agents:
+    wait_for_processes(monkeypatch)
     (tmp_path / "root").mkdir()
     agents = Agents(tmp_path / "root", tmp_path / "memory.jsonl")
     await agents.desk.begin()

@@ -7,7 +7,8 @@ from typing import Any
 
 import anyio
 import anyio.lowlevel
-from support.room import WAIT, Room
+from support.polling import WAIT
+from support.room import Room
 
 from jupyter_ai_personas.runtime import Approval, Decision
 

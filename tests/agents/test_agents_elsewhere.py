@@ -18,8 +18,6 @@ def place(
     request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[str]:
     importable_for_workers(monkeypatch)
-    for module in ("support.room", "jupyter_ai_personas.testing.fakes"):
-        monkeypatch.setattr(f"{module}.WAIT", 120.0)
     if request.param == "processes":
         yield "processes"
         return

@@ -9,7 +9,8 @@ from typing import Any
 import anyio
 import psutil
 import pytest
-from support.room import LOG, WAIT, FakeStage, Room
+from support.polling import WAIT
+from support.room import LOG, FakeStage, Room
 from support.stages import DocumentStage
 
 from agents.talking import asked, decide, said, written

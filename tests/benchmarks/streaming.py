@@ -76,7 +76,8 @@ def cells(options: Options) -> list[tuple[Cell, int]]:
     return [
         (Cell(chunks, rate, clients), options.repeat)
         for chunks in (500, 2000, 5000)
-        for rate in (100, 0)
+        # 5,000 unpaced chunks take the alternative ten minutes, and show what 2,000 show.
+        for rate in ((100,) if chunks == 5000 else (100, 0))
         for clients in (1, 5)
     ]
 

@@ -2,52 +2,22 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import AsyncIterator
 from typing import Any
 
 import nbformat
 import pytest
-import pytest_asyncio
 from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Locator, expect
-from support.browser import ChatPage, Join, StartLab
+from support.browser import ChatPage, Join
 from support.server import JupyterServer
-from support.typist import Typescript, make_typist
+from support.typist import Typescript
 
 from jupyter_ai_personas.testing import Answer, Call, OpenAIServer
 
-pytestmark = [pytest.mark.browser, pytest.mark.server, pytest.mark.asyncio(loop_scope="module")]
+pytestmark = [pytest.mark.browser, pytest.mark.server, pytest.mark.asyncio(loop_scope="session")]
 
 MOST_TABS = 60
 """Stops of the Tab key from one place of a page to another."""
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def model() -> AsyncIterator[OpenAIServer]:
-    with OpenAIServer() as model:
-        yield model
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def lab(
-    start_lab: StartLab, model: OpenAIServer, tmp_path_factory: pytest.TempPathFactory
-) -> JupyterServer:
-    package, env = make_typist(tmp_path_factory.mktemp("typist"))
-    endpoint = {"base_url": model.url, "models": ["small", "large"]}
-    server = await start_lab(
-        pythonpath=[package],
-        env=env,
-        config={
-            "AiExtension.endpoints": {"loop": endpoint},
-            "AiExtension.default_model": "loop:small",
-        },
-    )
-    status, _ = await server.put(
-        "/lab/api/settings/jupyter-ai-personas:personas", json={"raw": json.dumps({"usage": True})}
-    )
-    assert status == 204
-    return server
 
 
 async def tab_to(person: ChatPage, wanted: Locator, key: str = "Tab") -> None:

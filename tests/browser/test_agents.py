@@ -13,7 +13,7 @@ from playwright.async_api import expect
 from support.browser import ChatPage
 from support.server import JupyterServer
 
-pytestmark = [pytest.mark.browser, pytest.mark.server, pytest.mark.asyncio(loop_scope="module")]
+pytestmark = [pytest.mark.browser, pytest.mark.server, pytest.mark.asyncio(loop_scope="session")]
 
 StartServer = Callable[..., Coroutine[Any, Any, JupyterServer]]
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-
 import pytest
 import pytest_asyncio
 from playwright.async_api import expect
@@ -12,22 +10,16 @@ from support.server import JupyterServer
 
 from jupyter_ai_personas.testing import Answer, Call, OpenAIServer
 
-pytestmark = [pytest.mark.browser, pytest.mark.server, pytest.mark.asyncio(loop_scope="module")]
+pytestmark = [pytest.mark.browser, pytest.mark.server, pytest.mark.asyncio(loop_scope="session")]
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def model() -> AsyncIterator[OpenAIServer]:
-    with OpenAIServer() as model:
-        yield model
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def lab(start_lab: StartLab, model: OpenAIServer) -> JupyterServer:
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def lab(start_lab: StartLab, loopback: OpenAIServer) -> JupyterServer:
     return await start_lab(
         config={
             "AiExtension.approvers": ["asker"],
             "AiExtension.feedback": False,
-            "AiExtension.endpoints": {"loop": {"base_url": model.url, "models": ["small"]}},
+            "AiExtension.endpoints": {"loop": {"base_url": loopback.url, "models": ["small"]}},
             "AiExtension.default_model": "loop:small",
         },
     )
@@ -94,3 +86,4 @@ async def test_a_person_whom_the_server_takes_for_another_is_told_that_they_may_
     await ada.screenshot("refused-decision")
     await expect(approve).to_be_enabled()
     assert not (lab.root_dir / "a.md").exists()
+    await ada.leave()

@@ -17,7 +17,7 @@ from support.dask_cluster import DaskCluster
 from support.plugin import make_plugin
 from support.server import JupyterServer
 
-pytestmark = [pytest.mark.browser, pytest.mark.server, pytest.mark.asyncio(loop_scope="module")]
+pytestmark = [pytest.mark.browser, pytest.mark.server, pytest.mark.asyncio(loop_scope="session")]
 
 SOURCE = """
 import os
@@ -63,7 +63,7 @@ def cluster(packages: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         yield made
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def lab(start_lab: StartLab, packages: Path, cluster: DaskCluster) -> JupyterServer:
     return await start_lab(pythonpath=[packages], config={"AiExtension.hosts": cluster.place})
 

@@ -9,7 +9,7 @@ from support.browser import ChatPage, Join, StartLab
 from support.plugin import make_plugin
 from support.server import JupyterServer
 
-pytestmark = [pytest.mark.browser, pytest.mark.server, pytest.mark.asyncio(loop_scope="module")]
+pytestmark = [pytest.mark.browser, pytest.mark.server, pytest.mark.asyncio(loop_scope="session")]
 
 STAFF = """
 from langchain_core.language_models import FakeListChatModel
@@ -47,7 +47,7 @@ class Script(BaseProvider, FakeListChatModel):
 """
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def lab(start_lab: StartLab, tmp_path_factory: pytest.TempPathFactory) -> JupyterServer:
     staff = make_plugin(
         tmp_path_factory.mktemp("plugins"),

@@ -10,7 +10,7 @@ from playwright.async_api import ConsoleMessage
 from support.browser import Join
 from support.server import JupyterServer
 
-pytestmark = [pytest.mark.browser, pytest.mark.server, pytest.mark.asyncio(loop_scope="module")]
+pytestmark = [pytest.mark.browser, pytest.mark.server, pytest.mark.asyncio(loop_scope="session")]
 
 StartServer = Callable[..., Coroutine[Any, Any, JupyterServer]]
 

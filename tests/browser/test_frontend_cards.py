@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from typing import Any
 
 import nbformat
 import pytest
-import pytest_asyncio
 from playwright.async_api import Locator, Page, expect
 from support.browser import Join, StartLab
 from support.server import JupyterServer
@@ -15,31 +13,7 @@ from support.yclient import ChatClient
 
 from jupyter_ai_personas.testing import Answer, Call, OpenAIServer
 
-pytestmark = [pytest.mark.browser, pytest.mark.server, pytest.mark.asyncio(loop_scope="module")]
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def loopback() -> AsyncIterator[OpenAIServer]:
-    with OpenAIServer() as model:
-        yield model
-
-
-@pytest.fixture
-def model(loopback: OpenAIServer) -> OpenAIServer:
-    """The model that answers in all chats; a test says what."""
-    loopback.requests.clear()
-    return loopback
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def lab(start_lab: StartLab, loopback: OpenAIServer) -> JupyterServer:
-    models = ["small", "large"]
-    return await start_lab(
-        config={
-            "AiExtension.endpoints": {"loop": {"base_url": loopback.url, "models": models}},
-            "AiExtension.default_model": "loop:small",
-        },
-    )
+pytestmark = [pytest.mark.browser, pytest.mark.server, pytest.mark.asyncio(loop_scope="session")]
 
 
 KERNEL = {"kernelspec": {"name": "python3", "display_name": "Python 3"}}
@@ -148,7 +122,7 @@ async def test_people_vote_choose_models_and_ask_from_a_cell(
     failed = nbformat.v4.new_code_cell("hive['wax']", id="bad", outputs=[error])
     write_notebook(lab, "bees.ipynb", [nbformat.v4.new_code_cell("hive = {}", id="ok"), failed])
     folder = lab.root_dir / ".jupyter" / "personas"
-    folder.mkdir(parents=True)
+    folder.mkdir(parents=True, exist_ok=True)
     (folder / "broken.md").write_text("---\ndescription: Has no name.\n---\nHum.\n")
     ada, bob = await join("Ada", "Bob", dark=True)
     # The panel: Bob chooses, Ada sees it, Guide answers with it.

@@ -17,7 +17,7 @@ pytestmark = [
     pytest.mark.browser,
     pytest.mark.server,
     pytest.mark.slow,  # LiteLLM has 100 MB
-    pytest.mark.asyncio(loop_scope="module"),
+    pytest.mark.asyncio(loop_scope="session"),
 ]
 
 
@@ -27,7 +27,7 @@ def model() -> Iterator[OpenAIServer]:
         yield running
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def lab(
     start_lab: StartLab, tmp_path_factory: pytest.TempPathFactory, model: OpenAIServer
 ) -> JupyterServer:

@@ -17,7 +17,7 @@ from support.plugin import make_plugin
 from support.server import JupyterServer
 from support.yclient import ChatClient
 
-pytestmark = [pytest.mark.browser, pytest.mark.server, pytest.mark.asyncio(loop_scope="module")]
+pytestmark = [pytest.mark.browser, pytest.mark.server, pytest.mark.asyncio(loop_scope="session")]
 
 WAIT = 120.0
 WORKSPACE = Path(__file__).parents[2] / "examples" / "workspace"
@@ -123,7 +123,7 @@ async def start(start_lab: StartLab, staff: Path, model: str) -> JupyterServer:
     return server
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def lab(start_lab: StartLab, staff: Path) -> JupyterServer:
     return await start(start_lab, staff, "keyless:repeat")
 

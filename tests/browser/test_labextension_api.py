@@ -13,7 +13,7 @@ from support.browser import Join
 from support.plugin import make_plugin
 from support.server import JupyterServer
 
-pytestmark = [pytest.mark.browser, pytest.mark.server, pytest.mark.asyncio(loop_scope="module")]
+pytestmark = [pytest.mark.browser, pytest.mark.server, pytest.mark.asyncio(loop_scope="session")]
 
 StartServer = Callable[..., Coroutine[Any, Any, JupyterServer]]
 

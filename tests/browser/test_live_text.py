@@ -6,14 +6,13 @@ import asyncio
 import re
 
 import pytest
-import pytest_asyncio
 from playwright.async_api import Locator, Route, expect
-from support.browser import ChatPage, Join, StartLab
+from support.browser import ChatPage, Join
 from support.server import JupyterServer
-from support.typist import Typescript, make_typist
+from support.typist import Typescript
 from support.yclient import ChatClient
 
-pytestmark = [pytest.mark.browser, pytest.mark.server, pytest.mark.asyncio(loop_scope="module")]
+pytestmark = [pytest.mark.browser, pytest.mark.server, pytest.mark.asyncio(loop_scope="session")]
 
 WHOLE_DOCUMENT = b"\x00\x01"
 """How a message in a room begins that has all of the document."""
@@ -26,12 +25,6 @@ RICH = (
     "> quoted\n\n---\n\nThe [same link][l] again, "
     "<b>bold</b><script>alert(1)</script> and “plain”.\n\n" + DETAILS + "The end"
 )
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def lab(start_lab: StartLab, tmp_path_factory: pytest.TempPathFactory) -> JupyterServer:
-    package, env = make_typist(tmp_path_factory.mktemp("typist"))
-    return await start_lab(pythonpath=[package], env=env)
 
 
 def live(page: ChatPage) -> Locator:
@@ -179,6 +172,7 @@ HOLD = """held => {
     const plugin = window.jupyterapp.pluginRegistry._plugins;
     const registry = plugin.get('@jupyterlab/rendermime-extension:plugin').service;
     const create = registry.createRenderer.bind(registry);
+    window.isHeld = false;
     const released = new Promise(resolve => { window.release = resolve; });
     registry.createRenderer = type => {
         const renderer = create(type);

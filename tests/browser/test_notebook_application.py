@@ -9,10 +9,10 @@ from support.browser import Join, StartLab
 from support.server import JupyterServer
 from support.typist import Typescript, make_typist
 
-pytestmark = [pytest.mark.browser, pytest.mark.server, pytest.mark.asyncio(loop_scope="module")]
+pytestmark = [pytest.mark.browser, pytest.mark.server, pytest.mark.asyncio(loop_scope="session")]
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def lab(start_lab: StartLab, tmp_path_factory: pytest.TempPathFactory) -> JupyterServer:
     package, env = make_typist(tmp_path_factory.mktemp("typist"))
     return await start_lab(notebook=True, pythonpath=[package], env=env)

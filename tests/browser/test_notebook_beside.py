@@ -12,7 +12,7 @@ from support.server import JupyterServer
 
 from jupyter_ai_personas.testing.openai_server import OpenAIServer
 
-pytestmark = [pytest.mark.browser, pytest.mark.server, pytest.mark.asyncio(loop_scope="module")]
+pytestmark = [pytest.mark.browser, pytest.mark.server, pytest.mark.asyncio(loop_scope="session")]
 
 StartServer = Callable[..., Coroutine[Any, Any, JupyterServer]]
 

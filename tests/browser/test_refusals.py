@@ -3,33 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator
 
 import pytest
-import pytest_asyncio
 from playwright.async_api import Locator, WebSocketRoute, expect
-from support.browser import ChatPage, Join, StartLab
+from support.browser import ChatPage, Join
 from support.server import JupyterServer
 
 from jupyter_ai_personas.testing import Answer, Call, OpenAIServer
 
-pytestmark = [pytest.mark.browser, pytest.mark.server, pytest.mark.asyncio(loop_scope="module")]
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def model() -> AsyncIterator[OpenAIServer]:
-    with OpenAIServer() as model:
-        yield model
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def lab(start_lab: StartLab, model: OpenAIServer) -> JupyterServer:
-    return await start_lab(
-        config={
-            "AiExtension.endpoints": {"loop": {"base_url": model.url, "models": ["small"]}},
-            "AiExtension.default_model": "loop:small",
-        },
-    )
+pytestmark = [pytest.mark.browser, pytest.mark.server, pytest.mark.asyncio(loop_scope="session")]
 
 
 class Behind:
@@ -138,3 +120,4 @@ async def test_a_server_that_does_not_answer(
     await expect(up).to_have_accessible_name("Good reply, 0")
     await up.click()
     await expect(up).to_have_accessible_name("Good reply, 1")
+    await ada.leave()

@@ -2,40 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-
 import pytest
-import pytest_asyncio
 from playwright.async_api import expect
-from support.browser import Join, StartLab
+from support.browser import Join
 from support.server import JupyterServer
-from support.typist import Typescript, make_typist
+from support.typist import Typescript
 
 from jupyter_ai_personas.testing import Answer, Call, OpenAIServer
 
-pytestmark = [pytest.mark.browser, pytest.mark.server, pytest.mark.asyncio(loop_scope="module")]
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def model() -> AsyncIterator[OpenAIServer]:
-    with OpenAIServer() as model:
-        yield model
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def lab(
-    start_lab: StartLab, model: OpenAIServer, tmp_path_factory: pytest.TempPathFactory
-) -> JupyterServer:
-    package, env = make_typist(tmp_path_factory.mktemp("typist"))
-    endpoint = {"base_url": model.url, "models": ["small", "large"]}
-    return await start_lab(
-        pythonpath=[package],
-        env=env,
-        config={
-            "AiExtension.endpoints": {"loop": endpoint},
-            "AiExtension.default_model": "loop:small",
-        },
-    )
+pytestmark = [pytest.mark.browser, pytest.mark.server, pytest.mark.asyncio(loop_scope="session")]
 
 
 async def test_a_reply_is_completed_live_stopped_and_retried(
@@ -68,7 +43,7 @@ async def test_a_reply_is_completed_live_stopped_and_retried(
 async def test_an_approval_a_vote_and_a_choice_of_model_work_there(
     lab: JupyterServer, model: OpenAIServer, join: Join
 ) -> None:
-    write = Call("workspace__write_file", {"path": "a.md", "content": "A\n", "expected": None})
+    write = Call("workspace__write_file", {"path": "side.md", "content": "A\n", "expected": None})
     model.answer(Answer(text="I write it.", calls=[write]), Answer(text="It is there."))
     [ada] = await join("Ada", sidebar=True)
     page = ada.page

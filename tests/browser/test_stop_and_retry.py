@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import json
-from typing import Any
-
 import pytest
 import pytest_asyncio
 from playwright.async_api import Locator, expect
-from support.browser import ChatPage, Join, StartLab
+from support.browser import ChatPage, Join, StartLab, choose_settings
 from support.plugin import make_plugin
 from support.server import JupyterServer
 
-pytestmark = [pytest.mark.browser, pytest.mark.server, pytest.mark.asyncio(loop_scope="module")]
+pytestmark = [pytest.mark.browser, pytest.mark.server, pytest.mark.asyncio(loop_scope="session")]
 
 STAFF = """
 from itertools import count
@@ -69,7 +66,7 @@ class Script(BaseProvider, FakeListChatModel):
 """
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def lab(start_lab: StartLab, tmp_path_factory: pytest.TempPathFactory) -> JupyterServer:
     names = {name.lower(): f"staff:{name}" for name in ("Slow", "Moody", "Sections", "Modelled")}
     staff = make_plugin(
@@ -82,11 +79,6 @@ async def lab(start_lab: StartLab, tmp_path_factory: pytest.TempPathFactory) -> 
         },
     )
     return await start_lab(pythonpath=[staff], config={"AiExtension.default_model": "script:bees"})
-
-
-async def choose_settings(server: JupyterServer, plugin: str, **settings: Any) -> None:
-    status, _ = await server.put(f"/lab/api/settings/{plugin}", json={"raw": json.dumps(settings)})
-    assert status == 204
 
 
 def message_with(person: ChatPage, text: str) -> Locator:

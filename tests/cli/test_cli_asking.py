@@ -20,6 +20,7 @@ from jupyter_ai_personas.cli import main
 from jupyter_ai_personas.testing import Answer, Call, OpenAIServer
 
 WAIT = 60
+"""Seconds until a program says something: it starts first."""
 WORKING = {"local_personas": "tools", "tool_policy": {"*": "allow"}}
 Run = Callable[..., tuple[int, str, str]]
 

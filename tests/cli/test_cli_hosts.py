@@ -106,9 +106,11 @@ def test_workers_with_other_versions_are_named_with_what_to_install(
 
 
 def test_a_scheduler_that_does_not_answer_and_a_cluster_without_workers_are_named(
-    examine: Examine, tmp_path: Path
+    examine: Examine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    [away] = examine({"Afar": "dask://127.0.0.1:1"})
+    with monkeypatch.context() as hurried:
+        hurried.setattr("jupyter_ai_personas.hosts.dask.CONNECT_SECONDS", 0.2)
+        [away] = examine({"Afar": "dask://127.0.0.1:1"})
     assert away["state"] == "broken"
     assert away["text"].startswith("The Dask scheduler `tcp://127.0.0.1:1` cannot be reached")
     assert away["fix"] == "Start it, or correct `c.AiExtension.hosts`."

@@ -91,6 +91,24 @@ async def test_anything_else_is_an_ordinary_message(body: str) -> None:
         assert here.notices() == []
 
 
+@pytest.mark.parametrize(
+    ("typed", "meant"), [("/stauts", "/status"), ("/Modles", "/models"), ("/retyr now", "/retry")]
+)
+async def test_a_mistyped_command_gets_a_hint_and_asks_nobody(typed: str, meant: str) -> None:
+    async with room(echo(), default_persona="Echo") as here:
+        said = await here.command(typed)
+        assert f"Did you mean `{meant}`?" in said
+        await here.quiet()
+        assert not [m for m in here.messages if m.by_persona]
+
+
+@pytest.mark.parametrize("body", ["/tmp how large is it?", "/home/ada/x.csv", "/frobnicate", "/"])
+async def test_what_resembles_no_command_goes_to_the_default_persona(body: str) -> None:
+    async with room(echo(), default_persona="Echo") as here:
+        assert (await here.reply(here.say(body))).body == f"echo {body}"
+        assert here.notices() == []
+
+
 async def test_a_command_that_is_edited_runs_nothing_and_addresses_nobody(stage: Stage) -> None:
     script = Script()
     async with room(persona("Echo", script), stage=stage, models=models()) as here:

@@ -119,7 +119,10 @@ async def test_a_scheduler_that_goes_away_ends_its_turns_and_is_connected_again(
         assert int(said.body) == again.pid
 
 
-async def test_a_scheduler_that_was_never_there_is_named_with_the_fix() -> None:
+async def test_a_scheduler_that_was_never_there_is_named_with_the_fix(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("jupyter_ai_personas.hosts.dask.CONNECT_SECONDS", 0.2)
     async with on_dask("tcp://127.0.0.1:1") as engine:
         host = engine.host("Persona", engine.workers.environment)
         with pytest.raises(HostUnavailableError) as told:

@@ -184,7 +184,7 @@ async def test_no_chunk_stays_behind_whenever_it_comes(monkeypatch: pytest.Monke
         for number in range(400):
             box.put(chunk("A", f"{number} "))
             if number % 3 == 0:
-                taken.acquire(timeout=60)
+                taken.acquire(timeout=10)
 
     producer = threading.Thread(target=produce)
     producer.start()

@@ -21,6 +21,7 @@ from jupyter_ai_personas.tools import PackageToolsets
 
 LOG = logging.getLogger("tests.plugins")
 WAIT = 60.0
+"""Seconds for an entry point: it runs in a process, which starts first."""
 
 GOOD = '''
 import os

@@ -224,7 +224,7 @@ async def test_a_connection_that_is_lost_is_told_and_a_cancelled_one_is_closed()
                     await stream.receive()
                 closed.set()
 
-    with anyio.fail_after(60):
+    with anyio.fail_after(10):
         async with listener, anyio.create_task_group() as group:
             group.start_soon(listener.serve, serve)
             with pytest.raises(TurnError, match="connection to the server was lost"):

@@ -153,7 +153,7 @@ def test_a_thread_may_write(desk: Desk) -> None:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(60)
+        thread.join(10)
     assert errors == []
     ids = [e.reply_id for e in desk.said if isinstance(e, MessageSent)]
     assert len(ids) == len(set(ids)) == 40

@@ -11,8 +11,8 @@ from langchain_core.messages import HumanMessage
 from jupyter_ai_personas.providers import ModelReference, stream_model
 
 ASK = [HumanMessage("why?")]
-WAIT = 30.0
-"""Seconds after which something is taken never to come, however slow the machine is."""
+WAIT = 10.0
+"""Seconds after which something is taken never to come; nothing but this process acts."""
 
 
 async def until(wait: Any) -> None:

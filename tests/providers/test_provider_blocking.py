@@ -72,7 +72,7 @@ async def test_whatever_a_blocking_model_raises_ends_the_call(
                 yield chunk_of("a")
             raise error
 
-    with pytest.raises(ModelFailedError), anyio.fail_after(30):
+    with pytest.raises(ModelFailedError), anyio.fail_after(10):
         async for _ in call(Raises(seen=[])):
             pass
 

@@ -122,7 +122,7 @@ async def test_a_model_that_is_slow_to_build_holds_up_no_other(
         "    def __init__(self, **kwargs):\n"
         "        if kwargs['model_id'] == 'slow':\n"
         "            started.set()\n"
-        "            assert gate.wait(60)\n"
+        "            assert gate.wait(10)\n"
         "        super().__init__(responses=['hello'] * 9, **kwargs)\n",
         {"slow": "slow:Slow"},
     )

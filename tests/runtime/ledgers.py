@@ -17,6 +17,8 @@ from jupyter_ai_personas.runtime.ledger import Ledger, MemoryLedger
 
 AnyLedger = Ledger | MemoryLedger
 WORKER = Path(__file__).with_name("ledger_worker.py")
+WAIT = 180.0
+"""Seconds that a process may take to start and to end."""
 
 
 @asynccontextmanager
@@ -36,7 +38,7 @@ async def server(what: str, path: Path) -> AsyncIterator[Process]:
         sys.executable, WORKER, what, path, stdin=PIPE, stdout=PIPE, stderr=PIPE
     )
     try:
-        with anyio.fail_after(180):
+        with anyio.fail_after(WAIT):
             if await read_line(process) != "ready":
                 pytest.fail((await process.communicate())[1].decode())
             yield process

@@ -22,7 +22,7 @@ from jupyter_ai_personas.testing import (
 )
 
 LOG = logging.getLogger(__name__)
-WAIT = 30
+WAIT = 10
 
 
 class Echo(BasePersona):

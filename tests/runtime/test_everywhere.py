@@ -18,9 +18,9 @@ from support.desk import Desk as Notebooks
 from support.desk import notebook_of
 from support.engines import TESTS, importable_for_workers
 from support.plugin import make_plugin
-from support.room import LOG, Room, room
+from support.room import LOG, Room, room, wait_for_processes
 from support.worker_adapted import Adapted
-from support.worker_personas import WAIT, Teller, Worker, marked
+from support.worker_personas import Teller, Worker, marked
 from support.worker_tools import Caller
 from toolroom import Box, Desk, asked
 
@@ -55,8 +55,7 @@ def place(
     monkeypatch.syspath_prepend(packages)
     monkeypatch.setenv("PYTHONPATH", str(packages), prepend=os.pathsep)
     importable_for_workers(monkeypatch)
-    for module in ("support.room", "jupyter_ai_personas.testing.fakes"):
-        monkeypatch.setattr(f"{module}.WAIT", WAIT)
+    wait_for_processes(monkeypatch)
     if request.param != "dask":
         yield request.param
         return

@@ -363,7 +363,7 @@ async def test_checkpoints_are_written_without_being_asked_for(tmp_path: Path) -
         await ledger.accept([make_row("t1")])
         ledger.checkpoint("t1", [reply("so far")])
         db = sqlite3.connect(path)
-        with anyio.fail_after(30):
+        with anyio.fail_after(10):
             while not db.execute("SELECT 1 FROM replies WHERE length(replies) > 2").fetchone():
                 await anyio.lowlevel.checkpoint()
         db.close()

@@ -12,7 +12,7 @@ import anyio
 import anyio.lowlevel
 import pytest
 from ledger_worker import make_row, reply
-from ledgers import names, opened, read_line, read_words, server, tell
+from ledgers import WAIT, names, opened, read_line, read_words, server, tell
 
 from jupyter_ai_personas.runtime.ledger.liveness import OwnerLock
 
@@ -110,7 +110,7 @@ async def test_a_process_that_never_closes_it_still_writes_and_ends(tmp_path: Pa
     path = tmp_path / "ledger.sqlite"
     async with server("neglect", path) as process:
         assert await read_words(process) == [["durable", "True"]]
-        with anyio.fail_after(30):
+        with anyio.fail_after(WAIT):
             assert await process.wait() == 0
     async with opened(path) as ledger:
         assert [row.final_state for row in await ledger.open_turns("chat")] == ["done"]

@@ -16,7 +16,7 @@ from jupyter_ai_personas.runtime.ledger import Ledger
 from jupyter_ai_personas.runtime.ledger.sqlite import _Entry
 from jupyter_ai_personas.runtime.ledger.store import Store
 
-WAIT = 30.0
+WAIT = 10.0
 
 
 @pytest.fixture

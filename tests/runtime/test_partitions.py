@@ -13,8 +13,8 @@ from support.engines import TESTS
 from support.machines import Machine, Machines, machines_or_skip
 from support.plugin import make_plugin
 from support.polling import until
-from support.room import LOG, Room, room
-from support.worker_personas import WAIT, Worker, marked
+from support.room import LOG, Room, room, wait_for_processes
+from support.worker_personas import Worker, marked
 from support.worker_tools import Caller
 from toolroom import Box, Desk
 
@@ -26,8 +26,7 @@ ALLOW = {"*": "allow"}
 
 @pytest.fixture
 def packages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    for module in ("support.room", "jupyter_ai_personas.testing.fakes"):
-        monkeypatch.setattr(f"{module}.WAIT", WAIT)
+    wait_for_processes(monkeypatch)
     points = {"jupyter_ai.model_providers": {"scripted": "support.worker_tools:Scripted"}}
     made = make_plugin(tmp_path / "packages", "scripted_models", {}, points)
     monkeypatch.syspath_prepend(made)

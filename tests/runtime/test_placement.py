@@ -13,7 +13,7 @@ from typing import Any
 import psutil
 import pytest
 from support.engines import importable_for_workers
-from support.room import Room, room
+from support.room import Room, room, wait_for_processes
 from support.worker_personas import Teller, Worker
 
 from jupyter_ai_personas.chat import Insert
@@ -23,8 +23,9 @@ from jupyter_ai_personas.runtime.requests import RequestContext
 
 
 @pytest.fixture(autouse=True)
-def _importable(monkeypatch: pytest.MonkeyPatch) -> None:
+def _workers(monkeypatch: pytest.MonkeyPatch) -> None:
     importable_for_workers(monkeypatch)
+    wait_for_processes(monkeypatch)
 
 
 @asynccontextmanager

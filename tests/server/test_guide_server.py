@@ -17,6 +17,7 @@ pytestmark = pytest.mark.server
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "workspace"
 WAIT = 90.0
+"""Seconds until the index has a file: a process of low priority starts and builds it."""
 
 
 async def until_indexed(server: JupyterServer, query: str, path: str) -> None:

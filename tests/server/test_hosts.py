@@ -16,6 +16,7 @@ from support.yclient import ChatClient
 pytestmark = pytest.mark.server
 
 WAIT = 60.0
+"""Seconds after which something is taken never to come: processes start and end."""
 
 SOURCE = """
 import asyncio, json, os

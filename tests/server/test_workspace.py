@@ -337,7 +337,7 @@ async def test_a_notebook_that_changes_all_the_time_is_read_nevertheless() -> No
             document.ycells.pop(0)
 
     disturbing = asyncio.create_task(disturb())
-    with anyio.fail_after(30):
+    with anyio.fail_after(10):
         read = await read_notebook(document)
     disturbing.cancel()
     assert read is not None

@@ -31,7 +31,7 @@ from jupyter_ai_personas.personas.wire import (
 
 LOG = logging.getLogger("tests.hosts")
 WAIT = 30.0
-"""Seconds after which something is taken never to come, however slow the machine is."""
+"""Seconds after which something is taken never to come: a host may be a process that starts."""
 
 Act = Callable[[BasePersona, Message], Any]
 

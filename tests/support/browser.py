@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import shutil
 from collections.abc import AsyncIterator, Callable, Coroutine
@@ -27,7 +28,13 @@ from playwright.async_api import TimeoutError as TimedOut
 from .server import JupyterServer
 
 ARTEFACTS = Path(__file__).parents[1] / "artefacts"
-CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or "/usr/bin/chromium"
+CHROMIUM = (
+    os.environ.get("CHROMIUM")
+    # Without windows and menus around its pages, which cost a quarter of a tab's processor time.
+    or shutil.which("chromium-headless-shell")
+    or shutil.which("chromium")
+    or "/usr/bin/chromium"
+)
 WAIT = 120.0
 """Seconds an action or a wait lasts at most: only what never comes takes longer."""
 
@@ -57,12 +64,9 @@ Join = Callable[..., Coroutine[Any, Any, "list[ChatPage]"]]
 """Opens a chat for some people: see `join` of the tests in the browser."""
 
 
-async def follow_schemes(server: JupyterServer) -> None:
-    """Have a server's JupyterLab take the theme, dark or light, that a person prefers."""
-    status, _ = await server.put(
-        "/lab/api/settings/@jupyterlab/apputils-extension:themes",
-        json={"raw": '{"adaptive-theme": true}'},
-    )
+async def choose_settings(server: JupyterServer, plugin: str, **settings: Any) -> None:
+    """Choose what a plug-in of JupyterLab does in tabs that are loaded from now on."""
+    status, _ = await server.put(f"/lab/api/settings/{plugin}", json={"raw": json.dumps(settings)})
     assert status == 204
 
 
@@ -79,6 +83,10 @@ async def chromium() -> AsyncIterator[Browser]:
             await browser.close()
 
 
+def _scheme(dark: bool) -> Literal["dark", "light"]:
+    return "dark" if dark else "light"
+
+
 class ChatPage:
     """One person's tab: ``async with ChatPage(browser, server, "a.chat", "Ada") as ada``.
 
@@ -88,7 +96,7 @@ class ChatPage:
         path: The chat, relative to the server's root; its file is created when missing.
         user: The name to be known by; without it, the server makes up an anonymous one.
         stock: Without our labextension, as if the person had disabled it.
-        dark: The person prefers dark themes; `follow_schemes` lets JupyterLab heed that.
+        dark: The person prefers dark themes; `start_lab` lets JupyterLab heed that.
         sidebar: With the chat in the side panel, not in the main area.
     """
 
@@ -119,8 +127,7 @@ class ChatPage:
 
     async def __aenter__(self) -> Self:
         self.server.create_chat(self.path)
-        scheme: Literal["dark", "light"] = "dark" if self.dark else "light"
-        self._context = await self.browser.new_context(color_scheme=scheme)
+        self._context = await self.browser.new_context(color_scheme=_scheme(self.dark))
         try:
             self._context.set_default_timeout(WAIT * 1000)
             if self.stock:
@@ -165,6 +172,36 @@ class ChatPage:
             await self.execute("jupyterlab-chat:open", filepath=self.path, inSidePanel=True)
         await self.page.locator(_INPUT).last.wait_for()
 
+    def may_be(self, other: ChatPage) -> bool:
+        """Whether this tab can be ``other``, which is not open, once it has turned to its chat."""
+        return (
+            self.is_open
+            and self.server is other.server
+            and (self.user, self.stock) == (other.user, other.stock)
+            and not (self.sidebar or other.sidebar)
+        )
+
+    async def turn_to(self, path: str, *, dark: bool = False) -> None:
+        """Close all that the tab shows, and open another chat, without loading JupyterLab anew."""
+        self.path, self.dark = path, dark
+        await self.page.unroute_all()
+        await self.page.emulate_media(color_scheme=_scheme(dark))
+        await self.page.keyboard.press("Escape")
+        await self.execute("application:close-all")
+        await expect(self.page.locator(_INPUT)).to_have_count(0)
+        await self.execute("filebrowser:activate")
+        await self.page.evaluate("window.jupyterapp.shell.collapseRight()")
+        await self.execute("docmanager:open", path=path)
+        await self.page.locator(_INPUT).wait_for()
+        light = self.page.locator(f"body[data-jp-theme-light={str(not dark).lower()}]")
+        await light.wait_for(state="attached")
+        # JupyterLab's toolbars complain when they are closed as they are shown.
+        self.errors.clear()
+
+    @property
+    def is_open(self) -> bool:
+        return not self.page.is_closed()
+
     async def execute(self, command: str, **arguments: Any) -> None:
         """Execute a command of JupyterLab; the server exposes the application in the browser."""
         await self.page.wait_for_function("window.jupyterapp")
@@ -175,7 +212,7 @@ class ChatPage:
         )
 
     async def leave(self) -> None:
-        """Close the tab before the test ends."""
+        """Close the tab."""
         assert self._context is not None
         await self._context.close()
 

@@ -10,6 +10,8 @@ from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
 import anyio
+import anyio.lowlevel
+import pytest
 
 from jupyter_ai_personas import BasePersona, PersonaDefaults
 from jupyter_ai_personas.chat import Message
@@ -18,14 +20,15 @@ from jupyter_ai_personas.hosts import InlineHost
 from jupyter_ai_personas.personas import persona_id
 from jupyter_ai_personas.runtime import Runtime, RuntimeSettings, Session
 from jupyter_ai_personas.testing import FakeChat, make_runtime
+from support import polling
 from support.stages import DocumentStage, MemoryStage, Stage
 
 T = TypeVar("T")
 Act = Callable[[Any, Message], Any]
 
 LOG = logging.getLogger("tests.room")
-WAIT = 30.0
-"""Seconds after which something is taken never to come, however slow the machine is."""
+WAIT = 10.0
+"""Seconds after which something is taken never to come; nothing but this process acts."""
 
 
 def persona(name: str, act: Act | None = None, **attributes: Any) -> type[BasePersona]:
@@ -40,6 +43,12 @@ def persona(name: str, act: Act | None = None, **attributes: Any) -> type[BasePe
 
         body["process_message"] = process_message
     return type(name.replace(" ", "").replace("-", ""), (BasePersona,), {**body, **attributes})
+
+
+def wait_for_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let rooms wait as long as starts of processes may take."""
+    for module in (__name__, "jupyter_ai_personas.testing.fakes"):
+        monkeypatch.setattr(f"{module}.WAIT", polling.WAIT)
 
 
 def id_of(cls: type) -> str:

@@ -24,7 +24,7 @@ from jupyter_ai_personas.tools.langchain import named_tools
 from jupyter_ai_personas.tools.loop import Answered, answer_with_tools
 
 LOG = logging.getLogger("tests.tools")
-WAIT = 30.0
+WAIT = 10.0
 
 ran: list[str] = []
 

@@ -113,12 +113,10 @@ def reopen(store: Store, record: TurnRecord, *, steps: Sequence[TurnStep] | None
 
 def started(store: Store, turn_id: str) -> bool:
     """Record that an accepted turn runs; return whether it is ours and unfinished."""
-    which = "turn_id = ? AND owner = ? AND state = ?"
-    store.execute(
-        f"UPDATE turns SET state = ? WHERE {which}", ("running", turn_id, store.me, "accepted")
-    )
-    running = store.execute(f"SELECT 1 FROM turns WHERE {which}", (turn_id, store.me, "running"))
-    return running.fetchone() is not None
+    which = "turn_id = ? AND owner = ? AND state IN (?, ?)"
+    ours = (turn_id, store.me, "accepted", "running")
+    changed = store.execute(f"UPDATE turns SET state = ? WHERE {which}", ("running", *ours))
+    return changed.rowcount > 0
 
 
 def checkpoint(store: Store, turn_id: str, replies: Sequence[ReplySnapshot]) -> None:
