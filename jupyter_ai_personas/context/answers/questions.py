@@ -40,6 +40,7 @@ _FOLDER = re.compile(
     r"|\b(?:what|which)\s+(?:files|notebooks|documents|data(?:\s?sets?)?|chats)\s+(?:are|is|do|can|have)\b"
     r"|\b(?:list|show)\s+(?:me\s+)?(?:all\s+)?(?:the\s+|my\s+|our\s+)?(?:files|notebooks|documents)\b"
     r"|^what(?:'s|’s|\s+is|\s+do\s+we\s+have|\s+can\s+i\s+find)\s+(?:in\s+)?here\b"
+    r"|\b(?:what|which|list|show|describe|summari[sz]e)\b.*(?<!\S)`?(?:[\w.-]+/)+`?[?!.,;:]*(?!\S)"
     r"|^(?:ls|dir)\b",
     re.IGNORECASE,
 )
