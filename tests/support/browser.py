@@ -141,8 +141,8 @@ class ChatPage:
             if self.user is not None:
                 await self._take_name(self.user)
             await self.open()
-        except BaseException:
-            await self._context.close()
+        except BaseException as error:
+            await self.__aexit__(type(error), error, None)
             raise
         return self
 
@@ -204,7 +204,9 @@ class ChatPage:
 
     async def execute(self, command: str, **arguments: Any) -> None:
         """Execute a command of JupyterLab; the server exposes the application in the browser."""
-        await self.page.wait_for_function("window.jupyterapp")
+        await self.page.wait_for_function(
+            "command => window.jupyterapp?.commands.hasCommand(command)", arg=command
+        )
         await self.page.evaluate(
             "([command, args]) => window.jupyterapp.started.then("
             "() => void window.jupyterapp.commands.execute(command, args))",
