@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator, Callable, Iterable
@@ -16,9 +17,10 @@ from support.room import FakeStage, Room, Script, id_of, persona, room
 from support.stages import DocumentStage, Stage, settle
 
 from jupyter_ai_personas.chat import RECENT, Insert, Restore
+from jupyter_ai_personas.chat.opened_file import OpenedFile
 from jupyter_ai_personas.chat.protocol import Write
 from jupyter_ai_personas.runtime import Ledger, execution
-from jupyter_ai_personas.runtime.ledger import ReplySnapshot, TurnRecord
+from jupyter_ai_personas.runtime.ledger import MemoryLedger, ReplySnapshot, TurnRecord
 from jupyter_ai_personas.runtime.unsaved import NO_PERSONA
 from jupyter_ai_personas.runtime.wording import INTERRUPTED
 
@@ -417,6 +419,34 @@ async def test_a_chat_that_was_never_saved_keeps_its_turns(
             assert await only_reply(here) == ("answered", "done")
         await here.quiet()
         assert len(here.replies("q")) == adopted
+
+
+async def test_a_chat_that_was_saved_before_it_is_served_keeps_its_turns(
+    stage: Stage, tmp_path: Path
+) -> None:
+    """It gets an id, and is saved with it, as soon as it is opened; the runtime may come later."""
+    file = tmp_path / stage.chat.path
+    file.write_text('{"metadata": {"id": "of the first save"}}')
+    about = {"path": str(file), "accepted_at": time.time()}
+    lost = row(stage, raw("@Echo hi"), chat_id="another id", **about)
+    ledger = await left(tmp_path / "l", lost)
+    as_opened: asyncio.Future[OpenedFile] = asyncio.get_running_loop().create_future()
+    as_opened.set_result(OpenedFile.of("{}", written_at=time.time() - 1))
+    options = {"ledger": ledger, "root_dir": str(tmp_path), "file": as_opened}
+    async with room(Echo, stage=stage, **options) as here:
+        assert await only_reply(here) == ("answered", "done")
+
+
+async def test_records_follow_the_id_of_the_chat() -> None:
+    """A tab that reconnects may bring the id that the server gave the chat before a crash."""
+    stage, ledger = DocumentStage(), MemoryLedger()
+    async with room(Echo, persona("Waits", Script()), stage=stage, ledger=ledger) as here:
+        waits = here.say("@Waits")
+        await here.replied(here.say("@Echo first"))
+        stage.ychat.set_id("of a tab")
+        await here.replied(here.say("@Echo second"))
+        found = await ledger.open_turns("of a tab")
+        assert waits in {record.message_id for record in found}
 
 
 async def test_a_copy_below_another_root_leaves_the_turns_to_the_original(tmp_path: Path) -> None:
