@@ -57,6 +57,11 @@ class Persona:
     """Configuration of its own, which nothing overrides."""
 
     @property
+    def names(self) -> tuple[str, str, str]:
+        """What operators may call it: its id, name and mention name."""
+        return self.id, self.name, self.mention_name
+
+    @property
     def has_own_models(self) -> bool:
         """Whether it has models of its own, and one turn at a time in each chat."""
         return self.is_adapted or self.is_agent

@@ -1,7 +1,7 @@
 from .addressing import Chain, Limits, address
 from .hints import meant_names
 from .mentions import MAX_SCANNED, find_mentions, may_mention
-from .names import NameIndex, mention_name
+from .names import NameIndex, folded_name, mention_name, said_of
 
 __all__ = [
     "MAX_SCANNED",
@@ -10,7 +10,9 @@ __all__ = [
     "NameIndex",
     "address",
     "find_mentions",
+    "folded_name",
     "may_mention",
     "meant_names",
     "mention_name",
+    "said_of",
 ]

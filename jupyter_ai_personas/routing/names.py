@@ -5,10 +5,23 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
+from typing import TypeVar
 
 import regex
 
-__all__ = ["KEYCAP", "NameIndex", "ends_word", "extends", "is_word", "mention_name"]
+__all__ = [
+    "KEYCAP",
+    "NameIndex",
+    "ends_word",
+    "extends",
+    "folded_name",
+    "is_word",
+    "mention_name",
+    "said_of",
+]
+
+_T = TypeVar("_T")
 
 _GRAPHEME = regex.compile(r"\X")  # an extended grapheme cluster, UAX 29
 
@@ -75,6 +88,21 @@ def _fold(cluster: str) -> str:
 
 def _folded(name: str) -> str:
     return "".join(map(_fold, _GRAPHEME.findall(name)))
+
+
+@lru_cache(maxsize=1000)
+def folded_name(name: str) -> str:
+    """Return a persona's name as names are compared: ``@data analyst`` means ``Data-Analyst``."""
+    return _folded(mention_name(name.strip().removeprefix("@")))
+
+
+def said_of(names: Iterable[str], mapping: Mapping[str, _T]) -> _T | None:
+    """Return what an operator's ``mapping`` says of a persona, ``None`` if nothing.
+
+    ``names`` are its id, name and mention name.
+    """
+    meant = set(map(folded_name, names))
+    return next((value for name, value in mapping.items() if folded_name(name) in meant), None)
 
 
 class NameIndex:

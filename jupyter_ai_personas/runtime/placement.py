@@ -10,16 +10,12 @@ from jupyter_ai_personas.hosts import Host, HostEnvironment
 from jupyter_ai_personas.hosts.engines import Engine, make_engine
 from jupyter_ai_personas.hosts.places import EVERYBODY
 from jupyter_ai_personas.personas import Persona, PersonaRegistry
-from jupyter_ai_personas.routing import mention_name
+from jupyter_ai_personas.routing import said_of
 from jupyter_ai_personas.runtime.settings import RuntimeSettings
 
 __all__ = ["MakeHost", "Placement"]
 
 MakeHost = Callable[[str, HostEnvironment], Host]
-
-
-def _folded(name: str) -> str:
-    return mention_name(name).casefold()
 
 
 class Placement:
@@ -46,10 +42,8 @@ class Placement:
 
     def place_of(self, persona: Persona) -> str:
         """Return where a persona runs."""
-        for name, place in self._settings.hosts.items():
-            if name == persona.id or _folded(name) == _folded(persona.name):
-                return place
-        return self._settings.hosts[EVERYBODY]
+        hosts = self._settings.hosts
+        return said_of(persona.names, hosts) or hosts[EVERYBODY]
 
     def host(self, persona: Persona) -> Host:
         """Return a new host for a persona, not open."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Container, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Container, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import cache
@@ -26,9 +26,9 @@ from jupyter_ai_personas.chat import (
     Update,
     decode_message,
 )
-from jupyter_ai_personas.chat.cut_off_saves import made_at
 from jupyter_ai_personas.chat.file_format import parse_chat
 from jupyter_ai_personas.chat.messages import FINAL_STATES
+from jupyter_ai_personas.chat.opened_file import OpenedFile, read_chat_file
 from jupyter_ai_personas.personas.turn import reply_id
 from jupyter_ai_personas.routing import Chain, may_mention
 from jupyter_ai_personas.runtime.approvals import Decision, read_steps
@@ -43,9 +43,6 @@ from jupyter_ai_personas.runtime.unsaved import NO_PERSONA, Unsaved, is_deletion
 from jupyter_ai_personas.runtime.wording import INTERRUPTED, NOT_BEGUN, may_have_happened
 
 __all__ = ["Recovery"]
-
-MAX_UNSAVED = 100_000
-"""Maximum bytes of a file that was never saved as a chat, such as one made from a template."""
 
 
 class Recovery:
@@ -63,6 +60,7 @@ class Recovery:
         unsaved: Unsaved,
         *,
         running: Callable[[], Container[str]],
+        file: Awaitable[OpenedFile] | None = None,
     ) -> None:
         self._services = services
         self._settings = services.settings
@@ -73,15 +71,23 @@ class Recovery:
         self._unsaved = unsaved
         self._board = scheduler.board
         self._running = running
+        self._file = file
 
-    async def adopt(self) -> None:
+    async def _adopt(self) -> None:
         """Adopt the records of a chat that crashed before its first save: it gets another id."""
         if self._settings.root_dir is None:
             return
-        # Not AnyIO's function: each call searches all tasks of the server for the root task.
-        made = await asyncio.to_thread(_made_without_id, Path(self._chat.full_path))
-        if made is not None:
-            await self._ledger.adopt(self._chat.id, self._chat.full_path, since=made)
+        path = self._chat.full_path
+        try:
+            # Not AnyIO's function: each call searches all tasks of the server for the root task.
+            file = await (self._file or asyncio.to_thread(read_chat_file, Path(path)))
+        except (OSError, ValueError):
+            return  # such as a chat without a file
+        except Exception:
+            self._services.log.exception("The file of chat %s could not be read", path)
+            return
+        if file.chat is not None and file.chat.id is None and file.written_at is not None:
+            await self._ledger.adopt(self._chat.id, path, since=file.written_at)
 
     async def recover(self) -> None:
         """Reconcile the document with the ledger; run what had not begun.
@@ -91,6 +97,7 @@ class Recovery:
         chat = self._chat.current
         # Read first: the messages that are restored may fill the last `RECENT`.
         end = chat.before(None, RECENT)
+        await self._adopt()
         is_copy = _finder_of_copies(self._settings.root_dir, self._chat)
         records = await self._ledger.open_turns(self._chat.id, is_copy)
         messages, turns = list[TurnRecord](), list[TurnRecord]()
@@ -345,15 +352,6 @@ def _as_final(reply: ReplySnapshot, *, note: str = "") -> ReplySnapshot:
     metadata = {**reply.metadata, "state": "interrupted"}
     body = f"{reply.body}{note}".lstrip() if note else reply.body
     return ReplySnapshot(reply.message_id, body, "interrupted", metadata)
-
-
-def _made_without_id(file: Path) -> float | None:
-    """Return when ``file`` was written, if it is a chat's that has no id yet."""
-    try:
-        chat = parse_chat(file.read_bytes()) if file.stat().st_size <= MAX_UNSAVED else None
-    except OSError:
-        return None
-    return made_at(file) if chat is not None and "id" not in chat.metadata else None
 
 
 def _finder_of_copies(root: str | None, chat: ChatHandle) -> Callable[[str], bool]:

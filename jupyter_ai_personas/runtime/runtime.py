@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -18,6 +18,7 @@ from anyio.abc import TaskGroup, TaskStatus
 from jupyter_ai_personas.chat import Chat, MemoryChat, Message, Pacer, User
 from jupyter_ai_personas.chat.feedback import Feedback, Vote, cast_vote
 from jupyter_ai_personas.chat.markdown import code
+from jupyter_ai_personas.chat.opened_file import OpenedFile
 from jupyter_ai_personas.context.access import WorkspaceAccess
 from jupyter_ai_personas.context.bounds import ContextLimits
 from jupyter_ai_personas.context.gathering import Gathering
@@ -258,8 +259,10 @@ class Runtime:
 
     # -- chats ------------------------------------------------------------------------------
 
-    def open_chat(self, chat: Chat) -> Session:
+    def open_chat(self, chat: Chat, file: Awaitable[OpenedFile] | None = None) -> Session:
         """Begin to serve ``chat`` and return its session, until :meth:`Session.detach`.
+
+        ``file`` is the chat's file as it was opened; without it, the session reads the file.
 
         A chat that was closed while its turns ran keeps its session.
         """
@@ -279,6 +282,7 @@ class Runtime:
             personas_loaded=self._personas_loaded,
             all_loaded=self.loaded,
             running=lambda: {turn.id for turn in self.turns},
+            file=file,
         )
         self.sessions.opened(session)
         self._group.start_soon(self._serve, session)

@@ -14,7 +14,7 @@ from jupyter_ai_personas.chat.history import MOST_MESSAGES, HistoryEntry, newest
 from jupyter_ai_personas.context.gathering import Gathering
 from jupyter_ai_personas.errors import ModelError, UnknownPersonaError
 from jupyter_ai_personas.personas import Persona, Personas
-from jupyter_ai_personas.routing import Limits, mention_name
+from jupyter_ai_personas.routing import Limits, said_of
 from jupyter_ai_personas.runtime.approvals import Approvals
 from jupyter_ai_personas.runtime.exclusive import ExclusiveSlots
 from jupyter_ai_personas.runtime.host_pool import HostPool
@@ -147,9 +147,9 @@ class Services:
         is no problem.
         """
         if persona.has_own_models:
-            chosen = chosen or self._of(persona, self.settings.models)
+            chosen = chosen or said_of(persona.names, self.settings.models)
             return chosen or self.reports.model(chat_id, persona.id).current, ""
-        wanted = chosen or self._of(persona, self.settings.models) or persona.model
+        wanted = chosen or said_of(persona.names, self.settings.models) or persona.model
         try:
             if wanted is None:
                 return str(self.models.default(chat=True)[0]), ""
@@ -171,17 +171,8 @@ class Services:
         """Return the operator's configuration of a persona; one of a file has none."""
         if persona.file:
             return {}
-        found = self._of(persona, self.settings.persona_config)
+        found = said_of(persona.names, self.settings.persona_config)
         return {**(found if isinstance(found, Mapping) else {}), **persona.own_config}
-
-    def _of(self, persona: Persona, mapping: Mapping[str, Any]) -> Any:
-        for key in (persona.id, persona.name, persona.mention_name):
-            if key in mapping:
-                return mapping[key]
-        for key, value in mapping.items():
-            if self.personas.names.id_of(mention_name(key)) == persona.id:
-                return value
-        return None
 
     @property
     def default_persona(self) -> str | None:

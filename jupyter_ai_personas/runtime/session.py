@@ -27,6 +27,7 @@ from jupyter_ai_personas.chat import (
     Restore,
     User,
 )
+from jupyter_ai_personas.chat.opened_file import OpenedFile
 from jupyter_ai_personas.personas import ChatPersonas
 from jupyter_ai_personas.runtime.chat_handle import ChatHandle
 from jupyter_ai_personas.runtime.commands import Commands
@@ -63,6 +64,7 @@ class Session:
     Events come in through a mailbox, since an observer of the document must not write; :meth:`run`
     handles them in order. ``personas_loaded`` is set when the personas of packages are known, and
     ``all_loaded`` when all plug-ins are. ``running`` returns the ids of all turns of this process.
+    ``file`` is the chat's file as it was opened; without it, the session reads the file.
     """
 
     def __init__(
@@ -75,6 +77,7 @@ class Session:
         personas_loaded: anyio.Event,
         all_loaded: anyio.Event,
         running: Callable[[], Container[str]],
+        file: Awaitable[OpenedFile] | None = None,
     ) -> None:
         self.attached = True
         """Whether the document is open."""
@@ -107,6 +110,7 @@ class Session:
             self._router,
             self.unsaved,
             running=running,
+            file=file,
         )
         # The document that was opened anew, until its event in the mailbox is handled.
         self._reopening: Chat | None = None
@@ -115,7 +119,7 @@ class Session:
         self._scope = anyio.CancelScope()
         self._will_look = False
         # A chat gets its id when it is first asked for, and an observer must not write.
-        assert chat.id
+        self._chat_id = chat.id
         chat.current.subscribe(self._observe)
 
     @property
@@ -147,7 +151,6 @@ class Session:
             with self._scope:
                 async with anyio.create_task_group() as group:
                     await group.start(self.scheduler.run)
-                    await self._recovered(self._recovery.adopt())
                     await self._personas_loaded.wait()
                     await self._look()
                     self.personas.changes()  # later changes are reported
@@ -198,8 +201,18 @@ class Session:
                 "The personas of chat %s could not be read", self.chat.path
             )
 
+    def _follow_id(self) -> None:
+        """Carry the records over if another id of the chat has won.
+
+        Two servers, or one before a crash, gave the chat an id before any was saved.
+        """
+        before, self._chat_id = self._chat_id, self.chat.id
+        if before != self._chat_id:
+            self._services.ledger.carry_over(before, self._chat_id)
+
     async def _handle_event(self, event: _MailboxEvent) -> None:
         try:
+            self._follow_id()
             match event:
                 case _FilesChanged():
                     self._will_look = False
@@ -278,13 +291,10 @@ class Session:
         requests = [turn.message.id for turn in turns]
         self._held = self.unsaved.at_risk.union(requests, replies, asked)
         before = [raw for id_ in self._held if (raw := self.chat.raw(id_)) is not None]
-        chat_id = self.chat.id
         try:
             yield
         finally:
-            if self.chat.id != chat_id:
-                # Two servers opened it before it had an id, and the other's id was saved.
-                self._services.ledger.carry_over(chat_id, self.chat.id)
+            self._follow_id()
             self.chat.apply(Restore(raw) for raw in before)
             self._held = frozenset()
 

@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jupyter_server.utils import ensure_async
 
-from jupyter_ai_personas.chat.file_format import ChatFile, parse_chat
 from jupyter_ai_personas.chat.markdown import code
 from jupyter_ai_personas.runtime import Runtime, Session
-from jupyter_ai_personas.server.open_documents import save_document
+from jupyter_ai_personas.server.open_documents import read_chat, save_document
 
 if TYPE_CHECKING:
     from jupyter_ai_personas.chat import ChatEvent
     from jupyter_ai_personas.chat.document import DocumentChat
+    from jupyter_ai_personas.chat.opened_file import OpenedFile
 
 __all__ = ["ServedChats"]
 
@@ -60,24 +59,26 @@ class ServedChats:
         """
         wanted = session.unsaved.ids
         try:
-            content, saved = await self._read(path)
-            if saved is None or not content:
+            file = await read_chat(self._settings, self._runtime.settings.root_dir, path)
+            if file.chat is None or not file.content:
                 return  # the next save has begun and writes it
-            session.unsaved.saved(await asyncio.to_thread(saved.find, wanted))
+            session.unsaved.saved(await asyncio.to_thread(file.chat.find, wanted))
         except Exception:
             # The ledger keeps it.
             self._log.exception("Chat %s could not be compared with what was saved of it", path)
 
-    async def opened(self, chat: DocumentChat, events: list[ChatEvent]) -> None:
+    async def opened(
+        self, chat: DocumentChat, events: list[ChatEvent], file: Awaitable[OpenedFile]
+    ) -> None:
         """See :class:`~jupyter_ai_personas.server.open_documents.ChatService`."""
         document = chat.document
-        session = self._runtime.open_chat(chat)
+        session = self._runtime.open_chat(chat, file)
         session.replay(events)
         # Keep a reference, so that its identity is not reused.
         self._open[id(document)] = document, session
         document.set = partial(self._replace, document, document.set, session)
         self._log.debug("Personas joined chat %s", chat.path)
-        await self._compare_with_file(chat, session)
+        await self._compare_with_file(chat, session, file)
 
     def _replace(
         self, document: Any, replace: Callable[[str], None], session: Session, content: str
@@ -96,29 +97,20 @@ class ServedChats:
             # The document counts as saved now; any change saves it again.
             asyncio.get_running_loop().call_soon(lambda: setattr(document, "dirty", document.dirty))
 
-    async def _compare_with_file(self, chat: DocumentChat, session: Session) -> None:
+    async def _compare_with_file(
+        self, chat: DocumentChat, session: Session, reading: Awaitable[OpenedFile]
+    ) -> None:
         """Restore messages that were lost while the file was loaded, or back up an invalid file."""
         path = chat.path
         try:
-            content, saved = await self._read(path)
-            if saved is None:
-                await self._keep_what_is_no_chat(path, content, session)
+            file = await reading
+            if file.chat is None:
+                await self._keep_what_is_no_chat(path, file.content, session)
             else:
-                chat.restore_dropped(saved.messages)
-                session.unsaved.note_missing(saved.message_ids)
+                chat.restore_dropped(file.chat.messages)
+                session.unsaved.note_missing(file.chat.message_ids)
         except Exception:
             self._log.exception("Chat %s could not be compared with its file", path)
-
-    async def _read(self, path: str) -> tuple[str, ChatFile | None]:
-        """Return the text of a chat's file, and the chat in it, if any: see :func:`_chat_in`."""
-        root = self._runtime.settings.root_dir
-        # Read the disk directly if possible: the manager costs ten times as much.
-        read = await asyncio.to_thread(_read, Path(root) / path.strip("/")) if root else None
-        if read is not None:
-            return read
-        manager = self._settings["contents_manager"]
-        model = await ensure_async(manager.get(path, type="file", format="text"))
-        return model["content"], await asyncio.to_thread(_chat_in, model["content"])
 
     async def _keep_what_is_no_chat(self, path: str, content: str, session: Session) -> None:
         """Copy a file that is not JSON: the chat opens empty, and its first save overwrites it."""
@@ -153,17 +145,3 @@ class ServedChats:
         if (opened := self._open.pop(id(document), None)) is not None:
             document.__dict__.pop("set", None)
             opened[1].detach()
-
-
-def _read(file: Path) -> tuple[str, ChatFile | None] | None:
-    """Return the text of ``file`` and the chat in it, or ``None`` if it cannot be read."""
-    try:
-        content = file.read_bytes().decode()
-    except (OSError, ValueError):
-        return None
-    return content, _chat_in(content)
-
-
-def _chat_in(content: str) -> ChatFile | None:
-    """Return the chat in a file's text; an empty file is an empty chat."""
-    return parse_chat(content) if content.strip() else ChatFile()

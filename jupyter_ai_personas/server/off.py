@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections.abc import Awaitable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -24,6 +25,7 @@ from jupyter_ai_personas.runtime.session import SYSTEM_USER
 
 if TYPE_CHECKING:
     from jupyter_ai_personas.chat.document import DocumentChat
+    from jupyter_ai_personas.chat.opened_file import OpenedFile
 
 __all__ = ["OffNotices"]
 
@@ -39,7 +41,9 @@ class OffNotices:
         self._log = log
         self._chats: dict[int, DocumentChat] = {}
 
-    async def opened(self, chat: DocumentChat, events: list[ChatEvent]) -> None:
+    async def opened(
+        self, chat: DocumentChat, events: list[ChatEvent], file: Awaitable[OpenedFile]
+    ) -> None:
         """See :class:`~jupyter_ai_personas.server.open_documents.ChatService`."""
         self._chats[id(chat.document)] = chat
         # Nobody is offered for mentioning.

@@ -7,11 +7,13 @@ gets the events since then.
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 import anyio.lowlevel
 from jupyter_server.utils import ensure_async
@@ -19,8 +21,11 @@ from jupyter_server.utils import ensure_async
 if TYPE_CHECKING:
     from jupyter_ai_personas.chat import ChatEvent
     from jupyter_ai_personas.chat.document import DocumentChat
+    from jupyter_ai_personas.chat.opened_file import OpenedFile
 
-__all__ = ["ChatService", "OpenDocuments", "save_document"]
+    Reading: TypeAlias = asyncio.Future[OpenedFile]
+
+__all__ = ["ChatService", "OpenDocuments", "read_chat", "save_document"]
 
 SESSION_EVENTS = "https://schema.jupyter.org/jupyter_collaboration/session/v1"
 """The events of jupyter-collaboration about rooms: saves among them."""
@@ -35,8 +40,13 @@ LOOP_ITERATIONS = 100
 class ChatService(Protocol):
     """Serves the chats that are opened."""
 
-    async def opened(self, chat: DocumentChat, events: list[ChatEvent]) -> None:
-        """Serve a chat: subscribe to it, and handle the ``events`` since it was opened."""
+    async def opened(
+        self, chat: DocumentChat, events: list[ChatEvent], file: Awaitable[OpenedFile]
+    ) -> None:
+        """Serve a chat: subscribe to it, and handle the ``events`` since it was opened.
+
+        ``file`` is its file as it was opened; it raises whatever the contents manager raises.
+        """
 
     async def saved(self, document: Any) -> None:
         """Note that the document of an opened chat was saved."""
@@ -68,8 +78,8 @@ class OpenDocuments:
         self._service: ChatService | None = None
         self._open: dict[int, Any] = {}
         """The observed documents by their identity."""
-        self._waiting: dict[int, tuple[DocumentChat, list[ChatEvent]]] = {}
-        """Those that nothing serves yet, with the events since they were opened."""
+        self._waiting: dict[int, tuple[DocumentChat, list[ChatEvent], Reading]] = {}
+        """Those that nothing serves yet, with their files and the events since they were opened."""
         self._moved: list[tuple[str, str]] = []
         self._deleted: list[str] = []
 
@@ -94,8 +104,7 @@ class OpenDocuments:
         """Tell ``service`` of what was opened, and from now on of everything."""
         self._service = service
         while self._waiting:
-            chat, events = self._waiting.pop(next(iter(self._waiting)))
-            await service.opened(chat, events)
+            await service.opened(*self._waiting.pop(next(iter(self._waiting))))
         for path in self._deleted:
             await service.file_deleted(path)
         for source, path in self._moved:
@@ -103,7 +112,7 @@ class OpenDocuments:
 
     async def save(self) -> None:
         """Save the documents that have changed and that nothing serves yet: the server stops."""
-        for chat, events in self._waiting.values():
+        for chat, events, _ in self._waiting.values():
             if events:
                 try:
                     await save_document(self._settings["contents_manager"], chat.document)
@@ -150,14 +159,19 @@ class OpenDocuments:
         self._undo_cut_off_save(document)
         connections = partial(connections_to, self._settings, document)
         chat = DocumentChat(document, log=self._log, connections=connections)
+        # A save overwrites the file in a second, and nothing may serve the chat by then.
+        read = read_chat(self._settings, self._root, document.get_path())
+        reading = asyncio.ensure_future(read)
+        # Nobody may ask for it.
+        reading.add_done_callback(lambda task: task.cancelled() or task.exception())
         if self._service is not None:
-            await self._service.opened(chat, [])
+            await self._service.opened(chat, [], reading)
             return
         events: list[ChatEvent] = []
         # A chat gets its id when it is first asked for, and an observer must not write.
         assert chat.id
         chat.subscribe(events.append)
-        self._waiting[id(document)] = chat, events
+        self._waiting[id(document)] = chat, events, reading
 
     def _undo_cut_off_save(self, document: Any) -> None:
         """Restore the content of a chat that opened empty because a crash cut off its last save.
@@ -210,6 +224,23 @@ class OpenDocuments:
                 self._service.file_moved(source, path)
             else:
                 self._moved.append((source, path))
+
+
+async def read_chat(settings: Mapping[str, Any], root: str | None, path: str) -> OpenedFile:
+    """Read a chat's file.
+
+    ``root`` is the folder of the chats, if they are files. Raises whatever the contents manager
+    raises.
+    """
+    from jupyter_ai_personas.chat.opened_file import OpenedFile, read_chat_file
+
+    if root:
+        # Read the disk directly if possible: the manager costs ten times as much.
+        with suppress(OSError, ValueError):
+            return await asyncio.to_thread(read_chat_file, Path(root) / path.strip("/"))
+    manager = settings["contents_manager"]
+    model = await ensure_async(manager.get(path, type="file", format="text"))
+    return await asyncio.to_thread(OpenedFile.of, model["content"])
 
 
 async def save_document(contents_manager: Any, document: Any) -> None:

@@ -18,6 +18,7 @@ from collections.abc import Collection, Iterator, Mapping
 from functools import lru_cache
 from typing import Any, Literal, get_args
 
+from jupyter_ai_personas import routing
 from jupyter_ai_personas.errors import ConfigurationError
 
 __all__ = ["Policy", "check_policy", "decide", "folded", "matches", "specificity", "stricter"]
@@ -109,7 +110,8 @@ def _known(verdict: object) -> Policy:
 
 def folded(name: object) -> str:
     """Return the name of a persona as it is compared: however it is written, it is meant."""
-    return name.strip().removeprefix("@").casefold() if isinstance(name, str) else ""
+    # `routing` loads it now: a server that starts checks policies only.
+    return routing.folded_name(name) if isinstance(name, str) else ""
 
 
 @lru_cache(maxsize=1000)

@@ -42,7 +42,7 @@ async def test_a_reply_streams_from_a_process_and_is_complete() -> None:
 
 
 async def test_each_persona_runs_where_the_operator_chose() -> None:
-    async with processes(hosts={"*": "processes", "teller": "threads"}) as here:
+    async with processes(hosts={"*": "processes", "@teller": "threads"}) as here:
         assert (await here.reply(here.say("@Teller where?"))).body == f"process {os.getpid()}"
         held = here.say("@Worker hold")
         reply = await here.streaming(held, "held by process")

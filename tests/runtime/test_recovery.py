@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import logging
 import time
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from typing import Any
 import anyio
 import pytest
 from pycrdt import Map
+from remains import LOG, Echo, Other, answers, left, only_reply, raw, row
 from support.room import FakeStage, Room, Script, id_of, persona, room
 from support.stages import DocumentStage, Stage, settle
 
@@ -22,53 +22,12 @@ from jupyter_ai_personas.runtime.ledger import ReplySnapshot, TurnRecord
 from jupyter_ai_personas.runtime.unsaved import NO_PERSONA
 from jupyter_ai_personas.runtime.wording import INTERRUPTED
 
-LOG = logging.getLogger("tests.recovery")
-
-
-def answers(body: str) -> Callable[[Any, Any], None]:
-    return lambda self, message: self.send_message(body)
-
-
-Echo = persona("Echo", answers("answered"))
-Other = persona("Other", answers("so did I"))
 PASSES = "over to @Other"
-
-
-def raw(body: str, **fields: Any) -> dict[str, Any]:
-    return {"id": "q", "type": "msg", "sender": "ada", "body": body, "time": time.time(), **fields}
-
-
-def row(stage: Stage, message: dict[str, Any], **fields: Any) -> TurnRecord:
-    defaults: dict[str, Any] = {
-        "turn_id": "t",
-        "chat_id": stage.chat.id,
-        "path": stage.chat.path,
-        "persona_id": id_of(Echo),
-        "person": "ada",
-        "accepted_at": time.time(),
-        "root": message["id"],
-    }
-    return TurnRecord(message=message, **{**defaults, **fields})
-
-
-async def left(path: Path, *rows: TurnRecord) -> Ledger:
-    """Return the ledger of a new server, after the one that accepted ``rows`` has died."""
-    dead = Ledger(path, log=LOG)
-    await dead.open()
-    assert all(await dead.accept(rows))
-    await dead.aclose()
-    return Ledger(path, log=LOG)
 
 
 def reply(body: str, state: str) -> ReplySnapshot:
     about = {"reply_to": "q", "turn": "t", "state": state}
     return ReplySnapshot("t-1", body, state, about)
-
-
-async def only_reply(here: Room) -> tuple[str, str | None]:
-    await here.quiet()
-    [message] = await here.replied("q")
-    return message.body, message.state
 
 
 async def test_a_turn_that_had_not_begun_runs_now(stage: Stage, tmp_path: Path) -> None:
@@ -377,62 +336,11 @@ async def test_an_edit_that_asks_is_kept_as_it_is_now(stage: Stage, tmp_path: Pa
         assert kept == {(NO_PERSONA, "@Echo hi", "running"), (id_of(Echo), "@Echo hi", "finished")}
 
 
-async def test_a_chat_that_lost_its_id_twice_is_answered_once(stage: Stage, tmp_path: Path) -> None:
-    (tmp_path / stage.chat.path).write_text("{}")
-    about = {"path": str(tmp_path / stage.chat.path), "accepted_at": time.time() + 1}
-    lost = [
-        row(stage, raw("@Echo hi"), turn_id=f"{n}{kind}", chat_id=f"id {n}", **about, **f)
-        for n in (1, 2)
-        for kind, f in (("turn", {}), ("kept", {"persona_id": NO_PERSONA}))
-    ]
-    ledger = await left(tmp_path / "l", *lost)
-    async with room(Echo, stage=stage, ledger=ledger, root_dir=str(tmp_path)) as here:
-        assert await only_reply(here) == ("answered", "done")
-        assert ledger.recorded
-
-
 async def test_a_command_is_not_run_later(stage: Stage, tmp_path: Path) -> None:
     kept = row(stage, raw("/help"), persona_id=NO_PERSONA)
     async with room(Echo, stage=stage, ledger=await left(tmp_path / "l", kept)) as here:
         await here.quiet()
         assert here.notices() == []
-
-
-@pytest.mark.parametrize(
-    ("content", "root", "adopted"),
-    [("{}", ".", True), ('{"metadata":{"id":"x"}}', ".", False), ("{}", "other", False)],
-)
-async def test_a_chat_that_was_never_saved_keeps_its_turns(
-    stage: Stage, tmp_path: Path, content: str, root: str, adopted: bool
-) -> None:
-    """... but has none of those of a chat of that name below another server's root."""
-    file = tmp_path / stage.chat.path
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(content)
-    about = {"path": str(tmp_path / root / stage.chat.path), "accepted_at": time.time() + 1}
-    lost = row(stage, raw("@Echo hi"), chat_id="another id", **about)
-    ledger = await left(tmp_path / "l", lost)
-    async with room(Echo, stage=stage, ledger=ledger, root_dir=str(tmp_path)) as here:
-        if adopted:
-            assert await only_reply(here) == ("answered", "done")
-        await here.quiet()
-        assert len(here.replies("q")) == adopted
-
-
-async def test_a_copy_below_another_root_leaves_the_turns_to_the_original(tmp_path: Path) -> None:
-    original, copy = FakeStage(), FakeStage()
-    for stage, root in ((original, "a"), (copy, "b")):
-        stage.chat.id = "the same"  # type: ignore[misc]
-        (tmp_path / root).mkdir()
-        (tmp_path / root / stage.chat.path).write_text('{"metadata": {"id": "the same"}}')
-    lost = row(original, raw("@Echo hi"), path=str(tmp_path / "a" / original.chat.path))
-    ledger = await left(tmp_path / "l", lost)
-    async with room(Echo, stage=copy, ledger=ledger, root_dir=str(tmp_path / "b")) as there:
-        await there.quiet()
-        assert there.messages == []
-        ledger = Ledger(tmp_path / "l", log=LOG)
-        async with room(Echo, stage=original, ledger=ledger, root_dir=str(tmp_path / "a")) as here:
-            assert await only_reply(here) == ("answered", "done")
 
 
 async def test_what_had_not_begun_when_the_server_stopped_runs_at_the_next_start(

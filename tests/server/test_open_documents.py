@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import os
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
 import pytest_asyncio
 from support.stages import LOG, DocumentStage
 
 from jupyter_ai_personas.chat import ChatEvent
 from jupyter_ai_personas.chat.document import DocumentChat
+from jupyter_ai_personas.chat.opened_file import OpenedFile
 from jupyter_ai_personas.server.open_documents import OpenDocuments
 
 
@@ -39,8 +42,10 @@ class Service:
         self.seen: list[Any] = []
         self.chat: DocumentChat | None = None
 
-    async def opened(self, chat: DocumentChat, events: list[ChatEvent]) -> None:
-        self.chat = chat
+    async def opened(
+        self, chat: DocumentChat, events: list[ChatEvent], file: Awaitable[OpenedFile]
+    ) -> None:
+        self.chat, self.file = chat, file
         chat.subscribe(lambda event: self.seen.append(event.message.body))
         self.seen += ["opened", *(event.message.body for event in events)]
 
@@ -95,6 +100,28 @@ async def test_what_comes_before_a_chat_is_served_is_put_in_its_place(stage: Doc
     assert service.chat is not None
     last = service.chat.before(None, 1)[0]
     assert (last.body, stage.ychat.get_messages()[-1].raw_time) == ("brought", False)
+
+
+@pytest.mark.parametrize("served", [False, True], ids=["served later", "served at once"])
+async def test_the_file_is_that_of_the_opening(
+    stage: DocumentStage, tmp_path: Path, served: bool
+) -> None:
+    """A save overwrites it in a second, also if the runtime is still being imported."""
+    file, service = tmp_path / stage.ychat.get_path(), Service()
+    file.write_text("no chat")
+    os.utime(file, (1000, 1000))
+    manager, chats = Manager(stage.ychat), documents(root=tmp_path)
+    await chats.observe({"chat_manager": manager})
+    if served:
+        await chats.serve(service)
+    await manager.opens()
+    if reading := asyncio.all_tasks() - {asyncio.current_task()}:
+        await asyncio.wait(reading)
+    file.write_text('{"metadata": {"id": "saved"}}')
+    if not served:
+        await chats.serve(service)
+    opened = await service.file
+    assert opened == OpenedFile("no chat", None, 1000.0)
 
 
 async def test_a_chat_that_is_closed_before_it_is_served_is_forgotten(stage: DocumentStage) -> None:

@@ -16,6 +16,7 @@ import pytest
 from jupyter_ai_personas import BasePersona, PersonaDefaults
 from jupyter_ai_personas.chat import Message
 from jupyter_ai_personas.chat.messages import FINAL_STATES
+from jupyter_ai_personas.chat.opened_file import OpenedFile
 from jupyter_ai_personas.hosts import InlineHost
 from jupyter_ai_personas.personas import persona_id
 from jupyter_ai_personas.runtime import Runtime, RuntimeSettings, Session
@@ -237,9 +238,13 @@ async def room(
     settings: RuntimeSettings | None = None,
     ready: bool = True,
     entry_points: Sequence[Any] = (),
+    file: Awaitable[OpenedFile] | None = None,
     **options: Any,
 ) -> AsyncIterator[Room]:
-    """Open a room; `options` are those of `make_runtime`, or fields of `RuntimeSettings`."""
+    """Open a room; `options` are those of `make_runtime`, or fields of `RuntimeSettings`.
+
+    `file` is the chat's file as it was opened.
+    """
     fields = RuntimeSettings.__dataclass_fields__.keys() - {"models"}
     chosen = {key: options.pop(key) for key in list(options) if key in fields}
     options = {"make_host": InlineHost, "log": LOG, **options}
@@ -250,7 +255,7 @@ async def room(
         **options,
     ) as runtime:
         stage = stage or FakeStage()
-        session = runtime.open_chat(stage.chat)
+        session = runtime.open_chat(stage.chat, file)
         if ready:
             with anyio.fail_after(WAIT):
                 await session.ready.wait()
