@@ -29,6 +29,14 @@ def server_in(directory: Path, hosts: str = "threads") -> JupyterServer:
     )
 
 
+def is_running(pid: int) -> bool:
+    """Whether a process runs; one that has ended may wait for its new parent."""
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
 def asks(client: ChatClient, tool: str) -> bool:
     """Whether people are asked about a tool in the chat."""
     ours = [(m.get("metadata") or {}).get("jupyter_ai_personas") or {} for m in client.messages()]
@@ -80,7 +88,7 @@ async def test_an_agent_asks_writes_and_goes_on_after_a_restart(tmp_path: Path, 
         await server.restart()
         # The processes of agents end with the server.
         for pid in obedient.noted(tmp_path / "memory.jsonl", "pid"):
-            assert not psutil.pid_exists(pid)
+            assert not is_running(pid)
         async with ChatClient(server, path, user="Ada") as ada:
             again = await ada.wait_for_reply(ada.post("@Bot where"), "Bot")
             assert again["body"].startswith("session-1 in")
