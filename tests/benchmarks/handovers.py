@@ -13,7 +13,7 @@ from unittest.mock import patch
 
 from jupyter_ai_personas.hosts.switching import quick_switching
 from jupyter_ai_personas.runtime.ledger import Ledger, TurnRecord, sqlite
-from jupyter_ai_personas.runtime.ledger.failover import FailoverStore
+from jupyter_ai_personas.runtime.ledger.failover import FileStore
 
 LOG = logging.getLogger("benchmarks")
 
@@ -88,9 +88,9 @@ def record(tuned: bool) -> list[float]:
 
 def slow_disk(tuned: bool) -> list[float]:
     """Return the seconds for which the loop stands still in a second of messages."""
-    run = FailoverStore.run
+    run = FileStore.transact
 
-    def run_slowly(self: FailoverStore, steps: list[sqlite.Step]) -> list[object]:
+    def run_slowly(self: FileStore, steps: list[sqlite.Step]) -> list[object]:
         time.sleep(SLOW_DISK)
         return run(self, steps)
 
@@ -108,7 +108,7 @@ def slow_disk(tuned: bool) -> list[float]:
 
     interval = sqlite.ANSWER_INTERVAL if tuned else 0.0
     with (
-        patch.object(FailoverStore, "run", run_slowly),
+        patch.object(FileStore, "transact", run_slowly),
         patch.object(sqlite, "ANSWER_INTERVAL", interval),
     ):
         return asyncio.run(main())
