@@ -88,7 +88,7 @@ class Guide(BasePersona):
         spec = self.turn.spec
         if spec.model is not None and spec.model.partition(":")[0] != _PROVIDER:
             return "The model did not answer, so this is what a search of the workspace found."
-        how = "`jupyter ai-personas models` says what each needs"
+        how = "`jupyter ai-personas models`, or `%ai list` in a notebook, says what each needs"
         if spec.base_url:
             how = f"[How to set one up]({spec.base_url}{_HELP})"
         return f"No model is set up, so this is quoted, not written. {how}."
