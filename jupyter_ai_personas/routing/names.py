@@ -99,10 +99,13 @@ def folded_name(name: str) -> str:
 def said_of(names: Iterable[str], mapping: Mapping[str, _T]) -> _T | None:
     """Return what an operator's ``mapping`` says of a persona, ``None`` if nothing.
 
-    ``names`` are its id, name and mention name.
+    ``names`` are its id, name and mention name; the first that is a key as it is counts, or else
+    the first key that means one of them.
     """
+    names = list(names)
     meant = set(map(folded_name, names))
-    return next((value for name, value in mapping.items() if folded_name(name) in meant), None)
+    alike = (name for name in mapping if folded_name(name) in meant)
+    return next((mapping[name] for name in (*names, *alike) if name in mapping), None)
 
 
 class NameIndex:

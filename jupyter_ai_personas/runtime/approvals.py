@@ -171,7 +171,7 @@ class Approvals:
         decision = self._past.get(approval.id)
         if decision is None:
             entry = self._open.setdefault(approval.id, _Entry(approval))
-            entry.live_path = path
+            entry.approval, entry.live_path = approval, path
         return decision
 
     async def wait(self, approval_id: str) -> Decision:

@@ -10,7 +10,7 @@ import asyncio
 import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 from uuid import uuid4
@@ -255,6 +255,8 @@ class ToolCalls:
         approval, decision = next(decided, asked[-1] if asked else (None, None))
         if approval is None:
             approval = await self._new_approval(context, call, tool)
+        # The chat had another id if the server crashed before the chat was saved.
+        approval = replace(approval, chat_id=context.chat_id)
         decision = decision or services.approvals.expect(approval, path=self._board.path)
         self._board.show(approval, decision)
         if decision is not None:

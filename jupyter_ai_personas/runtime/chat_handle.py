@@ -8,7 +8,7 @@ from uuid import uuid4
 
 from jupyter_ai_personas.chat import Chat, Message, encode_message
 from jupyter_ai_personas.routing import Chain
-from jupyter_ai_personas.runtime.ledger import RecordState, TurnRecord
+from jupyter_ai_personas.runtime.ledger import RecordState, TurnLedger, TurnRecord
 
 __all__ = ["ChatHandle"]
 
@@ -19,11 +19,22 @@ class ChatHandle:
     def __init__(self, chat: Chat, root_dir: str | None) -> None:
         self.current = chat
         self._root = None if root_dir is None else Path(root_dir).absolute()
+        # A chat gets its id when it is first asked for, and an observer must not write.
+        self._known_id = chat.id
 
     @property
     def id(self) -> str:
         """The stable id of the chat."""
         return self.current.id
+
+    def follow_id(self, ledger: TurnLedger) -> None:
+        """Carry the records over if another id of the chat has won.
+
+        Two servers, or one before a crash, gave the chat an id before any was saved.
+        """
+        before, self._known_id = self._known_id, self.id
+        if before != self._known_id:
+            ledger.carry_over(before, self._known_id)
 
     @property
     def full_path(self) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Container, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import cache
@@ -60,7 +60,7 @@ class Recovery:
         unsaved: Unsaved,
         *,
         running: Callable[[], Container[str]],
-        file: Awaitable[OpenedFile] | None = None,
+        file: asyncio.Future[OpenedFile] | None = None,
     ) -> None:
         self._services = services
         self._settings = services.settings
@@ -72,22 +72,27 @@ class Recovery:
         self._board = scheduler.board
         self._running = running
         self._file = file
+        self._has_adopted = False
 
-    async def _adopt(self) -> None:
+    async def _adopt(self, chat_id: str) -> None:
         """Adopt the records of a chat that crashed before its first save: it gets another id."""
-        if self._settings.root_dir is None:
+        if self._settings.root_dir is None or self._has_adopted:
             return
-        path = self._chat.full_path
+        path, file = self._chat.full_path, self._file
+        self._has_adopted, self._file = True, None
         try:
             # Not AnyIO's function: each call searches all tasks of the server for the root task.
-            file = await (self._file or asyncio.to_thread(read_chat_file, Path(path)))
+            reading = file or asyncio.to_thread(read_chat_file, Path(path))
+            # Others await it too.
+            opened = await asyncio.shield(reading)
         except (OSError, ValueError):
             return  # such as a chat without a file
         except Exception:
             self._services.log.exception("The file of chat %s could not be read", path)
             return
-        if file.chat is not None and file.chat.id is None and file.written_at is not None:
-            await self._ledger.adopt(self._chat.id, path, since=file.written_at)
+        since = opened.written_at
+        if since is not None and opened.chat is not None and opened.chat.id is None:
+            await self._ledger.adopt(chat_id, path, since=since, running=self._running())
 
     async def recover(self) -> None:
         """Reconcile the document with the ledger; run what had not begun.
@@ -97,9 +102,12 @@ class Recovery:
         chat = self._chat.current
         # Read first: the messages that are restored may fill the last `RECENT`.
         end = chat.before(None, RECENT)
-        await self._adopt()
         is_copy = _finder_of_copies(self._settings.root_dir, self._chat)
-        records = await self._ledger.open_turns(self._chat.id, is_copy)
+        # A tab that reconnects meanwhile may bring another id.
+        chat_id = self._chat.id
+        await self._adopt(chat_id)
+        records = await self._ledger.open_turns(chat_id, is_copy)
+        self._chat.follow_id(self._ledger)
         messages, turns = list[TurnRecord](), list[TurnRecord]()
         # A chat whose file was moved may be open twice in this process.
         running = self._running()
@@ -305,11 +313,11 @@ class Recovery:
             return
         if self._router.is_command(message):  # running it later would surprise people
             return
-        recorded = True
         if self._is_young(record.accepted_at):
             recorded = await self._router.handle(MessagePosted(message))
         else:
             turns = [self._chat.record(message, id_) for id_ in self._router.addressed(message)]
+            recorded = bool(turns)
             for turn, is_new in zip(turns, await self._ledger.accept(turns), strict=True):
                 if is_new:
                     await self._interrupt(turn)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -259,7 +260,7 @@ class Runtime:
 
     # -- chats ------------------------------------------------------------------------------
 
-    def open_chat(self, chat: Chat, file: Awaitable[OpenedFile] | None = None) -> Session:
+    def open_chat(self, chat: Chat, file: asyncio.Future[OpenedFile] | None = None) -> Session:
         """Begin to serve ``chat`` and return its session, until :meth:`Session.detach`.
 
         ``file`` is the chat's file as it was opened; without it, the session reads the file.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 from collections.abc import (
     Awaitable,
@@ -77,7 +78,7 @@ class Session:
         personas_loaded: anyio.Event,
         all_loaded: anyio.Event,
         running: Callable[[], Container[str]],
-        file: Awaitable[OpenedFile] | None = None,
+        file: asyncio.Future[OpenedFile] | None = None,
     ) -> None:
         self.attached = True
         """Whether the document is open."""
@@ -118,8 +119,6 @@ class Session:
         self._held: Set[str] = frozenset()
         self._scope = anyio.CancelScope()
         self._will_look = False
-        # A chat gets its id when it is first asked for, and an observer must not write.
-        self._chat_id = chat.id
         chat.current.subscribe(self._observe)
 
     @property
@@ -201,18 +200,9 @@ class Session:
                 "The personas of chat %s could not be read", self.chat.path
             )
 
-    def _follow_id(self) -> None:
-        """Carry the records over if another id of the chat has won.
-
-        Two servers, or one before a crash, gave the chat an id before any was saved.
-        """
-        before, self._chat_id = self._chat_id, self.chat.id
-        if before != self._chat_id:
-            self._services.ledger.carry_over(before, self._chat_id)
-
     async def _handle_event(self, event: _MailboxEvent) -> None:
         try:
-            self._follow_id()
+            self._handle.follow_id(self._services.ledger)
             match event:
                 case _FilesChanged():
                     self._will_look = False
@@ -294,7 +284,7 @@ class Session:
         try:
             yield
         finally:
-            self._follow_id()
+            self._handle.follow_id(self._services.ledger)
             self.chat.apply(Restore(raw) for raw in before)
             self._held = frozenset()
 

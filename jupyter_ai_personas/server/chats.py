@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -68,7 +68,7 @@ class ServedChats:
             self._log.exception("Chat %s could not be compared with what was saved of it", path)
 
     async def opened(
-        self, chat: DocumentChat, events: list[ChatEvent], file: Awaitable[OpenedFile]
+        self, chat: DocumentChat, events: list[ChatEvent], file: asyncio.Future[OpenedFile]
     ) -> None:
         """See :class:`~jupyter_ai_personas.server.open_documents.ChatService`."""
         document = chat.document
@@ -98,12 +98,13 @@ class ServedChats:
             asyncio.get_running_loop().call_soon(lambda: setattr(document, "dirty", document.dirty))
 
     async def _compare_with_file(
-        self, chat: DocumentChat, session: Session, reading: Awaitable[OpenedFile]
+        self, chat: DocumentChat, session: Session, reading: asyncio.Future[OpenedFile]
     ) -> None:
         """Restore messages that were lost while the file was loaded, or back up an invalid file."""
         path = chat.path
         try:
-            file = await reading
+            # The session awaits it too.
+            file = await asyncio.shield(reading)
             if file.chat is None:
                 await self._keep_what_is_no_chat(path, file.content, session)
             else:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -42,7 +41,7 @@ class OffNotices:
         self._chats: dict[int, DocumentChat] = {}
 
     async def opened(
-        self, chat: DocumentChat, events: list[ChatEvent], file: Awaitable[OpenedFile]
+        self, chat: DocumentChat, events: list[ChatEvent], file: asyncio.Future[OpenedFile]
     ) -> None:
         """See :class:`~jupyter_ai_personas.server.open_documents.ChatService`."""
         self._chats[id(chat.document)] = chat

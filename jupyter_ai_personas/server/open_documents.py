@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from jupyter_ai_personas.chat.document import DocumentChat
     from jupyter_ai_personas.chat.opened_file import OpenedFile
 
-    Reading: TypeAlias = asyncio.Future[OpenedFile]
+    _Opened: TypeAlias = tuple[DocumentChat, list[ChatEvent], asyncio.Future[OpenedFile]]
 
 __all__ = ["ChatService", "OpenDocuments", "read_chat", "save_document"]
 
@@ -41,7 +41,7 @@ class ChatService(Protocol):
     """Serves the chats that are opened."""
 
     async def opened(
-        self, chat: DocumentChat, events: list[ChatEvent], file: Awaitable[OpenedFile]
+        self, chat: DocumentChat, events: list[ChatEvent], file: asyncio.Future[OpenedFile]
     ) -> None:
         """Serve a chat: subscribe to it, and handle the ``events`` since it was opened.
 
@@ -78,7 +78,9 @@ class OpenDocuments:
         self._service: ChatService | None = None
         self._open: dict[int, Any] = {}
         """The observed documents by their identity."""
-        self._waiting: dict[int, tuple[DocumentChat, list[ChatEvent], Reading]] = {}
+        self._waiting: dict[
+            int, tuple[DocumentChat, list[ChatEvent], asyncio.Future[OpenedFile]]
+        ] = {}
         """Those that nothing serves yet, with their files and the events since they were opened."""
         self._moved: list[tuple[str, str]] = []
         self._deleted: list[str] = []

@@ -13,7 +13,7 @@ from support.stages import DocumentStage, Stage
 
 from jupyter_ai_personas.chat.opened_file import OpenedFile
 from jupyter_ai_personas.runtime import Ledger
-from jupyter_ai_personas.runtime.ledger import MemoryLedger
+from jupyter_ai_personas.runtime.ledger import MemoryLedger, TurnStep
 from jupyter_ai_personas.runtime.unsaved import NO_PERSONA
 
 
@@ -66,6 +66,22 @@ async def test_a_chat_that_was_saved_before_it_is_served_keeps_its_turns(
     options = {"ledger": ledger, "root_dir": str(tmp_path), "file": as_opened}
     async with room(Echo, stage=stage, **options) as here:
         assert await only_reply(here) == ("answered", "done")
+
+
+async def test_a_turn_that_was_decided_about_before_its_chat_opens_is_kept(
+    stage: Stage, tmp_path: Path
+) -> None:
+    """A decision makes the turn this server's, and its chat has another id since the crash."""
+    about = {"path": str(tmp_path / stage.chat.path), "accepted_at": time.time()}
+    lost = row(stage, raw("@Echo hi"), chat_id="another id", **about)
+    ledger = await left(tmp_path / "l", lost)
+    as_opened: asyncio.Future[OpenedFile] = asyncio.get_running_loop().create_future()
+    options = {"ledger": ledger, "root_dir": str(tmp_path), "file": as_opened, "ready": False}
+    async with room(Echo, stage=stage, **options) as here:
+        assert await ledger.add_step("t", TurnStep("answer", {"message": None}))
+        ledger.clear_steps("t")
+        as_opened.set_result(OpenedFile.of("{}", written_at=time.time() - 1))
+        assert (await only_reply(here))[1] == "interrupted"
 
 
 async def test_records_follow_the_id_of_the_chat() -> None:

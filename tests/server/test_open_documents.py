@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -43,7 +43,7 @@ class Service:
         self.chat: DocumentChat | None = None
 
     async def opened(
-        self, chat: DocumentChat, events: list[ChatEvent], file: Awaitable[OpenedFile]
+        self, chat: DocumentChat, events: list[ChatEvent], file: asyncio.Future[OpenedFile]
     ) -> None:
         self.chat, self.file = chat, file
         chat.subscribe(lambda event: self.seen.append(event.message.body))

@@ -238,7 +238,7 @@ async def room(
     settings: RuntimeSettings | None = None,
     ready: bool = True,
     entry_points: Sequence[Any] = (),
-    file: Awaitable[OpenedFile] | None = None,
+    file: asyncio.Future[OpenedFile] | None = None,
     **options: Any,
 ) -> AsyncIterator[Room]:
     """Open a room; `options` are those of `make_runtime`, or fields of `RuntimeSettings`.

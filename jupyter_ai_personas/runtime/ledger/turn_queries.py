@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 
 from jupyter_ai_personas.runtime.ledger.records import (
     FinalState,
@@ -197,15 +197,17 @@ def chat_of(store: Store, turn_id: str) -> tuple[str, str] | None:
     return (found[0].chat_id, found[0].path) if found else None
 
 
-def adopt(store: Store, chat_id: str, path: str, *, since: float) -> None:
+def adopt(
+    store: Store, chat_id: str, path: str, *, since: float, running: Container[str] = ()
+) -> None:
     """Give a chat the turns that dead owners accepted at its path: its id was never saved.
 
     ``since`` is when the chat's file was made, in seconds since the epoch: turns accepted
-    earlier are of another file that was there.
+    earlier are of another file that was there. Those that run in this process, ``running``, are
+    left out; one that does not is ours if people have decided about it since the crash.
     """
-    others = "accepted_at >= ? AND chat_id != ? AND owner != ?"
-    for record in records_where(store, others, since, chat_id, store.me):
-        if record.path == path:
+    for record in records_where(store, "accepted_at >= ? AND chat_id != ?", since, chat_id):
+        if record.path == path and record.turn_id not in running:
             # The chat's own row of this message and persona is newer.
             store.execute(
                 "UPDATE OR IGNORE turns SET chat_id = ? WHERE turn_id = ?",
