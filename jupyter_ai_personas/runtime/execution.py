@@ -133,6 +133,9 @@ class Execution:
         if turn.outcome is None:
             self._status.show(turn.persona, turn.id, status)
 
+    async def _show_thinking(self, turn: ActiveTurn) -> None:
+        self._show(turn, THINKING)
+
     async def _work(
         self,
         turn: ActiveTurn,
@@ -142,8 +145,9 @@ class Execution:
         waiting: Waiting,
     ) -> None:
         """Start the turn in its host, then record its progress until the attempt is cancelled."""
-        if not self._services.hosts.is_open(turn.persona):
-            self._show(turn, THINKING)
+        # In a task: at once if the start has to wait, as for an MCP server, and else after the host
+        # has the turn, whose thread it would compete with for the interpreter.
+        group.start_soon(self._show_thinking, turn)
         calls = ToolCalls(
             self._services,
             turn,
@@ -159,8 +163,6 @@ class Execution:
             # A fault of ours: the persona runs behind the wall.
             self._services.log.exception("Turn %s could not be started", turn.id)
             turn.settle(Outcome("failed", str(HostLostError(turn.persona.name))))
-        # The host has the turn by now: what follows competes with its thread for the interpreter.
-        self._show(turn, THINKING)
         try:
             await self._watch(turn, waiting)
         finally:

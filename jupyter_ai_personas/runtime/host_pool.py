@@ -76,11 +76,6 @@ class HostPool:
         """Return how the workers are, as lines for people."""
         return self._placement.status()
 
-    def is_open(self, persona: Persona) -> bool:
-        """Return whether a turn of a persona begins without waiting for its host."""
-        entry = self._entries.get(persona.id)
-        return entry is not None and entry.opened.is_set()
-
     async def start(self, persona: Persona, spec: TurnSpec, sink: Sink) -> None:
         """Begin a turn in the persona's host; ``sink`` gets its events until it ends."""
         entry = await self._entry(persona)

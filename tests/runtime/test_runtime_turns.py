@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import anyio
 import pytest
 from support.personas import Data, Echo, say
 from support.room import Script, id_of, persona, room
@@ -186,3 +187,21 @@ async def test_two_personas_have_each_their_status(stage: Stage) -> None:
         await here.quiet()
         assert here.stage.writing == {}
         assert here.replies(asked) == []
+
+
+async def test_people_see_that_a_turn_begins_while_its_tools_are_started(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    started = anyio.Event()
+
+    async def start_slowly(*asked: Any) -> None:
+        await started.wait()
+
+    async with room(Echo) as here:
+        await here.reply(here.say("@Echo hi"))
+        await here.quiet()  # the host is open, and no status is shown
+        monkeypatch.setattr(here.runtime.tools, "ready", start_slowly)
+        asked = here.say("@Echo again")
+        await here.until(lambda: here.stage.writing == {id_of(Echo): "is thinking"})
+        started.set()
+        await here.reply(asked)
